@@ -1,0 +1,34 @@
+"""Identifiers, so that the type checker tells a channel from an inbox.
+
+All are random or hashes; none is derived from a name or an address.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NewType
+
+CircleId = NewType("CircleId", bytes)
+"""SHA-256 of the genesis entry, 32 bytes."""
+MemberId = NewType("MemberId", bytes)
+"""A person in one circle, 16 random bytes."""
+DeviceId = NewType("DeviceId", bytes)
+"""``did``: SHA-256 over a device's public keys, 32 bytes."""
+RelayId = NewType("RelayId", bytes)
+"""SHA-256 over a relay's public keys, 32 bytes."""
+ChannelId = NewType("ChannelId", bytes)
+"""A channel at the home relay and the MLS group it carries, 16 random bytes."""
+InboxId = NewType("InboxId", bytes)
+"""A device's mailbox for Welcomes, 16 random bytes."""
+BoxId = NewType("BoxId", bytes)
+"""The short-lived mailbox of one invitation, 16 bytes derived from its seed."""
+EnvelopeId = NewType("EnvelopeId", bytes)
+"""Chosen by the sender before the first attempt and kept over retries, 16 random bytes."""
+InviteId = NewType("InviteId", bytes)
+"""SHA-256 over an invitation's public key, 32 bytes."""
+
+LeafIndex = NewType("LeafIndex", int)
+NodeIndex = NewType("NodeIndex", int)
+Epoch = NewType("Epoch", int)
+
+SHORT_ID_BYTES: Final = 16
+LONG_ID_BYTES: Final = 32

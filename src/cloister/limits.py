@@ -1,0 +1,94 @@
+"""Every limit of the protocol: value, unit, reason, and who is harmed if it were larger."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+
+# --- content ---------------------------------------------------------------------------------
+
+MAX_TEXT_BYTES: Final = 12_000
+"""UTF-8 bytes of one text.  Fits the 16 KiB envelope with its heads; larger harms readers."""
+MAX_NAME_BYTES: Final = 64
+"""UTF-8 bytes of a person's or conversation's name.  Larger would break every list on screen."""
+
+# --- envelopes and objects -------------------------------------------------------------------
+
+ENVELOPE_SIZES: Final = (1 * KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB)
+"""The only sizes an envelope may have: what is in between would tell lengths to the relay."""
+PART_BYTES: Final = 256 * KIB
+"""One part of a staged object.  Larger parts would stall the other channels of a connection."""
+MAX_PARTS: Final = 16
+"""Parts of one object: 4 MiB, a ratchet tree of 1,000 devices.  Larger harms the relay's disk."""
+MAX_STAGED_OBJECTS: Final = 2
+"""Staged objects a channel or inbox may hold at once; the rest is refused (disk)."""
+STAGED_LIFETIME_S: Final = 3600
+"""A staged object not named by then is dropped."""
+
+# --- frames and sessions ---------------------------------------------------------------------
+
+MAX_FRAME_BYTES: Final = 1024 * KIB
+"""One WebSocket message.  A larger one would let a single peer hold more memory at the relay."""
+MAX_FRAME_MESSAGES: Final = 256
+"""Messages in one frame; bounds the work between two turns of the event loop."""
+DELIVERY_WINDOW_BYTES: Final = 256 * KIB
+"""Pushed but not yet ``Seen`` on one connection; beyond it the relay stops reading from storage."""
+DELIVERY_WINDOW_ITEMS: Final = 128
+"""The same in items.  A device says ``Seen`` at least every half window."""
+STALLED_SESSION_S: Final = 30
+"""A connection that takes nothing for this long is cut; its items stay in the channel."""
+REPROVE_S: Final = 30
+"""After a commit a session must prove the new epoch within this time (flows 4.2.5)."""
+MAX_FOLLOWED_OBJECTS: Final = 256
+"""Objects one connection may follow; bounds the relay's memory for it."""
+CONNECT_TIMEOUT_S: Final = 10
+"""TCP, TLS and WebSocket handshake together; an unfinished one is cut (slowloris)."""
+IDLE_TIMEOUT_S: Final = 150
+"""A connection without any message for this long is closed; devices ping every 60 s."""
+PING_INTERVAL_S: Final = 60
+MAX_CONNECTIONS_PER_ADDRESS: Final = 64
+"""At the entry relay, which alone sees addresses."""
+
+# --- retention -------------------------------------------------------------------------------
+
+RETENTION_S: Final = 30 * 86_400
+"""Envelopes are deleted by age only (flows 4.2.4); retries must end before."""
+MAX_CHANNEL_BYTES: Final = 256 * KIB * KIB
+"""Stored bytes of one channel before puts get QUOTA."""
+
+# --- rates -----------------------------------------------------------------------------------
+
+COMMIT_BURST: Final = 5
+COMMIT_INTERVAL_S: Final = 10
+"""Commits of one channel: a burst, then one per interval (flows 4.2.3)."""
+SEALED_APPEND_BURST: Final = 10
+SEALED_APPEND_INTERVAL_S: Final = 1
+"""Sealed entries of one circle: a burst, then one per interval (flows 2)."""
+
+# --- circle ----------------------------------------------------------------------------------
+
+MAX_DEVICES: Final = 1000
+"""Devices of a circle: the ratchet tree and a commit after a mass add grow with it."""
+MAX_NEWCOMERS_PER_COMMIT: Final = 32
+MAX_TREE_IN_WELCOME: Final = 32
+"""Leaves up to which the ratchet tree travels inside the Welcome (notes-mls 8.26)."""
+MAX_BOX_ITEMS: Final = 8
+MAX_BOX_ITEM_BYTES: Final = 64 * KIB
+MAX_KEY_PACKAGES: Final = 100
+"""Key packages one inbox may pool; a device keeps about 20 there."""
+MAX_KEY_PACKAGE_BYTES: Final = 8 * KIB
+MAX_ENTRY_BYTES: Final = 64 * KIB
+"""One log entry (a genesis with eight relay cards is below 40 KiB)."""
+MAX_LOG_PAGE_BYTES: Final = 512 * KIB
+"""Entries in one answer; the device asks again for the rest."""
+MAX_CLOCK_SKEW_S: Final = 600
+"""Relays refuse entries whose time is further from theirs (flows D2)."""
+MAX_INVITE_LIFETIME_S: Final = 30 * 86_400
+
+# --- freshness -------------------------------------------------------------------------------
+
+STALE_WARN_S: Final = 3600
+"""Age of the newest cosignature that brings a warning (flows 4.1)."""
+STALE_FORBID_S: Final = 24 * 3600
+"""Age beyond which adding and opening are refused; reading and writing go on."""

@@ -1,0 +1,103 @@
+"""Proofs of an epoch key, an inbox key or a box key (flows D5, 4.2).
+
+One Ed25519 signature for each object and epoch on a connection.  The connection nonce makes a
+proof worthless on any other connection; the relay id makes it worthless at any other relay.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from cloister.codec import Struct, fixed, layout, opaque, uint8, uint64
+from cloister.crypto.secret import Secret
+from cloister.crypto.signature import Ed25519Key, verify_ed25519
+
+PROOF_LABEL: Final = b"RelayProof"
+"""Separates a proof of possession from every other signature by the same epoch key."""
+OPEN_LABEL: Final = b"RelayOpen"
+"""Signature of a setup key over the request that opens a circle (no object to prove exists yet)."""
+EPOCH_KEY_LABEL: Final = "cloister relay access v1"
+"""MLS exporter label of the epoch key; the context is :func:`epoch_key_context`."""
+EPOCH_SEED_BYTES: Final = 32
+NONCE_BYTES: Final = 32
+
+
+class ObjectKind(IntEnum):
+    """What a proof opens."""
+
+    CHANNEL = 1
+    INBOX = 2
+    BOX = 3
+
+
+@layout
+class ProofContent(Struct):
+    """What is signed: nothing that a relay chooses but the nonce."""
+
+    relay_id: bytes = fixed(32)
+    kind: int = uint8()
+    object_id: bytes = fixed(16)
+    epoch: int = uint64()
+    nonce: bytes = fixed(NONCE_BYTES)
+
+
+@layout
+class OpenContent(Struct):
+    """Signed by a setup key: binds the activation code and, for the second step, the genesis."""
+
+    relay_id: bytes = fixed(32)
+    code_hash: bytes = fixed(32)
+    genesis: bytes = opaque()
+
+
+@layout
+class EpochKeyContext(Struct):
+    """Exporter context: the key of one channel at one relay (flows 1)."""
+
+    relay_id: bytes = fixed(32)
+    channel_id: bytes = fixed(16)
+
+
+def epoch_key_context(relay_id: bytes, channel_id: bytes) -> bytes:
+    """Return the exporter context that fixes relay and channel, 48 bytes."""
+    return EpochKeyContext(relay_id=relay_id, channel_id=channel_id).encode()
+
+
+def prove(
+    key: Ed25519Key, relay_id: bytes, kind: ObjectKind, object_id: bytes, epoch: int, nonce: bytes
+) -> bytes:
+    """Sign a proof, 64 bytes.  ``epoch`` is 0 for inboxes and boxes."""
+    return key.sign(PROOF_LABEL, _content(relay_id, kind, object_id, epoch, nonce))
+
+
+def verify_proof(
+    public: bytes,
+    relay_id: bytes,
+    kind: ObjectKind,
+    object_id: bytes,
+    epoch: int,
+    nonce: bytes,
+    signature: bytes,
+) -> None:
+    """Check a proof.  Raises ``BadSignature``."""
+    content = _content(relay_id, kind, object_id, epoch, nonce)
+    verify_ed25519(public, PROOF_LABEL, content, signature)
+
+
+def epoch_key(seed: Secret) -> Ed25519Key:
+    """Make the epoch key of a channel from the 32 bytes that the MLS exporter gives."""
+    return Ed25519Key(seed)
+
+
+def open_content(relay_id: bytes, code_hash: bytes, genesis: bytes) -> bytes:
+    """Return what the setup key signs; ``genesis`` is empty in ``Begin``."""
+    return OpenContent(relay_id=relay_id, code_hash=code_hash, genesis=genesis).encode()
+
+
+def _content(
+    relay_id: bytes, kind: ObjectKind, object_id: bytes, epoch: int, nonce: bytes
+) -> bytes:
+    return ProofContent(
+        relay_id=relay_id, kind=kind, object_id=object_id, epoch=epoch, nonce=nonce
+    ).encode()

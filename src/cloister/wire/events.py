@@ -1,0 +1,155 @@
+"""What a home relay sends to a device: answers (``rid`` of the request) and pushed items.
+
+Unknown trailing fields are tolerated: a newer relay may say more.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, tag_field="t"):
+    """Base of all events."""
+
+
+class Challenge(Event, tag=1):
+    """First message on a connection: who the relay is, what it speaks, the nonce for proofs."""
+
+    versions: tuple[int, ...]
+    relay_id: bytes
+    nonce: bytes
+    now: int
+    """The relay's time, s since the Unix epoch; a label, no rule is decided by it."""
+
+
+class Done(Event, tag=2):
+    """The request is done; ``n`` is what the request's docstring says, else 0."""
+
+    rid: int
+    n: int = 0
+
+
+class Failed(Event, tag=3):
+    """The request is refused; nothing was changed unless the code says otherwise."""
+
+    rid: int
+    code: int
+    detail: int = 0
+
+
+class Proved(Event, tag=4):
+    """The proof stands.  For a channel: its segment and the bounds of what is stored."""
+
+    rid: int
+    epoch: int
+    """The channel's current epoch (0 for inboxes and boxes)."""
+    first_n: int
+    """First index that this proof opens."""
+    next_n: int
+    """Index that the next item of the object will get."""
+    floor_n: int
+    """Lower indices are aged out: their absence is no alarm."""
+
+
+class Item(Event, tag=5):
+    """An envelope of a channel."""
+
+    channel_id: bytes
+    n: int
+    epoch: int
+    envelope_id: bytes
+    envelope: bytes
+
+
+class CommitItem(Event, tag=6):
+    """The commit that ended ``epoch``; ``parts`` > 0 when it must be read in parts."""
+
+    channel_id: bytes
+    n: int
+    epoch: int
+    envelope_id: bytes
+    envelope: bytes
+    next_key: bytes
+    parts: int = 0
+    object_hash: bytes = b""
+
+
+class MailItem(Event, tag=7):
+    """An item of an inbox or a box; ``parts`` > 0 when it must be read in parts."""
+
+    kind: int
+    object_id: bytes
+    n: int
+    item: bytes
+    parts: int = 0
+    object_hash: bytes = b""
+
+
+class Part(Event, tag=8):
+    """One part of a large object."""
+
+    rid: int
+    count: int
+    part: bytes
+
+
+class Begun(Event, tag=9):
+    """The origin that the circle's log will have."""
+
+    rid: int
+    origin: str
+
+
+class Package(Event, tag=10):
+    """A key package, taken out of its pool."""
+
+    rid: int
+    package: bytes
+
+
+class Entries(Event, tag=11):
+    """Entries from ``from_seq`` on; ``size`` is how many this proof may read in all."""
+
+    rid: int
+    from_seq: int
+    entries: tuple[bytes, ...]
+    size: int
+
+
+class Head(Event, tag=12):
+    """The newest checkpoint, a signed note with all its signatures; ``rid`` 0 when pushed."""
+
+    rid: int
+    note: bytes
+
+
+class Proof(Event, tag=13):
+    """A consistency proof, RFC 9162 order, 32 bytes each."""
+
+    rid: int
+    hashes: tuple[bytes, ...]
+
+
+class Logged(Event, tag=14):
+    """New entries, pushed."""
+
+    from_seq: int
+    entries: tuple[bytes, ...]
+
+
+AnyEvent = (
+    Challenge
+    | Done
+    | Failed
+    | Proved
+    | Item
+    | CommitItem
+    | MailItem
+    | Part
+    | Begun
+    | Package
+    | Entries
+    | Head
+    | Proof
+    | Logged
+)

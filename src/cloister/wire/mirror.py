@@ -1,0 +1,72 @@
+"""Between relays: the home pushes its log to an entry's organisation, which mirrors and cosigns it.
+
+The home connects to the mirror listener with the certificate pinned from the relay card.  Both
+sides are in each other's list of peers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+MIRROR_LABEL: Final = b"MirrorHello"
+"""Signature of the home's relay key over the mirror's id and nonce, so that only the home can
+feed the mirror and a recording cannot be played to another."""
+
+
+class MirrorMessage(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag_field="t"
+):
+    """Base of all messages between relays."""
+
+
+class MirrorChallenge(MirrorMessage, tag=1):
+    """Mirror to home, first message."""
+
+    version: int
+    relay_id: bytes
+    nonce: bytes
+
+
+class MirrorHello(MirrorMessage, tag=2):
+    """Home to mirror: who it is, with a hybrid signature over relay id and nonce."""
+
+    relay_id: bytes
+    signature: bytes
+
+
+class MirrorPush(MirrorMessage, tag=3):
+    """Home to mirror: entries from ``from_seq`` to the size of the signed ``note``."""
+
+    origin: str
+    from_seq: int
+    entries: tuple[bytes, ...]
+    note: bytes
+
+
+class MirrorCosigned(MirrorMessage, tag=4):
+    """Mirror to home: everything up to ``size`` is on disk; the signature lines of its note."""
+
+    origin: str
+    size: int
+    lines: bytes
+
+
+class MirrorBehind(MirrorMessage, tag=5):
+    """Mirror to home: it holds only ``size`` entries; push from there."""
+
+    origin: str
+    size: int
+
+
+class MirrorRefused(MirrorMessage, tag=6):
+    """Mirror to home: the push is not a continuation of what it holds (a fork), or malformed."""
+
+    origin: str
+    code: int
+
+
+AnyMirrorMessage = (
+    MirrorChallenge | MirrorHello | MirrorPush | MirrorCosigned | MirrorBehind | MirrorRefused
+)
