@@ -1,0 +1,95 @@
+"""The `cloister` command: a table of names, and the one place where an error becomes an exit status.
+
+A command family is a click command or group in a module of its own. It is imported when somebody
+names it, not before: `cloister --help` shows the one-line texts of this table.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NamedTuple
+
+import click
+
+from cloister import __version__
+from cloister.errors import CloisterError, LocalError
+
+
+class Family(NamedTuple):
+    """Where a command lives, and the line that `--help` shows for it."""
+
+    target: str  # "module:attribute"
+    summary: str
+
+
+# In the order of `--help`. To add a family: write its module, then its line here.
+FAMILIES: dict[str, Family] = {}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is called or asked for its own help."""
+
+    def __init__(self, *, families: dict[str, Family], **attributes: object) -> None:
+        super().__init__(**attributes)  # type: ignore[arg-type]
+        self.families = families
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(self.families)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; None when the table does not know the name."""
+        family = self.families.get(cmd_name)
+        if family is None:
+            return None
+        module_name, _, attribute = family.target.partition(":")
+        command = getattr(importlib.import_module(module_name), attribute)
+        if not isinstance(command, click.Command):
+            raise LocalError(f"{family.target} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table, without importing any of them."""
+        if self.families:
+            with formatter.section("Commands"):
+                formatter.write_dl([(name, f.summary) for name, f in self.families.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    families=FAMILIES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="cloister %(version)s")
+def cli() -> None:
+    """Text-only, end-to-end encrypted messenger that a closed circle runs for itself."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and end the process with its exit status.
+
+    Our own errors become one sentence, and one on what to do, on standard error. Any other
+    exception is a bug and keeps its traceback.
+    """
+    try:
+        status = cli.main(args=arguments, prog_name="cloister", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has left (`cloister read NAME | head`). Nothing more can be
+        # said; the second flush, at exit, must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except CloisterError as error:
+        click.echo(f"cloister: {error}", err=True)
+        if error.hint:
+            click.echo(f"    {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    # Without click's own handling `--help` and `ctx.exit(n)` come back as the returned number.
+    sys.exit(status if isinstance(status, int) else 0)
