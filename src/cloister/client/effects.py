@@ -1,0 +1,185 @@
+"""What the core asks the program to do, in this order and no other.
+
+``Persist`` is one vault transaction and is durable before any later effect is carried out: what
+is sent or shown has always been stored before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from cloister.errors import CloisterError
+from cloister.wire.commands import AnyRequest
+
+# --- what is written ------------------------------------------------------------------------------
+
+
+class MessageState(IntEnum):
+    """Where a message of the timeline stands."""
+
+    QUEUED = 1
+    SENT = 2
+    RECEIVED = 3
+    FAILED = 4
+
+
+class MessageKind(IntEnum):
+    """What a row of the timeline is."""
+
+    TEXT = 1
+    NOTICE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One row of a conversation's timeline, unique by (channel_id, message_id).
+
+    ``text`` has passed ``safe_text``.  ``position`` orders the timeline and never changes; a
+    later write of the same row changes ``n``, ``state`` and ``reason`` only.
+    """
+
+    channel_id: bytes
+    message_id: bytes
+    position: int
+    sender: bytes
+    """did of the author."""
+    sender_name: str
+    own: bool
+    kind: MessageKind
+    state: MessageState
+    counter: int
+    """The author's counter in this channel, from 1: nothing missing, nothing twice."""
+    n: int
+    """The channel's index, 0 while queued."""
+    at: int
+    """The author's clock, s since the Unix epoch: a label only."""
+    text: str
+    reason: str = ""
+    """Why it failed, in words."""
+    envelope_hash: bytes = b""
+    """SHA-256 of the envelope as sent or received; lets anyone compare with the relay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutRecord:
+    """Insert or replace a record of the core's own state."""
+
+    table: str
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRecord:
+    """Delete a record; absent is fine."""
+
+    table: str
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutMessage:
+    """Insert or replace a row of the timeline by (channel_id, message_id)."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutEntry:
+    """Store entry ``seq`` of the roster log."""
+
+    seq: int
+    entry: bytes
+
+
+Write = PutRecord | DeleteRecord | PutMessage | PutEntry
+
+
+# --- what the program's user is told --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An act is done, or cannot be: then ``error`` says why and what to do."""
+
+    ref: int
+    text: str = ""
+    """What the act gives: a code, sixty digits, an id; in words for people otherwise."""
+    error: CloisterError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A message entered the timeline, or its state changed."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """Circle, members, requests or conversations changed; ``what`` names it in a word."""
+
+    what: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something that a person must see: a hole, a fork, a changed key, a removal."""
+
+    code: str
+    text: str
+
+
+Notice = Answer | Shown | Changed | Alarm
+
+
+# --- effects --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persist:
+    """Commit all writes in one durable transaction."""
+
+    writes: tuple[Write, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Send a request to the home relay; dropped when the link is down (it is planned anew)."""
+
+    request: AnyRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Tell the program's user."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnect:
+    """Close the link; the program reconnects along ``Core.routes`` with full-jitter backoff."""
+
+    reason: str
+
+
+Effect = Persist | Send | Notify | Disconnect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One way to the home relay: TLS to the entry, CONNECT, TLS inside to the home.
+
+    A certificate (DER) is the only trust anchor of its TLS.  ``None`` appears only while a
+    newcomer fetches the letter, which needs no authentication but the invitation's seed.
+    """
+
+    entry_host: str
+    entry_port: int
+    entry_certificate: bytes | None
+    home_host: str
+    home_port: int
+    home_certificate: bytes | None

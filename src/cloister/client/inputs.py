@@ -1,0 +1,111 @@
+"""What drives the core: the link, the relay's events, time, and the person's wishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloister.wire.events import AnyEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkUp:
+    """The WebSocket to the home relay stands; its ``Challenge`` follows as ``Received``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkDown:
+    """The link is gone: outstanding requests are forgotten, their work is planned anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One event of the home relay, decoded but otherwise unverified."""
+
+    event: AnyEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """``Core.wake_at`` has come (or any other moment; a tick too early does nothing)."""
+
+
+# --- the person's wishes; each is answered by an ``Answer`` with the same ``ref`` -----------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Base of the person's wishes.  ``ref`` is chosen by the program and lives in memory only."""
+
+    ref: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCircle(Act):
+    """Found a circle (flows 3.1).  Answered when size 1 of the log is settled."""
+
+    name: str
+    """The founder's name in the circle."""
+    home_card: bytes
+    entry_cards: tuple[bytes, ...]
+    """Encoded ``RelayCard`` of the home relay and of one or more entry relays."""
+    activation_code: str
+    test_circle: bool = False
+    single_operator: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite(Act):
+    """Invite one person (flows 3.2).  Answered with the code when the letter is in its box."""
+
+    lifetime_s: int = 7 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join(Act):
+    """Ask to be let in (flows 3.3).  Answered with the 60 digits when the request is in the box."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouch(Act):
+    """Vouch for an open request.  Answered when the vouch is settled in the log."""
+
+    request: str
+    """The newcomer's name, or the start of the fingerprint's digits."""
+    how: int
+    """1 met in person, 2 know the voice, 3 neither."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove(Act):
+    """Propose a removal, or approve the open one (flows 3.8).  Answered when settled."""
+
+    member: str
+    reason: int = 1
+    """1 departure, 2 misconduct, 3 compromise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave(Act):
+    """Leave the circle.  Answered when settled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenConversation(Act):
+    """Open a conversation with members by name.  Answered when all of them have been added."""
+
+    title: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendText(Act):
+    """Queue a text.  Answered at once, when it is durable here; ``Sent`` follows."""
+
+    conversation: str
+    text: str
+
+
+AnyInput = LinkUp | LinkDown | Received | Tick | Act

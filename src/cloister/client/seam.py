@@ -1,0 +1,36 @@
+"""The core as the program sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, Self
+
+from cloister.client.effects import Effect, Route
+from cloister.client.inputs import AnyInput
+from cloister.crypto.entropy import Entropy
+
+Records = Mapping[str, Mapping[bytes, bytes]]
+"""table -> key -> value, as ``PutRecord`` wrote them."""
+
+
+class ClientCore(Protocol):
+    """A frozen value; ``handle`` returns the next one and what has to happen."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Ways to the home relay, tried in turn; empty: do not connect."""
+        ...
+
+    @property
+    def wake_at(self) -> int | None:
+        """When to call with ``Tick``, s since the Unix epoch; ``None``: not before another input."""
+        ...
+
+    @classmethod
+    def load(cls, records: Records, entries: tuple[bytes, ...]) -> Self:
+        """Rebuild from the vault: records of the core's tables, log entries in order of seq."""
+        ...
+
+    def handle(self, given: AnyInput, now: int, entropy: Entropy) -> tuple[Self, tuple[Effect, ...]]:
+        """Take one input.  ``now`` in s since the Unix epoch.  Raises nothing on foreign bytes."""
+        ...
