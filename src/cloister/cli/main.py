@@ -1,4 +1,4 @@
-"""The `cloister` command: a table of names, and the one place where an error becomes an exit status.
+"""The `cloister` command: a table of names, and where an error becomes an exit status.
 
 A command family is a click command or group in a module of its own. It is imported when somebody
 names it, not before: `cloister --help` shows the one-line texts of this table.
