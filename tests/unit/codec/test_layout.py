@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import dataclasses
+from enum import IntEnum
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloister.codec import (
+    TEXT,
+    CachedStruct,
+    DecodeError,
+    EncodeError,
+    Struct,
+    enum16,
+    fixed,
+    flag,
+    layout,
+    nested,
+    opaque,
+    optional,
+    text,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    vector,
+)
+
+
+class Colour(IntEnum):
+    RED = 1
+    BLUE = 0x1234
+
+
+@layout
+class Point(Struct):
+    x: int = uint16()
+    y: int = uint16()
+
+
+@layout
+class Everything(Struct):
+    a: int = uint8()
+    b: int = uint32()
+    c: int = uint64()
+    d: bool = flag()
+    e: bytes = opaque(max_bytes=4, min_bytes=1)
+    f: bytes = fixed(3)
+    g: str = text(8)
+    h: Point = nested(Point)
+    i: tuple[str, ...] = vector(TEXT, max_items=2)
+    j: tuple[Point, ...] = vector(Point)
+    k: Point | None = optional(Point)
+    m: bytes | None = optional(fixed(2))
+    n: Colour = enum16(Colour)
+
+
+@layout
+class Remembered(CachedStruct):
+    point: Point = nested(Point)
+
+
+EXAMPLE = Everything(
+    a=1,
+    b=2,
+    c=3,
+    d=True,
+    e=b"ee",
+    f=b"fff",
+    g="gé",
+    h=Point(x=1, y=2),
+    i=("", "i"),
+    j=(Point(x=3, y=4), Point(x=5, y=6)),
+    k=None,
+    m=b"mm",
+    n=Colour.BLUE,
+)
+ENCODED = bytes.fromhex(
+    "01 00000002 0000000000000003 01 02 6565 666666 03 67c3a9 0001 0002"
+    "03 00 01 69 08 00030004 00050006 00 01 6d6d 1234"
+)
+
+
+def test_field_order_is_wire_order() -> None:
+    assert EXAMPLE.encode() == ENCODED
+    assert Everything.decode(ENCODED) == EXAMPLE
+
+
+def test_every_truncation_and_every_extension_is_refused() -> None:
+    for length in range(len(ENCODED)):
+        with pytest.raises(DecodeError):
+            Everything.decode(ENCODED[:length])
+    with pytest.raises(DecodeError):
+        Everything.decode(ENCODED + b"\x00")
+
+
+@given(st.integers(0, len(ENCODED) - 1), st.integers(0, 255))
+@settings(max_examples=200, deadline=None)
+def test_whatever_decodes_encodes_to_the_same_bytes(position: int, value: int) -> None:
+    mutated = ENCODED[:position] + bytes([value]) + ENCODED[position + 1 :]
+    try:
+        decoded = Everything.decode(mutated)
+    except DecodeError:
+        return
+    assert decoded.encode() == mutated
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"a": 256},
+        {"b": -1},
+        {"e": b""},
+        {"e": b"12345"},
+        {"f": b"ff"},
+        {"g": "123456789"},
+        {"g": "\ud800"},
+        {"i": ("a", "b", "c")},
+        {"h": Remembered(point=Point(x=0, y=0))},
+        {"n": 7},
+    ],
+)
+def test_values_outside_the_layout_are_refused_on_encoding(change: dict[str, object]) -> None:
+    broken = dataclasses.replace(EXAMPLE, **change)  # type: ignore[arg-type]
+    with pytest.raises(EncodeError):
+        broken.encode()
+
+
+def test_structures_are_frozen_values() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        EXAMPLE.a = 2  # type: ignore[misc]
+    assert hash(EXAMPLE) == hash(Everything.decode(ENCODED))
+
+
+def test_cached_structure_keeps_the_bytes_it_was_read_from() -> None:
+    data = bytes.fromhex("00010002")
+    value = Remembered.decode(data)
+    assert value.encode() == data
+    changed = dataclasses.replace(value, point=Point(x=9, y=9))
+    assert changed.encode() == bytes.fromhex("00090009")
+    assert value.encode() == data
+
+
+def test_annotation_without_specifier_is_refused() -> None:
+    with pytest.raises(EncodeError):
+
+        @layout
+        class Broken(Struct):
+            x: int = uint8()
+            y: int = 3
+
+
+def test_items_without_bytes_are_refused() -> None:
+    @layout
+    class Nothing(Struct):
+        pass
+
+    @layout
+    class Many(Struct):
+        items: tuple[Nothing, ...] = vector(Nothing)
+
+    with pytest.raises(DecodeError):
+        Many.decode(b"\x01\x00")
