@@ -1,0 +1,307 @@
+"""The open vault: what was written, and one durable transaction at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Self
+
+from cloister.client.effects import (
+    DeleteRecord,
+    Message,
+    MessageKind,
+    MessageState,
+    PutEntry,
+    PutMessage,
+    PutRecord,
+    Write,
+)
+from cloister.crypto.entropy import Entropy
+from cloister.crypto.secret import Secret
+from cloister.device.vault.connection import (
+    DatabaseError,
+    make_database,
+    open_database,
+    read_error,
+    write_error,
+)
+from cloister.device.vault.errors import (
+    VaultDamaged,
+    VaultExists,
+    VaultMissing,
+    VaultWriteFailed,
+)
+from cloister.device.vault.files import sync_file, sync_folder, write_new_file
+from cloister.device.vault.key_file import (
+    DEFAULT_COST,
+    KEY_BYTES,
+    Cost,
+    NoUnlockShares,
+    UnlockShares,
+    unwrap_key,
+    wrap_key,
+)
+from cloister.device.vault.profile_lock import ProfileLock
+from cloister.device.vault.schema import MESSAGE_COLUMNS
+from cloister.errors import CloisterError
+
+DATABASE_NAME: Final = "vault.db"
+KEY_NAME: Final = "vault.key"
+_UNFINISHED: Final = ".new"
+
+# Put together of constants only.
+_COLUMNS: Final = ", ".join(MESSAGE_COLUMNS)
+_PLACES: Final = ", ".join("?" * len(MESSAGE_COLUMNS))
+_PUT_MESSAGE: Final = f"INSERT OR REPLACE INTO message ({_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608
+_PUT_RECORD: Final = "INSERT OR REPLACE INTO record (tbl, key, value) VALUES (?, ?, ?)"
+_DELETE_RECORD: Final = "DELETE FROM record WHERE tbl = ? AND key = ?"
+_PUT_ENTRY: Final = "INSERT OR REPLACE INTO log_entry (seq, entry) VALUES (?, ?)"
+_LAST: Final = (
+    f"SELECT * FROM (SELECT {_COLUMNS} FROM message WHERE channel_id = ?"  # noqa: S608
+    " ORDER BY position DESC LIMIT ?) ORDER BY position"
+)
+_AFTER: Final = (
+    f"SELECT {_COLUMNS} FROM message WHERE channel_id = ? AND position > ?"  # noqa: S608
+    " ORDER BY position LIMIT ?"
+)
+_ONE: Final = f"SELECT {_COLUMNS} FROM message WHERE channel_id = ? AND message_id = ?"  # noqa: S608
+_MARK: Final = (
+    "INSERT INTO read_marker (channel_id, position) VALUES (?, ?)"
+    " ON CONFLICT (channel_id) DO UPDATE SET position = max(position, excluded.position)"
+)
+_UNREAD: Final = (
+    "SELECT message.channel_id, count(*) FROM message"
+    " LEFT JOIN read_marker ON read_marker.channel_id = message.channel_id"
+    " WHERE message.own = 0 AND message.kind = ?"
+    " AND message.position > coalesce(read_marker.position, -1)"
+    " GROUP BY message.channel_id"
+)
+
+
+def vault_exists(folder: Path) -> bool:
+    """Tell whether the profile holds a vault, be it whole or not."""
+    return (folder / KEY_NAME).exists() or (
+        (folder / DATABASE_NAME).exists() and not (folder / (KEY_NAME + _UNFINISHED)).exists()
+    )
+
+
+class Vault:
+    """One open vault.  Not for use by two threads at once."""
+
+    def __init__(self, lock: ProfileLock, connection: Any) -> None:
+        self._lock = lock
+        self._connection = connection
+        self._failed: CloisterError | None = None
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        passphrase: Secret,
+        *,
+        entropy: Entropy,
+        cost: Cost = DEFAULT_COST,
+        shares: UnlockShares | None = None,
+    ) -> Self:
+        """Make a vault in a folder that has none, and open it.
+
+        ``vault.key`` gets its name last: until then nothing was ever stored, so what an
+        interrupted attempt left may be removed.  Raises ``VaultExists``, ``VaultDamaged`` (a
+        database without its key file), ``VaultBusy``, ``VaultWriteFailed``.
+        """
+        lock = ProfileLock.take(folder)
+        try:
+            _make_room(folder)
+            vault_key = Secret(entropy.random(KEY_BYTES))
+            key_file = wrap_key(
+                vault_key,
+                passphrase,
+                cost=cost,
+                shares=shares or NoUnlockShares(),
+                entropy=entropy,
+            )
+            try:
+                _write(folder, vault_key, key_file)
+            except OSError as error:
+                raise VaultWriteFailed(
+                    f"the vault could not be made: {error.strerror}",
+                    hint="check the disk and the rights of the profile folder, then try again",
+                ) from None
+            return cls(lock, open_database(folder / DATABASE_NAME, vault_key))
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def open(cls, folder: Path, passphrase: Secret, *, shares: UnlockShares | None = None) -> Self:
+        """Open the vault of a folder.
+
+        Raises ``VaultMissing``, ``VaultDamaged``, ``VaultBusy``, ``LockedError``.
+        """
+        if not vault_exists(folder):
+            raise VaultMissing(
+                "this profile has no vault yet",
+                hint="found a circle (cloister circle new) or join one (cloister join)",
+            )
+        lock = ProfileLock.take(folder)
+        try:
+            key_file = _read_key_file(folder)
+            if not (folder / DATABASE_NAME).exists():
+                raise VaultDamaged(
+                    "vault.db is missing", hint="put it back from a backup; nothing was changed"
+                )
+            vault_key = unwrap_key(key_file, passphrase, shares or NoUnlockShares())
+            return cls(lock, open_database(folder / DATABASE_NAME, vault_key))
+        except BaseException:
+            lock.release()
+            raise
+
+    def close(self) -> None:
+        """Empty the write-ahead log, close the database, give the lock up."""
+        if self._connection is not None:
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except DatabaseError:
+                # What is committed is in the log and will be found there; the next opening says
+                # what is wrong with the disk.
+                self._failed = None
+            finally:
+                self._connection.close()
+                self._connection = None
+                self._lock.release()
+
+    def commit(self, writes: Iterable[Write]) -> None:
+        """Store all writes in one transaction that is on disk when this returns.
+
+        Raises ``VaultWriteFailed`` or ``VaultDamaged``; then nothing of it counts and the vault
+        takes no further write, because memory and disk no longer tell the same story.
+        """
+        if self._failed is not None:
+            raise self._failed
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for write in writes:
+                    self._write(write)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except DatabaseError as error:
+            self._failed = write_error(error)
+            raise self._failed from None
+
+    def _write(self, write: Write) -> None:
+        match write:
+            case PutRecord():
+                self._connection.execute(_PUT_RECORD, (write.table, write.key, write.value))
+            case DeleteRecord():
+                self._connection.execute(_DELETE_RECORD, (write.table, write.key))
+            case PutEntry():
+                self._connection.execute(_PUT_ENTRY, (write.seq, write.entry))
+            case PutMessage():
+                message = write.message
+                values = tuple(getattr(message, column) for column in MESSAGE_COLUMNS)
+                self._connection.execute(_PUT_MESSAGE, values)
+
+    def mark_read(self, channel_id: bytes, position: int) -> None:
+        """Move the read marker of a channel forward; it never goes back."""
+        try:
+            self._connection.execute(_MARK, (channel_id, position))
+        except DatabaseError as error:
+            raise write_error(error) from None
+
+    def records(self) -> dict[str, dict[bytes, bytes]]:
+        """Return all records, table -> key -> value."""
+        found: dict[str, dict[bytes, bytes]] = {}
+        for table, key, value in self._rows("SELECT tbl, key, value FROM record", ()):
+            found.setdefault(str(table), {})[bytes(key)] = bytes(value)
+        return found
+
+    def entries(self) -> tuple[bytes, ...]:
+        """Return the log's entries in order of seq.  Raises ``VaultDamaged`` on a hole."""
+        rows = self._rows("SELECT seq, entry FROM log_entry ORDER BY seq", ())
+        if any(seq != expected for expected, (seq, _) in enumerate(rows)):
+            raise VaultDamaged("the vault's roster log has a hole", hint="restore a backup")
+        return tuple(bytes(entry) for _, entry in rows)
+
+    def history(self, channel_id: bytes, *, limit: int, after: int | None = None) -> list[Message]:
+        """Return messages in order of position: the last ``limit``, or the first ones after one."""
+        if after is None:
+            rows = self._rows(_LAST, (channel_id, limit))
+        else:
+            rows = self._rows(_AFTER, (channel_id, after, limit))
+        return [_message(row) for row in rows]
+
+    def message(self, channel_id: bytes, message_id: bytes) -> Message | None:
+        """Return one row of a timeline."""
+        rows = self._rows(_ONE, (channel_id, message_id))
+        return _message(rows[0]) if rows else None
+
+    def unread(self) -> dict[bytes, int]:
+        """Return how many texts of others lie after the read marker, channel -> count."""
+        rows = self._rows(_UNREAD, (int(MessageKind.TEXT),))
+        return {bytes(channel_id): int(count) for channel_id, count in rows}
+
+    def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        try:
+            rows: list[tuple[Any, ...]] = self._connection.execute(statement, values).fetchall()
+        except DatabaseError as error:
+            raise read_error(error) from None
+        return rows
+
+
+def _message(row: tuple[Any, ...]) -> Message:
+    fields = dict(zip(MESSAGE_COLUMNS, row, strict=True))
+    fields["own"] = bool(fields["own"])
+    fields["kind"] = MessageKind(fields["kind"])
+    fields["state"] = MessageState(fields["state"])
+    return Message(**fields)
+
+
+def _read_key_file(folder: Path) -> bytes:
+    try:
+        return (folder / KEY_NAME).read_bytes()
+    except FileNotFoundError:
+        raise VaultDamaged(
+            "vault.key is missing",
+            hint="put it back from a backup; without it nobody can open vault.db",
+        ) from None
+    except OSError as error:
+        raise VaultDamaged(
+            f"vault.key cannot be read: {error.strerror}", hint="check the disk and the rights"
+        ) from None
+
+
+def _make_room(folder: Path) -> None:
+    """Remove what an interrupted creation left; refuse to touch anything else."""
+    if (folder / KEY_NAME).exists():
+        raise VaultExists(
+            "this profile has a vault already", hint="use another profile (--profile)"
+        )
+    unfinished_key = folder / (KEY_NAME + _UNFINISHED)
+    database = folder / DATABASE_NAME
+    if database.exists() and not unfinished_key.exists():
+        raise VaultDamaged(
+            "vault.key is missing, and vault.db is there",
+            hint="put vault.key back from a backup, or use another profile (--profile)",
+        )
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        (folder / (DATABASE_NAME + suffix)).unlink(missing_ok=True)
+        (folder / (DATABASE_NAME + _UNFINISHED + suffix)).unlink(missing_ok=True)
+    unfinished_key.unlink(missing_ok=True)
+
+
+def _write(folder: Path, vault_key: Secret, key_file: bytes) -> None:
+    unfinished_database = folder / (DATABASE_NAME + _UNFINISHED)
+    unfinished_key = folder / (KEY_NAME + _UNFINISHED)
+    write_new_file(unfinished_database, b"")
+    make_database(unfinished_database, vault_key)
+    sync_file(unfinished_database)
+    write_new_file(unfinished_key, key_file)
+    sync_folder(folder)
+    unfinished_database.rename(folder / DATABASE_NAME)
+    sync_folder(folder)
+    unfinished_key.rename(folder / KEY_NAME)
+    sync_folder(folder)
