@@ -95,7 +95,7 @@ class HashTree:
             raise MisusedLog(f"the tree has {self.size} leaves, asked for {size}")
 
     def _peaks(self, start: int, end: int) -> list[bytes]:
-        """Return the complete subtrees over the leaves [start, end), `start` where one may begin."""
+        """Return the complete subtrees over [start, end); at `start` the largest may begin."""
         peaks = []
         while start < end:
             level = (end - start).bit_length() - 1
