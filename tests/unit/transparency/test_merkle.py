@@ -97,6 +97,12 @@ def test_a_frontier_whose_peaks_do_not_fit_its_size_is_refused(size: int) -> Non
         Frontier(size=size, peaks=(LEAVES[0],) * 70)
 
 
+def test_a_frontier_of_more_leaves_than_a_checkpoint_can_say_is_refused() -> None:
+    encoded = Frontier.empty().append(LEAVES[0]).encode()
+    with pytest.raises(DecodeError, match="out of range"):
+        Frontier.decode((2**63).to_bytes(8, "big") + encoded[8:])
+
+
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_a_leaf_hash_of_another_length_is_our_mistake(length: int) -> None:
     with pytest.raises(MisusedLog):

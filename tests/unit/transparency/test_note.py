@@ -122,6 +122,8 @@ def other_line(number: int) -> str:
         pytest.param("text\n\n", id="no signature"),
         pytest.param("text\n\n" + LINE + "\n", id="empty line at the end"),
         pytest.param("text\n\n" + LINE[:-1], id="no newline at the end"),
+        pytest.param("text\n\n" + LINE[:-1] + "x", id="another character at the end"),
+        pytest.param(LINE, id="no text"),
         pytest.param(
             "text\n\n" + "".join(other_line(n) for n in range(MAX_SIGNATURES + 1)), id="too many"
         ),

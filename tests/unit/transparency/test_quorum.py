@@ -176,7 +176,8 @@ def test_a_wrong_signature_of_a_known_key_refuses_the_note_T11(
             value.append(0)
         case _:
             value = value[:8]
-    with pytest.raises(BadNoteSignature) as caught:
+    reason = "has .* bytes" if change in {"short", "long"} else None
+    with pytest.raises(BadNoteSignature, match=reason) as caught:
         verify_settled(
             with_line(note, line, bytes(value)),
             home.verifier,
@@ -343,9 +344,10 @@ def test_added_lines_replace_those_of_the_same_key_and_keep_their_place(
 
 def test_a_note_that_would_grow_past_the_limit_is_not_made(logged: bytes) -> None:
     note = logged
-    relays = [make_relay(f"relay{number}.example", 10) for number in range(40)]
-    with pytest.raises(NoteError, match="more than"):
-        for relay in relays:
-            note = with_signatures(note, cosign(note, relay.name, relay.key, TIME))
-    assert len(note) <= MAX_NOTE_BYTES
-    assert len(every_line(note)) >= 16
+    relays = [make_relay(f"relay{number}.example", 10) for number in range(20)]
+    for relay in relays[:8]:
+        note = with_signatures(note, cosign(note, relay.name, relay.key, TIME))
+    assert len(every_line(note)) == 18
+    lines = b"".join(cosign(note, relay.name, relay.key, TIME) for relay in relays[8:])
+    with pytest.raises(NoteError, match=f"more than {MAX_NOTE_BYTES}"):
+        with_signatures(note, lines)
