@@ -1,0 +1,229 @@
+"""The agent: whatever process holds a vault serves its facade to the person's other commands.
+
+A Unix socket (0600) in the profile's folder; a peer of another user is turned away even if it
+could open the socket.  So `cloister send` works while `cloister read --follow` runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+import struct
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from cloister.device import agent_protocol as protocol
+from cloister.device.facade import DEFAULT_TIMEOUT_S, Facade
+from cloister.device.paths import ensure_private_folder
+from cloister.errors import CloisterError, LocalError, UsageError
+
+MOST_CONNECTIONS: Final = 64
+FINISH_S: Final = 5.0
+"""How long the calls of others may go on when the agent ends."""
+
+
+@asynccontextmanager
+async def serve(device: Facade, path: Path) -> AsyncIterator[None]:
+    """Serve a device on a socket while the body runs.
+
+    Only the process that holds the profile's lock calls this, so a socket that lies there is a
+    dead one's.
+    """
+    ensure_private_folder(path.parent)
+    _remove_stale(path)
+    agent = _Agent(device)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        before = os.umask(0o177)
+        try:
+            listening.bind(str(path))
+        except OSError as error:
+            raise LocalError(f"the agent's socket cannot be made: {error.strerror}") from None
+        finally:
+            os.umask(before)
+        server = await asyncio.start_unix_server(
+            agent.on_connection, sock=listening, limit=protocol.MOST_LINE_BYTES
+        )
+    except BaseException:
+        listening.close()
+        raise
+    try:
+        yield
+    finally:
+        server.close()
+        _remove_stale(path)
+        await agent.finish()
+
+
+def _remove_stale(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise LocalError(f"{path} is in the way: it is not the agent's socket")
+        path.unlink()
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Return the user id of the process at the other end of a Unix socket."""
+    if sys.platform == "darwin":
+        level, option = 0, 1  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred, version then uid
+        return int(struct.unpack_from("=II", connection.getsockopt(level, option, 76))[1])
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int(struct.unpack("=iII", credentials)[1])
+
+
+class _Agent:
+    def __init__(self, device: Facade) -> None:
+        self._device = device
+        self._serving: dict[asyncio.Task[None], bool] = {}
+        """Open connections; True while a call that must be finished is under way."""
+
+    async def on_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.current_task()
+        peer = writer.get_extra_info("socket")
+        try:
+            if task is None or len(self._serving) >= MOST_CONNECTIONS:
+                return
+            if peer_uid(peer) != os.geteuid():
+                return
+            self._serving[task] = False
+            while line := await reader.readline():
+                self._serving[task] = True
+                await self._on_line(line, reader, writer)
+                self._serving[task] = False
+        except (OSError, ValueError, asyncio.CancelledError):
+            pass  # the client has gone, sent a line beyond the limit, or the agent ends
+        finally:
+            if task is not None:
+                self._serving.pop(task, None)
+            writer.close()
+
+    async def finish(self) -> None:
+        """Let the calls under way end, but not for long; cut the rest."""
+        busy = {task for task, is_busy in self._serving.items() if is_busy}
+        for task in set(self._serving) - busy:
+            task.cancel()
+        if busy:
+            await asyncio.wait(busy, timeout=FINISH_S)
+        left = list(self._serving)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _on_line(
+        self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        call_id = 0
+        try:
+            call = protocol.decode_call(line)
+            call_id = call.id
+            if call.v != protocol.VERSION:
+                raise UsageError("the agent is of another version; stop it and start it anew")
+            if call.op == "follow":
+                await self._follow(call_id, reader, writer)
+                return
+            if call.op == "history":
+                for message in await self._device.history(**_history(call.args)):
+                    writer.write(_line(call_id, item=protocol.raw(message)))
+                    await writer.drain()
+                writer.write(protocol.encode_line(protocol.Reply(id=call_id, end=True)))
+            else:
+                result = await self._result(call)
+                writer.write(_line(call_id, result=protocol.raw(result)))
+        except CloisterError as error:
+            body = protocol.error_body(error)
+            writer.write(protocol.encode_line(protocol.Reply(id=call_id, error=body)))
+        await writer.drain()
+
+    async def _result(self, call: protocol.Call) -> object:
+        device, args = self._device, call.args
+        match call.op:
+            case "act":
+                act = protocol.act_of(args)
+                timeout_s = _number(args, "timeout_s", DEFAULT_TIMEOUT_S)
+                return await device.act(
+                    act, timeout_s, impatient=bool(args.get("impatient", False))
+                )
+            case "send":
+                return await device.send(
+                    _text(args, "conversation"), _text(args, "text"), _number(args, "wait_s", 0)
+                )
+            case "settle":
+                return await device.settle(_number(args, "timeout_s", 0))
+            case "status":
+                return await device.status()
+            case "circle":
+                return await device.circle()
+            case "members":
+                return await device.members()
+            case "requests":
+                return await device.requests()
+            case "conversations":
+                return await device.conversations()
+            case "mark_read":
+                position = int(_number(args, "position", 0))
+                await device.mark_read(_text(args, "conversation"), position)
+                return None
+            case "lock":
+                await device.lock()
+                return None
+            case _:
+                raise UsageError(f"the agent does not know {call.op[:32]!r}")
+
+    async def _follow(
+        self, call_id: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Stream notices until the client hangs up.  Nothing of it must be finished at the end."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._serving[task] = False
+        # The empty item says that from here on nothing is missed.
+        writer.write(_line(call_id, item=protocol.raw(None)))
+        streaming = asyncio.ensure_future(self._stream(call_id, writer))
+        hung_up = asyncio.ensure_future(reader.read(1))
+        try:
+            await asyncio.wait({streaming, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+            if streaming.done():
+                streaming.result()
+        finally:
+            streaming.cancel()
+            hung_up.cancel()
+            await asyncio.gather(streaming, hung_up, return_exceptions=True)
+
+    async def _stream(self, call_id: int, writer: asyncio.StreamWriter) -> None:
+        async for notice in self._device.follow():
+            writer.write(_line(call_id, item=protocol.notice_item(notice)))
+            await writer.drain()
+
+
+def _line(call_id: int, **parts: Any) -> bytes:
+    return protocol.encode_line(protocol.Reply(id=call_id, **parts))
+
+
+def _history(args: dict[str, Any]) -> dict[str, Any]:
+    after = args.get("after")
+    return {
+        "conversation": _text(args, "conversation"),
+        "limit": int(_number(args, "limit", 100)),
+        "after": after if isinstance(after, int) else None,
+    }
+
+
+def _text(args: dict[str, Any], name: str) -> str:
+    value = args.get(name)
+    if not isinstance(value, str):
+        raise UsageError(f"the call lacks {name}")
+    return value
+
+
+def _number(args: dict[str, Any], name: str, default: float) -> float:
+    value = args.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise UsageError(f"the call's {name} is no number")
+    return float(value)

@@ -1,0 +1,153 @@
+"""The facade of a profile whose vault another process holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from cloister.client.effects import Message
+from cloister.client.inputs import Act
+from cloister.device import agent_protocol as protocol
+from cloister.device.errors import DeviceClosed
+from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
+
+
+class RemoteDevice:
+    """Asks the agent; a connection for each call, so that calls may overlap."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def act(
+        self, act: Act, timeout_s: float = DEFAULT_TIMEOUT_S, *, impatient: bool = False
+    ) -> str:
+        """Do an act; see ``Facade``."""
+        arguments = protocol.act_arguments(act)
+        result = await self._call("act", **arguments, timeout_s=timeout_s, impatient=impatient)
+        return str(protocol.value_of(result))
+
+    async def send(self, conversation: str, text: str, wait_s: float) -> Message:
+        """Queue a text; see ``Facade``."""
+        return protocol.message_of(
+            await self._call("send", conversation=conversation, text=text, wait_s=wait_s)
+        )
+
+    async def settle(self, timeout_s: float) -> bool:
+        """Wait until caught up; see ``Facade``."""
+        return bool(protocol.value_of(await self._call("settle", timeout_s=timeout_s)))
+
+    async def status(self) -> View:
+        """Return the state."""
+        return cast("View", protocol.value_of(await self._call("status")))
+
+    async def circle(self) -> View:
+        """Return the circle."""
+        return cast("View", protocol.value_of(await self._call("circle")))
+
+    async def members(self) -> list[View]:
+        """Return the members."""
+        return cast("list[View]", protocol.value_of(await self._call("members")))
+
+    async def requests(self) -> list[View]:
+        """Return the open join requests."""
+        return cast("list[View]", protocol.value_of(await self._call("requests")))
+
+    async def conversations(self) -> list[View]:
+        """Return the conversations."""
+        return cast("list[View]", protocol.value_of(await self._call("conversations")))
+
+    async def history(
+        self, conversation: str, limit: int = 100, after: int | None = None
+    ) -> list[Message]:
+        """Return messages; see ``Facade``."""
+        arguments = {"conversation": conversation, "limit": limit, "after": after}
+        async with self._stream("history", arguments) as items:
+            return [protocol.message_of(item) async for item in items]
+
+    async def mark_read(self, conversation: str, position: int) -> None:
+        """Move the read marker."""
+        await self._call("mark_read", conversation=conversation, position=position)
+
+    async def follow(self) -> AsyncIterator[FollowedNotice]:
+        """Yield notices; see ``Facade``."""
+        async with self._stream("follow", {}) as items:
+            async for item in items:
+                if bytes(item) != b"null":
+                    yield protocol.notice_of(item)
+
+    async def lock(self) -> None:
+        """Ask the agent to close the vault and end."""
+        await self._call("lock")
+
+    async def _call(self, op: str, **arguments: Any) -> msgspec.Raw:
+        async with self._connected() as (reader, writer):
+            writer.write(_line(op, arguments))
+            reply = await _reply(reader)
+            return reply.result
+
+    @asynccontextmanager
+    async def _stream(
+        self, op: str, arguments: dict[str, Any]
+    ) -> AsyncIterator[AsyncIterator[msgspec.Raw]]:
+        async with self._connected() as (reader, writer):
+            writer.write(_line(op, arguments))
+            yield _items(reader)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        try:
+            reader, writer = await asyncio.open_unix_connection(
+                str(self._path), limit=protocol.MOST_LINE_BYTES
+            )
+        except OSError:
+            raise _gone() from None
+        try:
+            yield reader, writer
+        except OSError:
+            raise _gone() from None
+        finally:
+            writer.close()
+
+
+async def find_agent(path: Path) -> RemoteDevice | None:
+    """Return the agent that answers on a socket, or ``None``."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(path))
+    except OSError:
+        return None
+    writer.close()
+    return RemoteDevice(path)
+
+
+def _line(op: str, arguments: dict[str, Any]) -> bytes:
+    return protocol.encode_line(protocol.Call(v=protocol.VERSION, id=1, op=op, args=arguments))
+
+
+async def _items(reader: asyncio.StreamReader) -> AsyncIterator[msgspec.Raw]:
+    while not (reply := await _reply(reader)).end:
+        yield reply.item
+
+
+async def _reply(reader: asyncio.StreamReader) -> protocol.Reply:
+    try:
+        line = await reader.readline()
+    except ValueError:
+        raise protocol.AgentProtocolError("the agent's answer is too long") from None
+    if not line:
+        raise _gone()
+    reply = protocol.decode_reply(line)
+    if reply.error is not None:
+        raise protocol.error_of(reply.error)
+    return reply
+
+
+def _gone() -> DeviceClosed:
+    return DeviceClosed(
+        "the process that holds this profile has ended",
+        hint="what it had queued is in the vault; run the command again",
+    )

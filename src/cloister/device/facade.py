@@ -1,0 +1,85 @@
+"""What a device can be asked: the one surface for commands, bots, screens and the demo.
+
+:class:`Facade` is implemented by :class:`~cloister.device.local.Device`, which holds the vault,
+and by :class:`~cloister.device.agent_client.RemoteDevice`, which asks the process that does.
+Views are plain JSON values, made by ``cloister.client.views``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final, Protocol
+
+from cloister.client.effects import Alarm, Changed, Message, Shown
+from cloister.client.inputs import Act
+
+View = dict[str, Any]
+"""A JSON object."""
+
+FollowedNotice = Shown | Changed | Alarm
+"""What :meth:`Facade.follow` yields."""
+
+DEFAULT_TIMEOUT_S: Final = 60.0
+
+
+class Facade(Protocol):
+    """A device.  Every method raises ``CloisterError`` and nothing else on purpose."""
+
+    async def act(
+        self, act: Act, timeout_s: float = DEFAULT_TIMEOUT_S, *, impatient: bool = False
+    ) -> str:
+        """Do an act and return its answer's text.  ``act.ref`` may be anything.
+
+        Raises the answer's error, or ``NotAnswered`` (exit 4) after ``timeout_s``; ``impatient``
+        gives up as soon as every way to the relay has failed some times.
+        """
+        ...
+
+    async def send(self, conversation: str, text: str, wait_s: float) -> Message:
+        """Queue a text and return its row, ``SENT`` or ``FAILED`` if that happens in ``wait_s``."""
+        ...
+
+    async def settle(self, timeout_s: float) -> bool:
+        """Wait until the device has caught up with its relay; tell whether it has."""
+        ...
+
+    async def status(self) -> View:
+        """Return the state of circle, link and vault."""
+        ...
+
+    async def circle(self) -> View:
+        """Return the circle: ids, policy, relays."""
+        ...
+
+    async def members(self) -> list[View]:
+        """Return the members."""
+        ...
+
+    async def requests(self) -> list[View]:
+        """Return the open join requests with their digits."""
+        ...
+
+    async def conversations(self) -> list[View]:
+        """Return the conversations with their unread counts."""
+        ...
+
+    async def history(
+        self, conversation: str, limit: int = 100, after: int | None = None
+    ) -> list[Message]:
+        """Return messages in order: the last ``limit``, or the first after a position.
+
+        Raises ``NotFoundError`` for an unknown conversation.
+        """
+        ...
+
+    async def mark_read(self, conversation: str, position: int) -> None:
+        """Note that everything up to a position has been read."""
+        ...
+
+    def follow(self) -> AsyncIterator[FollowedNotice]:
+        """Yield notices from now on.  Raises ``FellBehind`` when they are not taken in time."""
+        ...
+
+    async def lock(self) -> None:
+        """Close the vault; the process that holds it ends."""
+        ...

@@ -1,0 +1,262 @@
+"""The facade of the process that holds the vault."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final, Protocol
+
+from cloister.client.effects import Answer, Message, MessageState, Notice, Shown
+from cloister.client.inputs import Act, SendText
+from cloister.device.engine import Engine
+from cloister.device.errors import FellBehind, NotAnswered
+from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
+from cloister.device.vault import Vault
+from cloister.errors import CloisterError, NotFoundError
+
+MOST_NOTICES: Final = 4096
+"""Notices kept for a reader that is busy; beyond it the reader goes back to the vault."""
+QUIET_S: Final = 0.25
+"""The relay has said nothing for this long, and nothing is outstanding: caught up."""
+ROUNDS: Final = 3
+"""Failures of every route after which an impatient act gives up."""
+
+
+class Views(Protocol):
+    """The core's state in JSON values; ``cloister.client.views`` is one."""
+
+    def status_view(self, core: Any) -> View:
+        """Return the device's state."""
+        ...
+
+    def circle_view(self, core: Any) -> View:
+        """Return the circle."""
+        ...
+
+    def members_view(self, core: Any) -> list[View]:
+        """Return the members."""
+        ...
+
+    def requests_view(self, core: Any) -> list[View]:
+        """Return the open join requests."""
+        ...
+
+    def conversations_view(self, core: Any) -> list[View]:
+        """Return the conversations."""
+        ...
+
+
+class Notices:
+    """A bounded queue of notices for one reader."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[FollowedNotice | None] = asyncio.Queue(MOST_NOTICES + 1)
+
+    def take(self, notice: Notice) -> None:
+        """Take a notice; when the queue is full, note that the reader fell behind."""
+        if isinstance(notice, Answer) or self._queue.full():
+            return
+        self._queue.put_nowait(notice if self._queue.qsize() < MOST_NOTICES else None)
+
+    async def next(self) -> FollowedNotice:
+        """Return the next notice.  Raises ``FellBehind``."""
+        notice = await self._queue.get()
+        if notice is None:
+            raise FellBehind("notices came faster than they were taken", hint="read them again")
+        return notice
+
+
+class Device:
+    """A running device.  Made by ``app.open_device``."""
+
+    def __init__(self, engine: Engine, vault: Vault, views: Views) -> None:
+        self._engine = engine
+        self._vault = vault
+        self._views = views
+        self.locked = asyncio.Event()
+        """Set when somebody asked to lock: whoever holds the device closes it then."""
+
+    async def act(
+        self, act: Act, timeout_s: float = DEFAULT_TIMEOUT_S, *, impatient: bool = False
+    ) -> str:
+        """Do an act; see :class:`Facade`."""
+        answering = asyncio.ensure_future(self._engine.submit(act))
+        giving_up = asyncio.ensure_future(self._hopeless(ROUNDS if impatient else 1_000_000))
+        try:
+            await asyncio.wait(
+                {answering, giving_up}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if answering.done():
+                answer = answering.result()
+                if answer.error is not None:
+                    raise answer.error
+                return answer.text
+            if giving_up.done():
+                raise giving_up.result()
+            raise self._not_answered(timeout_s)
+        finally:
+            answering.cancel()
+            giving_up.cancel()
+            await asyncio.gather(answering, giving_up, return_exceptions=True)
+
+    async def send(self, conversation: str, text: str, wait_s: float) -> Message:
+        """Queue a text; see :class:`Facade`."""
+        notices = Notices()
+        self._engine.listen(notices)
+        try:
+            answer = await self.act(SendText(ref=0, conversation=conversation, text=text))
+            # The act's own notices may come before or after its answer.
+            latest = await self._own_row(conversation, answer)
+            try:
+                async with asyncio.timeout(wait_s):
+                    while latest.state is MessageState.QUEUED:
+                        notice = await notices.next()
+                        if (
+                            isinstance(notice, Shown)
+                            and notice.message.message_id == latest.message_id
+                        ):
+                            latest = notice.message
+            except TimeoutError:
+                pass
+            return latest
+        finally:
+            self._engine.unlisten(notices)
+
+    async def settle(self, timeout_s: float) -> bool:
+        """Wait until caught up; see :class:`Facade`."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout_s):
+                since: float | None = None
+                while since is None or loop.time() - since < QUIET_S:
+                    if self._engine.trouble.hopeless(1) is not None:
+                        return False
+                    if not self._engine.is_quiet:
+                        since = None
+                    elif since is None:
+                        since = loop.time()
+                    try:
+                        async with asyncio.timeout(QUIET_S / 2), self._engine.changed:
+                            await self._engine.changed.wait()
+                        since = None
+                    except TimeoutError:
+                        pass
+        except TimeoutError:
+            return False
+        return True
+
+    async def status(self) -> View:
+        """Return the state; see :class:`Facade`."""
+        trouble = self._engine.trouble.error
+        unread = await self._engine.on_disk(self._vault.unread)
+        link = "up" if self._engine.is_connected else "down" if self._engine.core.routes else "off"
+        return {
+            **self._views.status_view(self._engine.core),
+            "link": link,
+            "trouble": None if trouble is None or link == "up" else str(trouble),
+            "unread": sum(unread.values()),
+        }
+
+    async def circle(self) -> View:
+        """Return the circle."""
+        return self._views.circle_view(self._engine.core)
+
+    async def members(self) -> list[View]:
+        """Return the members."""
+        return self._views.members_view(self._engine.core)
+
+    async def requests(self) -> list[View]:
+        """Return the open join requests."""
+        return self._views.requests_view(self._engine.core)
+
+    async def conversations(self) -> list[View]:
+        """Return the conversations with what is unread."""
+        unread = await self._engine.on_disk(self._vault.unread)
+        return [
+            {**view, "unread": unread.get(bytes.fromhex(view["channel_id"]), 0)}
+            for view in self._views.conversations_view(self._engine.core)
+        ]
+
+    async def history(
+        self, conversation: str, limit: int = 100, after: int | None = None
+    ) -> list[Message]:
+        """Return messages; see :class:`Facade`."""
+        channel_id = self._channel(conversation)
+        return await self._engine.on_disk(
+            lambda: self._vault.history(channel_id, limit=limit, after=after)
+        )
+
+    async def mark_read(self, conversation: str, position: int) -> None:
+        """Move the read marker."""
+        channel_id = self._channel(conversation)
+        await self._engine.on_disk(lambda: self._vault.mark_read(channel_id, position))
+
+    async def follow(self) -> AsyncIterator[FollowedNotice]:
+        """Yield notices; see :class:`Facade`."""
+        notices = Notices()
+        self._engine.listen(notices)
+        try:
+            while True:
+                yield await notices.next()
+        finally:
+            self._engine.unlisten(notices)
+
+    async def lock(self) -> None:
+        """Ask the holder of the device to close it."""
+        self.locked.set()
+
+    def _channel(self, conversation: str) -> bytes:
+        views = self._views.conversations_view(self._engine.core)
+        return find_conversation(views, conversation)
+
+    async def _own_row(self, conversation: str, message_id: str) -> Message:
+        channel_id = self._channel(conversation)
+        wanted = bytes.fromhex(message_id)
+        row = await self._engine.on_disk(lambda: self._vault.message(channel_id, wanted))
+        if row is None:
+            raise NotFoundError("the message is not in the timeline", hint="report this")
+        return row
+
+    async def _hopeless(self, rounds: int) -> CloisterError:
+        async with self._engine.changed:
+            while (error := self._engine.trouble.hopeless(rounds)) is None:
+                await self._engine.changed.wait()
+        return error
+
+    def _not_answered(self, timeout_s: float) -> NotAnswered:
+        trouble = self._engine.trouble.error
+        if trouble is not None and not self._engine.is_connected:
+            return NotAnswered(f"not done within {timeout_s:.0f} s: {trouble}", hint=trouble.hint)
+        return NotAnswered(
+            f"not done within {timeout_s:.0f} s",
+            hint="it may still be done; look with `cloister status`, or wait longer (--timeout)",
+        )
+
+
+def find_conversation(views: list[View], name: str) -> bytes:
+    """Return the channel id of a conversation named by title or by the start of its id.
+
+    Raises ``NotFoundError``, also when two fit.
+    """
+    by_title = [view for view in views if _folded(str(view["title"])) == _folded(name)]
+    digits = name.lower()
+    by_id = [
+        view for view in views if len(digits) >= 8 and str(view["channel_id"]).startswith(digits)
+    ]
+    found = by_title or by_id
+    if len(found) == 1:
+        return bytes.fromhex(found[0]["channel_id"])
+    if not found:
+        titles = ", ".join(str(view["title"]) for view in views[:12])
+        raise NotFoundError(
+            f"there is no conversation called {name[:64]!r}",
+            hint=f"there are: {titles}" if titles else "open one: cloister conversation new",
+        )
+    ids = ", ".join(str(view["channel_id"])[:12] for view in found)
+    raise NotFoundError(
+        f"{len(found)} conversations are called {name[:64]!r}", hint=f"name one by its id: {ids}"
+    )
+
+
+def _folded(title: str) -> str:
+    return " ".join(title.casefold().split())
