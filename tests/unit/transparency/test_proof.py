@@ -197,7 +197,7 @@ def test_where_nothing_is_to_be_proved_the_proof_is_empty_T15() -> None:
 
 
 def test_a_proof_of_absurd_length_is_refused_before_it_is_hashed() -> None:
-    with pytest.raises(ProofError, match="^proof is too long"):
+    with pytest.raises(ProofError, match=r"^proof is too long"):
         verify_inclusion(LEAVES[0], 0, 2**63 - 1, [LEAVES[0]] * 64, ROOTS[1])
     with pytest.raises(ProofError):
         verify_inclusion(LEAVES[0], 0, 2**63, [LEAVES[0]] * 63, ROOTS[1])
