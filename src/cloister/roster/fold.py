@@ -1,0 +1,128 @@
+"""The member fold: what one entry does to a roster.
+
+An entry that breaks a rule of the inside is recorded as Ignored and changes nothing but the size
+of the log and log time. Admissions are derived after every entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from cloister.codec import DecodeError, Struct
+from cloister.crypto.errors import BadPublicKey, BadSignature, DecryptError
+from cloister.crypto.secret import Secret
+from cloister.roster.admission import derive_admissions, on_invite, on_join_request, on_vouch
+from cloister.roster.content import Approve, Invite, Leave, LogKey, Remove, Tick, Vouch
+from cloister.roster.entry import (
+    Entry,
+    EntryKind,
+    SealedContent,
+    SealedType,
+    open_sealed,
+    verify_sealed,
+)
+from cloister.roster.errors import NeedsLogKey, RuleViolation, UpdateNeeded
+from cloister.roster.events import Event, Ignored, Ticked
+from cloister.roster.join_request import JoinRequest
+from cloister.roster.log_keys import on_log_key
+from cloister.roster.membership import on_approve, on_leave, on_remove
+from cloister.roster.readable import check_readable
+from cloister.roster.rules import Rule
+from cloister.roster.state import Act, Draft
+
+C = TypeVar("C", bound=Struct)
+
+Handler = Callable[[Draft, Act, bytes], Event]
+
+
+def _handler(structure: type[C], apply: Callable[[Draft, Act, C], Event]) -> Handler:
+    def run(draft: Draft, act: Act, content: bytes) -> Event:
+        try:
+            decoded = structure.decode(content)
+        except DecodeError:
+            raise RuleViolation(Rule.CONTENT) from None
+        return apply(draft, act, decoded)
+
+    return run
+
+
+def _on_tick(_draft: Draft, act: Act, _content: Tick) -> Event:
+    return Ticked(seq=act.seq)
+
+
+# A type that is not here stops the fold: what it would change is not known.
+_HANDLERS: Mapping[int, Handler] = {
+    SealedType.INVITE: _handler(Invite, on_invite),
+    SealedType.JOIN_REQUEST: _handler(JoinRequest, on_join_request),
+    SealedType.VOUCH: _handler(Vouch, on_vouch),
+    SealedType.LOG_KEY: _handler(LogKey, on_log_key),
+    SealedType.REMOVE: _handler(Remove, on_remove),
+    SealedType.APPROVE: _handler(Approve, on_approve),
+    SealedType.LEAVE: _handler(Leave, on_leave),
+    SealedType.TICK: _handler(Tick, _on_tick),
+}
+
+
+def apply_entry(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> tuple[Event, ...]:
+    """Apply one entry whose outside has been checked.
+
+    Raises NeedsLogKey, UpdateNeeded; the draft is unchanged then.
+    """
+    seq, ts = entry.header.seq, entry.header.ts
+    try:
+        if entry.header.kind is EntryKind.READABLE:
+            check_readable(entry, draft.steward_keys)
+            event: Event = Ignored(seq=seq, rule=Rule.READABLE_TYPE)
+        else:
+            event = _apply_sealed(draft, entry, log_keys)
+    except RuleViolation as violation:
+        event = Ignored(seq=seq, rule=violation.rule)
+    # Every entry moves log time, so every entry may be the one that admits.
+    return (event, *derive_admissions(draft, seq, ts))
+
+
+def _apply_sealed(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> Event:
+    header = entry.header
+    sealed, log_key = _open(draft, entry, log_keys)
+    if header.lk_gen != draft.generation and sealed.type != SealedType.LOG_KEY:
+        raise RuleViolation(Rule.LOG_KEY_FIRST)
+    author = draft.devices.get(sealed.author)
+    if author is None or author.active_until is not None:
+        raise RuleViolation(Rule.AUTHOR)
+    try:
+        verify_sealed(header, sealed, author.card.device_key)
+    except (BadSignature, BadPublicKey):
+        raise RuleViolation(Rule.AUTHOR_SIGNATURE) from None
+    handler = _HANDLERS.get(sealed.type)
+    # Looked at after the signature: only a member can bring the fold to a stop, a relay cannot.
+    if handler is None:
+        raise UpdateNeeded(Rule.SEALED_TYPE, header.seq, f"sealed entry of type {sealed.type}")
+    act = Act(
+        seq=header.seq,
+        ts=header.ts,
+        entry_hash=entry.entry_hash,
+        author=author,
+        generation=header.lk_gen,
+        log_key=log_key,
+    )
+    return handler(draft, act, sealed.content)
+
+
+def _open(
+    draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]
+) -> tuple[SealedContent, Secret]:
+    generation = entry.header.lk_gen
+    if generation < draft.generation:
+        raise RuleViolation(Rule.OLD_GENERATION)
+    if generation > draft.generation + 1:
+        raise RuleViolation(Rule.FAR_GENERATION)
+    log_key = log_keys.get(generation)
+    if log_key is None:
+        raise NeedsLogKey(generation)
+    try:
+        return open_sealed(entry, log_key), log_key
+    except DecryptError:
+        raise RuleViolation(Rule.OPENS) from None
+    except DecodeError:
+        raise RuleViolation(Rule.SEALED_FORM) from None

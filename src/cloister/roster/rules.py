@@ -1,0 +1,217 @@
+"""Every rule of the roster: its id, its reason code, where it is checked, what it demands.
+
+A rule is one of three sorts, by what follows when it is broken:
+
+- ``BREAKS``   the log itself is wrong; nothing of the entry is taken, the device stops there;
+- ``STOPS``    the program is too old to judge the entry; it stops there and asks for an update;
+- ``IGNORES``  the entry stays in the log, is recorded with the rule's id, and changes nothing;
+- ``WAITS``    a condition of admission or removal that later entries may still fulfil.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Outcome(Enum):
+    """What follows when a rule is broken."""
+
+    BREAKS = "breaks"
+    STOPS = "stops"
+    IGNORES = "ignores"
+    WAITS = "waits"
+
+
+class _Text(NamedTuple):
+    rule_id: str
+    code: str
+    outcome: Outcome
+    where: str
+    demand: str
+
+
+_B, _S, _I, _W = Outcome.BREAKS, Outcome.STOPS, Outcome.IGNORES, Outcome.WAITS
+
+
+class Rule(Enum):
+    """The table. ``where`` is ``module:function`` below ``cloister.roster``."""
+
+    # One rule, its demand below it: a table, which the formatter would spread over 500 lines.
+    # fmt: off
+    # --- the log -------------------------------------------------------------------------------
+    FORM = _Text("ROS-001", "malformed", _B, "form:read_entry",
+        "an entry decodes exactly, is sealed or readable, and is at most 64 KiB long")
+    VERSION = _Text("ROS-002", "unknown-version", _S, "form:read_entry",
+        "the version is 1")
+    CIRCLE = _Text("ROS-003", "wrong-circle", _B, "form:check_form",
+        "circle_id is this circle's, and zero in the genesis only")
+    SEQ = _Text("ROS-004", "wrong-seq", _B, "form:check_form",
+        "seq is the size of the log before the entry")
+    ROOT = _Text("ROS-005", "wrong-root", _B, "form:check_form",
+        "root is the tree's root at size seq")
+    TIME = _Text("ROS-006", "time-went-back", _B, "form:check_form",
+        "ts is not smaller than that of the entry before")
+    # --- genesis -------------------------------------------------------------------------------
+    GENESIS_FORM = _Text("ROS-010", "genesis-form", _B, "genesis:read_genesis",
+        "entry 0 is a readable genesis over the empty tree")
+    GENESIS_SIGNATURE = _Text("ROS-011", "genesis-signature", _B, "genesis:read_genesis",
+        "the genesis is signed by the steward key in it")
+    GENESIS_RELAYS = _Text("ROS-012", "genesis-relays", _B, "relay_card:check_relay_set",
+        "relay cards name their keys, are signed by them and keep the pair rule")
+    GENESIS_POLICY = _Text("ROS-013", "genesis-policy", _S, "policy:unknown_in_policy",
+        "the policy has known fields and values in range")
+    GENESIS_FOUNDING = _Text("ROS-014", "genesis-founding", _B, "genesis:open_founding",
+        "the founding opens under the log key committed to and is signed by the founder's "
+        "device")
+    GENESIS_COMMONS = _Text("ROS-015", "genesis-commons", _B, "genesis:open_founding",
+        "the commons channel id fits its commitment")
+    # --- sealed entries ------------------------------------------------------------------------
+    OLD_GENERATION = _Text("ROS-020", "old-generation", _I, "fold:_open",
+        "a sealed entry is not under a generation before the current one")
+    FAR_GENERATION = _Text("ROS-021", "far-generation", _I, "fold:_open",
+        "a sealed entry is at most one generation ahead")
+    OPENS = _Text("ROS-022", "does-not-open", _I, "fold:_open",
+        "a sealed entry opens under the log key of its generation")
+    SEALED_FORM = _Text("ROS-023", "sealed-form", _I, "entry:open_sealed",
+        "what is sealed decodes, and its padding is zeros to the next multiple of 256")
+    LOG_KEY_FIRST = _Text("ROS-024", "log-key-first", _I, "fold:_apply_sealed",
+        "the first valid entry of a generation is its log_key")
+    AUTHOR = _Text("ROS-025", "author-not-active", _I, "fold:_apply_sealed",
+        "the author is an active device of an active member")
+    AUTHOR_SIGNATURE = _Text("ROS-026", "author-signature", _I, "fold:_apply_sealed",
+        "the author's device key signed header, type and content")
+    SEALED_TYPE = _Text("ROS-027", "unknown-sealed-type", _S, "fold:_apply_sealed",
+        "the type of a sealed entry is known to this program")
+    CONTENT = _Text("ROS-028", "content-form", _I, "fold:_apply_sealed",
+        "the content decodes as its type says")
+    # --- readable entries ----------------------------------------------------------------------
+    READABLE_FORM = _Text("ROS-030", "readable-form", _I, "readable:check_readable",
+        "a readable body decodes and its lk_gen is 0")
+    STEWARD_KEY = _Text("ROS-031", "unknown-steward-key", _I, "readable:check_readable",
+        "a readable entry names a steward key of the circle")
+    STEWARD_SIGNATURE = _Text("ROS-032", "steward-signature", _I, "readable:check_readable",
+        "both signatures of a readable entry verify")
+    ONE_GENESIS = _Text("ROS-033", "second-genesis", _I, "readable:check_readable",
+        "there is one genesis")
+    READABLE_TYPE = _Text("ROS-034", "unknown-readable-type", _S, "readable:check_readable",
+        "the type of a readable entry is known to this program")
+    # --- invite --------------------------------------------------------------------------------
+    INVITE_KIND = _Text("ROS-040", "invite-for-device", _I, "admission:on_invite",
+        "an invitation is for a member (second devices come with a later version)")
+    INVITE_KEYS = _Text("ROS-041", "invite-keys", _I, "admission:on_invite",
+        "the keys of an invitation are canonical and of large order")
+    INVITE_NEW = _Text("ROS-042", "invite-not-new", _I, "admission:on_invite",
+        "the keys and the box of an invitation are new to the log")
+    INVITE_LIFETIME = _Text("ROS-043", "invite-lifetime", _I, "admission:on_invite",
+        "an invitation ends after the entry's ts and at most 30 days later")
+    INVITE_BUDGET = _Text("ROS-044", "invite-budget", _I, "admission:on_invite",
+        "a member has no more open invitations than the policy allows")
+    INVITE_STEWARD = _Text("ROS-045", "invite-steward", _I, "admission:on_invite",
+        "an invitation makes a steward only while the circle is forming")
+    # --- join_request --------------------------------------------------------------------------
+    JOIN_CIRCLE = _Text("ROS-050", "join-circle", _I, "admission:check_join_request",
+        "a join request names this circle and a size the log has reached")
+    JOIN_INVITE = _Text("ROS-051", "join-no-invite", _I, "admission:check_join_request",
+        "a join request names an invitation of this log")
+    JOIN_OPEN = _Text("ROS-052", "join-invite-closed", _I, "admission:check_join_request",
+        "the invitation has not expired and its inviter is active")
+    JOIN_USED = _Text("ROS-053", "join-invite-used", _I, "admission:check_join_request",
+        "nobody has been admitted on the invitation yet")
+    JOIN_REPLAY = _Text("ROS-054", "join-replay", _I, "admission:check_join_request",
+        "a join request is appended once")
+    JOIN_KEYS = _Text("ROS-055", "join-keys", _I, "admission:check_join_request",
+        "the newcomer's keys are canonical, of large order and well-formed")
+    JOIN_NEW = _Text("ROS-056", "join-not-new", _I, "admission:check_join_request",
+        "the newcomer's member id, inbox and keys are new to the log")
+    JOIN_INVITE_PROOF = _Text("ROS-057", "join-invite-proof", _I, "admission:check_join_request",
+        "the invitation's key signed the newcomer's own keys")
+    JOIN_DEVICE_PROOF = _Text("ROS-058", "join-device-proof", _I, "admission:check_join_request",
+        "the newcomer's device key signed the request")
+    JOIN_NAME = _Text("ROS-059", "join-name", _I, "admission:check_join_request",
+        "the name keeps the fixed form of names")
+    JOIN_SEAMS = _Text("ROS-060", "join-receipts", _I, "admission:check_join_request",
+        "receipts are empty where the policy asks for none")
+    CONTESTED = _Text("ROS-061", "contested", _W, "admission:on_join_request",
+        "an invitation carries one request; a second before admission contests both")
+    # --- vouch and admission -------------------------------------------------------------------
+    VOUCH_REQUEST = _Text("ROS-070", "vouch-no-request", _I, "admission:on_vouch",
+        "a vouch names, by its hash, a join request of this log")
+    VOUCH_CONTESTED = _Text("ROS-071", "vouch-contested", _I, "admission:on_vouch",
+        "no vouch counts for a contested request")
+    VOUCH_LATE = _Text("ROS-072", "vouch-after-admission", _I, "admission:on_vouch",
+        "a vouch comes before the admission")
+    COUNT_MEMBERS = _Text("ROS-073", "one-per-member", _W, "admission:counted_vouches",
+        "vouches are counted by members, one each, whatever device")
+    COUNT_FRESH = _Text("ROS-074", "vouch-too-old", _W, "admission:counted_vouches",
+        "a vouch counts as long as it is not older than the policy says")
+    COUNT_ACTIVE = _Text("ROS-075", "voucher-not-active", _W, "admission:counted_vouches",
+        "the voucher is active at the entry that admits")
+    COUNT_PROBATION = _Text("ROS-076", "voucher-on-probation", _W, "admission:counted_vouches",
+        "the voucher is past probation at the entry that admits")
+    THRESHOLD = _Text("ROS-077", "too-few-vouches", _W, "admission:derive_admissions",
+        "one vouch while forming, then as many as the policy says but not more than active "
+        "members")
+    VETO = _Text("ROS-078", "veto-time", _W, "admission:derive_admissions",
+        "the veto time after the request has passed by log time")
+    ORDER = _Text("ROS-079", "order-of-requests", _W, "admission:derive_admissions",
+        "requests ready at one entry are judged in the order of their appending, each after "
+        "the one before")
+    FORMING_ROLE = _Text("ROS-080", "steward-after-forming", _W, "admission:derive_admissions",
+        "a steward is admitted only while the circle is forming")
+    FULL = _Text("ROS-081", "circle-full", _W, "admission:derive_admissions",
+        "a circle has at most 1,000 active devices")
+    # --- leaving and removal -------------------------------------------------------------------
+    REMOVE_AUTHOR = _Text("ROS-090", "remove-not-steward", _I, "membership:on_remove",
+        "a steward proposes a removal")
+    REMOVE_SUBJECT = _Text("ROS-091", "remove-not-member", _I, "membership:on_remove",
+        "the subject of a removal is an active member")
+    REMOVE_STEWARD = _Text("ROS-092", "remove-steward", _I, "membership:on_remove",
+        "a steward is not removed by this entry")
+    APPROVE_PROPOSAL = _Text("ROS-093", "approve-no-proposal", _I, "membership:on_approve",
+        "an approval names, by its hash, a removal proposed in this log and still open")
+    APPROVE_LAPSED = _Text("ROS-094", "proposal-lapsed", _I, "membership:on_approve",
+        "a proposal lapses 7 days after it was made, by log time")
+    APPROVE_OTHER = _Text("ROS-095", "approve-own", _I, "membership:on_approve",
+        "proposer and approver are different members and neither is the subject")
+    APPROVE_STEWARD = _Text("ROS-096", "approve-not-steward", _I, "membership:on_approve",
+        "where two stewards other than the subject exist, the approver is a steward")
+    APPROVE_PROPOSER = _Text("ROS-097", "proposer-gone", _I, "membership:on_approve",
+        "the proposer is still an active steward when the approval is made")
+    LEAVE_STEWARD = _Text("ROS-098", "steward-leaves", _I, "membership:on_leave",
+        "a steward does not leave before another entry has taken the office")
+    # --- log keys ------------------------------------------------------------------------------
+    LOG_KEY_ONCE = _Text("ROS-100", "log-key-again", _I, "log_keys:on_log_key",
+        "a log_key begins the next generation and is sealed under it")
+    LOG_KEY_COMMITMENT = _Text("ROS-101", "log-key-commitment", _I, "log_keys:on_log_key",
+        "the commitment is that of the key the entry is sealed under")
+    LOG_KEY_WRAPS = _Text("ROS-102", "log-key-wraps", _I, "log_keys:on_log_key",
+        "the wrapped key is the one the generation before committed to")
+    LOG_KEY_BINDS = _Text("ROS-103", "log-key-binds", _I, "log_keys:on_log_key",
+        "the key of a generation is derived from the key before it")
+    # fmt: on
+
+    @property
+    def rule_id(self) -> str:
+        """``ROS-nnn``."""
+        return self.value.rule_id
+
+    @property
+    def code(self) -> str:
+        """The reason code: a stable word for logs and ``--json``."""
+        return self.value.code
+
+    @property
+    def outcome(self) -> Outcome:
+        """What follows when the rule is broken."""
+        return self.value.outcome
+
+    @property
+    def where(self) -> str:
+        """``module:function`` below ``cloister.roster``."""
+        return self.value.where
+
+    @property
+    def demand(self) -> str:
+        """What the rule demands, as a sentence without its full stop."""
+        return self.value.demand
