@@ -6,8 +6,8 @@ import os
 
 from hypothesis import settings
 
-# A deadline measures the machine, not the code. In CI a failure must be the change's own: the search
-# for new examples happens on developers' machines, and what it finds becomes a test.
+# A deadline measures the machine, not the code. In CI a failure must be the change's own: new
+# examples are searched for on developers' machines, and what they find becomes a test.
 settings.register_profile("developer", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
