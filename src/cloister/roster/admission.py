@@ -185,10 +185,11 @@ def derive_admissions(draft: Draft, seq: int, ts: int) -> list[Event]:
     if not draft.waiting:
         return []
     events: list[Event] = []
-    for asked in sorted((draft.requests[one] for one in draft.waiting), key=_by_seq):
+    for request_hash in sorted(draft.waiting, key=lambda one: draft.requests[one].seq):
+        asked = draft.requests[request_hash]
         # Log time never goes back, so a vouch that is too old stays too old.
         if all(ts - vouch.ts > draft.policy.vouch_lifetime_s for vouch in asked.vouches):
-            del draft.waiting[asked.request_hash]
+            del draft.waiting[request_hash]
             continue
         counted = counted_vouches(draft, asked, ts)
         if len(counted) < draft.vouches_needed or ts < asked.ts + draft.policy.veto_s:
@@ -208,6 +209,7 @@ def _admit(
     request = asked.request
     record = draft.invites[request.invite_id]
     did = request.device.did
+    needed = draft.vouches_needed
     # Whoever comes while the circle is forming may vouch at once, or nobody could for two weeks.
     probation_until = 0 if draft.forming else ts + draft.policy.probation_s
     draft.add_member(
@@ -232,12 +234,12 @@ def _admit(
         ),
     )
     del draft.waiting[asked.request_hash]
-    draft.requests[asked.request_hash] = changed(
-        asked, state=RequestState.ADMITTED, needed=draft.vouches_needed
-    )
+    draft.requests[asked.request_hash] = changed(asked, state=RequestState.ADMITTED)
     draft.invites[request.invite_id] = changed(record, admitted=asked.request_hash)
     if draft.active_members >= FORMING_MEMBERS:
         draft.forming = False
+    if draft.vouches_needed != needed:
+        draft.refresh_needed()
     return Admitted(
         seq=seq,
         request_hash=asked.request_hash,
@@ -263,7 +265,3 @@ def spent_keys(
 
 def _keys_of(member_id: MemberId, card: DeviceCard) -> tuple[bytes, ...]:
     return (member_id, card.device_key, card.hpke_key, card.inbox_id, card.inbox_key)
-
-
-def _by_seq(asked: OpenRequest) -> int:
-    return asked.seq

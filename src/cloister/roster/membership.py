@@ -84,6 +84,7 @@ def _end_membership(
 ) -> tuple[DeviceId, ...]:
     """Take a member out at entry ``seq``. Returns the devices that were active until here."""
     member = draft.members[member_id]
+    needed = draft.vouches_needed
     draft.members[member_id] = changed(member, state=state)
     draft.active_members -= 1
     ended = []
@@ -97,4 +98,6 @@ def _end_membership(
         for entry_hash, proposal in draft.proposals.items()
         if proposal.member_id != member_id
     }
+    if draft.vouches_needed != needed:
+        draft.refresh_needed()
     return tuple(ended)

@@ -40,7 +40,6 @@ from cloister.roster.state import (
     Proposal,
     RequestState,
     VouchRecord,
-    changed,
 )
 from cloister.transparency.merkle import Frontier, leaf_hash
 
@@ -325,10 +324,6 @@ class Roster:
         )
 
     def _freeze(self, draft: Draft, frontier: Frontier, root: bytes, ts: int) -> Self:
-        if draft.vouches_needed != self.vouches_needed():
-            for request_hash, asked in draft.requests.items():
-                if asked.state is RequestState.OPEN:
-                    draft.requests[request_hash] = changed(asked, needed=draft.vouches_needed)
         return type(self)(
             circle_id=self.circle_id,
             origin=self.origin,

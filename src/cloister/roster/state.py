@@ -196,6 +196,13 @@ class Draft:
         member = self.members.get(member_id)
         return member if member is not None and member.is_active else None
 
+    def refresh_needed(self) -> None:
+        """Bring ``needed`` of the open requests up to date, after members came or went."""
+        needed = self.vouches_needed
+        for request_hash, asked in self.requests.items():
+            if asked.state is RequestState.OPEN and asked.needed != needed:
+                self.requests[request_hash] = changed(asked, needed=needed)
+
     def add_member(self, member: Member, device: DeviceRecord) -> None:
         """Let a member in, with one device."""
         self.members[member.member_id] = member

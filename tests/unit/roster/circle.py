@@ -201,7 +201,7 @@ class Circle:
         generation: int | None = None,
         log_key: Secret | None = None,
     ) -> bytes:
-        """A sealed entry for the end of the log; everything about it can be set to something wrong."""
+        """A sealed entry for the end of the log; everything about it can be made wrong."""
         if generation is None:
             generation = self.roster.generation
         if sealed_type is None:
@@ -228,10 +228,10 @@ class Circle:
         self.now = max(self.now, self.roster.ts)
         return events
 
-    def act(self, author: Person, content: Struct, **overrides: int) -> tuple[Event, ...]:
+    def act(self, author: Person, content: Struct) -> tuple[Event, ...]:
         """Append what an author says, a second later."""
         self.now += 1
-        return self.append(self.sealed(author, content, **overrides))
+        return self.append(self.sealed(author, content))
 
     def rule_broken(self, author: Person, content: Struct) -> Rule | None:
         """Append and return the rule for which the entry was ignored."""
@@ -307,7 +307,7 @@ class Circle:
     def remove(self, steward: Person, subject: Person, approver: Person) -> None:
         """Propose and approve a removal."""
         self.act(steward, Remove(member_id=subject.member_id, reason="test"))
-        proposal = next(reversed(self.roster.proposals))
+        proposal = list(self.roster.proposals)[-1]
         self.act(approver, Approve(entry_hash=proposal))
         assert not self.roster.is_active(subject.did)
 
