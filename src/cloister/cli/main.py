@@ -25,7 +25,22 @@ class Family(NamedTuple):
 
 
 # In the order of `--help`. To add a family: write its module, then its line here.
-FAMILIES: dict[str, Family] = {}
+FAMILIES: dict[str, Family] = {
+    "circle": Family("cloister.cli.circle:circle", "Found a circle, or look at it."),
+    "invite": Family("cloister.cli.membership:invite", "Invite one person."),
+    "join": Family("cloister.cli.membership:join", "Ask to be let into a circle."),
+    "requests": Family("cloister.cli.membership:requests", "List who asks to be let in."),
+    "vouch": Family("cloister.cli.membership:vouch", "Vouch for somebody who asks."),
+    "members": Family("cloister.cli.membership:members", "List the members."),
+    "remove": Family("cloister.cli.membership:remove", "Propose or approve a removal."),
+    "leave": Family("cloister.cli.membership:leave", "Leave the circle."),
+    "conversation": Family("cloister.cli.conversation:conversation", "Open or list conversations."),
+    "send": Family("cloister.cli.messages:send", "Send a text."),
+    "read": Family("cloister.cli.messages:read", "Read a conversation."),
+    "status": Family("cloister.cli.status:status", "Say where this device stands."),
+    "agent": Family("cloister.cli.agent:agent", "Keep this device connected."),
+    "config": Family("cloister.cli.status:config", "Show the settings."),
+}
 
 
 class LazyGroup(click.Group):
@@ -63,7 +78,8 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", message="cloister %(version)s")
-def cli() -> None:
+@click.option("--profile", metavar="DIR|NAME", help="Profile, for the person's commands.")
+def cli(profile: str | None) -> None:
     """Text-only, end-to-end encrypted messenger that a closed circle runs for itself."""
 
 
@@ -71,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command and end the process with its exit status.
 
     Our own errors become one sentence, and one on what to do, on standard error. Any other
-    exception is a bug and keeps its traceback.
+    exception is a bug: one line with an id, and a private report without content.
     """
     try:
         status = cli.main(args=arguments, prog_name="cloister", standalone_mode=False)
@@ -87,9 +103,16 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except CloisterError as error:
-        click.echo(f"cloister: {error}", err=True)
+        from cloister.client.safe_text import safe_text
+
+        click.echo(safe_text(f"cloister: {error}"), err=True)
         if error.hint:
-            click.echo(f"    {error.hint}", err=True)
+            click.echo(safe_text(f"    {error.hint}"), err=True)
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 (the outermost frame: nobody else can)
+        from cloister.cli.failures import report_bug
+
+        click.echo(f"cloister: {report_bug(error)}", err=True)
+        sys.exit(1)
     # Without click's own handling `--help` and `ctx.exit(n)` come back as the returned number.
     sys.exit(status if isinstance(status, int) else 0)

@@ -13,7 +13,7 @@ import stat
 import struct
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -197,9 +197,10 @@ class _Agent:
             await asyncio.gather(streaming, hung_up, return_exceptions=True)
 
     async def _stream(self, call_id: int, writer: asyncio.StreamWriter) -> None:
-        async for notice in self._device.follow():
-            writer.write(_line(call_id, item=protocol.notice_item(notice)))
-            await writer.drain()
+        async with aclosing(self._device.follow()) as notices:
+            async for notice in notices:
+                writer.write(_line(call_id, item=protocol.notice_item(notice)))
+                await writer.drain()
 
 
 def _line(call_id: int, **parts: Any) -> bytes:

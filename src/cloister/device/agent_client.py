@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -73,7 +73,7 @@ class RemoteDevice:
         """Move the read marker."""
         await self._call("mark_read", conversation=conversation, position=position)
 
-    async def follow(self) -> AsyncIterator[FollowedNotice]:
+    async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices; see ``Facade``."""
         async with self._stream("follow", {}) as items:
             async for item in items:

@@ -7,7 +7,7 @@ Views are plain JSON values, made by ``cloister.client.views``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final, Protocol
 
 from cloister.client.effects import Alarm, Changed, Message, Shown
@@ -76,7 +76,7 @@ class Facade(Protocol):
         """Note that everything up to a position has been read."""
         ...
 
-    def follow(self) -> AsyncIterator[FollowedNotice]:
+    def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices from now on.  Raises ``FellBehind`` when they are not taken in time."""
         ...
 

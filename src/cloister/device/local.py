@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final, Protocol
 
 from cloister.client.effects import Answer, Message, MessageState, Notice, Shown
@@ -107,18 +107,17 @@ class Device:
             answer = await self.act(SendText(ref=0, conversation=conversation, text=text))
             # The act's own notices may come before or after its answer.
             latest = await self._own_row(conversation, answer)
+            waiting = asyncio.ensure_future(_until_sent(notices, latest))
+            giving_up = asyncio.ensure_future(self._hopeless(ROUNDS))
             try:
-                async with asyncio.timeout(wait_s):
-                    while latest.state is MessageState.QUEUED:
-                        notice = await notices.next()
-                        if (
-                            isinstance(notice, Shown)
-                            and notice.message.message_id == latest.message_id
-                        ):
-                            latest = notice.message
-            except TimeoutError:
-                pass
-            return latest
+                await asyncio.wait(
+                    {waiting, giving_up}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                return waiting.result() if waiting.done() else latest
+            finally:
+                waiting.cancel()
+                giving_up.cancel()
+                await asyncio.gather(waiting, giving_up, return_exceptions=True)
         finally:
             self._engine.unlisten(notices)
 
@@ -191,7 +190,7 @@ class Device:
         channel_id = self._channel(conversation)
         await self._engine.on_disk(lambda: self._vault.mark_read(channel_id, position))
 
-    async def follow(self) -> AsyncIterator[FollowedNotice]:
+    async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices; see :class:`Facade`."""
         notices = Notices()
         self._engine.listen(notices)
@@ -231,6 +230,14 @@ class Device:
             f"not done within {timeout_s:.0f} s",
             hint="it may still be done; look with `cloister status`, or wait longer (--timeout)",
         )
+
+
+async def _until_sent(notices: Notices, latest: Message) -> Message:
+    while latest.state is MessageState.QUEUED:
+        notice = await notices.next()
+        if isinstance(notice, Shown) and notice.message.message_id == latest.message_id:
+            latest = notice.message
+    return latest
 
 
 def find_conversation(views: list[View], name: str) -> bytes:

@@ -26,8 +26,10 @@ def connect(path: Path, vault_key: Secret) -> Any:
     """Open and key a connection; nothing has been read through it yet."""
     connection = dbapi2.connect(str(path), isolation_level=None, check_same_thread=False)
     try:
-        # Before the key: the library's log goes to standard error by default.
-        connection.execute("PRAGMA cipher_log = none")
+        # Before the key: the library's log goes to standard error by default. (Any word but "off"
+        # and the standard streams would be the name of a file.)
+        connection.execute("PRAGMA cipher_log = off")
+        connection.execute("PRAGMA cipher_log_level = NONE")
         connection.execute("PRAGMA cipher_memory_security = ON")
         if not _one(connection, "PRAGMA cipher_version"):
             # A plain SQLite would take every PRAGMA below and write in the clear.

@@ -1,0 +1,149 @@
+"""`cloister circle`: found a circle, look at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cloister.cli.person import Person, person_command
+from cloister.errors import UsageError
+
+if TYPE_CHECKING:
+    from cloister.device.facade import Facade, View
+
+
+@click.group()
+def circle() -> None:
+    """Found a circle, or look at the one this profile belongs to.
+
+    \b
+    Examples:
+      cloister circle new --name Amira --home home.card --entry entry.card
+      cloister circle show
+    """
+
+
+@circle.command("new")
+@click.option("--name", required=True, help="Your name in the circle.")
+@click.option(
+    "--home", required=True, type=click.Path(path_type=Path), metavar="CARD", help="Home relay."
+)
+@click.option(
+    "--entry",
+    "entries",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="CARD",
+    help="Entry relay; may be given several times.",
+)
+@click.option(
+    "--activation-code-fd", type=int, metavar="N", help="Read the activation code from there."
+)
+@click.option("--test-circle", is_flag=True, help="Relays may share jurisdiction and operator.")
+@click.option("--single-operator", is_flag=True, help="One operator runs all relays.")
+@person_command
+def new(
+    person: Person,
+    *,
+    name: str,
+    home: Path,
+    entries: tuple[Path, ...],
+    activation_code_fd: int | None,
+    test_circle: bool,
+    single_operator: bool,
+) -> None:
+    """Found a circle with yourself as its first member.
+
+    The operators give you the relays' cards (files) and one activation code. The code is asked
+    for, or read from --activation-code-fd or the file that CLOISTER_ACTIVATION_CODE_FILE names.
+    A profile without a vault gets one, under a passphrase that you choose.
+
+    \b
+    Examples:
+      cloister circle new --name Amira --home home.card --entry entry.card
+      cloister circle new --name Amira --home home.card --entry a.card --entry b.card \\
+          --profile ./amira --passphrase-fd 3 3<passphrase.txt
+    """
+    from cloister.cli.secrets_input import one_line_secret
+    from cloister.client.inputs import FoundCircle
+
+    act = FoundCircle(
+        ref=0,
+        name=name,
+        home_card=read_card(home),
+        entry_cards=tuple(read_card(entry) for entry in entries),
+        activation_code=one_line_secret(
+            activation_code_fd,
+            "CLOISTER_ACTIVATION_CODE_FILE",
+            "cloister-activation-code",
+            "Activation code",
+            "--activation-code-fd",
+        ),
+        test_circle=test_circle,
+        single_operator=single_operator,
+    )
+
+    async def found(device: Facade) -> tuple[str, View]:
+        answer = await device.act(act, person.settings.timeout_s, impatient=True)
+        return answer, await device.circle()
+
+    answer, view = person.act(found, create=True)
+    person.output.talk("The circle stands. Invite the first member with: cloister invite")
+    person.output.data({"answer": answer, **view}, answer)
+
+
+@circle.command("show")
+@click.option("--offline", is_flag=True, help="Do not ask the relay first.")
+@person_command
+def show(person: Person, *, offline: bool) -> None:
+    """Show the circle: its id, its rules, its relays.
+
+    \b
+    Examples:
+      cloister circle show
+      cloister circle show --json
+    """
+    view = person.view(lambda device: device.circle(), offline=offline)
+    person.output.data(view, "\n".join(lines_of(view)))
+
+
+def lines_of(view: View, indent: str = "") -> list[str]:
+    """Lay a view out as ``name: value`` lines, nested ones set in."""
+    from cloister.client.safe_text import safe_line
+
+    lines: list[str] = []
+    for key, value in view.items():
+        label = indent + key.replace("_", " ")
+        if isinstance(value, dict):
+            lines += [f"{label}:", *lines_of(value, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines.append(f"{label}:")
+            for one in value:
+                nested = lines_of(one, indent + "    ")
+                nested[0] = indent + "  - " + nested[0].strip()
+                lines += nested
+        else:
+            lines.append(f"{label}: {safe_line(word_of(value))}")
+    return lines
+
+
+def word_of(value: object) -> str:
+    """Return a JSON value in a word for people."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(word_of(one) for one in value) or "-"
+    return str(value)
+
+
+def read_card(path: Path) -> bytes:
+    """Read a relay card as the relay wrote it.  Raises ``UsageError``."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"the relay card {path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,307 @@
+"""`cloister invite`, `join`, `requests`, `vouch`, `members`, `remove`, `leave`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from cloister.cli.person import Person, person_command
+from cloister.errors import NetworkError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from cloister.device.facade import Facade, View
+
+HOW = {"met": 1, "voice": 2, "neither": 3}
+REASONS = {"departure": 1, "misconduct": 2, "compromise": 3}
+
+
+@click.command()
+@click.option("--days", type=click.IntRange(1, 30), default=7, show_default=True, help="Valid for.")
+@click.option("--no-qr", is_flag=True, help="Print the code only.")
+@person_command
+def invite(person: Person, *, days: int, no_qr: bool) -> None:
+    """Invite one person; prints the code to hand over in person or by a trusted channel.
+
+    \b
+    Examples:
+      cloister invite
+      cloister invite --days 1 --json
+    """
+    from cloister.client.inputs import Invite
+
+    act = Invite(ref=0, lifetime_s=days * 86_400)
+    code = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))
+    person.output.talk("Hand this code to one person only. Whoever has it can ask to be let in:")
+    if sys.stdout.isatty() and not (no_qr or person.output.as_json or person.output.plain):
+        person.output.talk(_qr(code))
+    person.output.data({"code": code, "days": days}, code)
+
+
+@click.command()
+@click.argument("code")
+@click.option("--name", help="Your name in the circle.")
+@click.option("--wait", is_flag=True, help="Stay until you are admitted and in.")
+@person_command
+def join(person: Person, *, code: str, name: str | None, wait: bool) -> None:
+    """Ask to be let into the circle of an invitation CODE ("-" reads it from standard input).
+
+    Read the 60 digits to those who vouch for you, over the telephone or face to face.
+
+    \b
+    Examples:
+      cloister join CLOISTER1:8H3K... --name Jonas
+      cloister join - --name Jonas --wait < code.txt
+    """
+    from cloister.client.inputs import Join
+
+    act = Join(ref=0, code=_code(code), name=name or _ask_name())
+
+    async def asking(device: Facade) -> str:
+        digits = await device.act(act, person.settings.timeout_s, impatient=True)
+        person.output.talk("Your request is with the circle. Read these digits to your vouchers:")
+        person.output.data({"state": "asked", "fingerprint": _plain(digits)}, groups(digits))
+        if wait:
+            person.output.talk("Waiting to be admitted (Ctrl+C stops waiting, not the request).")
+            await _until_in(device, person.settings.timeout_s)
+        return digits
+
+    person.act(asking, create=True)
+    if wait:
+        person.output.talk("You are in.")
+        person.output.data({"state": "in"}, "admitted")
+    else:
+        person.output.talk("Come back with: cloister status (or stay: cloister agent run)")
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Do not ask the relay first.")
+@person_command
+def requests(person: Person, *, offline: bool) -> None:
+    """List who asks to be let in, with the 60 digits to compare.
+
+    \b
+    Examples:
+      cloister requests
+      cloister requests --json
+    """
+    views = person.view(lambda device: device.requests(), offline=offline)
+    for view in views:
+        text = f"{view['name']}: {view['state']}, {view['vouches']} of {view['needed']} vouches"
+        person.output.data(view, f"{text}\n{groups(fingerprint_of(view))}")
+    if not views:
+        person.output.talk("Nobody asks to be let in.")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--met", "how", flag_value="met", help="You met face to face and compared digits.")
+@click.option("--voice", "how", flag_value="voice", help="You know the voice that read them.")
+@click.option("--neither", "how", flag_value="neither", help="You did neither; all will see it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@person_command
+def vouch(person: Person, *, name: str, how: str | None, yes: bool) -> None:
+    """Vouch for the request of NAME (or the first digits of its fingerprint).
+
+    \b
+    Examples:
+      cloister vouch Jonas --met
+      cloister vouch 04711 --voice --yes
+    """
+    from cloister.cli.secrets_input import can_ask
+    from cloister.client.inputs import Vouch
+
+    if how is None:
+        raise UsageError(
+            "say how you know that the request is this person's",
+            hint="--met, --voice or --neither; everybody in the circle sees which",
+        )
+
+    async def vouching(device: Facade) -> tuple[str, View]:
+        await device.settle(10)
+        view = find_request(await device.requests(), name)
+        if can_ask() and not yes:
+            _compare(person, view, how)
+        else:
+            person.output.talk(f"{view['name']}:\n{groups(fingerprint_of(view))}")
+        act = Vouch(ref=0, request=name, how=HOW[how])
+        return await device.act(act, person.settings.timeout_s, impatient=True), view
+
+    answer, view = person.act(vouching)
+    person.output.data({"name": view["name"], "how": how, "answer": answer}, answer or "vouched")
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Do not ask the relay first.")
+@person_command
+def members(person: Person, *, offline: bool) -> None:
+    """List the members: role, state, who vouched, how many devices.
+
+    \b
+    Examples:
+      cloister members
+      cloister members --json
+    """
+    from cloister.cli.circle import word_of
+
+    for view in person.view(lambda device: device.members(), offline=offline):
+        by = word_of(view.get("vouched_by"))
+        person.output.data(
+            view, f"{view['name']}: {view['role']}, {view['state']}, vouched by {by}"
+        )
+
+
+@click.command()
+@click.argument("name")
+@click.option("--reason", type=click.Choice(list(REASONS)), default="departure", show_default=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@person_command
+def remove(person: Person, *, name: str, reason: str, yes: bool) -> None:
+    """Propose to remove the member NAME, or approve the removal that is open.
+
+    It takes effect when a second member approves. Everybody can read who proposed and approved.
+
+    \b
+    Examples:
+      cloister remove Jonas --reason departure
+    """
+    from cloister.client.inputs import Remove
+
+    _confirm(yes, f"Remove {name}, or approve the open removal?")
+    act = Remove(ref=0, member=name, reason=REASONS[reason])
+    answer = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))
+    person.output.data({"name": name, "reason": reason, "answer": answer}, answer or "done")
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@person_command
+def leave(person: Person, *, yes: bool) -> None:
+    """Leave the circle. What this device has received stays in its vault.
+
+    \b
+    Examples:
+      cloister leave
+      cloister leave --yes
+    """
+    from cloister.client.inputs import Leave
+
+    _confirm(yes, "Leave the circle? Coming back takes a new invitation and new vouches.")
+    act = Leave(ref=0)
+    answer = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))
+    person.output.data({"answer": answer}, answer or "left")
+
+
+def groups(digits: str) -> str:
+    """Lay 60 digits out as 12 groups of five, four to a line."""
+    plain = _plain(digits)
+    fives = [plain[start : start + 5] for start in range(0, len(plain), 5)]
+    return "\n".join("  ".join(fives[start : start + 4]) for start in range(0, len(fives), 4))
+
+
+def fingerprint_of(view: View) -> str:
+    """Return a request's digits, whether the view holds them in one piece or in groups."""
+    found = view["fingerprint"]
+    return "".join(found) if isinstance(found, list) else str(found)
+
+
+def find_request(views: list[View], name: str) -> View:
+    """Return the one request with this name or these first digits.  Raises ``NotFoundError``."""
+    wanted = " ".join(name.casefold().split())
+    found = [view for view in views if " ".join(str(view["name"]).casefold().split()) == wanted]
+    digits = _plain(name)
+    if not found and len(digits) >= 5 and digits == "".join(name.split()):
+        found = [view for view in views if _plain(fingerprint_of(view)).startswith(digits)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NotFoundError(
+            f"{len(found)} requests are of that name",
+            hint="name the one you mean by the first ten of its digits (cloister requests)",
+        )
+    names = ", ".join(str(view["name"]) for view in views[:12])
+    raise NotFoundError(
+        f"nobody called {name[:64]!r} asks to be let in",
+        hint=f"there are: {names}" if names else "nobody asks at the moment",
+    )
+
+
+def _compare(person: Person, view: View, how: str) -> None:
+    """Let the person type two groups that the newcomer reads out: a yes is given too easily."""
+    import secrets
+
+    plain = _plain(fingerprint_of(view))
+    fives = [plain[start : start + 5] for start in range(0, len(plain), 5)]
+    if how == "neither" or len(fives) < 12:
+        person.output.talk(groups(plain))
+        _confirm(False, f"Vouch for {view['name']} without having met or heard them?")
+        return
+    hidden = sorted(secrets.SystemRandom().sample(range(len(fives)), 2))
+    shown = ["....." if number in hidden else five for number, five in enumerate(fives)]
+    rows = ["  ".join(shown[start : start + 4]) for start in range(0, len(shown), 4)]
+    person.output.talk(f"{view['name']}, let the digits be read to you and fill in the gaps:")
+    person.output.talk("\n".join(rows))
+    for number in hidden:
+        typed = click.prompt(f"Group {number + 1}", err=True)
+        if _plain(typed) != fives[number]:
+            raise UsageError(
+                "these are not the digits: nothing was vouched for",
+                hint="read again together; if they still differ, it is not this person's request",
+            )
+
+
+async def _until_in(device: Facade, timeout_s: float) -> None:
+    import asyncio
+    from contextlib import aclosing
+
+    from cloister.cli.wakeups import wakeups
+
+    try:
+        async with asyncio.timeout(timeout_s), aclosing(wakeups(device)) as moments:
+            async for _ in moments:
+                if (await device.status()).get("state") == "member":
+                    return
+    except TimeoutError:
+        raise NetworkError(
+            f"not admitted within {timeout_s:.0f} s",
+            hint="the request stays; wait longer with --timeout, or leave `cloister agent run`",
+        ) from None
+
+
+def _code(code: str) -> str:
+    if code != "-":
+        return code
+    given = sys.stdin.readline().strip()
+    if not given:
+        raise UsageError("standard input holds no code")
+    return given
+
+
+def _ask_name() -> str:
+    from cloister.cli.secrets_input import can_ask
+
+    if not can_ask():
+        raise UsageError("your name in the circle is needed", hint="give it with --name")
+    return str(click.prompt("Your name in the circle", err=True))
+
+
+def _confirm(yes: bool, question: str) -> None:
+    from cloister.cli.secrets_input import can_ask
+
+    if not yes and can_ask():
+        click.confirm(question, abort=True, err=True)
+
+
+def _plain(digits: str) -> str:
+    return "".join(character for character in digits if character.isdigit())
+
+
+def _qr(code: str) -> str:
+    import io
+
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(code, error="l", boost_error=False, micro=False).terminal(drawn, compact=True)
+    return drawn.getvalue()

@@ -1,0 +1,116 @@
+"""`cloister send` and `cloister read`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from cloister.cli.person import Person, person_command
+from cloister.errors import NetworkError, PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from cloister.client.effects import Message
+    from cloister.device.facade import Facade, View
+
+PAGE: Final = 500
+
+
+@click.command()
+@click.argument("name")
+@click.argument("text", required=False)
+@click.option("--wait", is_flag=True, help="Fail (4) if the relay does not confirm it in time.")
+@person_command
+def send(person: Person, *, name: str, text: str | None, wait: bool) -> None:
+    """Send TEXT to the conversation NAME; "-" or nothing takes it from standard input.
+
+    Without a relay in reach the text is queued (exit 0, "queued") and goes out later. For a text
+    that other users of this machine must not see in the list of processes, use standard input.
+
+    \b
+    Examples:
+      cloister send Newsdesk "lead is confirmed"
+      git log -1 | cloister send Newsdesk
+      cloister send Newsdesk - < note.txt
+    """
+    from cloister.client.effects import MessageState
+
+    body = _body(text)
+    settings = person.settings
+    wait_s = settings.timeout_s if wait else settings.send_wait_s
+    message = person.act(lambda device: device.send(name, body, wait_s))
+    state = message.state.name.lower()
+    view: View = {"conversation": name, "state": state, "message_id": message.message_id.hex()}
+    view |= {"channel_id": message.channel_id.hex(), "n": message.n, "reason": message.reason}
+    person.output.data(view, state)
+    if message.state is MessageState.FAILED:
+        raise PolicyError(f"it was not sent: {message.reason}")
+    if message.state is MessageState.QUEUED:
+        person.output.talk("The relay has not confirmed it yet; it goes out when it can.")
+        if wait:
+            raise NetworkError("the relay did not confirm it in time", hint="it stays queued")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--follow", "-f", is_flag=True, help="Stay and print what comes.")
+@click.option("--limit", "-n", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@click.option("--offline", is_flag=True, help="Do not ask the relay first.")
+@person_command
+def read(person: Person, *, name: str, follow: bool, limit: int, offline: bool) -> None:
+    """Print the last messages of the conversation NAME, oldest first.
+
+    With --follow each message is printed once, when it has come (own ones when queued).
+
+    \b
+    Examples:
+      cloister read Newsdesk
+      cloister read Newsdesk --follow --json
+    """
+
+    async def reading(device: Facade) -> None:
+        shown = await device.history(name, limit=limit)
+        last = _show(person, name, shown, -1)
+        if last >= 0:
+            await device.mark_read(name, last)
+        if follow:
+            await _follow(person, device, name, last)
+
+    person.view(reading, offline=offline)
+
+
+async def _follow(person: Person, device: Facade, name: str, last: int) -> None:
+    """Print what comes after a position, each row once."""
+    from contextlib import aclosing
+
+    from cloister.cli.wakeups import wakeups
+
+    async with aclosing(wakeups(device)) as moments:
+        async for _ in moments:
+            while page := await device.history(name, limit=PAGE, after=last):
+                last = _show(person, name, page, last)
+                await device.mark_read(name, last)
+
+
+def _show(person: Person, name: str, messages: list[Message], last: int) -> int:
+    for message in messages:
+        person.output.message(message, name)
+        last = max(last, message.position)
+    return last
+
+
+def _body(text: str | None) -> str:
+    if text is not None and text != "-":
+        return text
+    if text is None and sys.stdin.isatty():
+        raise UsageError("no text given", hint='cloister send NAME "text", or "-" to type it')
+    from cloister.limits import MAX_TEXT_BYTES
+
+    # One byte more than allowed is enough to know that it is too long.
+    given = sys.stdin.buffer.read(MAX_TEXT_BYTES + 3)
+    given = given[:-2] if given.endswith(b"\r\n") else given.removesuffix(b"\n")
+    try:
+        return given.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError("the text is not UTF-8") from None

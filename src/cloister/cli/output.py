@@ -1,0 +1,81 @@
+"""Data to standard output, talk to standard error; nothing a terminal would obey to either."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cloister.client.effects import Message, MessageKind, MessageState
+from cloister.client.safe_text import safe_line, safe_text
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a command speaks."""
+
+    as_json: bool = False
+    plain: bool = False
+    quiet: bool = False
+
+    def data(self, view: Mapping[str, Any], text: str) -> None:
+        """Print one result: an object with ``--json``, else its text."""
+        if self.as_json:
+            # ASCII only: escapes of JSON are all that reaches the terminal.
+            line = json.dumps({"v": 1, **view}, ensure_ascii=True, separators=(",", ":"))
+            sys.stdout.write(line + "\n")
+        else:
+            sys.stdout.write(safe_text(text) + "\n")
+        sys.stdout.flush()
+
+    def talk(self, text: str) -> None:
+        """Say something to the person, unless ``--quiet``."""
+        if not self.quiet:
+            sys.stderr.write(safe_text(text) + "\n")
+            sys.stderr.flush()
+
+    def message(self, message: Message, conversation: str) -> None:
+        """Print one row of a timeline."""
+        self.data(message_view(message, conversation), message_text(message))
+
+
+def message_view(message: Message, conversation: str) -> dict[str, Any]:
+    """Return a row of a timeline as a JSON object; ids in hex, names of kinds in words."""
+    return {
+        "conversation": conversation,
+        "channel_id": message.channel_id.hex(),
+        "message_id": message.message_id.hex(),
+        "position": message.position,
+        "sender": message.sender.hex(),
+        "name": message.sender_name,
+        "own": message.own,
+        "kind": MessageKind(message.kind).name.lower(),
+        "state": MessageState(message.state).name.lower(),
+        "counter": message.counter,
+        "n": message.n,
+        "at": message.at,
+        "text": message.text,
+        "reason": message.reason,
+        "envelope_hash": message.envelope_hash.hex(),
+    }
+
+
+def message_text(message: Message) -> str:
+    """Return ``Amira, 2026-11-22 09:41: text``.
+
+    Further lines are set in, so that no text can look like a message of somebody else.
+    """
+    when = datetime.fromtimestamp(message.at).astimezone().strftime("%Y-%m-%d %H:%M")
+    body = safe_text(message.text).replace("\n", "\n    ")
+    if message.kind is MessageKind.NOTICE:
+        return f"* {when}: {body}"
+    name = safe_line(message.sender_name)
+    state = ""
+    if message.state is MessageState.QUEUED:
+        state = " (queued)"
+    elif message.state is MessageState.FAILED:
+        state = f" (failed: {safe_line(message.reason)})"
+    return f"{name}, {when}{state}: {body}"

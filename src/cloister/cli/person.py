@@ -1,0 +1,167 @@
+"""What every person's command shares: its options, and the way to the device.
+
+If a process holds the profile's vault already, that one is asked through its socket.  Otherwise
+the command opens the vault itself, serves the socket while it runs, and closes the vault again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from cloister.cli.output import Output
+    from cloister.device.facade import Facade
+    from cloister.device.settings import Settings
+
+T = TypeVar("T")
+Work = Callable[["Facade"], Awaitable[T]]
+
+BUSY_S: Final = 15.0
+"""How long to wait for a process that is just opening or closing the vault."""
+SETTLE_S: Final = 10.0
+"""How long to wait for the relay before showing what the vault holds."""
+AFTERWARDS_S: Final = 5.0
+"""How long to go on after an act for what follows from it, such as adding an admitted newcomer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The options of a person's command, and the settings under them."""
+
+    settings: Settings
+    origins: dict[str, str]
+    output: Output
+    passphrase_fd: int | None
+
+    @property
+    def folder(self) -> Path:
+        """The profile's folder, which may not exist yet."""
+        from cloister.device.paths import profile_folder
+
+        return profile_folder(self.settings.profile)
+
+    def run(self, work: Work[T], *, create: bool = False) -> T:
+        """Run ``work`` with the device.  ``create``: a profile without a vault gets one."""
+        from cloister.device.hardening import harden_process
+
+        harden_process()
+        return asyncio.run(self._run(work, create))
+
+    def act(self, work: Work[T], *, create: bool = False) -> T:
+        """Run ``work``, then give the device time for what follows from it."""
+
+        async def acting(device: Facade) -> T:
+            result = await work(device)
+            await device.settle(AFTERWARDS_S)
+            return result
+
+        return self.run(acting, create=create)
+
+    def view(self, work: Work[T], *, offline: bool = False) -> T:
+        """Run ``work`` after the device has caught up; say so if it could not."""
+
+        async def viewing(device: Facade) -> T:
+            if not offline:
+                await self._catch_up(device)
+            return await work(device)
+
+        return self.run(viewing)
+
+    async def _catch_up(self, device: Facade) -> None:
+        if not await device.settle(SETTLE_S):
+            status = await device.status()
+            if status["link"] != "off":
+                reason = status["trouble"] or "it is still answering"
+                self.output.talk(f"not caught up with the relay ({reason}); this is what is here")
+
+    async def _run(self, work: Work[T], create: bool) -> T:
+        from cloister.device.agent import serve
+        from cloister.device.agent_client import find_agent
+        from cloister.device.app import run_device
+        from cloister.device.paths import socket_path
+        from cloister.device.vault import VaultBusy
+
+        folder = self.folder
+        path = socket_path(folder)
+        opening: Callable[[], Any] | None = None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BUSY_S
+        while True:
+            agent = await find_agent(path)
+            if agent is not None:
+                return await work(agent)
+            opening = opening or self._opening(folder, create)
+            try:
+                async with run_device(opening) as device, serve(device, path):
+                    return await work(device)
+            except VaultBusy:
+                if loop.time() > deadline:
+                    raise
+            await asyncio.sleep(0.2)
+
+    def _opening(self, folder: Path, create: bool) -> Callable[[], Any]:
+        """Ask for the passphrase, once; return what opens (or makes) the vault."""
+        from cloister.cli.secrets_input import passphrase
+        from cloister.device.app import create_vault
+        from cloister.device.paths import ensure_private_folder
+        from cloister.device.vault import Vault, VaultMissing
+        from cloister.device.vault.store import vault_exists
+
+        if vault_exists(folder):
+            secret = passphrase(self.passphrase_fd, new=False)
+            return lambda: Vault.open(folder, secret)
+        if not create:
+            raise VaultMissing(
+                f"there is no vault in {folder}",
+                hint="found a circle (cloister circle new), join one (cloister join), or name"
+                " another profile (--profile)",
+            )
+        secret = passphrase(self.passphrase_fd, new=True)
+        ensure_private_folder(folder)
+        return lambda: create_vault(folder, secret)
+
+
+def person_command(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the shared options; the function gets a :class:`Person` first."""
+
+    @click.option("--profile", metavar="DIR|NAME", help="Profile: a folder, or a name (default).")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+    @click.option("--plain", is_flag=True, default=None, help="No decoration.")
+    @click.option("--quiet", "-q", is_flag=True, help="Only data and errors.")
+    @click.option("--timeout", type=int, metavar="S", help="Longest wait for others, in seconds.")
+    @click.option(
+        "--passphrase-fd", type=int, metavar="N", help="Read the passphrase from a descriptor."
+    )
+    @functools.wraps(function)
+    def command(
+        *,
+        profile: str | None,
+        as_json: bool,
+        plain: bool | None,
+        quiet: bool,
+        timeout: int | None,
+        passphrase_fd: int | None,
+        **options: Any,
+    ) -> None:
+        from cloister.cli.output import Output
+        from cloister.device.paths import config_file
+        from cloister.device.settings import load_settings
+
+        outer = click.get_current_context().find_root().params
+        flags = {
+            "profile": profile or outer.get("profile"),
+            "timeout_s": timeout,
+            "plain": plain,
+        }
+        settings, origins = load_settings(config_file(), flags=flags)
+        output = Output(as_json=as_json, plain=settings.plain, quiet=quiet)
+        function(Person(settings, origins, output, passphrase_fd), **options)
+
+    return command

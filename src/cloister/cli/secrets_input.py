@@ -1,0 +1,113 @@
+"""Where secrets come from: never the command line, which other processes and histories show.
+
+In this order: a file descriptor, a file named by the environment, the service manager's
+credentials folder, and a question when a person sits there.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from cloister.crypto.secret import Secret
+from cloister.errors import LockedError, UsageError
+
+MOST_SECRET_BYTES: Final = 4096
+PASSPHRASE_CREDENTIAL: Final = "cloister-passphrase"  # noqa: S105 (a name, not a secret)
+
+
+def can_ask() -> bool:
+    """Tell whether there is somebody to ask: questions go to standard error only."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def passphrase(descriptor: int | None, *, new: bool) -> Secret:
+    """Return the vault's passphrase.  ``new``: it is being chosen, so a person types it twice.
+
+    Raises ``LockedError`` when it comes from nowhere, ``UsageError`` when it is empty.
+    """
+    given = read_secret(descriptor, "CLOISTER_PASSPHRASE_FILE", PASSPHRASE_CREDENTIAL)
+    if given is None:
+        if not can_ask():
+            raise LockedError(
+                "the vault needs its passphrase, and there is nobody to ask",
+                hint="give it with --passphrase-fd N or CLOISTER_PASSPHRASE_FILE",
+            )
+        given = _ask_new() if new else _ask("Passphrase: ")
+    if not given:
+        raise UsageError("the passphrase is empty")
+    return Secret(given)
+
+
+def one_line_secret(
+    descriptor: int | None, variable: str, credential: str, question: str, flag: str
+) -> str:
+    """Return another secret in one line of text, such as an activation code."""
+    given = read_secret(descriptor, variable, credential)
+    if given is None:
+        if not can_ask():
+            raise UsageError(
+                f"{question} is needed, and there is nobody to ask",
+                hint=f"give it with {flag} N or {variable}",
+            )
+        given = _ask(f"{question}: ")
+    try:
+        return given.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise UsageError(f"{question} is no text") from None
+
+
+def read_secret(descriptor: int | None, variable: str, credential: str) -> bytes | None:
+    """Read a secret from the first source that is there; one trailing newline is not part of it."""
+    if descriptor is not None:
+        return _chomp(_read_descriptor(descriptor))
+    named = os.environ.get(variable)
+    if named:
+        return _chomp(_read_file(Path(named), variable))
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder and (Path(folder) / credential).exists():
+        return _chomp(_read_file(Path(folder) / credential, "CREDENTIALS_DIRECTORY"))
+    return None
+
+
+def _read_descriptor(descriptor: int) -> bytes:
+    parts: list[bytes] = []
+    try:
+        while len(b"".join(parts)) <= MOST_SECRET_BYTES and (part := os.read(descriptor, 4096)):
+            parts.append(part)
+    except OSError as error:
+        raise UsageError(f"file descriptor {descriptor} cannot be read: {error.strerror}") from None
+    return _bounded(b"".join(parts))
+
+
+def _read_file(path: Path, source: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return _bounded(file.read(MOST_SECRET_BYTES + 1))
+    except OSError as error:
+        raise UsageError(f"{source}: {path} cannot be read: {error.strerror}") from None
+
+
+def _bounded(secret: bytes) -> bytes:
+    if len(secret) > MOST_SECRET_BYTES:
+        raise UsageError(f"a secret is longer than {MOST_SECRET_BYTES} bytes")
+    return secret
+
+
+def _chomp(secret: bytes) -> bytes:
+    return secret[:-2] if secret.endswith(b"\r\n") else secret.removesuffix(b"\n")
+
+
+def _ask(question: str) -> bytes:
+    return getpass.getpass(question, stream=sys.stderr).encode("utf-8")
+
+
+def _ask_new() -> bytes:
+    sys.stderr.write("The passphrase opens the vault on this device. Nobody can reset it.\n")
+    first = _ask("New passphrase: ")
+    if first != _ask("The same again: "):
+        raise UsageError("the two passphrases differ", hint="start again")
+    return first

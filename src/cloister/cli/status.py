@@ -1,0 +1,48 @@
+"""`cloister status` and `cloister config`."""
+
+from __future__ import annotations
+
+import click
+
+from cloister.cli.person import Person, person_command
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Do not ask the relay first.")
+@person_command
+def status(person: Person, *, offline: bool) -> None:
+    """Say where this device stands: circle, link to the relay, what waits.
+
+    \b
+    Examples:
+      cloister status
+      cloister status --json
+    """
+    from cloister.cli.circle import lines_of
+
+    view = person.view(lambda device: device.status(), offline=offline)
+    view = {"profile": str(person.folder), **view}
+    person.output.data(view, "\n".join(lines_of(view)))
+
+
+@click.group()
+def config() -> None:
+    """Show the settings.
+
+    \b
+    Examples:
+      cloister config show --origin
+    """
+
+
+@config.command("show")
+@click.option("--origin", is_flag=True, help="Say where each value comes from.")
+@person_command
+def show(person: Person, *, origin: bool) -> None:
+    """Print every setting: flag, CLOISTER_* variable, file, default, in this order."""
+    from dataclasses import asdict
+
+    for name, value in asdict(person.settings).items():
+        source = person.origins[name]
+        text = f"{name} = {value}" + (f"    ({source})" if origin else "")
+        person.output.data({"name": name, "value": value, "origin": source}, text)

@@ -1,0 +1,50 @@
+"""When to look again: at once, whenever the device tells something, and now and then anyway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from cloister.device.errors import FellBehind
+
+if TYPE_CHECKING:
+    from cloister.device.facade import Facade
+
+RECHECK_S: Final = 2.0
+
+
+async def wakeups(device: Facade) -> AsyncGenerator[None, None]:
+    """Yield for ever; close it (``aclosing``) to stop listening.
+
+    Notices only wake: what is new is asked of the vault, so none of them can be missed or
+    counted twice.  Raises what ends the stream of notices.
+    """
+    woken = asyncio.Event()
+    listening = asyncio.ensure_future(_listen(device, woken))
+    listening.add_done_callback(lambda _: woken.set())
+    try:
+        while True:
+            if listening.done():
+                listening.result()
+            yield
+            try:
+                async with asyncio.timeout(RECHECK_S):
+                    await woken.wait()
+            except TimeoutError:
+                pass
+            woken.clear()
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _listen(device: Facade, woken: asyncio.Event) -> None:
+    while True:
+        try:
+            async with aclosing(device.follow()) as notices:
+                async for _ in notices:
+                    woken.set()
+        except FellBehind:
+            woken.set()
