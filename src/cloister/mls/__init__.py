@@ -1,0 +1,86 @@
+"""MLS (RFC 9420), sans I/O.
+
+    from cloister import mls
+
+    secrets = mls.make_key_package(suite, ...)            # publish secrets.key_package
+    group = mls.Group.create(suite, group_id, ...)
+    staged = group.commit(adds=[key_package], ...)        # send staged.message, staged.welcome
+    group = staged.next                                   # once the relay has accepted it
+    other = mls.open_welcome(staged.welcome, secrets).join(None, now=now)
+    message, group = group.encrypt(b"hello", entropy=entropy)
+    received = other.process(message, now=now)            # received.plaintext, received.next
+
+Groups are frozen values: an operation returns the next one, and whatever raises has changed
+nothing. Time and entropy are arguments. Foreign bytes raise subclasses of MLSError only.
+"""
+
+from cloister.mls.credential import Credential, basic_credential
+from cloister.mls.errors import (
+    ConsumedGeneration,
+    Malformed,
+    Misuse,
+    MLSError,
+    NotForUs,
+    OwnMessage,
+    RuleViolation,
+    TooFarAhead,
+    Undecryptable,
+    UnknownProposal,
+    UnknownPsk,
+    Unsupported,
+    WrongEpoch,
+    WrongGroup,
+)
+from cloister.mls.extension import Extension
+from cloister.mls.group import Group, OpenedWelcome, StagedCommit, open_welcome
+from cloister.mls.group_context import GroupContext
+from cloister.mls.key_package import KeyPackage, KeyPackageSecrets, make_key_package
+from cloister.mls.leaf_node import Capabilities, LeafNode, Lifetime
+from cloister.mls.received import (
+    ApplicationReceived,
+    CommitReceived,
+    Member,
+    ProposalReceived,
+    Received,
+)
+from cloister.mls.registry import CipherSuite, ExtensionType
+from cloister.mls.rules import Rule
+
+__all__ = [
+    "ApplicationReceived",
+    "Capabilities",
+    "CipherSuite",
+    "CommitReceived",
+    "ConsumedGeneration",
+    "Credential",
+    "Extension",
+    "ExtensionType",
+    "Group",
+    "GroupContext",
+    "KeyPackage",
+    "KeyPackageSecrets",
+    "LeafNode",
+    "Lifetime",
+    "MLSError",
+    "Malformed",
+    "Member",
+    "Misuse",
+    "NotForUs",
+    "OpenedWelcome",
+    "OwnMessage",
+    "ProposalReceived",
+    "Received",
+    "Rule",
+    "RuleViolation",
+    "StagedCommit",
+    "TooFarAhead",
+    "Undecryptable",
+    "UnknownProposal",
+    "UnknownPsk",
+    "Unsupported",
+    "WrongEpoch",
+    "WrongGroup",
+    "basic_credential",
+    "make_key_package",
+    "open_welcome",
+]

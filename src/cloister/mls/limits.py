@@ -1,0 +1,23 @@
+"""The numbers RFC 9420 leaves to the application, fixed for Cloister (docs/spec/mls-profile.md)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Section 9.2: how far a sender may be ahead of what has been received from him. Each step costs
+# three HMACs, so that a forged header costs milliseconds at most.
+FORWARD_LIMIT: Final = 1000
+
+# Section 9.2: keys of skipped generations kept per sender and kind, and for how long (seconds).
+# Relays order envelopes, so late messages are rare and soon.
+MAX_RETAINED_KEYS: Final = 64
+RETAINED_KEY_LIFETIME_S: Final = 24 * 3600
+
+# Proposals by reference kept in one epoch: more is a flood.
+MAX_PENDING_PROPOSALS: Final = 1024
+
+# Section 8.4: resumption pre-shared keys of past epochs kept.
+MAX_RESUMPTION_PSKS: Final = 16
+
+# Section 5.1.1 leaves the size of a group open; Cloister promises a thousand devices.
+MAX_LEAVES: Final = 1 << 16

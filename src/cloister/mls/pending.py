@@ -1,0 +1,47 @@
+"""Proposals received in an epoch, waiting for a commit that refers to them (section 12.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cloister.mls.errors import Malformed, MLSError
+from cloister.mls.framing import AuthenticatedContent
+from cloister.mls.limits import MAX_PENDING_PROPOSALS
+from cloister.mls.proposal import Proposal, proposal_reference
+from cloister.mls.proposal_list import SentProposal
+from cloister.mls.suite import Suite
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PendingProposals:
+    """The AuthenticatedContent of each proposal, and the proposals by reference."""
+
+    messages: tuple[bytes, ...] = ()
+    by_reference: Mapping[bytes, SentProposal] = field(default_factory=dict)
+
+    def with_proposal(
+        self, suite: Suite, authenticated: AuthenticatedContent
+    ) -> tuple[bytes, PendingProposals]:
+        """Add a verified proposal; returns its reference too. Raises MLSError when full."""
+        encoded = authenticated.encode()
+        reference = proposal_reference(suite, encoded)
+        if reference in self.by_reference:
+            return reference, self
+        if len(self.messages) >= MAX_PENDING_PROPOSALS:
+            raise MLSError("too many proposals in one epoch")
+        proposal = authenticated.content.body
+        if not isinstance(proposal, Proposal):
+            raise Malformed("not a proposal")
+        sent = SentProposal(proposal, authenticated.content.sender)
+        return reference, PendingProposals(
+            (*self.messages, encoded), {**self.by_reference, reference: sent}
+        )
+
+    @classmethod
+    def restore(cls, suite: Suite, messages: Sequence[bytes]) -> PendingProposals:
+        """From the stored messages. Raises DecodeError, MLSError."""
+        restored = cls()
+        for message in messages:
+            _, restored = restored.with_proposal(suite, AuthenticatedContent.decode(message))
+        return restored

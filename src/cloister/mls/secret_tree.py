@@ -1,0 +1,231 @@
+"""The secret tree: message keys that are deleted as they are used (RFC 9420 section 9).
+
+A secret tree is a value. Taking a key returns the key and the tree without it; the caller keeps
+the new tree only when the message opened, so a forged message consumes nothing. What 9.2 says
+must be deleted is absent from the new tree: the secrets above an opened leaf, each chain secret
+once the next is derived, each key once used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cloister.codec import Reader, Writer
+from cloister.crypto.secret import Secret
+from cloister.mls import labels, tree_math
+from cloister.mls.errors import ConsumedGeneration, Misuse, TooFarAhead
+from cloister.mls.limits import (
+    FORWARD_LIMIT,
+    MAX_RETAINED_KEYS,
+    RETAINED_KEY_LIFETIME_S,
+)
+from cloister.mls.suite import Suite
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKey:
+    """The AEAD key and nonce of one generation."""
+
+    generation: int
+    key: Secret
+    nonce: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class RetainedKey:
+    """A key skipped over, kept for a message that is late. ``since`` in seconds."""
+
+    message_key: MessageKey
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ratchet:
+    """One chain: the secret of ``generation``, which is the next to be used, and skipped keys."""
+
+    secret: Secret
+    generation: int = 0
+    retained: tuple[RetainedKey, ...] = ()
+
+    def take_next(self, suite: Suite) -> tuple[MessageKey, Ratchet]:
+        """The key of the next generation, for sending."""
+        key = _message_key(suite, self.secret, self.generation)
+        return key, replace(
+            self,
+            secret=suite.derive_tree_secret(self.secret, labels.SECRET, self.generation, suite.nh),
+            generation=self.generation + 1,
+        )
+
+    def take(self, suite: Suite, generation: int, now: int) -> tuple[MessageKey, Ratchet]:
+        """The key of ``generation``, for receiving.
+
+        Raises ConsumedGeneration, TooFarAhead.
+        """
+        retained = tuple(one for one in self.retained if now - one.since <= RETAINED_KEY_LIFETIME_S)
+        if generation < self.generation:
+            for position, one in enumerate(retained):
+                if one.message_key.generation == generation:
+                    rest = retained[:position] + retained[position + 1 :]
+                    return one.message_key, replace(self, retained=rest)
+            raise ConsumedGeneration(generation)
+        if generation - self.generation > FORWARD_LIMIT:
+            raise TooFarAhead(generation)
+        skipped: list[RetainedKey] = []
+        ratchet = self
+        while ratchet.generation < generation:
+            key, ratchet = ratchet.take_next(suite)
+            skipped.append(RetainedKey(key, now))
+        key, ratchet = ratchet.take_next(suite)
+        kept = (*retained, *skipped)[-MAX_RETAINED_KEYS:]
+        return key, replace(ratchet, retained=kept)
+
+
+def _message_key(suite: Suite, secret: Secret, generation: int) -> MessageKey:
+    return MessageKey(
+        generation,
+        suite.derive_tree_secret(secret, labels.KEY, generation, suite.nk),
+        suite.derive_tree_secret(secret, labels.NONCE, generation, suite.nn),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LeafRatchets:
+    """The two chains of one sender."""
+
+    handshake: Ratchet
+    application: Ratchet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SecretTree:
+    """Undisturbed subtree secrets by node index, and the chains of senders seen so far."""
+
+    suite: Suite
+    leaf_count: int
+    nodes: Mapping[int, Secret]
+    senders: Mapping[int, LeafRatchets]
+
+    @classmethod
+    def new(cls, suite: Suite, leaf_count: int, encryption_secret: Secret) -> SecretTree:
+        """The tree of a new epoch."""
+        return cls(suite, leaf_count, {tree_math.root(leaf_count): encryption_secret}, {})
+
+    def take_next(self, leaf: int, *, is_application: bool) -> tuple[MessageKey, SecretTree]:
+        """The next key to send with. The returned tree is stored before the message leaves."""
+        ratchets, nodes = self._open(leaf)
+        ratchet = ratchets.application if is_application else ratchets.handshake
+        key, ratchet = ratchet.take_next(self.suite)
+        return key, self._with(leaf, ratchets, ratchet, nodes, is_application)
+
+    def take(
+        self, leaf: int, generation: int, *, is_application: bool, now: int
+    ) -> tuple[MessageKey, SecretTree]:
+        """The key to open a message with. Raises ConsumedGeneration, TooFarAhead."""
+        ratchets, nodes = self._open(leaf)
+        ratchet = ratchets.application if is_application else ratchets.handshake
+        key, ratchet = ratchet.take(self.suite, generation, now)
+        return key, self._with(leaf, ratchets, ratchet, nodes, is_application)
+
+    def _with(
+        self,
+        leaf: int,
+        ratchets: LeafRatchets,
+        ratchet: Ratchet,
+        nodes: Mapping[int, Secret],
+        is_application: bool,
+    ) -> SecretTree:
+        changed = (
+            LeafRatchets(ratchets.handshake, ratchet)
+            if is_application
+            else LeafRatchets(ratchet, ratchets.application)
+        )
+        return SecretTree(self.suite, self.leaf_count, nodes, {**self.senders, leaf: changed})
+
+    def _open(self, leaf: int) -> tuple[LeafRatchets, Mapping[int, Secret]]:
+        """The chains of ``leaf``, deriving them when this is its first message of the kind."""
+        if not 0 <= leaf < self.leaf_count:
+            raise Misuse(f"no leaf {leaf} in this tree")
+        known = self.senders.get(leaf)
+        if known is not None:
+            return known, self.nodes
+        suite = self.suite
+        target = tree_math.node_of(leaf)
+        nodes = dict(self.nodes)
+        start = int(target)
+        while start not in nodes:
+            start = tree_math.parent(start)
+        secret = nodes.pop(start)
+        node = start
+        while node != target:
+            left, right = tree_math.left(node), tree_math.right(node)
+            left_secret = suite.expand_with_label(secret, labels.TREE, labels.LEFT, suite.nh)
+            right_secret = suite.expand_with_label(secret, labels.TREE, labels.RIGHT, suite.nh)
+            if target < node:
+                nodes[right] = right_secret
+                node, secret = left, left_secret
+            else:
+                nodes[left] = left_secret
+                node, secret = right, right_secret
+        handshake = suite.expand_with_label(secret, labels.HANDSHAKE, b"", suite.nh)
+        application = suite.expand_with_label(secret, labels.APPLICATION, b"", suite.nh)
+        return LeafRatchets(Ratchet(handshake), Ratchet(application)), nodes
+
+    # -- stored form ----------------------------------------------------------------------
+
+    def write(self, writer: Writer) -> None:
+        """Write the stored form: canonical, nodes and senders in order of their index."""
+        writer.uint32(self.leaf_count)
+        inner = Writer()
+        for node in sorted(self.nodes):
+            inner.uint32(node)
+            inner.opaque(self.nodes[node].expose())
+        writer.opaque(inner.getvalue())
+        inner = Writer()
+        for leaf in sorted(self.senders):
+            inner.uint32(leaf)
+            ratchets = self.senders[leaf]
+            _write_ratchet(inner, ratchets.handshake)
+            _write_ratchet(inner, ratchets.application)
+        writer.opaque(inner.getvalue())
+
+    @classmethod
+    def read(cls, suite: Suite, reader: Reader) -> SecretTree:
+        """Read the stored form."""
+        leaf_count = reader.uint32()
+        nodes: dict[int, Secret] = {}
+        inner = reader.vector()
+        while not inner.at_end:
+            node = inner.uint32()
+            nodes[node] = Secret(inner.opaque())
+        senders: dict[int, LeafRatchets] = {}
+        inner = reader.vector()
+        while not inner.at_end:
+            leaf = inner.uint32()
+            senders[leaf] = LeafRatchets(_read_ratchet(inner), _read_ratchet(inner))
+        return cls(suite, leaf_count, nodes, senders)
+
+
+def _write_ratchet(writer: Writer, ratchet: Ratchet) -> None:
+    writer.opaque(ratchet.secret.expose())
+    writer.uint32(ratchet.generation)
+    inner = Writer()
+    for one in ratchet.retained:
+        inner.uint32(one.message_key.generation)
+        inner.opaque(one.message_key.key.expose())
+        inner.opaque(one.message_key.nonce.expose())
+        inner.uint64(one.since)
+    writer.opaque(inner.getvalue())
+
+
+def _read_ratchet(reader: Reader) -> Ratchet:
+    secret = Secret(reader.opaque())
+    generation = reader.uint32()
+    inner = reader.vector()
+    retained: list[RetainedKey] = []
+    while not inner.at_end:
+        number = inner.uint32()
+        key = Secret(inner.opaque())
+        nonce = Secret(inner.opaque())
+        retained.append(RetainedKey(MessageKey(number, key, nonce), inner.uint64()))
+    return Ratchet(secret, generation, tuple(retained))
