@@ -21,8 +21,10 @@ PART_BYTES: Final = 256 * KIB
 """One part of a staged object.  Larger parts would stall the other channels of a connection."""
 MAX_PARTS: Final = 16
 """Parts of one object: 4 MiB, a ratchet tree of 1,000 devices.  Larger harms the relay's disk."""
-MAX_STAGED_OBJECTS: Final = 2
-"""Staged objects a channel or inbox may hold at once; the rest is refused (disk)."""
+MAX_STAGED_OBJECTS: Final = 34
+"""Staged objects a channel or inbox may hold at once: a commit, a tree and 32 Welcomes."""
+MAX_STAGED_BYTES: Final = 12 * KIB * KIB
+"""Bytes of the staged objects of one channel or inbox; the rest is refused (disk)."""
 STAGED_LIFETIME_S: Final = 3600
 """A staged object not named by then is dropped."""
 

@@ -1,13 +1,47 @@
 """Requests of a device to its home relay.
 
 Every request starts with ``rid``, which the answer repeats; ``Seen`` has no answer.  Fields are
-sent by position: new ones go to the end and need a default.  Ids are bytes of the lengths in
-``cloister.ids``; a relay checks lengths before anything else.
+sent by position: new ones go to the end and need a default.  Lengths and ranges stand in the types
+and are checked by the decoder, before anything else looks at a request.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from cloister.ids import LONG_ID_BYTES, SHORT_ID_BYTES
+from cloister.limits import (
+    MAX_BOX_ITEM_BYTES,
+    MAX_ENTRY_BYTES,
+    MAX_KEY_PACKAGE_BYTES,
+    MAX_KEY_PACKAGES,
+    MAX_NEWCOMERS_PER_COMMIT,
+    MAX_PARTS,
+    PART_BYTES,
+)
+
+_LONG = msgspec.Meta(min_length=LONG_ID_BYTES, max_length=LONG_ID_BYTES)
+
+Uint = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A count, an index or a time; what a database column holds."""
+ShortId = Annotated[bytes, msgspec.Meta(min_length=SHORT_ID_BYTES, max_length=SHORT_ID_BYTES)]
+Key = Annotated[bytes, _LONG]
+Hash = Annotated[bytes, _LONG]
+OptionalHash = Annotated[bytes, msgspec.Meta(max_length=LONG_ID_BYTES)]
+"""A hash of 32 bytes, or empty."""
+Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+Kind = Annotated[int, msgspec.Meta(ge=1, le=3)]
+"""A value of ``auth.ObjectKind``."""
+Index = Annotated[int, msgspec.Meta(ge=0, lt=MAX_PARTS)]
+Envelope = Annotated[bytes, msgspec.Meta(max_length=PART_BYTES)]
+Part = Annotated[bytes, msgspec.Meta(min_length=1, max_length=PART_BYTES)]
+Entry = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_ENTRY_BYTES)]
+BoxItem = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_BOX_ITEM_BYTES)]
+Origin = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Code = Annotated[bytes, msgspec.Meta(min_length=1, max_length=64)]
+Package = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_KEY_PACKAGE_BYTES)]
 
 
 class Request(
@@ -15,202 +49,204 @@ class Request(
 ):
     """Base of all requests."""
 
-    rid: int
+    rid: Uint
 
 
-class Prove(Request, tag=1):
+class Prove(Request, frozen=True, tag=1):
     """Prove the key of a channel's epoch, an inbox or a box (flows D5).  Answer: ``Proved``."""
 
-    kind: int
-    object_id: bytes
-    epoch: int
-    signature: bytes
+    kind: Kind
+    object_id: ShortId
+    epoch: Uint
+    signature: Signature
 
 
-class Follow(Request, tag=2):
+class Follow(Request, frozen=True, tag=2):
     """Send items of a proven object from ``from_n`` on, and go on sending.  Answer: ``Done``."""
 
-    kind: int
-    object_id: bytes
-    from_n: int
+    kind: Kind
+    object_id: ShortId
+    from_n: Uint
 
 
-class Seen(Request, tag=3):
+class Seen(Request, frozen=True, tag=3):
     """The device has stored items up to ``n``: credit for more.  ``rid`` is 0; no answer."""
 
-    kind: int
-    object_id: bytes
-    n: int
+    kind: Kind
+    object_id: ShortId
+    n: Uint
 
 
-class Put(Request, tag=4):
+class Put(Request, frozen=True, tag=4):
     """Store an envelope under the current epoch (flows D4).  Answer: ``Done(n)``."""
 
-    channel_id: bytes
-    epoch: int
-    envelope_id: bytes
-    envelope: bytes
+    channel_id: ShortId
+    epoch: Uint
+    envelope_id: ShortId
+    envelope: Envelope
 
 
 class Delivery(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One Welcome that travels with a commit: bytes, or the hash of a staged object."""
 
-    inbox_id: bytes
-    item: bytes = b""
-    staged: bytes = b""
+    inbox_id: ShortId
+    item: Envelope = b""
+    staged: OptionalHash = b""
 
 
-class Commit(Request, tag=5):
+class Commit(Request, frozen=True, tag=5):
     """End an epoch (flows 4.2).  Compare-and-swap on ``epoch``; one record.  Answer: ``Done(n)``.
 
     ``next_key`` is pk of epoch + 1 and ``proof`` a proof by its private part for epoch + 1; the
     session has proved ``epoch`` itself before.  ``staged`` names the object when it was staged.
     """
 
-    channel_id: bytes
-    epoch: int
-    envelope_id: bytes
-    envelope: bytes
-    next_key: bytes
-    proof: bytes
-    deliveries: tuple[Delivery, ...] = ()
-    staged: bytes = b""
-    tree: bytes = b""
+    channel_id: ShortId
+    epoch: Uint
+    envelope_id: ShortId
+    envelope: Envelope
+    next_key: Key
+    proof: Signature
+    deliveries: Annotated[
+        tuple[Delivery, ...], msgspec.Meta(max_length=MAX_NEWCOMERS_PER_COMMIT)
+    ] = ()
+    staged: OptionalHash = b""
+    tree: OptionalHash = b""
     """Hash of the staged, encrypted ratchet tree of epoch + 1; empty when it is in the Welcome."""
 
 
-class Stage(Request, tag=6):
+class Stage(Request, frozen=True, tag=6):
     """Park part ``index`` of ``count`` of an object under its hash for an hour (flows 4.4)."""
 
-    kind: int
-    object_id: bytes
-    object_hash: bytes
-    index: int
-    count: int
-    part: bytes
+    kind: Kind
+    object_id: ShortId
+    object_hash: Hash
+    index: Index
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAX_PARTS)]
+    part: Part
 
 
-class ReadPart(Request, tag=7):
+class ReadPart(Request, frozen=True, tag=7):
     """Read part ``index`` of the large item ``n``; index from 0.  Answer: ``Part``."""
 
-    kind: int
-    object_id: bytes
-    n: int
-    index: int
+    kind: Kind
+    object_id: ShortId
+    n: Uint
+    index: Index
 
 
-class ReadTree(Request, tag=8):
+class ReadTree(Request, frozen=True, tag=8):
     """Read part ``index`` of the ratchet tree of the channel's current epoch.  Answer: ``Part``."""
 
-    channel_id: bytes
-    index: int
+    channel_id: ShortId
+    index: Index
 
 
-class Begin(Request, tag=9):
+class Begin(Request, frozen=True, tag=9):
     """Bind an activation code to a setup key and learn the origin (flows 3.1).  Answer: ``Begun``."""
 
-    code: bytes
-    setup_key: bytes
-    signature: bytes
+    code: Code
+    setup_key: Key
+    signature: Signature
 
 
-class OpenCircle(Request, tag=10):
+class OpenCircle(Request, frozen=True, tag=10):
     """Found a circle: genesis, commons and the founder's inbox in one transaction; idempotent."""
 
-    code: bytes
-    setup_key: bytes
-    signature: bytes
-    genesis: bytes
-    commons_id: bytes
-    commons_key: bytes
-    inbox_id: bytes
-    inbox_key: bytes
+    code: Code
+    setup_key: Key
+    signature: Signature
+    genesis: Entry
+    commons_id: ShortId
+    commons_key: Key
+    inbox_id: ShortId
+    inbox_key: Key
 
 
-class OpenChannel(Request, tag=11):
+class OpenChannel(Request, frozen=True, tag=11):
     """Open a conversation's channel with its key of epoch 0, under the proven commons."""
 
-    commons_id: bytes
-    channel_id: bytes
-    channel_key: bytes
+    commons_id: ShortId
+    channel_id: ShortId
+    channel_key: Key
 
 
-class OpenInbox(Request, tag=12):
+class OpenInbox(Request, frozen=True, tag=12):
     """Open a newcomer's inbox, under the proven box; one inbox a box."""
 
-    box_id: bytes
-    inbox_id: bytes
-    inbox_key: bytes
+    box_id: ShortId
+    inbox_id: ShortId
+    inbox_key: Key
 
 
-class OpenBox(Request, tag=13):
+class OpenBox(Request, frozen=True, tag=13):
     """Open the box of an invitation until ``expires`` (s), under the proven commons."""
 
-    commons_id: bytes
-    box_id: bytes
-    box_key: bytes
-    expires: int
+    commons_id: ShortId
+    box_id: ShortId
+    box_key: Key
+    expires: Uint
 
 
-class PutBox(Request, tag=14):
+class PutBox(Request, frozen=True, tag=14):
     """Put an item into a proven box; equal bytes are stored once.  Answer: ``Done(n)``."""
 
-    box_id: bytes
-    item: bytes
+    box_id: ShortId
+    item: BoxItem
 
 
-class PublishKeyPackages(Request, tag=15):
+class PublishKeyPackages(Request, frozen=True, tag=15):
     """Add key packages to the pool of a proven inbox.  Answer: ``Done(size of the pool)``."""
 
-    inbox_id: bytes
-    packages: tuple[bytes, ...]
+    inbox_id: ShortId
+    packages: Annotated[tuple[Package, ...], msgspec.Meta(max_length=MAX_KEY_PACKAGES)]
 
 
-class TakeKeyPackage(Request, tag=16):
+class TakeKeyPackage(Request, frozen=True, tag=16):
     """Take one key package of an inbox, for good, under the proven commons.  Answer: ``Package``."""
 
-    commons_id: bytes
-    inbox_id: bytes
+    commons_id: ShortId
+    inbox_id: ShortId
 
 
-class Append(Request, tag=17):
+class Append(Request, frozen=True, tag=17):
     """Append an entry at ``expected`` (flows 2).  Sealed: under the proven commons; readable: on
     its own signatures.  Answer: ``Done(seq)``, or ``MOVED`` with the size."""
 
-    origin: str
-    expected: int
-    entry: bytes
+    origin: Origin
+    expected: Uint
+    entry: Entry
 
 
-class ReadLog(Request, tag=18):
+class ReadLog(Request, frozen=True, tag=18):
     """Read entries from ``from_seq``, as far as the proof allows.  Answer: ``Entries``."""
 
-    origin: str
-    from_seq: int
+    origin: Origin
+    from_seq: Uint
 
 
-class ReadHead(Request, tag=19):
+class ReadHead(Request, frozen=True, tag=19):
     """Read the newest checkpoint with its signatures, under the commons or a box.  Answer: ``Head``."""
 
-    origin: str
+    origin: Origin
 
 
-class ReadProof(Request, tag=20):
+class ReadProof(Request, frozen=True, tag=20):
     """Read a consistency proof between two sizes, under the commons or a box.  Answer: ``Proof``."""
 
-    origin: str
-    old_size: int
-    new_size: int
+    origin: Origin
+    old_size: Uint
+    new_size: Uint
 
 
-class FollowLog(Request, tag=21):
+class FollowLog(Request, frozen=True, tag=21):
     """Push new entries and checkpoints from ``from_seq`` on (``Logged``, ``Head`` with rid 0)."""
 
-    origin: str
-    from_seq: int
+    origin: Origin
+    from_seq: Uint
 
 
-class Ping(Request, tag=22):
+class Ping(Request, frozen=True, tag=22):
     """Keep the connection, learn that it works.  Answer: ``Done(relay's time, s)``."""
 
 

@@ -12,7 +12,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, tag_field="t"):
     """Base of all events."""
 
 
-class Challenge(Event, tag=1):
+class Challenge(Event, frozen=True, tag=1):
     """First message on a connection: who the relay is, what it speaks, the nonce for proofs."""
 
     versions: tuple[int, ...]
@@ -22,14 +22,14 @@ class Challenge(Event, tag=1):
     """The relay's time, s since the Unix epoch; a label, no rule is decided by it."""
 
 
-class Done(Event, tag=2):
+class Done(Event, frozen=True, tag=2):
     """The request is done; ``n`` is what the request's docstring says, else 0."""
 
     rid: int
     n: int = 0
 
 
-class Failed(Event, tag=3):
+class Failed(Event, frozen=True, tag=3):
     """The request is refused; nothing was changed unless the code says otherwise."""
 
     rid: int
@@ -37,21 +37,23 @@ class Failed(Event, tag=3):
     detail: int = 0
 
 
-class Proved(Event, tag=4):
+class Proved(Event, frozen=True, tag=4):
     """The proof stands.  For a channel: its segment and the bounds of what is stored."""
 
     rid: int
     epoch: int
-    """The channel's current epoch (0 for inboxes and boxes)."""
+    """The channel's current epoch (0 for inboxes and boxes).  To a proof of an epoch that has
+    ended, the epoch after it: how far the channel has gone since is not for a removed device."""
     first_n: int
     """First index that this proof opens."""
     next_n: int
-    """Index that the next item of the object will get."""
+    """Index that the next item of the object will get; to a proof of an epoch that has ended,
+    the index after the commit that ended it."""
     floor_n: int
     """Lower indices are aged out: their absence is no alarm."""
 
 
-class Item(Event, tag=5):
+class Item(Event, frozen=True, tag=5):
     """An envelope of a channel."""
 
     channel_id: bytes
@@ -61,7 +63,7 @@ class Item(Event, tag=5):
     envelope: bytes
 
 
-class CommitItem(Event, tag=6):
+class CommitItem(Event, frozen=True, tag=6):
     """The commit that ended ``epoch``; ``parts`` > 0 when it must be read in parts."""
 
     channel_id: bytes
@@ -74,7 +76,7 @@ class CommitItem(Event, tag=6):
     object_hash: bytes = b""
 
 
-class MailItem(Event, tag=7):
+class MailItem(Event, frozen=True, tag=7):
     """An item of an inbox or a box; ``parts`` > 0 when it must be read in parts."""
 
     kind: int
@@ -85,7 +87,7 @@ class MailItem(Event, tag=7):
     object_hash: bytes = b""
 
 
-class Part(Event, tag=8):
+class Part(Event, frozen=True, tag=8):
     """One part of a large object."""
 
     rid: int
@@ -93,21 +95,21 @@ class Part(Event, tag=8):
     part: bytes
 
 
-class Begun(Event, tag=9):
+class Begun(Event, frozen=True, tag=9):
     """The origin that the circle's log will have."""
 
     rid: int
     origin: str
 
 
-class Package(Event, tag=10):
+class Package(Event, frozen=True, tag=10):
     """A key package, taken out of its pool."""
 
     rid: int
     package: bytes
 
 
-class Entries(Event, tag=11):
+class Entries(Event, frozen=True, tag=11):
     """Entries from ``from_seq`` on; ``size`` is how many this proof may read in all."""
 
     rid: int
@@ -116,21 +118,22 @@ class Entries(Event, tag=11):
     size: int
 
 
-class Head(Event, tag=12):
-    """The newest checkpoint, a signed note with all its signatures; ``rid`` 0 when pushed."""
+class Head(Event, frozen=True, tag=12):
+    """The newest settled checkpoint, a signed note with all its signatures (the newest one while
+    none is settled yet); ``rid`` 0 when pushed."""
 
     rid: int
     note: bytes
 
 
-class Proof(Event, tag=13):
+class Proof(Event, frozen=True, tag=13):
     """A consistency proof, RFC 9162 order, 32 bytes each."""
 
     rid: int
     hashes: tuple[bytes, ...]
 
 
-class Logged(Event, tag=14):
+class Logged(Event, frozen=True, tag=14):
     """New entries, pushed."""
 
     from_seq: int

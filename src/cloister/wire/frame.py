@@ -39,6 +39,19 @@ def encode_frame(messages: Sequence[msgspec.Struct]) -> bytes:
     return _encoder.encode(messages)
 
 
+def encode_message(message: msgspec.Struct) -> bytes:
+    """Encode one message, to be put into several frames by :func:`join_messages`."""
+    return _encoder.encode(message)
+
+
+def join_messages(messages: Sequence[bytes]) -> bytes:
+    """Make a frame of up to ``MAX_FRAME_MESSAGES`` encoded messages."""
+    count = len(messages)
+    # MessagePack: fixarray up to 15 items, array 16 above.
+    head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    return head + b"".join(messages)
+
+
 def decode_requests(frame: bytes | memoryview) -> list[AnyRequest]:
     """Decode a frame from a device.  Raises ``WireError``; any other exception is a bug."""
     return _decode(_requests, frame)

@@ -21,7 +21,7 @@ class MirrorMessage(
     """Base of all messages between relays."""
 
 
-class MirrorChallenge(MirrorMessage, tag=1):
+class MirrorChallenge(MirrorMessage, frozen=True, tag=1):
     """Mirror to home, first message."""
 
     version: int
@@ -29,14 +29,14 @@ class MirrorChallenge(MirrorMessage, tag=1):
     nonce: bytes
 
 
-class MirrorHello(MirrorMessage, tag=2):
+class MirrorHello(MirrorMessage, frozen=True, tag=2):
     """Home to mirror: who it is, with a hybrid signature over relay id and nonce."""
 
     relay_id: bytes
     signature: bytes
 
 
-class MirrorPush(MirrorMessage, tag=3):
+class MirrorPush(MirrorMessage, frozen=True, tag=3):
     """Home to mirror: entries from ``from_seq`` to the size of the signed ``note``."""
 
     origin: str
@@ -45,7 +45,7 @@ class MirrorPush(MirrorMessage, tag=3):
     note: bytes
 
 
-class MirrorCosigned(MirrorMessage, tag=4):
+class MirrorCosigned(MirrorMessage, frozen=True, tag=4):
     """Mirror to home: everything up to ``size`` is on disk; the signature lines of its note."""
 
     origin: str
@@ -53,14 +53,14 @@ class MirrorCosigned(MirrorMessage, tag=4):
     lines: bytes
 
 
-class MirrorBehind(MirrorMessage, tag=5):
+class MirrorBehind(MirrorMessage, frozen=True, tag=5):
     """Mirror to home: it holds only ``size`` entries; push from there."""
 
     origin: str
     size: int
 
 
-class MirrorRefused(MirrorMessage, tag=6):
+class MirrorRefused(MirrorMessage, frozen=True, tag=6):
     """Mirror to home: the push is not a continuation of what it holds (a fork), or malformed."""
 
     origin: str
