@@ -42,12 +42,11 @@ def on_invite(draft: Draft, act: Act, invite: Invite) -> Event:
         raise RuleViolation(Rule.INVITE_STEWARD)
     if not act.ts < invite.expires <= act.ts + MAX_INVITE_LIFETIME_S:
         raise RuleViolation(Rule.INVITE_LIFETIME)
-    keys = (invite.inv_key, invite.box_key, invite.box_id)
+    keys = (invite.inv_key, invite.box_seed, invite.box_id)
     if len(set(keys)) != len(keys) or not draft.spent.isdisjoint(keys):
         raise RuleViolation(Rule.INVITE_NEW)
     try:
         check_ed25519_public(invite.inv_key)
-        check_ed25519_public(invite.box_key)
     except BadPublicKey:
         raise RuleViolation(Rule.INVITE_KEYS) from None
     inviter = act.author.member_id
@@ -257,7 +256,7 @@ def spent_keys(
     """Everything that must never be enrolled again."""
     spent: set[bytes] = set(_keys_of(*founder))
     for invite in invites:
-        spent.update((invite.inv_key, invite.box_key, invite.box_id))
+        spent.update((invite.inv_key, invite.box_seed, invite.box_id))
     for request in requests:
         spent.update(_keys_of(request.member_id, request.device))
     return spent

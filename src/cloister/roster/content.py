@@ -8,6 +8,7 @@ from typing import Final
 from cloister.codec import Struct, enum8, fixed, layout, opaque, text, uint32, uint64
 from cloister.crypto.hpke import HpkeKey
 from cloister.crypto.secret import Secret
+from cloister.crypto.signature import Ed25519Key
 from cloister.ids import BoxId, InviteId, MemberId
 from cloister.roster.fields import BOX_ID, ED25519_PUBLIC_BYTES, HASH_BYTES, MEMBER_ID
 from cloister.roster.labels import labelled_hash
@@ -50,20 +51,27 @@ def invite_id_of(inv_key: bytes) -> InviteId:
 
 @layout
 class Invite(Struct):
-    """struct { opaque inv_key[32]; opaque box_id[16]; opaque box_key[32];
+    """struct { opaque inv_key[32]; opaque box_id[16]; opaque box_seed[32];
     opaque invite_hpke_seed<V> (32 bytes); InviteKind kind; Role role; uint64 expires; } Invite
 
-    The HPKE seed is a private key that all members share, so that any of them can open what a
-    newcomer puts into the box. ``expires`` is in seconds since the Unix epoch.
+    Both seeds are private keys that all members share, so that any of them can read the box and
+    open what a newcomer puts there: no absence of the inviter blocks a newcomer. Nobody but the
+    inviter and the newcomer holds the private half of ``inv_key``. ``expires`` is in seconds
+    since the Unix epoch.
     """
 
     inv_key: bytes = fixed(ED25519_PUBLIC_BYTES)
     box_id: BoxId = BOX_ID
-    box_key: bytes = fixed(ED25519_PUBLIC_BYTES)
+    box_seed: bytes = fixed(32)
     invite_hpke_seed: bytes = opaque(min_bytes=32, max_bytes=32)
     kind: InviteKind = enum8(InviteKind)
     role: Role = enum8(Role)
     expires: int = uint64()
+
+    @property
+    def box_key(self) -> bytes:
+        """Public half of the box key, 32 bytes."""
+        return Ed25519Key(Secret(self.box_seed)).public
 
     @property
     def invite_id(self) -> InviteId:

@@ -100,7 +100,7 @@ class Rule(Enum):
     INVITE_KIND = _Text("ROS-040", "invite-for-device", _I, "admission:on_invite",
         "an invitation is for a member (second devices come with a later version)")
     INVITE_KEYS = _Text("ROS-041", "invite-keys", _I, "admission:on_invite",
-        "the keys of an invitation are canonical and of large order")
+        "the key of an invitation is canonical and of large order")
     INVITE_NEW = _Text("ROS-042", "invite-not-new", _I, "admission:on_invite",
         "the keys and the box of an invitation are new to the log")
     INVITE_LIFETIME = _Text("ROS-043", "invite-lifetime", _I, "admission:on_invite",

@@ -253,7 +253,7 @@ class Circle:
         invite = Invite(
             inv_key=seed.inv_key.public,
             box_id=seed.box_id,
-            box_key=seed.box_key.public,
+            box_seed=seed.box_key.seed.expose(),
             invite_hpke_seed=self.entropy.random(32),
             kind=kind,
             role=role,
