@@ -136,13 +136,16 @@ class Engine:
                 group.create_task(self._connections())
         except BaseExceptionGroup as failed:
             # Two tasks that fail together fail for the first one's reason.
-            raise failed.exceptions[0] from None
+            first = failed.exceptions[0]
+            if isinstance(first, CloisterError):
+                self._stop(first)
+            raise first from None
         finally:
-            self._stop()
+            self._stop(DeviceClosed("the device was closed before it was done"))
 
     async def close(self) -> None:
         """Close vault and link after ``run`` has ended."""
-        self._stop()
+        self._stop(DeviceClosed("the device was closed"))
         await self.on_disk(self._vault.close)
         self._disk.shutdown(wait=True)
 
@@ -360,14 +363,14 @@ class Engine:
             self._outstanding.clear()
             self._put(_Queued(LinkDown(), 0))
 
-    def _stop(self) -> None:
+    def _stop(self, reason: CloisterError) -> None:
         self._stopped = True
         if self._link is not None:
             self._link.close()
             self._link = None
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(DeviceClosed("the device was closed before it was done"))
+                answer.set_exception(reason)
 
 
 def _merge(writes: dict[tuple[object, ...], Write], write: Write) -> None:

@@ -1,0 +1,136 @@
+"""A small core for tests of the programs around it: a script decides what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+from cloister.client.effects import (
+    Answer,
+    Effect,
+    Message,
+    MessageKind,
+    MessageState,
+    Notify,
+    Persist,
+    PutMessage,
+    PutRecord,
+    Route,
+    Send,
+    Shown,
+)
+from cloister.client.inputs import Act, AnyInput, Received, SendText, Tick
+from cloister.client.seam import Records
+from cloister.crypto.entropy import Entropy
+from cloister.errors import NotFoundError
+from cloister.wire.commands import Ping
+
+CHANNEL = bytes(range(16))
+ROUTE = Route(
+    entry_host="127.0.0.1",
+    entry_port=1,
+    entry_certificate=None,
+    home_host="127.0.0.1",
+    home_port=2,
+    home_certificate=None,
+)
+
+
+def text_message(position: int, text: str = "hello", **changes: Any) -> Message:
+    """Make a row of a timeline whose ids follow from its position."""
+    row = Message(
+        channel_id=CHANNEL,
+        message_id=position.to_bytes(16, "big"),
+        position=position,
+        sender=bytes(32),
+        sender_name="Amira",
+        own=False,
+        kind=MessageKind.TEXT,
+        state=MessageState.RECEIVED,
+        counter=position,
+        n=position,
+        at=1_800_000_000,
+        text=text,
+    )
+    return replace(row, **changes)
+
+
+Script = Callable[["ScriptedCore", AnyInput, int], tuple[Effect, ...]]
+
+
+def obedient(core: ScriptedCore, given: AnyInput, now: int) -> tuple[Effect, ...]:
+    """Store every input's number; answer acts; send a ping for each event."""
+    number = len(core.seen)
+    kept = Persist(writes=(PutRecord(table="seen", key=bytes([number % 256]), value=b"x"),))
+    match given:
+        case SendText() if given.conversation != "desk":
+            error = NotFoundError("there is no such conversation", hint="look at the list")
+            return (Notify(notice=Answer(ref=given.ref, error=error)),)
+        case SendText():
+            row = text_message(1000 + number, given.text, own=True, state=MessageState.QUEUED)
+            sent = replace(row, state=MessageState.SENT, n=7)
+            return (
+                Persist(writes=(PutMessage(message=row),)),
+                Notify(notice=Shown(message=row)),
+                Notify(notice=Answer(ref=given.ref, text=row.message_id.hex())),
+                Persist(writes=(PutMessage(message=sent),)),
+                Notify(notice=Shown(message=sent)),
+            )
+        case Act():
+            return (kept, Notify(notice=Answer(ref=given.ref, text=type(given).__name__)))
+        case Received():
+            return (Send(request=Ping(rid=number + 1)), kept)
+        case _:
+            return (kept,)
+
+
+@dataclass(frozen=True)
+class ScriptedCore:
+    """A frozen core whose effects a script decides."""
+
+    script: Script = obedient
+    routes: tuple[Route, ...] = ()
+    wake_at: int | None = None
+    seen: tuple[AnyInput, ...] = ()
+    records: Mapping[str, Mapping[bytes, bytes]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, records: Records, entries: tuple[bytes, ...]) -> ScriptedCore:
+        return cls(records=records)
+
+    def handle(
+        self, given: AnyInput, now: int, entropy: Entropy
+    ) -> tuple[ScriptedCore, tuple[Effect, ...]]:
+        effects = self.script(self, given, now)
+        wake_at = None if isinstance(given, Tick) else self.wake_at
+        return replace(self, seen=(*self.seen, given), wake_at=wake_at), effects
+
+
+def core_class(**fields: Any) -> Any:
+    """Return something with ``load`` that gives a scripted core."""
+    return SimpleNamespace(load=lambda records, entries: ScriptedCore(records=records, **fields))
+
+
+VIEWS: Any = SimpleNamespace(
+    status_view=lambda core: {"state": "member", "name": "Amira"},
+    circle_view=lambda core: {"circle_id": "00", "policy": {"vouches": 2}},
+    members_view=lambda core: [
+        {"name": "Amira", "member_id": "0a", "role": "steward", "state": "active",
+         "vouched_by": [], "devices": 1},
+    ],
+    requests_view=lambda core: [
+        {"name": "Jonas", "fingerprint": " ".join(f"{n:05}" for n in range(12)),
+         "vouches": 1, "needed": 2, "state": "open"},
+    ],
+    conversations_view=lambda core: [
+        {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "unread": 0,
+         "state": "active"},
+    ],
+)  # fmt: skip
+
+
+def kinds(core: ScriptedCore) -> list[str]:
+    """Name what the core has been given."""
+    return [type(given).__name__ for given in core.seen]

@@ -1,0 +1,323 @@
+"""The vault: what is committed stays, what is wrong is said, nothing is made anew over it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from sqlcipher3 import dbapi2
+
+from cloister.client.effects import (
+    DeleteRecord,
+    Message,
+    MessageState,
+    PutEntry,
+    PutMessage,
+    PutRecord,
+)
+from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.secret import Secret
+from cloister.device.vault import (
+    Cost,
+    Vault,
+    VaultBusy,
+    VaultDamaged,
+    VaultExists,
+    VaultMissing,
+    VaultWriteFailed,
+)
+from cloister.device.vault.schema import MESSAGE_COLUMNS, SCHEMA
+from cloister.errors import LockedError
+from unit.device.scripted import CHANNEL, text_message
+
+PASSPHRASE = Secret(b"correct horse")
+CHEAP = Cost(64, 1, 1)
+
+
+def make(folder: Path) -> Vault:
+    return Vault.create(folder, PASSPHRASE, entropy=SystemEntropy(), cost=CHEAP)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A profile with a closed vault that holds one record, one entry, one message."""
+    vault = make(tmp_path)
+    vault.commit(
+        [
+            PutRecord(table="t", key=b"k", value=b"v" * 5000),
+            PutEntry(seq=0, entry=b"genesis"),
+            PutMessage(message=text_message(1, "canary-7731")),
+        ]
+    )
+    vault.close()
+    return tmp_path
+
+
+def test_what_was_committed_is_there_after_reopening(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    assert vault.records() == {"t": {b"k": b"v" * 5000}}
+    assert vault.entries() == (b"genesis",)
+    assert vault.history(CHANNEL, limit=10) == [text_message(1, "canary-7731")]
+    vault.commit([DeleteRecord(table="t", key=b"k"), DeleteRecord(table="t", key=b"absent")])
+    assert vault.records() == {}
+    vault.close()
+
+
+def test_a_later_write_of_a_message_replaces_the_row(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    vault.commit([PutMessage(message=text_message(1, state=MessageState.FAILED, reason="full"))])
+    (row,) = vault.history(CHANNEL, limit=10)
+    assert (row.state, row.reason) == (MessageState.FAILED, "full")
+    assert row == vault.message(CHANNEL, row.message_id)
+    vault.close()
+
+
+def test_history_gives_the_last_ones_or_those_after_a_position(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    vault.commit([PutMessage(message=text_message(n)) for n in range(2, 11)])
+    assert [m.position for m in vault.history(CHANNEL, limit=3)] == [8, 9, 10]
+    assert [m.position for m in vault.history(CHANNEL, limit=2, after=4)] == [5, 6]
+    assert vault.unread() == {CHANNEL: 10}
+    vault.mark_read(CHANNEL, 7)
+    vault.mark_read(CHANNEL, 3)
+    assert vault.unread() == {CHANNEL: 3}
+    vault.close()
+
+
+def test_no_text_and_no_key_is_readable_in_the_files(folder: Path) -> None:
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        assert b"canary-7731" not in content
+        assert b"SQLite format" not in content
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_wrong_passphrase_is_refused_and_changes_nothing(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(LockedError, match="passphrase is not right") as caught:
+        Vault.open(folder, Secret(b"correct horsf"))
+    assert caught.value.exit_code == 7
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_missing_vault_is_not_made_by_opening(tmp_path: Path) -> None:
+    with pytest.raises(VaultMissing) as caught:
+        Vault.open(tmp_path, PASSPHRASE)
+    assert caught.value.exit_code == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_vault_is_never_made_over_another(folder: Path) -> None:
+    with pytest.raises(VaultExists):
+        make(folder)
+    Vault.open(folder, PASSPHRASE).close()
+
+
+@pytest.mark.parametrize("name", ["vault.db", "vault.key"])
+def test_a_missing_file_is_said_and_not_replaced(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(VaultDamaged, match=name):
+        Vault.open(folder, PASSPHRASE)
+    with pytest.raises((VaultDamaged, VaultExists)):
+        make(folder)
+    assert not (folder / name).exists()
+
+
+def test_every_altered_byte_of_the_key_file_is_found(folder: Path) -> None:
+    path = folder / "vault.key"
+    good = path.read_bytes()
+    for position in range(len(good)):
+        bad = bytearray(good)
+        bad[position] ^= 0x01
+        path.write_bytes(bad)
+        with pytest.raises(VaultDamaged, match=r"vault\.key"):
+            Vault.open(folder, PASSPHRASE)
+    for bad_length in (b"", good[:-1], good + b"\0"):
+        path.write_bytes(bad_length)
+        with pytest.raises(VaultDamaged):
+            Vault.open(folder, PASSPHRASE)
+    path.write_bytes(good)
+    Vault.open(folder, PASSPHRASE).close()
+
+
+@pytest.mark.parametrize("place", [0, 20, 100, 4096 + 50, -30])
+def test_an_altered_database_is_found(folder: Path, place: int) -> None:
+    path = folder / "vault.db"
+    bad = bytearray(path.read_bytes())
+    bad[place] ^= 0x40
+    path.write_bytes(bad)
+    with pytest.raises(VaultDamaged, match=r"vault\.db"):
+        Vault.open(folder, PASSPHRASE)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 2000, bytes(8192)])
+def test_a_database_that_is_none_is_found_and_left_alone(folder: Path, content: bytes) -> None:
+    (folder / "vault.db").write_bytes(content)
+    with pytest.raises(VaultDamaged):
+        Vault.open(folder, PASSPHRASE)
+    assert (folder / "vault.db").read_bytes() == content
+
+
+def test_a_truncated_database_is_found(folder: Path) -> None:
+    path = folder / "vault.db"
+    path.write_bytes(path.read_bytes()[:-4096])
+    with pytest.raises(VaultDamaged):
+        Vault.open(folder, PASSPHRASE)
+
+
+def test_the_database_of_another_vault_is_found(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    make(other).close()
+    (folder / "vault.db").write_bytes((other / "vault.db").read_bytes())
+    with pytest.raises(VaultDamaged):
+        Vault.open(folder, PASSPHRASE)
+
+
+def test_the_write_ahead_log_of_another_vault_is_found(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    busy = make(other)
+    busy.commit([PutRecord(table="t", key=b"k", value=b"w" * 9000)])
+    foreign = (other / "vault.db-wal").read_bytes()
+    busy.close()
+    assert foreign
+    (folder / "vault.db-wal").write_bytes(foreign)
+    with pytest.raises(VaultDamaged):
+        Vault.open(folder, PASSPHRASE)
+
+
+def test_two_processes_never_hold_one_vault(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    program = (
+        "import sys; from pathlib import Path; from cloister.device.vault import *\n"
+        "from cloister.crypto.secret import Secret\n"
+        "try: Vault.open(Path(sys.argv[1]), Secret(b'correct horse'))\n"
+        "except VaultBusy: print('busy')"
+    )
+    command = [sys.executable, "-c", program, str(folder)]
+    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == "busy\n"
+    with pytest.raises(VaultBusy):
+        Vault.open(folder, PASSPHRASE)
+    vault.close()
+    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == ""
+
+
+def test_an_interrupted_creation_can_be_started_again(folder: Path) -> None:
+    (folder / "vault.key").rename(folder / "vault.key.new")
+    vault = make(folder)
+    assert vault.records() == {}
+    vault.close()
+    assert not (folder / "vault.key.new").exists()
+
+
+def test_a_failed_write_counts_for_nothing_and_ends_the_vault(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    pages = vault._connection.execute("PRAGMA page_count").fetchone()[0]
+    vault._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(VaultWriteFailed, match="full"):
+        vault.commit(
+            [
+                PutEntry(seq=1, entry=b"small"),
+                PutRecord(table="t", key=b"big", value=bytes(500_000)),
+            ]
+        )
+    with pytest.raises(VaultWriteFailed):
+        vault.commit([PutEntry(seq=1, entry=b"small")])
+    vault.close()
+    vault = Vault.open(folder, PASSPHRASE)
+    assert vault.entries() == (b"genesis",)
+    vault.close()
+
+
+def test_a_hole_in_the_log_is_found(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    vault.commit([PutEntry(seq=2, entry=b"third")])
+    with pytest.raises(VaultDamaged, match="hole"):
+        vault.entries()
+    vault.close()
+
+
+def test_commits_are_synchronous_encrypted_and_kept_off_other_files(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+
+    def pragma(name: str) -> object:
+        return vault._connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    assert pragma("journal_mode") == "wal"
+    assert pragma("synchronous") == 2
+    assert pragma("temp_store") == 2
+    assert pragma("foreign_keys") == 1
+    assert pragma("cipher_memory_security") == "1"
+    assert pragma("cipher_version")
+    vault.close()
+
+
+def test_the_library_writes_no_log_anywhere(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    bad = bytearray((folder / "vault.db").read_bytes())
+    bad[5000] ^= 1
+    (folder / "vault.db").write_bytes(bad)
+    with pytest.raises(VaultDamaged):
+        Vault.open(folder, PASSPHRASE)
+    assert list(empty.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_killed_in_the_middle_every_transaction_is_there_whole_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path).close()
+    program = (
+        "import sys; from pathlib import Path; from cloister.device.vault import *\n"
+        "from cloister.client.effects import *; from cloister.crypto.secret import Secret\n"
+        "vault = Vault.open(Path(sys.argv[1]), Secret(b'correct horse'))\n"
+        "for n in range(int(sys.argv[2]), 100000):\n"
+        "    vault.commit([PutEntry(seq=n, entry=b'e%d' % n),\n"
+        "                  PutRecord(table='t', key=b'last', value=b'%d' % n),\n"
+        "                  PutRecord(table='p', key=b'%d' % n, value=bytes(700))])\n"
+        "    print(n, flush=True)"
+    )
+    stored = 0
+    for commits in (1, 23, 60):
+        command = [sys.executable, "-c", program, str(tmp_path), str(stored)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        reported = [int(child.stdout.readline()) for _ in range(commits)]
+        os.kill(child.pid, signal.SIGKILL)
+        reported += [int(line) for line in child.stdout]
+        child.wait()
+        child.stdout.close()
+        vault = Vault.open(tmp_path, PASSPHRASE)
+        stored = len(vault.entries())
+        records = vault.records()
+        vault.close()
+        assert stored > reported[-1], "what was reported as committed is there"
+        assert int(records["t"][b"last"]) == stored - 1
+        assert len(records["p"]) == stored
+
+
+def test_the_table_of_messages_has_the_fields_of_a_message() -> None:
+    plain = dbapi2.connect(":memory:")
+    plain.executescript(SCHEMA)
+    columns = tuple(row[1] for row in plain.execute("PRAGMA table_info(message)"))
+    assert columns == MESSAGE_COLUMNS == tuple(field.name for field in fields(Message))
+    plan = str(
+        plain.execute(
+            "EXPLAIN QUERY PLAN SELECT * FROM message WHERE channel_id = ? AND position > ?"
+            " ORDER BY position LIMIT ?",
+            (CHANNEL, 1, 1),
+        ).fetchall()
+    )
+    assert "message_order" in plan
+    assert "TEMP B-TREE" not in plan
