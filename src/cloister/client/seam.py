@@ -23,7 +23,7 @@ class ClientCore(Protocol):
 
     @property
     def wake_at(self) -> int | None:
-        """When to call with ``Tick``, s since the Unix epoch; ``None``: not before another input."""
+        """When to call with ``Tick``, s since the Unix epoch; ``None``: after another input."""
         ...
 
     @classmethod
@@ -31,6 +31,8 @@ class ClientCore(Protocol):
         """Rebuild from the vault: records of the core's tables, log entries in order of seq."""
         ...
 
-    def handle(self, given: AnyInput, now: int, entropy: Entropy) -> tuple[Self, tuple[Effect, ...]]:
+    def handle(
+        self, given: AnyInput, now: int, entropy: Entropy
+    ) -> tuple[Self, tuple[Effect, ...]]:
         """Take one input.  ``now`` in s since the Unix epoch.  Raises nothing on foreign bytes."""
         ...

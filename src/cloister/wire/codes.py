@@ -20,7 +20,7 @@ class Refusal(IntEnum):
     ID_CONFLICT = 5
     """The id is known with other bytes. [a bug, or a restored vault: alarm]"""
     MOVED = 6
-    """The log's tail is not where the request expected it; detail = size. [fetch, fold, sign anew]"""
+    """The log's tail is elsewhere; detail = size. [fetch, fold, sign anew]"""
     TOO_LARGE = 7
     """Over a limit named in ``limits``."""
     QUOTA = 8

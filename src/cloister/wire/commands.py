@@ -143,7 +143,7 @@ class ReadTree(Request, frozen=True, tag=8):
 
 
 class Begin(Request, frozen=True, tag=9):
-    """Bind an activation code to a setup key and learn the origin (flows 3.1).  Answer: ``Begun``."""
+    """Bind an activation code to a setup key; learn the origin (flows 3.1).  Answer: ``Begun``."""
 
     code: Code
     setup_key: Key
@@ -203,7 +203,7 @@ class PublishKeyPackages(Request, frozen=True, tag=15):
 
 
 class TakeKeyPackage(Request, frozen=True, tag=16):
-    """Take one key package of an inbox, for good, under the proven commons.  Answer: ``Package``."""
+    """Take a key package of an inbox, for good, under the proven commons.  Answer: ``Package``."""
 
     commons_id: ShortId
     inbox_id: ShortId
@@ -226,13 +226,13 @@ class ReadLog(Request, frozen=True, tag=18):
 
 
 class ReadHead(Request, frozen=True, tag=19):
-    """Read the newest checkpoint with its signatures, under the commons or a box.  Answer: ``Head``."""
+    """Read the newest checkpoint, all signatures, under the commons or a box.  Answer: ``Head``."""
 
     origin: Origin
 
 
 class ReadProof(Request, frozen=True, tag=20):
-    """Read a consistency proof between two sizes, under the commons or a box.  Answer: ``Proof``."""
+    """Read a consistency proof of two sizes, under the commons or a box.  Answer: ``Proof``."""
 
     origin: Origin
     old_size: Uint

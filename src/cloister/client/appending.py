@@ -1,0 +1,173 @@
+"""Appending to the log: intents, signed at the tail, stored, sent, seen to be settled (flows 2).
+
+One entry is under way at a time.  Its bytes are stored before they are sent; after a crash the
+same bytes go out again and get the same answer.  When another entry took the place, the intent is
+asked whether it is still meant, and signed anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cloister.client.identity import did_of
+from cloister.client.linking import on_common_refusal, refusal_error
+from cloister.client.log import tail
+from cloister.client.records import Intent
+from cloister.client.state import Purpose, State, Work
+from cloister.client.turn import SettledEntry, Turn
+from cloister.crypto.signature import Ed25519Key
+from cloister.errors import CloisterError, PolicyError
+from cloister.ids import SHORT_ID_BYTES
+from cloister.roster.entry import Entry, SealedType, seal_entry
+from cloister.roster.events import Ignored
+from cloister.wire.auth import ObjectKind
+from cloister.wire.codes import Refusal
+from cloister.wire.commands import Append
+from cloister.wire.events import Done, Failed
+
+
+def intend(turn: Turn, entry_type: SealedType, content: bytes) -> bytes:
+    """Queue something to be appended; return the intent's id.  Equal ones are queued once."""
+    for intent in turn.state.intents:
+        if (intent.entry_type, intent.content) == (int(entry_type), content):
+            return intent.intent_id
+    intent_id = turn.entropy.random(SHORT_ID_BYTES)
+    intent = Intent(
+        intent_id=intent_id,
+        entry_type=int(entry_type),
+        content=content,
+        entry=b"",
+        seq=0,
+        appended=False,
+    )
+    turn.change(intents=(*turn.state.intents, intent))
+    return intent_id
+
+
+def has_intent(state: State, entry_type: SealedType, content: bytes | None = None) -> bool:
+    """Return whether such an entry is queued already."""
+    return any(
+        intent.entry_type == entry_type and content in (None, intent.content)
+        for intent in state.intents
+    )
+
+
+def newest_generation(state: State) -> int:
+    """Return the generation of the newest log key that this device holds."""
+    return max(state.log_keys, default=0)
+
+
+def advance(turn: Turn) -> None:
+    """Sign the first intent that may go at the log's tail, and send it."""
+    state = turn.state
+    roster, commons, identity = state.roster, state.commons, state.identity
+    if roster is None or commons is None or identity is None or not turn.is_linked:
+        return
+    key = (int(ObjectKind.CHANNEL), commons.channel_id)
+    if turn.session.proven.get(key) != turn.session.current.get(commons.channel_id):
+        return
+    generation = newest_generation(state)
+    # Nothing is appended in a generation before its log_key has been (flows 2).
+    allowed = [
+        one
+        for one in state.intents
+        if one.entry_type == SealedType.LOG_KEY or generation == roster.generation
+    ]
+    if not allowed:
+        return
+    intent = allowed[0]
+    if intent.appended or not turn.may_ask(_purpose(intent)):
+        return
+    size, root = tail(turn)
+    if size < turn.session.tail_hint:
+        return
+    if not intent.entry or intent.seq != size or Entry.decode(intent.entry).header.root != root:
+        if intent.entry and intent.entry in turn.session.pending:
+            return  # it is in the log already and only waits to be settled
+        last = turn.session.pending[-1:]
+        floor = Entry.decode(last[0]).header.ts if last else roster.ts
+        device_key = Ed25519Key(identity.device_seed)
+        entry = seal_entry(
+            intent.entry_type,
+            intent.content,
+            author=did_of(state),
+            device_key=device_key,
+            circle_id=roster.circle_id,
+            seq=size,
+            root=root,
+            ts=max(turn.now, floor),
+            generation=generation,
+            log_key=state.log_keys[generation],
+            entropy=turn.entropy,
+        )
+        intent = replace(intent, entry=entry, seq=size)
+        _put(turn, intent)
+    origin, entry, expected = roster.origin, intent.entry, intent.seq
+    turn.ask(
+        _purpose(intent),
+        lambda rid: Append(rid=rid, origin=origin, expected=expected, entry=entry),
+    )
+
+
+def on_done(turn: Turn, purpose: Purpose, event: Done) -> None:
+    """The relay stored the entry; it counts when it is settled."""
+    intent = _find(turn.state, purpose.subject)
+    if intent is not None:
+        _put(turn, replace(intent, appended=True))
+        turn.change_session(tail_hint=max(turn.session.tail_hint, intent.seq + 1))
+
+
+def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """Another entry was first, or the relay will not have this one."""
+    intent = _find(turn.state, purpose.subject)
+    if intent is None or on_common_refusal(turn, purpose, event):
+        return
+    if event.code == Refusal.MOVED:
+        turn.change_session(tail_hint=max(turn.session.tail_hint, event.detail))
+    elif event.code == Refusal.NOT_PROVEN:
+        turn.delay(purpose)
+    else:
+        _drop(turn, intent, refusal_error(event, "the log entry"))
+
+
+def resolve(turn: Turn) -> None:
+    """After entries were settled: answer what they carried out, re-sign what they displaced."""
+    for settled in turn.settled:
+        turn.change(newest_is_own=any(one.entry == settled.entry for one in turn.state.intents))
+        for intent in turn.state.intents:
+            if intent.entry == settled.entry:
+                _answer_settled(turn, intent, settled)
+            elif intent.entry and intent.seq == settled.seq:
+                _put(turn, replace(intent, entry=b"", seq=0, appended=False))
+
+
+def _answer_settled(turn: Turn, intent: Intent, settled: SettledEntry) -> None:
+    ignored = [event for event in settled.events if isinstance(event, Ignored)]
+    error: CloisterError | None = None
+    if ignored:
+        error = PolicyError(f"the circle's rules do not allow it: {ignored[0].reason}")
+    _drop(turn, intent, error)
+
+
+def _drop(turn: Turn, intent: Intent, error: CloisterError | None) -> None:
+    turn.change(
+        intents=tuple(one for one in turn.state.intents if one.intent_id != intent.intent_id)
+    )
+    turn.finished.append((intent, error))
+    turn.answer(intent.intent_id, error=error)
+
+
+def _purpose(intent: Intent) -> Purpose:
+    return Purpose(Work.APPEND, intent.intent_id)
+
+
+def _find(state: State, intent_id: bytes) -> Intent | None:
+    return next((one for one in state.intents if one.intent_id == intent_id), None)
+
+
+def _put(turn: Turn, intent: Intent) -> None:
+    turn.change(
+        intents=tuple(
+            intent if one.intent_id == intent.intent_id else one for one in turn.state.intents
+        )
+    )

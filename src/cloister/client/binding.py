@@ -1,0 +1,173 @@
+"""How MLS groups are tied to the roster log (flows 1 and 4.1: C1, C2).
+
+Four private-use extensions.  The checkpoint sits in the GroupContext, so that two views of the
+log are two epochs and nothing decrypts across them.  The device binding sits in every leaf: MLS
+signs with a key of its own in each group, and the device key signs that key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from cloister import mls
+from cloister.codec import DecodeError, Struct, fixed, layout, text, uint8, uint32, uint64
+from cloister.crypto.errors import BadSignature
+from cloister.crypto.signature import Ed25519Key, verify_ed25519
+from cloister.errors import RemoteError, TrustError
+from cloister.ids import DeviceId
+from cloister.roster.fields import DEVICE_ID
+
+SUITE: Final = mls.CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519
+"""The only suite of the product: no fallback, changed only by a new group (notes-mls 8.31)."""
+
+CHECKPOINT: Final = 0xF0C0
+DEVICE_BINDING: Final = 0xF0C1
+LOG_KEY: Final = 0xF0C2
+CONVERSATION: Final = 0xF0C3
+SUPPORTED_EXTENSIONS: Final = (CHECKPOINT, DEVICE_BINDING, LOG_KEY, CONVERSATION)
+"""All in the private-use range of RFC 9420 17.3."""
+
+BINDING_LABEL: Final = b"LeafBinding"
+"""The device key signs other things too (entries, knocks): the label keeps them apart."""
+LOG_KEY_LABEL: Final = "cloister log key v1"
+"""MLS exporter label of the log key of the generation that a removal starts (flows 2)."""
+KEY_PACKAGE_LIFETIME_S: Final = 80 * 86_400
+CLOCK_MARGIN_S: Final = 86_400
+"""A key package is valid from a day before it was made: clocks differ."""
+
+
+class BindingError(RemoteError):
+    """A leaf, checkpoint or GroupInfo does not fit the roster."""
+
+
+class SplitView(TrustError):
+    """Two devices were shown two histories of the circle's log."""
+
+
+@layout
+class Checkpoint(Struct):
+    """GroupContext extension: the head of the log on which this epoch stands."""
+
+    origin: str = text(256)
+    size: int = uint64()
+    root: bytes = fixed(32)
+
+
+@layout
+class ConversationInfo(Struct):
+    """GroupContext extension, constant: what the group is (1 commons, 2 conversation)."""
+
+    kind: int = uint8()
+    title: str = text(64)
+
+
+@layout
+class GroupLogKey(Struct):
+    """GroupInfo extension: the newest log key, for newcomers of the commons."""
+
+    generation: int = uint32()
+    key: bytes = fixed(32)
+
+
+@layout
+class DeviceBinding(Struct):
+    """Leaf extension: the device key's signature over the leaf's key; ``knock`` as in flows 3.7."""
+
+    did: DeviceId = DEVICE_ID
+    knock: int = uint64()
+    signature: bytes = fixed(64)
+
+
+@layout
+class _BindingContent(Struct):
+    circle_id: bytes = fixed(32)
+    leaf_key: bytes = fixed(32)
+    knock: int = uint64()
+
+
+def bind_leaf(
+    device_key: Ed25519Key, did: DeviceId, circle_id: bytes, leaf_key: bytes, knock: int
+) -> mls.Extension:
+    """Make the leaf extension for a leaf signature key of 32 bytes."""
+    content = _BindingContent(circle_id=circle_id, leaf_key=leaf_key, knock=knock).encode()
+    signature = device_key.sign(BINDING_LABEL, content)
+    binding = DeviceBinding(did=did, knock=knock, signature=signature)
+    return mls.Extension(extension_type=DEVICE_BINDING, data=binding.encode())
+
+
+def device_of_leaf(leaf: mls.LeafNode) -> DeviceBinding:
+    """Read the binding of a leaf, not yet verified.  Raises ``BindingError``."""
+    data = find_extension(leaf.extensions, DEVICE_BINDING)
+    if data is None:
+        raise BindingError("a leaf names no device")
+    try:
+        binding = DeviceBinding.decode(data)
+    except DecodeError as error:
+        raise BindingError(f"a leaf's device binding is malformed: {error}") from None
+    if mls.basic_credential(binding.did) != leaf.credential:
+        raise BindingError("a leaf's credential is of another device than its binding")
+    return binding
+
+
+def check_leaf(leaf: mls.LeafNode, circle_id: bytes, device_key: bytes) -> None:
+    """Verify a leaf against the device key that the roster has for its did.
+
+    Raises ``BindingError``.
+    """
+    binding = device_of_leaf(leaf)
+    content = _BindingContent(
+        circle_id=circle_id, leaf_key=leaf.signature_key, knock=binding.knock
+    ).encode()
+    try:
+        verify_ed25519(device_key, BINDING_LABEL, content, binding.signature)
+    except BadSignature:
+        raise BindingError("a leaf's key was not signed by its device") from None
+
+
+def find_extension(extensions: Sequence[mls.Extension], kind: int) -> bytes | None:
+    """Return the data of the extension of that type, or ``None``."""
+    for extension in extensions:
+        if extension.extension_type == kind:
+            return extension.data
+    return None
+
+
+def checkpoint_of(extensions: Sequence[mls.Extension]) -> Checkpoint:
+    """Read the checkpoint of a GroupContext.  Raises ``BindingError``."""
+    data = find_extension(extensions, CHECKPOINT)
+    if data is None:
+        raise BindingError("the group carries no checkpoint")
+    try:
+        return Checkpoint.decode(data)
+    except DecodeError as error:
+        raise BindingError(f"the group's checkpoint is malformed: {error}") from None
+
+
+def conversation_of(extensions: Sequence[mls.Extension]) -> ConversationInfo:
+    """Read what the group is.  Raises ``BindingError``."""
+    data = find_extension(extensions, CONVERSATION)
+    if data is None:
+        raise BindingError("the group does not say what it is")
+    try:
+        return ConversationInfo.decode(data)
+    except DecodeError as error:
+        raise BindingError(f"the group's description is malformed: {error}") from None
+
+
+def group_extensions(
+    origin: str, size: int, root: bytes, info: ConversationInfo
+) -> tuple[mls.Extension, ...]:
+    """Make the extensions of a GroupContext, always these two in this order."""
+    checkpoint = Checkpoint(origin=origin, size=size, root=root)
+    return (
+        mls.Extension(extension_type=CHECKPOINT, data=checkpoint.encode()),
+        mls.Extension(extension_type=CONVERSATION, data=info.encode()),
+    )
+
+
+def key_package_lifetime(now: int) -> mls.Lifetime:
+    """Lifetime of a leaf made now, s since the Unix epoch."""
+    return mls.Lifetime(
+        not_before=max(now - CLOCK_MARGIN_S, 0), not_after=now + KEY_PACKAGE_LIFETIME_S
+    )

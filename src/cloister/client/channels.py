@@ -1,0 +1,205 @@
+"""Items of a channel, in order: messages are decrypted and shown, commits go to ``committing``.
+
+The index n is contiguous: a gap is a hole and an alarm, never a skip.  What cannot be decrypted is
+reported and passed over, because one member's garbage must not stop the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cloister import mls
+from cloister.client import committing
+from cloister.client.binding import device_of_leaf
+from cloister.client.content import Content, chain_next, decode_content, text_of
+from cloister.client.effects import Message, MessageKind, MessageState
+from cloister.client.linking import credit, follow, prove_channel
+from cloister.client.outbox import confirm
+from cloister.client.persistence import with_chain
+from cloister.client.records import ChannelState
+from cloister.client.safe_text import safe_line
+from cloister.client.state import UNPLACED, Channel, Purpose, State, with_item, without
+from cloister.client.turn import Turn
+from cloister.codec import DecodeError
+from cloister.crypto.hashing import sha256
+from cloister.errors import RemoteError
+from cloister.ids import DeviceId
+from cloister.wire.auth import ObjectKind
+from cloister.wire.events import CommitItem, Item, Proved
+
+
+def advance(turn: Turn) -> None:
+    """Prove and follow every channel that is open."""
+    for channel in turn.state.channels.values():
+        if channel.state is not ChannelState.ACTIVE:
+            continue
+        if prove_channel(turn, channel) and channel.next_n != UNPLACED:
+            follow(turn, ObjectKind.CHANNEL, channel.channel_id, channel.next_n)
+
+
+def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
+    """Place a new channel at the start of its epoch; notice when items have aged out."""
+    channel = turn.state.channels.get(purpose.subject)
+    if channel is None:
+        return
+    if channel.next_n == UNPLACED:
+        turn.put_channel(
+            replace(channel, next_n=event.first_n, chains={event.first_n: channel.chain})
+        )
+    elif channel.next_n < event.floor_n:
+        stick(turn, channel, "messages that this device has not seen have aged out at the relay")
+
+
+def stick(turn: Turn, channel: Channel, reason: str) -> None:
+    """Stop a channel: nothing is merged and nothing posted in it from here on."""
+    turn.put_channel(replace(channel, state=ChannelState.STUCK, reason=reason))
+    turn.alarm("stuck", f"The conversation {title_of(turn.state, channel)} stands still: {reason}.")
+
+
+def title_of(state: State, channel: Channel) -> str:
+    """Return a channel's name for people."""
+    return f"“{channel.title}”" if channel.title else channel.channel_id.hex()[:8]
+
+
+def on_item(turn: Turn, event: Item | CommitItem) -> None:
+    """Take an item of a channel, or hold it while an earlier one waits for the log."""
+    held = turn.session.held.get(event.channel_id)
+    if held is not None:
+        turn.change_session(held=with_item(turn.session.held, event.channel_id, (*held, event)))
+        return
+    channel = turn.state.channels.get(event.channel_id)
+    if channel is None or channel.state is not ChannelState.ACTIVE or event.n < channel.next_n:
+        return
+    if event.n > channel.next_n or event.epoch != channel.group.epoch:
+        turn.alarm(
+            "hole",
+            f"The relay skipped items of {title_of(turn.state, channel)}: "
+            f"number {channel.next_n} is missing.",
+        )
+        turn.drop_link("hole")
+        return
+    credit(turn, ObjectKind.CHANNEL, event.channel_id, event.n, len(event.envelope))
+    if isinstance(event, CommitItem):
+        committing.on_commit(turn, channel, event)
+    else:
+        _on_message(turn, channel, event)
+
+
+def release(turn: Turn) -> None:
+    """Try held items again, after the log has grown."""
+    for channel_id, events in turn.session.held.items():
+        turn.change_session(held=without(turn.session.held, channel_id))
+        for event in events:
+            on_item(turn, event)
+
+
+def _on_message(turn: Turn, channel: Channel, event: Item) -> None:
+    chain = chain_next(channel.chain, event.n, event.envelope)
+    moved = with_chain(channel, event.n + 1, chain)
+    try:
+        received = channel.group.process(event.envelope, now=turn.now)
+    except mls.OwnMessage:
+        turn.put_channel(moved)
+        confirm(turn, moved, event.envelope_id, event.n)
+        return
+    except mls.MLSError as error:
+        turn.put_channel(moved)
+        turn.alarm(
+            "unreadable",
+            f"Item {event.n} of {title_of(turn.state, channel)} cannot be read ({error}).",
+        )
+        return
+    if not isinstance(received, mls.ApplicationReceived):
+        turn.put_channel(moved)
+        turn.alarm(
+            "unexpected", f"Item {event.n} of {title_of(turn.state, channel)} is no message."
+        )
+        return
+    moved = replace(moved, group=received.next)
+    try:
+        _show(turn, channel, moved, received, event)
+    except (DecodeError, RemoteError) as error:
+        turn.put_channel(moved)
+        turn.alarm(
+            "malformed",
+            f"Item {event.n} of {title_of(turn.state, channel)} is malformed ({error}).",
+        )
+
+
+def _show(
+    turn: Turn, before: Channel, moved: Channel, received: mls.ApplicationReceived, event: Item
+) -> None:
+    did = device_of_leaf(_leaf(before.group, received.sender)).did
+    content = decode_content(received.plaintext)
+    if content.message_id != event.envelope_id:
+        raise DecodeError("the relay filed it under another id than its author chose")
+    text = text_of(content)
+    last = moved.counters.get(did)
+    if last is not None and content.counter <= last:
+        turn.put_channel(moved)
+        turn.alarm("replay", f"A message of {title_of(turn.state, moved)} came a second time.")
+        return
+    if last is not None and content.counter > last + 1:
+        turn.alarm(
+            "gap",
+            f"{content.counter - last - 1} message(s) of {_name(turn.state, did)} in "
+            f"{title_of(turn.state, moved)} never arrived.",
+        )
+    _compare_heads(turn, before, content, did)
+    position = moved.position + 1
+    turn.put_channel(
+        replace(moved, counters=with_item(moved.counters, did, content.counter), position=position)
+    )
+    turn.store_message(
+        Message(
+            channel_id=moved.channel_id,
+            message_id=content.message_id,
+            position=position,
+            sender=did,
+            sender_name=_name(turn.state, did),
+            own=False,
+            kind=MessageKind.TEXT,
+            state=MessageState.RECEIVED,
+            counter=content.counter,
+            n=event.n,
+            at=content.at,
+            text=text,
+            envelope_hash=sha256(event.envelope),
+        )
+    )
+
+
+def _compare_heads(turn: Turn, channel: Channel, content: Content, did: DeviceId) -> None:
+    """Compare what the author had seen with what this device has (C4)."""
+    heads = content.heads
+    known = channel.chains.get(heads.next_n)
+    if known is not None and known != heads.chain:
+        turn.alarm(
+            "split",
+            f"{_name(turn.state, did)} was shown other items of {title_of(turn.state, channel)} "
+            "than this device: the relay splits the conversation.",
+        )
+    roster = turn.state.roster
+    if roster is None:
+        return
+    if heads.log_size > roster.size:
+        turn.change_session(tail_hint=max(turn.session.tail_hint, heads.log_size))
+    elif heads.log_size == roster.size and heads.log_root != roster.root:
+        turn.alarm(
+            "split",
+            f"{_name(turn.state, did)} was shown another log of the circle than this device.",
+        )
+
+
+def _leaf(group: mls.Group, index: int) -> mls.LeafNode:
+    for member in group.members():
+        if member.leaf_index == index:
+            return member.leaf
+    raise RemoteError("the author has no leaf")
+
+
+def _name(state: State, did: DeviceId) -> str:
+    roster = state.roster
+    record = roster.devices.get(did) if roster is not None else None
+    member = roster.members.get(record.member_id) if roster is not None and record else None
+    return safe_line(member.name) if member is not None else did.hex()[:8]

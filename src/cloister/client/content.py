@@ -1,0 +1,107 @@
+"""What a message says, inside its encryption (architecture 3, flows C4)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from cloister.client.safe_text import safe_text
+from cloister.codec import DecodeError, Struct, fixed, layout, nested, opaque, uint8, uint64
+from cloister.crypto.hashing import sha256
+from cloister.errors import UsageError
+from cloister.limits import MAX_TEXT_BYTES
+
+CONTENT_VERSION: Final = 1
+_CHAIN_START: Final = b"Cloister 1.0 ChannelChainStart"
+"""The chain of an epoch starts from what its members share and the relay does not know."""
+_CHAIN_NEXT: Final = b"Cloister 1.0 ChannelChain"
+
+
+class ContentKind(IntEnum):
+    """Content types; those not built yet keep their number (an unknown one is shown as such)."""
+
+    TEXT = 1
+    REPLY = 2
+    EDIT = 3
+    RETRACT = 4
+    REACTION = 5
+    RECEIPT = 6
+    READ_MARKER = 7
+    EXPIRY_TIMER = 8
+    PROFILE = 9
+    NOTICE = 10
+
+
+@layout
+class Heads(Struct):
+    """What the sender has seen: the log's newest settled head, and the channel's items before
+    ``next_n``.
+
+    Inside the encryption because the relay could read the authenticated data.  A difference means
+    a split view or a dropped tail, and shows without any commit (C4).
+    """
+
+    log_size: int = uint64()
+    log_root: bytes = fixed(32)
+    next_n: int = uint64()
+    chain: bytes = fixed(32)
+
+
+@layout
+class Content(Struct):
+    """One message.  ``message_id`` is also the envelope's id; ``counter`` is the sender's in this
+    channel and starts at 1; ``at`` is the sender's clock in s, a label only."""
+
+    version: int = uint8()
+    message_id: bytes = fixed(16)
+    counter: int = uint64()
+    at: int = uint64()
+    heads: Heads = nested(Heads)
+    kind: int = uint8()
+    body: bytes = opaque()
+
+
+def decode_content(plaintext: bytes) -> Content:
+    """Decode what a member sent.  Raises ``DecodeError``."""
+    content = Content.decode(plaintext)
+    if content.version != CONTENT_VERSION or content.counter == 0:
+        raise DecodeError("a message of this form needs a newer version of the program")
+    return content
+
+
+def text_of(content: Content) -> str:
+    """Return the text to store and show, sanitised.  Raises ``DecodeError``."""
+    if content.kind != ContentKind.TEXT:
+        return "(a message of a kind that needs a newer version of the program)"
+    if len(content.body) > MAX_TEXT_BYTES:
+        raise DecodeError("a text is over the limit")
+    try:
+        return safe_text(content.body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise DecodeError("a text is not UTF-8") from None
+
+
+def check_text(text: str) -> bytes:
+    """Return the UTF-8 bytes of a text that may be sent.  Raises ``UsageError``."""
+    try:
+        body = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("the text holds characters that are not Unicode text") from None
+    if len(body) > MAX_TEXT_BYTES:
+        raise UsageError(
+            f"the text has {len(body):,} bytes; a message may have {MAX_TEXT_BYTES:,}",
+            hint="Send it in several messages.",
+        )
+    if not safe_text(text).strip():
+        raise UsageError("the text is empty")
+    return body
+
+
+def chain_start(epoch_authenticator: bytes) -> bytes:
+    """First value of an epoch's chain, 32 bytes; the same for members and for those who join."""
+    return sha256(_CHAIN_START, epoch_authenticator)
+
+
+def chain_next(chain: bytes, n: int, envelope: bytes) -> bytes:
+    """Extend the chain by item ``n``, 32 bytes."""
+    return sha256(_CHAIN_NEXT, chain, n.to_bytes(8, "big"), sha256(envelope))

@@ -1,0 +1,133 @@
+"""Opening conversations: a group of its own for some of the circle's devices (flows 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cloister.client.binding import ConversationInfo, group_extensions
+from cloister.client.content import chain_start
+from cloister.client.identity import did_of, make_group
+from cloister.client.inputs import OpenConversation
+from cloister.client.linking import channel_key, on_common_refusal, refusal_error
+from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.safe_text import safe_line
+from cloister.client.state import UNPLACED, Channel, Purpose, Work
+from cloister.client.turn import Turn
+from cloister.client.views import COMMONS_NAME, channel_titles
+from cloister.errors import NotFoundError, PolicyError, UsageError
+from cloister.ids import SHORT_ID_BYTES, DeviceId
+from cloister.limits import MAX_NAME_BYTES, MAX_TREE_IN_WELCOME, STALE_FORBID_S
+from cloister.wire.auth import ObjectKind
+from cloister.wire.commands import OpenChannel
+from cloister.wire.events import Done, Failed
+
+
+def on_open(turn: Turn, act: OpenConversation) -> None:
+    """Make the group and remember whom it is for; the relay is asked by ``advance``."""
+    state = turn.state
+    roster = state.roster
+    if roster is None or state.commons is None or (state.circle and state.circle.left):
+        raise PolicyError("only a member of a circle can open a conversation")
+    if turn.now - state.head_time > STALE_FORBID_S:
+        raise PolicyError(
+            "the newest cosignature of the log is older than a day",
+            hint="Connect first: `cloister status` says what is missing.",
+        )
+    title = safe_line(act.title)
+    if len(title.encode()) > MAX_NAME_BYTES:
+        raise UsageError(f"a title may have {MAX_NAME_BYTES} bytes")
+    if not title:
+        raise UsageError("a conversation needs a title")
+    if title.casefold() in {one.casefold() for one in channel_titles(state)} | {COMMONS_NAME}:
+        raise PolicyError(f"there is a conversation called “{title}” already")
+    wanted = _devices(turn, act.members)
+    channel_id = turn.entropy.random(SHORT_ID_BYTES)
+    info = ConversationInfo(kind=int(ChannelKind.CONVERSATION), title=title)
+    extensions = group_extensions(roster.origin, roster.size, roster.root, info)
+    group = make_group(state, roster.circle_id, channel_id, extensions, turn.now, turn.entropy)
+    turn.put_channel(
+        Channel(
+            channel_id=channel_id,
+            kind=ChannelKind.CONVERSATION,
+            state=ChannelState.OPENING,
+            title=title,
+            group=group,
+            next_n=UNPLACED,
+            chain=chain_start(group.epoch_authenticator),
+            wanted=wanted,
+        )
+    )
+    turn.owe(channel_id, act.ref)
+
+
+def _devices(turn: Turn, names: tuple[str, ...]) -> tuple[DeviceId, ...]:
+    roster = turn.state.roster
+    if roster is None or not names:
+        raise UsageError("name at least one member to talk to")
+    wanted: list[DeviceId] = []
+    for name in names:
+        member = roster.member_named(name)
+        if member is None or not member.is_active:
+            raise NotFoundError(
+                f"nobody in the circle is called “{safe_line(name)}”",
+                hint="See `cloister members`.",
+            )
+        for did in member.devices:
+            if did not in wanted and did != did_of(turn.state):
+                wanted.append(did)
+    if not wanted:
+        raise UsageError("a conversation needs somebody else than yourself")
+    if len(wanted) >= MAX_TREE_IN_WELCOME:
+        raise PolicyError(
+            f"this version opens conversations of up to {MAX_TREE_IN_WELCOME} devices"
+        )
+    return tuple(wanted)
+
+
+def advance(turn: Turn) -> None:
+    """Open channels at the relay; answer when everybody wanted is in."""
+    state = turn.state
+    if state.circle is None or state.roster is None:
+        return
+    commons_id = state.circle.commons_id
+    for channel in state.channels.values():
+        if channel.kind is not ChannelKind.CONVERSATION:
+            continue
+        if channel.state is ChannelState.ACTIVE and not channel.wanted:
+            turn.answer(channel.channel_id, text=channel.channel_id.hex())
+        if channel.state is not ChannelState.OPENING:
+            continue
+        key = (int(ObjectKind.CHANNEL), commons_id)
+        if key in turn.session.proven:
+            _ask_open(turn, commons_id, channel)
+
+
+def _ask_open(turn: Turn, commons_id: bytes, channel: Channel) -> None:
+    relay_id = turn.session.relay_id
+    turn.ask(
+        Purpose(Work.OPEN_CHANNEL, channel.channel_id),
+        lambda rid: OpenChannel(
+            rid=rid,
+            commons_id=commons_id,
+            channel_id=channel.channel_id,
+            channel_key=channel_key(channel.group, relay_id, channel.channel_id).public,
+        ),
+    )
+
+
+def on_opened(turn: Turn, purpose: Purpose, event: Done) -> None:
+    """The relay has the channel; ``duties`` adds the members."""
+    channel = turn.state.channels.get(purpose.subject)
+    if channel is not None and channel.state is ChannelState.OPENING:
+        turn.put_channel(replace(channel, state=ChannelState.ACTIVE))
+
+
+def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """The relay will not have the channel: say so and leave it closed."""
+    if on_common_refusal(turn, purpose, event):
+        return
+    channel = turn.state.channels.get(purpose.subject)
+    if channel is not None:
+        error = refusal_error(event, "the conversation")
+        turn.put_channel(replace(channel, state=ChannelState.STUCK, reason=str(error)))
+        turn.answer(purpose.subject, error=error)

@@ -1,0 +1,222 @@
+"""Duties: work that follows from the log or a group, done by whoever caused it or by rank (D1).
+
+Each duty has an id.  Whoever caused it acts at once; every other device waits by its rank among
+the eligible, looks again, then acts.  Double work is harmless: appends and commits are compared
+and swapped, and what is already so is not wanted any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from cloister.client import committing
+from cloister.client.appending import has_intent, intend, newest_generation
+from cloister.client.binding import device_of_leaf
+from cloister.client.identity import did_of
+from cloister.client.linking import on_common_refusal
+from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.state import Channel, Purpose, State, Work, with_item
+from cloister.client.turn import Turn
+from cloister.crypto.hashing import sha256
+from cloister.ids import DeviceId
+from cloister.limits import MAX_NEWCOMERS_PER_COMMIT, STALE_FORBID_S
+from cloister.roster.entry import SealedType
+from cloister.wire.auth import ObjectKind
+from cloister.wire.codes import Refusal
+from cloister.wire.commands import TakeKeyPackage
+from cloister.wire.events import Failed, Package
+
+RANK_DELAY_S: Final = 5
+MAX_RANK: Final = 12
+"""Beyond this rank nobody waits longer: a minute is the most that one absence costs."""
+NO_PACKAGE_RETRY_S: Final = 30
+DUTY_LABEL: Final = b"Cloister 1.0 duty"
+
+
+def advance(turn: Turn) -> None:
+    """Look for work in the log and in every group, and do what is due."""
+    if turn.state.roster is None or not turn.is_linked:
+        return
+    _announce_log_key(turn)
+    for channel_id in turn.state.channels:
+        channel = turn.state.channels[channel_id]
+        if channel.state is ChannelState.ACTIVE and channel.staged is None:
+            _keep_members(turn, channel)
+
+
+# --- the log key of a new generation ------------------------------------------------------------
+
+
+def _announce_log_key(turn: Turn) -> None:
+    state = turn.state
+    roster = state.roster
+    if roster is None:
+        return
+    done = [generation for generation in state.announcements if generation <= roster.generation]
+    if done:
+        kept = {g: one for g, one in state.announcements.items() if g not in done}
+        kept_intents = tuple(one for one in state.intents if one.entry_type != SealedType.LOG_KEY)
+        turn.change(announcements=kept, intents=kept_intents)
+        return
+    generation = roster.generation + 1
+    content = state.announcements.get(generation)
+    if content is None or has_intent(state, SealedType.LOG_KEY):
+        return
+    duty = sha256(DUTY_LABEL, b"log_key", roster.circle_id, generation.to_bytes(4, "big"))
+    if is_due(turn, duty, caused_it=generation in turn.state.own_generations):
+        intend(turn, SealedType.LOG_KEY, content)
+
+
+# --- who is in a group --------------------------------------------------------------------------
+
+
+def leaves_to_remove(state: State, channel: Channel) -> tuple[int, ...]:
+    """Return the leaves of devices that are not active in the newest settled log (C3)."""
+    roster = state.roster
+    if roster is None:
+        return ()
+    gone = []
+    for member in channel.group.members():
+        record = roster.devices.get(device_of_leaf(member.leaf).did)
+        if record is None or record.active_until is not None:
+            gone.append(member.leaf_index)
+    return tuple(gone)
+
+
+def devices_to_add(state: State, channel: Channel) -> tuple[DeviceId, ...]:
+    """Return the active devices that belong into the group and are not there yet."""
+    roster = state.roster
+    if roster is None:
+        return ()
+    inside = {device_of_leaf(member.leaf).did for member in channel.group.members()}
+    if channel.kind is ChannelKind.COMMONS:
+        wanted: Sequence[DeviceId] = [record.did for record in roster.active_devices()]
+    else:
+        wanted = [did for did in channel.wanted if roster.is_active(did)]
+    return tuple(did for did in wanted if did not in inside)[:MAX_NEWCOMERS_PER_COMMIT]
+
+
+def _keep_members(turn: Turn, channel: Channel) -> None:
+    key = (int(ObjectKind.CHANNEL), channel.channel_id)
+    epoch = channel.group.epoch
+    if turn.session.proven.get(key) != epoch:
+        return
+    if turn.session.current.get(channel.channel_id) != epoch:
+        return
+    removes = leaves_to_remove(turn.state, channel)
+    if did_of(turn.state) in {
+        device_of_leaf(member.leaf).did
+        for member in channel.group.members()
+        if member.leaf_index in removes
+    }:
+        return  # this device itself is out: others commit that
+    if removes and _is_removal_due(turn, channel, removes):
+        committing.stage(turn, channel, packages={}, removes=removes)
+        return
+    adds = devices_to_add(turn.state, channel)
+    if adds and not removes and _may_add(turn, channel):
+        _add(turn, channel, adds)
+    elif not adds and channel.update_at and channel.update_at <= turn.now:
+        turn.put_channel(replace(channel, update_at=0))
+        committing.stage(turn, turn.state.channels[channel.channel_id], packages={}, removes=())
+
+
+def _is_removal_due(turn: Turn, channel: Channel, removes: tuple[int, ...]) -> bool:
+    if channel.outbox:
+        return True  # C3: whoever wants to speak removes first, at once
+    duty = sha256(
+        DUTY_LABEL,
+        b"remove",
+        channel.channel_id,
+        *(
+            device_of_leaf(member.leaf).did
+            for member in channel.group.members()
+            if member.leaf_index in removes
+        ),
+    )
+    return is_due(turn, duty, caused_it=turn.state.newest_is_own)
+
+
+def _may_add(turn: Turn, channel: Channel) -> bool:
+    state = turn.state
+    if state.roster is None or newest_generation(state) != state.roster.generation:
+        return False  # the log key of the current generation comes first (3.5.1)
+    return turn.now - state.head_time <= STALE_FORBID_S
+
+
+def _add(turn: Turn, channel: Channel, adds: tuple[DeviceId, ...]) -> None:
+    if channel.kind is ChannelKind.COMMONS:
+        duty = sha256(DUTY_LABEL, b"add", channel.channel_id, *adds)
+        if not is_due(turn, duty, caused_it=turn.state.newest_is_own):
+            return
+    waiting = False
+    for did in adds:
+        if did not in turn.session.packages:
+            waiting |= _take_package(turn, channel, did)
+    packages = {did: turn.session.packages[did] for did in adds if did in turn.session.packages}
+    if packages and not waiting:
+        committing.stage(turn, channel, packages=packages, removes=())
+
+
+def _take_package(turn: Turn, channel: Channel, did: DeviceId) -> bool:
+    """Ask for a key package of the device; return whether an answer is still to come."""
+    roster, circle = turn.state.roster, turn.state.circle
+    record = roster.devices.get(did) if roster is not None else None
+    if record is None or circle is None:
+        return False
+    purpose = Purpose(Work.TAKE_PACKAGE, did)
+    inbox_id, commons_id = record.card.inbox_id, circle.commons_id
+    turn.ask(
+        purpose,
+        lambda rid: TakeKeyPackage(rid=rid, commons_id=commons_id, inbox_id=inbox_id),
+    )
+    return purpose in turn.session.asked
+
+
+def on_package(turn: Turn, purpose: Purpose, event: Package) -> None:
+    """Keep a key package for the next commit, if it is the device's own."""
+    roster = turn.state.roster
+    did = DeviceId(purpose.subject)
+    record = roster.devices.get(did) if roster is not None else None
+    if roster is None or record is None:
+        return
+    try:
+        committing.check_package(event.package, record, roster.circle_id, turn.now)
+    except committing.PackageError as error:
+        turn.alarm("key package", f"A key package of a member was refused: {error}.")
+        turn.delay(purpose)
+        return
+    packages = with_item(turn.session.packages, did, event.package)
+    turn.change_session(packages=packages)
+
+
+def on_package_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """No key package is left: the newcomer stays admitted and waits (3.5.1)."""
+    if not on_common_refusal(turn, purpose, event):
+        turn.delay(purpose, NO_PACKAGE_RETRY_S if event.code == Refusal.NO_KEY_PACKAGE else 2)
+
+
+# --- rank -----------------------------------------------------------------------------------------
+
+
+def is_due(turn: Turn, duty: bytes, *, caused_it: bool) -> bool:
+    """Return whether this device may act on a duty now, and remember when it may if not."""
+    if caused_it:
+        return True
+    due = turn.state.duties.get(duty)
+    if due is None:
+        due = turn.now + min(_rank(turn.state, duty), MAX_RANK) * RANK_DELAY_S
+        turn.change(duties=with_item(turn.state.duties, duty, due))
+    return due <= turn.now
+
+
+def _rank(state: State, duty: bytes) -> int:
+    """This device's place, from 1, among the active devices by SHA-256(duty id || did)."""
+    roster = state.roster
+    if roster is None:
+        return MAX_RANK
+    order = sorted(sha256(duty, record.did) for record in roster.active_devices())
+    own = sha256(duty, did_of(state))
+    return order.index(own) + 1 if own in order else MAX_RANK

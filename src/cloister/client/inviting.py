@@ -1,0 +1,257 @@
+"""Inviting (flows 3.2) and passing on join requests (3.3.4).
+
+    APPENDING  --invite settled-->  OPENING_BOX  --opened-->  PUTTING_LETTER  --put-->  READY
+
+The code is handed out only when the letter is in its box.  Every member watches the boxes of open
+invitations: whoever finds a join request there appends it, the inviter first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from cloister.client.appending import has_intent, intend
+from cloister.client.duties import DUTY_LABEL, is_due
+from cloister.client.inputs import Invite as InviteAct
+from cloister.client.linking import follow, on_common_refusal, prove_key, refusal_error
+from cloister.client.records import Intent, InvitingStep, OwnInvitation
+from cloister.client.state import Purpose, State, Work, with_item, without
+from cloister.client.turn import Turn
+from cloister.codec import DecodeError
+from cloister.crypto.errors import DecryptError
+from cloister.crypto.hashing import sha256
+from cloister.crypto.hpke import HpkeKey
+from cloister.crypto.secret import Secret
+from cloister.crypto.signature import Ed25519Key
+from cloister.errors import CloisterError, PolicyError, UsageError
+from cloister.limits import MAX_INVITE_LIFETIME_S, STALE_FORBID_S
+from cloister.roster.content import Invite, InviteKind, Role
+from cloister.roster.entry import SealedType
+from cloister.roster.errors import RuleViolation
+from cloister.roster.invitation import InvitationCode, InvitationSeed
+from cloister.roster.join_request import JoinRequest, open_join_request
+from cloister.roster.letter import Letter, seal_letter
+from cloister.roster.state import InviteRecord
+from cloister.wire.auth import ObjectKind
+from cloister.wire.commands import OpenBox, PutBox
+from cloister.wire.events import Failed, MailItem
+
+MIN_INVITE_LIFETIME_S: Final = 60
+
+
+def on_invite(turn: Turn, act: InviteAct) -> None:
+    """Queue the ``invite`` entry of a fresh seed."""
+    state = turn.state
+    if state.roster is None or state.commons is None:
+        raise PolicyError("only a member of a circle can invite")
+    if not MIN_INVITE_LIFETIME_S <= act.lifetime_s <= MAX_INVITE_LIFETIME_S:
+        raise UsageError("an invitation is open for a minute at least and 30 days at most")
+    if turn.now - state.head_time > STALE_FORBID_S:
+        raise PolicyError(
+            "the newest cosignature of the log is older than a day",
+            hint="Connect first: `cloister status` says what is missing.",
+        )
+    seed = InvitationSeed.generate(turn.entropy)
+    expires = turn.now + act.lifetime_s
+    content = Invite(
+        inv_key=seed.inv_key.public,
+        box_id=seed.box_id,
+        box_seed=seed.box_key.seed.expose(),
+        invite_hpke_seed=turn.entropy.random(32),
+        kind=InviteKind.MEMBER,
+        role=Role.MEMBER,
+        expires=expires,
+    )
+    intend(turn, SealedType.INVITE, content.encode())
+    invitation = OwnInvitation(
+        step=InvitingStep.APPENDING,
+        seed=seed.seed,
+        invite_id=content.invite_id,
+        expires=expires,
+        letter=b"",
+        code="",
+    )
+    turn.change(invitations=with_item(state.invitations, content.invite_id, invitation))
+    turn.owe(bytes(content.invite_id), act.ref)
+
+
+def on_intent_finished(turn: Turn, intent: Intent, error: CloisterError | None) -> None:
+    """The ``invite`` entry is settled, or was refused by the rules."""
+    if intent.entry_type != SealedType.INVITE:
+        return
+    invite_id = bytes(Invite.decode(intent.content).invite_id)
+    invitation = turn.state.invitations.get(invite_id)
+    if invitation is None:
+        return
+    if error is not None:
+        turn.change(invitations=without(turn.state.invitations, invite_id))
+        turn.answer(invite_id, error=error)
+        return
+    _store(turn, replace(invitation, step=InvitingStep.OPENING_BOX))
+
+
+def advance(turn: Turn) -> None:
+    """Carry every own invitation on, and watch the boxes of all open ones."""
+    if not turn.is_linked or turn.state.commons is None:
+        return
+    for invitation in turn.state.invitations.values():
+        if invitation.step is InvitingStep.OPENING_BOX:
+            _open_box(turn, invitation)
+        elif invitation.step is InvitingStep.PUTTING_LETTER:
+            _put_letter(turn, invitation)
+    roster = turn.state.roster
+    if roster is None:
+        return
+    for record in roster.invites.values():
+        own = turn.state.invitations.get(bytes(record.invite.invite_id))
+        placed = own is None or own.step is InvitingStep.READY
+        if placed and record.admitted is None and record.invite.expires > turn.now:
+            _watch(turn, record)
+
+
+def _open_box(turn: Turn, invitation: OwnInvitation) -> None:
+    state = turn.state
+    if state.circle is None or not _commons_is_proved(turn):
+        return
+    seed = InvitationSeed(invitation.seed)
+    commons_id = state.circle.commons_id
+    turn.ask(
+        Purpose(Work.OPEN_BOX, invitation.invite_id),
+        lambda rid: OpenBox(
+            rid=rid,
+            commons_id=commons_id,
+            box_id=seed.box_id,
+            box_key=seed.box_key.public,
+            expires=invitation.expires,
+        ),
+    )
+
+
+def on_box_opened(turn: Turn, purpose: Purpose) -> None:
+    """Write the letter: it names today's relays and checkpoint."""
+    invitation = turn.state.invitations.get(purpose.subject)
+    roster, circle = turn.state.roster, turn.state.circle
+    if invitation is None or roster is None or circle is None:
+        return
+    if invitation.step is not InvitingStep.OPENING_BOX:
+        return
+    seed = InvitationSeed(invitation.seed)
+    record = roster.invites[seed.invite_id]
+    letter = Letter(
+        circle_id=roster.circle_id,
+        origin=roster.origin,
+        relay_set=roster.relay_set,
+        policy=roster.policy,
+        checkpoint=circle.head,
+        invite_hpke_key=HpkeKey(Secret(record.invite.invite_hpke_seed)).public,
+        tickets=(),
+    )
+    entry = roster.relay_set.entries[0]
+    home = roster.relay_set.home
+    code = InvitationCode(
+        circle_id=roster.circle_id,
+        size=roster.size,
+        root=roster.root,
+        seed=seed,
+        expires=invitation.expires,
+        entry_host=entry.host,
+        entry_port=entry.port,
+        home_host=home.host,
+        home_port=home.port,
+    )
+    sealed = seal_letter(letter, seed, entropy=turn.entropy)
+    _store(
+        turn,
+        replace(invitation, step=InvitingStep.PUTTING_LETTER, letter=sealed, code=code.to_text()),
+    )
+
+
+def _put_letter(turn: Turn, invitation: OwnInvitation) -> None:
+    seed = InvitationSeed(invitation.seed)
+    if not prove_key(turn, ObjectKind.BOX, seed.box_id, seed.box_key):
+        return
+    turn.ask(
+        Purpose(Work.PUT_BOX, invitation.invite_id),
+        lambda rid: PutBox(rid=rid, box_id=seed.box_id, item=invitation.letter),
+    )
+
+
+def on_letter_put(turn: Turn, purpose: Purpose) -> None:
+    """The newcomer can fetch the letter: hand the code out."""
+    invitation = turn.state.invitations.get(purpose.subject)
+    if invitation is None:
+        return
+    _store(turn, replace(invitation, step=InvitingStep.READY))
+    turn.answer(purpose.subject, text=invitation.code)
+
+
+def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """Give the invitation up when the relay will not carry it."""
+    if on_common_refusal(turn, purpose, event):
+        return
+    turn.answer(purpose.subject, error=refusal_error(event, "the invitation"))
+    turn.change(invitations=without(turn.state.invitations, purpose.subject))
+
+
+def _store(turn: Turn, invitation: OwnInvitation) -> None:
+    turn.change(
+        invitations=with_item(turn.state.invitations, bytes(invitation.invite_id), invitation)
+    )
+
+
+def _commons_is_proved(turn: Turn) -> bool:
+    circle = turn.state.circle
+    if circle is None:
+        return False
+    proved = turn.session.proven.get((int(ObjectKind.CHANNEL), circle.commons_id))
+    return proved is not None and proved == turn.session.current.get(circle.commons_id)
+
+
+# --- join requests found in boxes -----------------------------------------------------------------
+
+
+def _watch(turn: Turn, record: InviteRecord) -> None:
+    invite = record.invite
+    key = Ed25519Key(Secret(invite.box_seed))
+    if prove_key(turn, ObjectKind.BOX, invite.box_id, key):
+        follow(turn, ObjectKind.BOX, invite.box_id, 0)
+
+
+def on_box_item(turn: Turn, event: MailItem) -> None:
+    """Take a join request out of a box and see that it gets into the log."""
+    record = _invite_of_box(turn.state, event.object_id)
+    roster = turn.state.roster
+    if record is None or roster is None:
+        return
+    try:
+        request = open_join_request(record.invite.hpke_key, record.invite.invite_id, event.item)
+        roster.check_join_request(request, ts=max(turn.now, roster.ts))
+    except (DecryptError, DecodeError, RuleViolation):
+        return  # the letter, junk, or a request that the log has already
+    turn.change(found=with_item(turn.state.found, request.request_hash, request.encode()))
+
+
+def advance_found(turn: Turn) -> None:
+    """Append join requests that were found, once it is this device's turn (D1)."""
+    roster = turn.state.roster
+    if roster is None:
+        return
+    for request_hash, encoded in turn.state.found.items():
+        request = JoinRequest.decode(encoded)
+        if request_hash in roster.requests:
+            turn.change(found=without(turn.state.found, request_hash))
+        elif not has_intent(turn.state, SealedType.JOIN_REQUEST, encoded):
+            duty = sha256(DUTY_LABEL, b"join_request", request_hash)
+            own = bytes(request.invite_id) in turn.state.invitations
+            if is_due(turn, duty, caused_it=own):
+                intend(turn, SealedType.JOIN_REQUEST, encoded)
+
+
+def _invite_of_box(state: State, box_id: bytes) -> InviteRecord | None:
+    if state.roster is None:
+        return None
+    for record in state.roster.invites.values():
+        if record.invite.box_id == box_id:
+            return record
+    return None

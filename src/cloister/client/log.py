@@ -1,0 +1,179 @@
+"""The roster log on the device: fetched, settled, folded (flows 2, D3).
+
+Entries arrive in any portions and wait in ``session.pending``.  A head counts when both relays'
+signatures hold.  Entries become part of the roster only when their tree has the root of such a
+head, directly or by a consistency proof for the part that this device may read yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cloister.client.routing import relay_set_of
+from cloister.client.state import Purpose, Work
+from cloister.client.turn import SettledEntry, Turn
+from cloister.errors import TrustError
+from cloister.roster.errors import NeedsLogKey, UpdateNeeded
+from cloister.transparency.cosignature import RelayVerifier
+from cloister.transparency.merkle import Frontier, leaf_hash
+from cloister.transparency.proof import verify_consistency
+from cloister.transparency.quorum import Settled, verify_settled
+from cloister.wire.auth import ObjectKind
+from cloister.wire.commands import FollowLog, ReadHead, ReadLog, ReadProof
+from cloister.wire.events import Entries, Head, Logged, Proof
+
+
+class Fork(TrustError):
+    """The relay shows a history that is not the one this device has seen before."""
+
+
+def tail(turn: Turn) -> tuple[int, bytes]:
+    """Return size and root of the log as far as it has been fetched, settled or not."""
+    roster = turn.state.roster
+    frontier = roster.frontier if roster is not None else Frontier.empty()
+    frontier = frontier.extend(leaf_hash(entry) for entry in turn.session.pending)
+    return frontier.size, frontier.root
+
+
+def advance(turn: Turn) -> None:
+    """Follow the log as soon as the commons is proved, and fetch what is missing."""
+    roster, commons = turn.state.roster, turn.state.commons
+    if roster is None or commons is None:
+        return
+    if (int(ObjectKind.CHANNEL), commons.channel_id) not in turn.session.proven:
+        return
+    size, _ = tail(turn)
+    origin = roster.origin
+    turn.ask_once(
+        Purpose(Work.FOLLOW_LOG),
+        lambda rid: FollowLog(rid=rid, origin=origin, from_seq=size),
+    )
+    turn.ask_once(Purpose(Work.READ_HEAD), lambda rid: ReadHead(rid=rid, origin=origin))
+    head = turn.session.head_settled
+    wanted = max(turn.session.tail_hint, head.size if head else 0)
+    epoch = turn.session.proven[(int(ObjectKind.CHANNEL), commons.channel_id)]
+    if size < wanted:
+        # Once for each size and epoch: an old epoch's proof may not read further.
+        turn.ask_once(
+            Purpose(Work.READ_LOG, epoch.to_bytes(8, "big"), size),
+            lambda rid: ReadLog(rid=rid, origin=origin, from_seq=size),
+        )
+    if head is not None and roster.size < size < head.size:
+        turn.ask_once(
+            Purpose(Work.READ_PROOF, number=size),
+            lambda rid: ReadProof(rid=rid, origin=origin, old_size=size, new_size=head.size),
+        )
+
+
+def on_entries(turn: Turn, event: Entries | Logged) -> None:
+    """Take entries in that continue the tail; what is known already is skipped."""
+    if turn.state.roster is None:
+        return
+    size, _ = tail(turn)
+    if event.from_seq > size:
+        turn.change_session(tail_hint=max(turn.session.tail_hint, event.from_seq))
+        return
+    fresh = event.entries[size - event.from_seq :]
+    if fresh:
+        turn.change_session(pending=(*turn.session.pending, *fresh))
+        settle(turn)
+
+
+def on_read_log(turn: Turn, purpose: Purpose, event: Entries) -> None:
+    """Take a page of the log; a page that moved the tail may be asked on from there."""
+    turn.mark_done(purpose)
+    turn.change_session(readable=event.size)
+    on_entries(turn, event)
+
+
+def on_head(turn: Turn, event: Head) -> None:
+    """Verify a head and settle what it covers.  A head that does not verify changes nothing."""
+    settled = verify_head(turn, event.note)
+    known = turn.session.head_settled
+    if known is not None and settled.size < known.size:
+        return
+    turn.change_session(head=event.note, head_settled=settled)
+    settle(turn)
+
+
+def verify_head(turn: Turn, note: bytes) -> Settled:
+    """Verify a signed note against the relay set in force.  Raises subclasses of RemoteError."""
+    relay_set = relay_set_of(turn.state)
+    if relay_set is None:
+        raise Fork("a head arrived before the relays are known")
+    roster = turn.state.roster
+    founding = turn.state.founding
+    origin = roster.origin if roster is not None else founding.origin if founding else ""
+    return verify_settled(
+        note,
+        RelayVerifier(relay_set.home.name, relay_set.home.key),
+        [RelayVerifier(entry.name, entry.key) for entry in relay_set.entries],
+        origin,
+    )
+
+
+def settle(turn: Turn) -> None:
+    """Fold pending entries as far as the verified head covers them."""
+    roster, head = turn.state.roster, turn.session.head_settled
+    if roster is None or head is None:
+        return
+    if head.size < roster.size:
+        return
+    count = head.size - roster.size
+    if count > len(turn.session.pending):
+        return
+    entries = turn.session.pending[:count]
+    covered = roster.frontier.extend(leaf_hash(entry) for entry in entries)
+    if covered.root != head.root:
+        raise Fork(
+            f"the log that the home relay serves does not fit its signed head of size {head.size}",
+            hint="Do not go on.  Compare with other members; one of the relays is lying.",
+        )
+    fold(turn, entries)
+    note_head(turn, head)
+
+
+def on_proof(turn: Turn, purpose: Purpose, event: Proof) -> None:
+    """Settle a prefix: what an old epoch may read of the log, up to the head's proof."""
+    roster, head = turn.state.roster, turn.session.head_settled
+    turn.mark_done(purpose)
+    size, root = tail(turn)
+    if roster is None or head is None or purpose.number != size or head.size <= size:
+        return
+    verify_consistency(size, root, head.size, head.root, event.hashes)
+    fold(turn, turn.session.pending)
+
+
+def note_head(turn: Turn, head: Settled) -> None:
+    """Store the newest settled head next to the roster it covers."""
+    circle = turn.state.circle
+    if circle is not None and circle.head != turn.session.head:
+        turn.change(circle=replace(circle, head=turn.session.head))
+    turn.change(head_time=head.newest_cosignature_time)
+
+
+def fold(turn: Turn, entries: Sequence[bytes]) -> None:
+    """Fold settled entries, one by one, as far as this device holds their log keys."""
+    roster = turn.state.roster
+    if roster is None:
+        return
+    done = 0
+    roots = list(turn.state.roots)
+    for entry in entries:
+        seq = roster.size
+        try:
+            roster, events = roster.append(entry, turn.state.log_keys)
+        except NeedsLogKey:
+            break
+        except UpdateNeeded as error:
+            turn.alarm("update", str(error))
+            break
+        done += 1
+        roots.append(roster.root)
+        turn.store_entry(seq, entry)
+        turn.settled.append(SettledEntry(seq=seq, entry=entry, events=events))
+    turn.change_session(pending=turn.session.pending[done:])
+    turn.change(roster=roster, roots=tuple(roots))
+    if done:
+        turn.changed("log")

@@ -1,0 +1,244 @@
+"""What waits to be sent: encrypted when it may go, stored, then put, until it is acknowledged.
+
+Retries repeat id and bytes.  Only when the relay has proved that nothing was stored (D4) is a
+message encrypted again, under the same id.  Order is kept: later messages of a channel are never
+sent before earlier ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cloister.client.content import CONTENT_VERSION, Content, ContentKind, Heads, check_text
+from cloister.client.duties import leaves_to_remove
+from cloister.client.effects import Message, MessageKind, MessageState
+from cloister.client.identity import did_of, identity_of
+from cloister.client.inputs import SendText
+from cloister.client.linking import on_common_refusal, refusal_error
+from cloister.client.records import ChannelState, Outgoing
+from cloister.client.safe_text import safe_text
+from cloister.client.state import Channel, Purpose, Work
+from cloister.client.turn import Turn
+from cloister.client.views import channel_named
+from cloister.crypto.hashing import sha256
+from cloister.errors import PolicyError
+from cloister.ids import SHORT_ID_BYTES
+from cloister.limits import ENVELOPE_SIZES
+from cloister.wire.auth import ObjectKind
+from cloister.wire.codes import Refusal
+from cloister.wire.commands import Put
+from cloister.wire.events import Done, Failed
+
+MAX_IN_FLIGHT = 64
+"""Puts of one channel under way; more would only wait in the relay's queue."""
+
+
+def on_send_text(turn: Turn, act: SendText) -> None:
+    """Queue a text and show it as queued.  Raises for what can never be sent."""
+    channel = channel_named(turn.state, act.conversation)
+    body = check_text(act.text)
+    if channel.state in (ChannelState.STUCK, ChannelState.LEFT):
+        raise PolicyError(
+            f"nothing can be sent there: {channel.reason or 'this device is not in it any more'}"
+        )
+    identity = identity_of(turn.state)
+    outgoing = Outgoing(
+        message_id=turn.entropy.random(SHORT_ID_BYTES),
+        counter=channel.own_counter + 1,
+        at=turn.now,
+        position=channel.position + 1,
+        kind=int(ContentKind.TEXT),
+        body=body,
+        epoch=0,
+        envelope=b"",
+        stale=False,
+    )
+    turn.put_channel(
+        replace(
+            channel,
+            own_counter=outgoing.counter,
+            position=outgoing.position,
+            outbox=(*channel.outbox, outgoing),
+        )
+    )
+    turn.store_message(_row(turn, channel, outgoing, identity.name, MessageState.QUEUED, 0, ""))
+    key = outgoing.message_id
+    turn.owe(key, act.ref)
+    turn.answer(key, text=outgoing.message_id.hex())
+
+
+def advance(turn: Turn) -> None:
+    """Encrypt and put what may go."""
+    if not turn.is_linked:
+        return
+    for channel in turn.state.channels.values():
+        if channel.outbox and channel.state is ChannelState.ACTIVE:
+            _advance_channel(turn, channel.channel_id)
+
+
+def _advance_channel(turn: Turn, channel_id: bytes) -> None:
+    for outgoing in turn.state.channels[channel_id].outbox[:MAX_IN_FLIGHT]:
+        purpose = Purpose(Work.PUT, outgoing.message_id)
+        if not turn.may_ask(purpose):
+            if turn.session.not_before.get(purpose, 0) > turn.now:
+                return
+            continue
+        channel = turn.state.channels[channel_id]
+        if not outgoing.envelope or outgoing.stale:
+            if not _may_encrypt(turn, channel, outgoing):
+                return
+            outgoing = _encrypt(turn, channel, outgoing)
+        epoch, envelope, message_id = outgoing.epoch, outgoing.envelope, outgoing.message_id
+        if (int(ObjectKind.CHANNEL), channel_id) not in turn.session.proven:
+            return
+        turn.ask(
+            purpose,
+            lambda rid, epoch=epoch, envelope=envelope, message_id=message_id: Put(  # type: ignore[misc]
+                rid=rid,
+                channel_id=channel_id,
+                epoch=epoch,
+                envelope_id=message_id,
+                envelope=envelope,
+            ),
+        )
+
+
+def _may_encrypt(turn: Turn, channel: Channel, outgoing: Outgoing) -> bool:
+    """C3, and the epoch must be the relay's current one."""
+    key = (int(ObjectKind.CHANNEL), channel.channel_id)
+    epoch = channel.group.epoch
+    return (
+        turn.session.proven.get(key) == epoch
+        and turn.session.current.get(channel.channel_id) == epoch
+        and not (outgoing.stale and outgoing.epoch >= epoch)
+        and channel.staged is None
+        and not (channel.wanted and len(channel.group.members()) == 1)
+        and not leaves_to_remove(turn.state, channel)
+    )
+
+
+def _encrypt(turn: Turn, channel: Channel, outgoing: Outgoing) -> Outgoing:
+    roster = turn.state.roster
+    if roster is None:
+        raise PolicyError("there is no circle to send to")
+    content = Content(
+        version=CONTENT_VERSION,
+        message_id=outgoing.message_id,
+        counter=outgoing.counter,
+        at=outgoing.at,
+        heads=Heads(
+            log_size=roster.size,
+            log_root=roster.root,
+            next_n=channel.next_n,
+            chain=channel.chain,
+        ),
+        kind=outgoing.kind,
+        body=outgoing.body,
+    )
+    envelope, group = channel.group.encrypt(
+        content.encode(), pad_to=ENVELOPE_SIZES, entropy=turn.entropy
+    )
+    sealed = replace(outgoing, epoch=channel.group.epoch, envelope=envelope, stale=False)
+    turn.put_channel(
+        replace(
+            channel,
+            group=group,
+            outbox=tuple(
+                sealed if one.message_id == outgoing.message_id else one for one in channel.outbox
+            ),
+        )
+    )
+    return sealed
+
+
+def on_done(turn: Turn, purpose: Purpose, event: Done) -> None:
+    """The relay has it on disk."""
+    found = _find(turn, purpose.subject)
+    if found is not None:
+        confirm(turn, found[0], purpose.subject, event.n)
+
+
+def confirm(turn: Turn, channel: Channel, message_id: bytes, n: int) -> None:
+    """Take an acknowledged message out of the outbox; a second confirmation does nothing."""
+    for outgoing in channel.outbox:
+        if outgoing.message_id == message_id:
+            _finish(turn, channel, outgoing, MessageState.SENT, n, "")
+
+
+def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """Decide by the refusal: wait, encrypt again, or give up with the reason."""
+    found = _find(turn, purpose.subject)
+    if found is None or on_common_refusal(turn, purpose, event):
+        return
+    channel, outgoing = found
+    if event.code == Refusal.STALE_EPOCH:
+        stale = replace(outgoing, stale=True)
+        turn.put_channel(
+            replace(
+                channel,
+                outbox=tuple(
+                    stale if one.message_id == outgoing.message_id else one
+                    for one in channel.outbox
+                ),
+            )
+        )
+    elif event.code in (Refusal.NOT_PROVEN, Refusal.UNKNOWN_OBJECT):
+        turn.delay(purpose)
+    else:
+        reason = str(refusal_error(event, "the message"))
+        _finish(turn, channel, outgoing, MessageState.FAILED, 0, reason)
+
+
+def fail_all(turn: Turn, channel: Channel, reason: str) -> None:
+    """Mark everything still queued as failed: the channel will take nothing any more."""
+    for outgoing in channel.outbox:
+        current = turn.state.channels[channel.channel_id]
+        _finish(turn, current, outgoing, MessageState.FAILED, 0, reason)
+
+
+def _finish(
+    turn: Turn, channel: Channel, outgoing: Outgoing, state: MessageState, n: int, reason: str
+) -> None:
+    turn.put_channel(
+        replace(
+            channel,
+            outbox=tuple(one for one in channel.outbox if one.message_id != outgoing.message_id),
+        )
+    )
+    name = identity_of(turn.state).name
+    turn.store_message(_row(turn, channel, outgoing, name, state, n, reason))
+
+
+def _find(turn: Turn, message_id: bytes) -> tuple[Channel, Outgoing] | None:
+    for channel in turn.state.channels.values():
+        for outgoing in channel.outbox:
+            if outgoing.message_id == message_id:
+                return channel, outgoing
+    return None
+
+
+def _row(
+    turn: Turn,
+    channel: Channel,
+    outgoing: Outgoing,
+    name: str,
+    state: MessageState,
+    n: int,
+    reason: str,
+) -> Message:
+    return Message(
+        channel_id=channel.channel_id,
+        message_id=outgoing.message_id,
+        position=outgoing.position,
+        sender=did_of(turn.state),
+        sender_name=name,
+        own=True,
+        kind=MessageKind.TEXT,
+        state=state,
+        counter=outgoing.counter,
+        n=n,
+        at=outgoing.at,
+        text=safe_text(outgoing.body.decode("utf-8")),
+        reason=reason,
+        envelope_hash=sha256(outgoing.envelope) if outgoing.envelope else b"",
+    )

@@ -1,0 +1,240 @@
+"""The records a device keeps in its vault, one codec structure a table.
+
+The vault encrypts them; here they are in the clear.  A new field is a new version of the record:
+``Circle.version`` says which, and a program refuses a vault that is newer than itself.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, cast
+
+from cloister.codec import (
+    FieldKind,
+    Reader,
+    Struct,
+    Writer,
+    enum8,
+    fixed,
+    flag,
+    layout,
+    opaque,
+    text,
+    uint8,
+    uint16,
+    uint64,
+    vector,
+)
+from cloister.crypto.secret import Secret
+from cloister.ids import DeviceId
+from cloister.roster.fields import DEVICE_ID
+
+RECORD_VERSION: Final = 1
+
+
+def secret(length: int) -> Secret:
+    """A field of ``length`` secret bytes, which no repr shows."""
+
+    def read(reader: Reader) -> Secret:
+        return Secret(reader.raw(length))
+
+    def write(writer: Writer, value: Secret) -> None:
+        writer.raw(value.expose())
+
+    return cast("Secret", FieldKind(read, write))
+
+
+class FoundingStep(IntEnum):
+    """Steps of flows 3.1, in order."""
+
+    BEGINNING = 1
+    OPENING = 2
+    SETTLING = 3
+
+
+class JoiningStep(IntEnum):
+    """Steps of flows 3.3 and 3.6, in order."""
+
+    FETCHING_LETTER = 1
+    CHECKING_HEAD = 2
+    OPENING_INBOX = 3
+    ASKING = 4
+    WAITING = 5
+    ENTERING = 6
+
+
+class InvitingStep(IntEnum):
+    """Steps of flows 3.2, in order."""
+
+    APPENDING = 1
+    OPENING_BOX = 2
+    PUTTING_LETTER = 3
+    READY = 4
+
+
+class ChannelKind(IntEnum):
+    """The circle's own group, or a conversation."""
+
+    COMMONS = 1
+    CONVERSATION = 2
+
+
+class ChannelState(IntEnum):
+    """Where a channel stands on this device."""
+
+    OPENING = 1
+    ACTIVE = 2
+    STUCK = 3
+    LEFT = 4
+
+
+@layout
+class Identity(Struct):
+    """Who this device is; made once, never changed."""
+
+    version: int = uint8()
+    member_id: bytes = fixed(16)
+    name: str = text(64)
+    device_seed: Secret = secret(32)
+    hpke_seed: Secret = secret(32)
+    inbox_id: bytes = fixed(16)
+    inbox_seed: Secret = secret(32)
+    steward: bool = flag()
+    steward_ed25519_seed: Secret = secret(32)
+    steward_ml_dsa_seed: Secret = secret(32)
+
+
+@layout
+class Circle(Struct):
+    """The circle this device belongs to (or asked to join)."""
+
+    version: int = uint8()
+    circle_id: bytes = fixed(32)
+    commons_id: bytes = fixed(16)
+    left: bool = flag()
+    head: bytes = opaque()
+    """The newest settled checkpoint, a signed note; empty before the first."""
+
+
+@layout
+class Founding(Struct):
+    """A circle being founded."""
+
+    step: FoundingStep = enum8(FoundingStep)
+    code: str = text(256)
+    home_card: bytes = opaque()
+    entry_cards: tuple[bytes, ...] = vector(opaque(), max_items=8)
+    test_circle: bool = flag()
+    single_operator: bool = flag()
+    setup_seed: Secret = secret(32)
+    origin: str = text(256)
+    genesis: bytes = opaque()
+    commons_id: bytes = fixed(16)
+
+
+@layout
+class Joining(Struct):
+    """A circle being joined."""
+
+    step: JoiningStep = enum8(JoiningStep)
+    code: str = text(1024)
+    letter: bytes = opaque()
+    """Opened letter, empty before; the relay set in it routes until the roster does."""
+    request: bytes = opaque()
+    sealed_request: bytes = opaque()
+    welcome: bytes = opaque()
+    """The opened inbox item that carries the Welcome of the commons."""
+
+
+@layout
+class OwnInvitation(Struct):
+    """An invitation that this device issued."""
+
+    step: InvitingStep = enum8(InvitingStep)
+    seed: Secret = secret(16)
+    invite_id: bytes = fixed(32)
+    expires: int = uint64()
+    letter: bytes = opaque()
+    code: str = text(1024)
+
+
+@layout
+class Intent(Struct):
+    """Something to append to the log.  ``entry`` is empty until signed for ``seq``."""
+
+    intent_id: bytes = fixed(16)
+    entry_type: int = uint16()
+    content: bytes = opaque()
+    entry: bytes = opaque()
+    seq: int = uint64()
+    appended: bool = flag()
+
+
+@layout
+class Counter(Struct):
+    """The last counter seen from a device in a channel."""
+
+    did: DeviceId = DEVICE_ID
+    counter: int = uint64()
+
+
+@layout
+class ChannelRecord(Struct):
+    """What changes with every item of a channel, next to the group's ratchet state."""
+
+    kind: ChannelKind = enum8(ChannelKind)
+    state: ChannelState = enum8(ChannelState)
+    title: str = text(64)
+    reason: str = text(512)
+    next_n: int = uint64()
+    chain: bytes = fixed(32)
+    position: int = uint64()
+    own_counter: int = uint64()
+    counters: tuple[Counter, ...] = vector(Counter)
+    wanted: tuple[DeviceId, ...] = vector(DEVICE_ID)
+    update_at: int = uint64()
+
+
+@layout
+class Outgoing(Struct):
+    """A message not yet acknowledged.  ``envelope`` is empty until encrypted for ``epoch``."""
+
+    message_id: bytes = fixed(16)
+    counter: int = uint64()
+    at: int = uint64()
+    position: int = uint64()
+    kind: int = uint8()
+    body: bytes = opaque()
+    epoch: int = uint64()
+    envelope: bytes = opaque()
+    stale: bool = flag()
+    """The relay proved that ``envelope`` was not stored: encrypt again after ``epoch``."""
+
+
+@layout
+class SealedDelivery(Struct):
+    """A Welcome for one inbox, sealed to its device."""
+
+    inbox_id: bytes = fixed(16)
+    item: bytes = opaque()
+
+
+@layout
+class Staged(Struct):
+    """An own commit, stored before it is sent, merged only on the echo of its own bytes."""
+
+    envelope_id: bytes = fixed(16)
+    epoch: int = uint64()
+    envelope: bytes = opaque()
+    next_group: bytes = opaque()
+    deliveries: tuple[SealedDelivery, ...] = vector(SealedDelivery)
+    removes_leaf: bool = flag()
+
+
+@layout
+class InboxItem(Struct):
+    """What an inbox item says once opened, before the zeros that pad it to an envelope size."""
+
+    version: int = uint8()
+    channel_id: bytes = fixed(16)
+    welcome: bytes = opaque()

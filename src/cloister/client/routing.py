@@ -1,0 +1,65 @@
+"""Which relays this device talks to, and by which certificates it knows them."""
+
+from __future__ import annotations
+
+from cloister.client.effects import Route
+from cloister.client.records import JoiningStep
+from cloister.client.state import State
+from cloister.roster.invitation import parse_invitation
+from cloister.roster.letter import Letter
+from cloister.roster.relay_card import RelayCard, RelaySet
+
+
+def relay_set_of(state: State) -> RelaySet | None:
+    """Return the relay set in force: the roster's, else the letter's, else the founder's choice."""
+    if state.roster is not None:
+        return state.roster.relay_set
+    if state.joining is not None and state.joining.letter:
+        return Letter.decode(state.joining.letter).relay_set
+    if state.founding is not None:
+        return RelaySet(
+            home=RelayCard.decode(state.founding.home_card),
+            entries=tuple(RelayCard.decode(card) for card in state.founding.entry_cards),
+        )
+    return None
+
+
+def home_of(state: State) -> RelayCard | None:
+    """Return the home relay's card, if it is known yet."""
+    relay_set = relay_set_of(state)
+    return None if relay_set is None else relay_set.home
+
+
+def routes_of(state: State) -> tuple[Route, ...]:
+    """Return the ways to the home relay; none when this device has nobody to talk to."""
+    if state.circle is not None and state.circle.left:
+        return ()
+    relay_set = relay_set_of(state)
+    if relay_set is not None:
+        home = relay_set.home
+        return tuple(
+            Route(
+                entry_host=entry.host,
+                entry_port=entry.port,
+                entry_certificate=entry.tls_certificate,
+                home_host=home.host,
+                home_port=home.port,
+                home_certificate=home.tls_certificate,
+            )
+            for entry in relay_set.entries
+        )
+    if state.joining is not None and state.joining.step == JoiningStep.FETCHING_LETTER:
+        # It had not expired when it was typed in; whether it has now is for the relay to say.
+        code = parse_invitation(state.joining.code, now=0)
+        (entry_host, entry_port), (home_host, home_port) = code.entry_address, code.home_address
+        return (
+            Route(
+                entry_host=entry_host,
+                entry_port=entry_port,
+                entry_certificate=None,
+                home_host=home_host,
+                home_port=home_port,
+                home_certificate=None,
+            ),
+        )
+    return ()

@@ -1,0 +1,196 @@
+"""The core's state: frozen values, what is persisted and what lives with the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from cloister import mls
+from cloister.client.records import (
+    ChannelKind,
+    ChannelState,
+    Circle,
+    Founding,
+    Identity,
+    Intent,
+    Joining,
+    Outgoing,
+    OwnInvitation,
+    Staged,
+)
+from cloister.crypto.secret import Secret
+from cloister.ids import DeviceId
+from cloister.roster.roster import Roster
+from cloister.transparency.quorum import Settled
+from cloister.wire.events import CommitItem, Item
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+NOTHING: Final[Mapping[bytes, bytes]] = MappingProxyType({})
+UNPLACED: Final = 2**64 - 1
+CHAIN_WINDOW: Final = 512
+"""Chain values kept for each channel: how far behind a sender's view may be to be compared."""
+
+
+class Work(IntEnum):
+    """What an outstanding request is for; with its subject it is unique on a connection."""
+
+    PROVE_CHANNEL = 1
+    PROVE_INBOX = 2
+    PROVE_BOX = 3
+    FOLLOW = 4
+    PUT = 5
+    COMMIT = 6
+    OPEN_CHANNEL = 7
+    BEGIN = 8
+    OPEN_CIRCLE = 9
+    OPEN_INBOX = 10
+    OPEN_BOX = 11
+    PUT_BOX = 12
+    POOL_SIZE = 13
+    PUBLISH = 14
+    TAKE_PACKAGE = 15
+    APPEND = 16
+    READ_LOG = 17
+    READ_HEAD = 18
+    READ_PROOF = 19
+    FOLLOW_LOG = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Why a request was sent: enough to act on its answer."""
+
+    work: Work
+    subject: bytes = b""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A channel and its MLS group on this device."""
+
+    channel_id: bytes
+    kind: ChannelKind
+    state: ChannelState
+    title: str
+    group: mls.Group
+    next_n: int
+    """n of the next item to be processed; ``UNPLACED`` until the relay has said where it starts."""
+    chain: bytes
+    """Chain value of the items before ``next_n`` in this epoch (content.chain_next)."""
+    position: int = 0
+    """Of the newest row in the timeline."""
+    own_counter: int = 0
+    counters: Mapping[DeviceId, int] = field(default_factory=dict)
+    """did -> last counter seen."""
+    wanted: tuple[DeviceId, ...] = ()
+    """Devices that the opener wants in and that are not in yet."""
+    update_at: int = 0
+    """When this device commits its first own update (flows 3.6.4), s; 0: done."""
+    reason: str = ""
+    staged: Staged | None = None
+    outbox: tuple[Outgoing, ...] = ()
+    chains: Mapping[int, bytes] = field(default_factory=dict)
+    """next_n -> chain value, the last ``CHAIN_WINDOW`` of this epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What is known of the present connection; nothing of it is persisted."""
+
+    up: bool = False
+    relay_id: bytes = b""
+    nonce: bytes = b""
+    """Empty until the relay's Challenge has been accepted."""
+    next_rid: int = 1
+    outstanding: Mapping[int, Purpose] = field(default_factory=dict)
+    asked: frozenset[Purpose] = frozenset()
+    """The purposes in ``outstanding``."""
+    proven: Mapping[tuple[int, bytes], int] = field(default_factory=dict)
+    """(object kind, id) -> epoch proved."""
+    current: Mapping[bytes, int] = field(default_factory=dict)
+    """channel -> the relay's current epoch, as of the last proof."""
+    following: frozenset[tuple[int, bytes]] = frozenset()
+    unseen: Mapping[tuple[int, bytes], tuple[int, int]] = field(default_factory=dict)
+    """(object kind, id) -> items and bytes stored since the relay was last told (``Seen``)."""
+    done: frozenset[Purpose] = frozenset()
+    """One-time requests that this connection needs no more."""
+    not_before: Mapping[Purpose, int] = field(default_factory=dict)
+    pending: tuple[bytes, ...] = ()
+    """Log entries beyond the settled roster, in order."""
+    readable: int = 0
+    """Entries that the relay says this proof may read."""
+    tail_hint: int = 0
+    """The log's size as the relay last said (``MOVED``)."""
+    head: bytes = b""
+    head_settled: Settled | None = None
+    """The newest head whose signatures hold, maybe ahead of the roster."""
+    held: Mapping[bytes, tuple[Item | CommitItem, ...]] = field(default_factory=dict)
+    """Items of a channel whose first waits for the log to catch up (C1)."""
+    waiting_since: Mapping[bytes, int] = field(default_factory=dict)
+    packages: Mapping[DeviceId, bytes] = field(default_factory=dict)
+    """did -> key package taken for the next commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything: persisted state, session, and what is owed to the person's program."""
+
+    identity: Identity | None = None
+    circle: Circle | None = None
+    founding: Founding | None = None
+    joining: Joining | None = None
+    roster: Roster | None = None
+    log_keys: Mapping[int, Secret] = field(default_factory=dict)
+    intents: tuple[Intent, ...] = ()
+    invitations: Mapping[bytes, OwnInvitation] = field(default_factory=dict)
+    channels: Mapping[bytes, Channel] = field(default_factory=dict)
+    key_packages: Mapping[bytes, mls.KeyPackageSecrets] = field(default_factory=dict)
+    welcomes: Mapping[bytes, bytes] = field(default_factory=dict)
+    """channel -> opened inbox item that could not be taken up yet."""
+    inbox_cursor: int = 0
+    session: Session = field(default_factory=Session)
+    owed: Mapping[bytes, int] = field(default_factory=dict)
+    """What an act started (intent, invitation, channel id …) -> ``ref`` of the act."""
+    announcements: Mapping[int, bytes] = field(default_factory=dict)
+    """generation -> ``LogKey`` content that this device would append (flows 2, duty)."""
+    found: Mapping[bytes, bytes] = field(default_factory=dict)
+    """H(J) -> join request found in a box and not yet in the log (memory only: it stays there)."""
+    own_generations: frozenset[int] = frozenset()
+    """Generations that a commit of this device began (memory only)."""
+    newest_is_own: bool = False
+    """Whether this device appended the newest settled entry: its duties come first (in memory)."""
+    roots: tuple[bytes, ...] = ()
+    """Root of the log's tree at size 0, 1, … up to the roster's; derived from the entries."""
+    handled_at: int = 0
+    """When the newest input was handled, s."""
+    duties: Mapping[bytes, int] = field(default_factory=dict)
+    """Duty id -> when this device may act (D1), s."""
+    head_time: int = 0
+    """Time of the newest cosignature of the settled head, s."""
+
+    @property
+    def commons(self) -> Channel | None:
+        """The commons on this device, if it is in it."""
+        return self.channels.get(self.circle.commons_id) if self.circle else None
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root of the settled log at ``size``, which is not above the roster's."""
+        return self.roots[size]
+
+
+def with_item(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    """Return a copy with ``key`` set."""
+    return {**mapping, key: value}
+
+
+def without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
+    """Return a copy without ``key``; the same mapping when it is not there."""
+    if key not in mapping:
+        return mapping
+    return {one: value for one, value in mapping.items() if one != key}

@@ -1,0 +1,208 @@
+"""What people and programs may see of the state, as plain values for JSON and tables."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cloister.client.binding import device_of_leaf
+from cloister.client.identity import did_of
+from cloister.client.joining import digits_of
+from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.routing import relay_set_of
+from cloister.client.safe_text import safe_line
+from cloister.client.state import Channel, State
+from cloister.errors import NotFoundError
+from cloister.limits import STALE_WARN_S
+from cloister.roster.join_request import fingerprint
+from cloister.roster.state import RequestState
+
+COMMONS_NAME: Final = "commons"
+"""The name under which everybody talks to the commons, the circle's general room."""
+
+View = dict[str, object]
+
+
+def channel_titles(state: State) -> list[str]:
+    """Return the titles of all conversations that this device has not left."""
+    return [
+        channel.title
+        for channel in state.channels.values()
+        if channel.kind is ChannelKind.CONVERSATION and channel.state is not ChannelState.LEFT
+    ]
+
+
+def channel_named(state: State, name: str) -> Channel:
+    """Find a channel by title, by the start of its id, or a 1:1 conversation by the other's name.
+
+    Raises ``NotFoundError``.
+    """
+    wanted = safe_line(name).casefold()
+    commons = state.commons
+    if wanted == COMMONS_NAME and commons is not None:
+        return commons
+    conversations = [
+        channel for channel in state.channels.values() if channel.kind is ChannelKind.CONVERSATION
+    ]
+    for channel in sorted(conversations, key=lambda one: one.state is ChannelState.LEFT):
+        if channel.title.casefold() == wanted:
+            return channel
+    for channel in conversations:
+        if len(wanted) >= 8 and channel.channel_id.hex().startswith(wanted):
+            return channel
+    for channel in conversations:
+        others = [one for one in member_names(state, channel) if one != _own_name(state)]
+        if len(others) == 1 and others[0].casefold() == wanted:
+            return channel
+    raise NotFoundError(
+        f"there is no conversation called “{safe_line(name)}”",
+        hint="`cloister conversation list` shows them; `cloister conversation new` opens one.",
+    )
+
+
+def member_names(state: State, channel: Channel) -> list[str]:
+    """Return the shown names of a channel's members."""
+    roster = state.roster
+    if roster is None:
+        return []
+    names = roster.shown_names()
+    found = []
+    for leaf in channel.group.members():
+        record = roster.devices.get(device_of_leaf(leaf.leaf).did)
+        if record is not None:
+            found.append(safe_line(names[record.member_id]))
+    return sorted(set(found))
+
+
+def _own_name(state: State) -> str:
+    roster = state.roster
+    if roster is None or state.identity is None:
+        return ""
+    record = roster.devices.get(did_of(state))
+    return safe_line(roster.shown_names()[record.member_id]) if record else ""
+
+
+def phase_of(state: State) -> str:
+    """Say in a word where this device stands."""
+    if state.circle is not None:
+        return "removed" if state.circle.left else "member"
+    if state.founding is not None:
+        return "founding"
+    if state.joining is not None:
+        return f"joining: {state.joining.step.name.lower().replace('_', ' ')}"
+    return "empty"
+
+
+def status_view(state: State, now: int) -> View:
+    """This device: where it stands, what is queued, how fresh the log is."""
+    roster = state.roster
+    return {
+        "phase": phase_of(state),
+        "name": state.identity.name if state.identity else "",
+        "device": did_of(state).hex() if state.identity else "",
+        "linked": bool(state.session.nonce),
+        "log_size": roster.size if roster else 0,
+        "log_root": roster.root.hex() if roster else "",
+        "log_age_s": max(now - state.head_time, 0) if state.head_time else None,
+        "log_stale": bool(state.head_time and now - state.head_time > STALE_WARN_S),
+        "queued": sum(len(channel.outbox) for channel in state.channels.values()),
+        "digits": digits_of(state.joining) if state.joining else "",
+        "stuck": [
+            {"channel": channel.channel_id.hex(), "reason": channel.reason}
+            for channel in state.channels.values()
+            if channel.state is ChannelState.STUCK
+        ],
+    }
+
+
+def circle_view(state: State) -> View:
+    """The circle: its id, its relays, its rules."""
+    roster = state.roster
+    if roster is None:
+        raise NotFoundError("this profile is not in a circle yet")
+    relay_set = relay_set_of(state) or roster.relay_set
+    return {
+        "circle_id": roster.circle_id.hex(),
+        "forming": roster.forming,
+        "members": sum(member.is_active for member in roster.members.values()),
+        "vouches_needed": roster.vouches_needed(),
+        "test_circle": roster.policy.is_test_circle,
+        "single_operator": roster.policy.is_single_operator,
+        "log_size": roster.size,
+        "log_root": roster.root.hex(),
+        "relays": [
+            {
+                "role": role,
+                "name": safe_line(card.name),
+                "jurisdiction": card.jurisdiction,
+                "operator": safe_line(card.operator),
+                "address": f"{card.host}:{card.port}",
+            }
+            for role, card in (
+                ("home", relay_set.home),
+                *(("entry", entry) for entry in relay_set.entries),
+            )
+        ],
+    }
+
+
+def members_view(state: State) -> list[View]:
+    """Everybody who is or was in the circle, in the order of admission."""
+    roster = state.roster
+    if roster is None:
+        return []
+    names = roster.shown_names()
+    commons = state.commons
+    inside = (
+        {device_of_leaf(leaf.leaf).did for leaf in commons.group.members()} if commons else set()
+    )
+    proposed = {proposal.member_id for proposal in roster.proposals.values()}
+    return [
+        {
+            "name": safe_line(names[member.member_id]),
+            "member_id": member.member_id.hex(),
+            "role": member.role.name.lower(),
+            "state": member.state.name.lower(),
+            "vouched_by": [safe_line(names[voucher]) for voucher in member.vouchers],
+            "devices": [did.hex() for did in member.devices],
+            "in_commons": any(did in inside for did in member.devices),
+            "removal_proposed": member.member_id in proposed,
+        }
+        for member in roster.members.values()
+    ]
+
+
+def requests_view(state: State) -> list[View]:
+    """Join requests that have not been admitted."""
+    roster = state.roster
+    if roster is None:
+        return []
+    names = roster.shown_names()
+    return [
+        {
+            "name": safe_line(asked.request.name),
+            "fingerprint": fingerprint(asked.request),
+            "request_hash": asked.request_hash.hex(),
+            "vouches": [safe_line(names[one.voucher]) for one in asked.vouches],
+            "needed": asked.needed,
+            "state": asked.state.name.lower(),
+        }
+        for asked in roster.requests.values()
+        if asked.state is not RequestState.ADMITTED
+    ]
+
+
+def conversations_view(state: State) -> list[View]:
+    """The commons and all conversations of this device."""
+    return [
+        {
+            "title": COMMONS_NAME if channel.kind is ChannelKind.COMMONS else channel.title,
+            "channel_id": channel.channel_id.hex(),
+            "kind": channel.kind.name.lower(),
+            "members": member_names(state, channel),
+            "state": channel.state.name.lower(),
+            "reason": channel.reason,
+            "queued": len(channel.outbox),
+            "epoch": channel.group.epoch,
+        }
+        for channel in state.channels.values()
+    ]
