@@ -16,6 +16,7 @@ from cloister.client.binding import (
     LOG_KEY,
     BindingError,
     GroupLogKey,
+    checkpoint_of,
     conversation_of,
     find_extension,
 )
@@ -103,10 +104,8 @@ def advance(turn: Turn) -> None:
     """Take up Welcomes: as a newcomer the commons, as a member conversations."""
     state = turn.state
     if state.joining is not None:
-        if state.joining.step is JoiningStep.WAITING and state.welcomes:
-            channel_id, item = next(iter(state.welcomes.items()))
-            turn.change(welcomes=without(state.welcomes, channel_id))
-            joining_flow.on_event(turn, JoiningEvent.WELCOME, item)
+        if state.joining.step is JoiningStep.WAITING:
+            _find_commons(turn)
         _advance_commons(turn)
     elif state.roster is not None:
         for channel_id, item in state.welcomes.items():
@@ -124,6 +123,23 @@ def _open(state: State, item: InboxItem) -> tuple[mls.OpenedWelcome, bytes]:
 
 
 # --- the commons, as a newcomer -------------------------------------------------------------------
+
+
+def _find_commons(turn: Turn) -> None:
+    """Take the Welcome of the commons; those of conversations wait until this device is a member."""
+    for channel_id, encoded in turn.state.welcomes.items():
+        try:
+            opened, _ = _open(turn.state, InboxItem.decode(encoded))
+            kind = conversation_of(opened.group_context.extensions).kind
+        except (mls.MLSError, BindingError) as error:
+            turn.alarm("welcome", f"A Welcome was refused: {error}.")
+            turn.change(welcomes=without(turn.state.welcomes, channel_id))
+            continue
+        if kind == ChannelKind.COMMONS:
+            turn.change(welcomes=without(turn.state.welcomes, channel_id))
+            turn.change_session(head=b"", head_settled=None, pending=(), readable=0)
+            joining_flow.on_event(turn, JoiningEvent.WELCOME, encoded)
+            return
 
 
 def _advance_commons(turn: Turn) -> None:
@@ -150,6 +166,12 @@ def _advance_commons(turn: Turn) -> None:
         turn.ask(Purpose(Work.READ_HEAD), lambda rid: ReadHead(rid=rid, origin=origin))
         return
     size, head = len(session.pending), session.head_settled.size
+    if head < checkpoint_of(opened.group_context.extensions).size:
+        # The Welcome stands on entries that the entry relay has yet to cosign.
+        again = Purpose(Work.READ_HEAD)
+        turn.delay(again, 1)
+        turn.change_session(head=b"", head_settled=None)
+        return
     if size < head and not (size and size == session.readable):
         turn.ask(
             Purpose(Work.READ_LOG, b"entering", size),
