@@ -23,7 +23,11 @@ FORBIDDEN_RANGES: Final = (
     (0x007F, 0x00A0),
     (0x00AD, 0x00AD),
     (0x034F, 0x034F),
+    (0x0600, 0x0605),
     (0x061C, 0x061C),
+    (0x06DD, 0x06DD),
+    (0x070F, 0x070F),
+    (0x08E2, 0x08E2),
     (0x115F, 0x1160),
     (0x1680, 0x1680),
     (0x17B4, 0x17B5),
@@ -40,6 +44,8 @@ FORBIDDEN_RANGES: Final = (
     (0xFEFF, 0xFEFF),
     (0xFFA0, 0xFFA0),
     (0xFFF0, 0xFFFF),
+    (0x110BD, 0x110BD),
+    (0x110CD, 0x110CD),
     (0x1BCA0, 0x1BCA3),
     (0x1D173, 0x1D17A),
     (0x1FFFE, 0x1FFFF),
@@ -68,7 +74,7 @@ def check_new_name(name: str) -> str:
 
     Raises NameRefused with the reason in words.
     """
-    normal = unicodedata.normalize("NFC", name).strip()
+    normal = unicodedata.normalize("NFC", name).strip(" ")
     if not normal:
         raise NameRefused("a name cannot be empty")
     size_bytes = len(normal.encode("utf-8", "replace"))
