@@ -104,6 +104,14 @@ class Suite:
         signed = encode_opaque(labels.PREFIX + label) + encode_opaque(content)
         verify_raw(public, signed, signature)
 
+    def signature_seed(self, private: bytes) -> Secret:
+        """The 32-byte seed of a serialised Ed25519 private key (32 bytes, or with the public)."""
+        return Secret(private[:32])
+
+    def signature_key(self, seed: Secret) -> Ed25519Key:
+        """The signature key of a seed."""
+        return Ed25519Key(seed)
+
     def check_signature_public(self, public: bytes) -> None:
         """Raises BadPublicKey for a signature key that is malformed or of small order."""
         check_ed25519_public(public)

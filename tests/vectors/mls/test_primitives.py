@@ -1,0 +1,95 @@
+"""tree-math, deserialization, crypto-basics, x-wing."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
+from cloister.codec import DecodeError, Reader, encode_varint
+from cloister.crypto.kem import Kem
+from cloister.crypto.secret import Secret
+from cloister.mls import tree_math
+from cloister.mls.suite import suite_of
+from vectors.mls.material import Case, each, unhex
+
+pytestmark = pytest.mark.vectors
+
+
+@each("mls/tree-math.json")
+def test_tree_math(case: Case) -> None:
+    n = case["n_leaves"]
+    width = tree_math.node_width(n)
+    assert width == case["n_nodes"]
+    assert tree_math.root(n) == case["root"]
+    for node in range(width):
+        is_leaf = tree_math.is_leaf(node)
+        is_root = node == tree_math.root(n)
+        assert case["left"][node] == (None if is_leaf else tree_math.left(node))
+        assert case["right"][node] == (None if is_leaf else tree_math.right(node))
+        assert case["parent"][node] == (None if is_root else tree_math.parent(node))
+        assert case["sibling"][node] == (None if is_root else tree_math.sibling(node))
+
+
+@each("mls/deserialization.json")
+def test_deserialization(case: Case) -> None:
+    header = unhex(case["vlbytes_header"])
+    reader = Reader(header)
+    assert reader.varint() == case["length"]
+    reader.finish()
+    assert encode_varint(case["length"]) == header
+    with pytest.raises(DecodeError):
+        Reader(header[:-1]).varint()
+
+
+@each("mls/crypto-basics.json")
+def test_crypto_basics(case: Case) -> None:
+    suite = suite_of(case["cipher_suite"])
+    ref = case["ref_hash"]
+    assert suite.ref_hash(ref["label"].encode(), unhex(ref["value"])) == unhex(ref["out"])
+    expand = case["expand_with_label"]
+    assert suite.expand_with_label(
+        Secret(unhex(expand["secret"])),
+        expand["label"].encode(),
+        unhex(expand["context"]),
+        expand["length"],
+    ) == Secret(unhex(expand["out"]))
+    derive = case["derive_secret"]
+    derived = suite.derive_secret(Secret(unhex(derive["secret"])), derive["label"].encode())
+    assert derived == Secret(unhex(derive["out"]))
+    tree = case["derive_tree_secret"]
+    assert suite.derive_tree_secret(
+        Secret(unhex(tree["secret"])), tree["label"].encode(), tree["generation"], tree["length"]
+    ) == Secret(unhex(tree["out"]))
+    sign = case["sign_with_label"]
+    label, content, public = sign["label"].encode(), unhex(sign["content"]), unhex(sign["pub"])
+    suite.verify_with_label(public, label, content, unhex(sign["signature"]))
+    key = suite.signature_key(suite.signature_seed(unhex(sign["priv"])))
+    assert key.public == public
+    suite.verify_with_label(public, label, content, suite.sign_with_label(key, label, content))
+    sealed = case["encrypt_with_label"]
+    label, context = sealed["label"].encode(), unhex(sealed["context"])
+    private = suite.private_key(Secret(unhex(sealed["priv"])))
+    plaintext = Secret(unhex(sealed["plaintext"]))
+    received = (unhex(sealed["kem_output"]), unhex(sealed["ciphertext"]))
+    assert suite.decrypt_with_label(private, label, context, received) == plaintext
+    again = suite.encrypt_with_label(unhex(sealed["pub"]), label, context, plaintext.expose())
+    assert suite.decrypt_with_label(private, label, context, again) == plaintext
+
+
+@each("mls-pq/x-wing.json")
+def test_x_wing(case: Case) -> None:
+    """Key expansion through the library type, and decapsulation recomputed from its halves."""
+    seed = Secret(unhex(case["seed"]))
+    _, public = Kem.MLKEM768_X25519.parse_private(seed)
+    assert public == unhex(case["pk"])
+    Kem.MLKEM768_X25519.parse_public(public)
+    expanded = hashlib.shake_256(seed.expose()).digest(96)
+    ciphertext = unhex(case["ct"])
+    x25519 = X25519PrivateKey.from_private_bytes(expanded[64:])
+    ss_m = MLKEM768PrivateKey.from_seed_bytes(expanded[:64]).decapsulate(ciphertext[:1088])
+    ss_x = x25519.exchange(X25519PublicKey.from_public_bytes(ciphertext[1088:]))
+    combined = ss_m + ss_x + ciphertext[1088:] + public[1184:] + bytes.fromhex("5c2e2f2f5e5c")
+    assert hashlib.sha3_256(combined).digest() == unhex(case["ss"])
