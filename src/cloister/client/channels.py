@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloister import mls
-from cloister.client import committing
+from cloister.client import merging
 from cloister.client.binding import device_of_leaf
 from cloister.client.content import Content, chain_next, decode_content, text_of
 from cloister.client.effects import Message, MessageKind, MessageState
@@ -80,7 +80,7 @@ def on_item(turn: Turn, event: Item | CommitItem) -> None:
         return
     credit(turn, ObjectKind.CHANNEL, event.channel_id, event.n, len(event.envelope))
     if isinstance(event, CommitItem):
-        committing.on_commit(turn, channel, event)
+        merging.on_commit(turn, channel, event)
     else:
         _on_message(turn, channel, event)
 

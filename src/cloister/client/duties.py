@@ -14,6 +14,7 @@ from typing import Final
 from cloister.client import committing
 from cloister.client.appending import has_intent, intend, newest_generation
 from cloister.client.binding import device_of_leaf
+from cloister.client.checking import PackageError, check_package
 from cloister.client.identity import did_of
 from cloister.client.linking import on_common_refusal
 from cloister.client.records import ChannelKind, ChannelState
@@ -183,8 +184,8 @@ def on_package(turn: Turn, purpose: Purpose, event: Package) -> None:
     if roster is None or record is None:
         return
     try:
-        committing.check_package(event.package, record, roster.circle_id, turn.now)
-    except committing.PackageError as error:
+        check_package(event.package, record, roster.circle_id, turn.now)
+    except PackageError as error:
         turn.alarm("key package", f"A key package of a member was refused: {error}.")
         turn.delay(purpose)
         return

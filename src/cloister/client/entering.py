@@ -20,12 +20,13 @@ from cloister.client.binding import (
     conversation_of,
     find_extension,
 )
-from cloister.client.committing import LogBehind, check_group, exported_log_secret
+from cloister.client.checking import LogBehind, check_group
 from cloister.client.content import chain_start
 from cloister.client.identity import did_of, identity_of
 from cloister.client.joining import JoiningEvent
 from cloister.client.linking import credit, follow, prove_key, unprove
 from cloister.client.mail import open_inbox_item
+from cloister.client.merging import exported_log_secret
 from cloister.client.records import (
     RECORD_VERSION,
     ChannelKind,

@@ -1,0 +1,95 @@
+"""What a group, a commit and a key package must be before this device accepts them (C1, C2)."""
+
+from __future__ import annotations
+
+from cloister import mls
+from cloister.client.binding import (
+    SUITE,
+    BindingError,
+    SplitView,
+    check_leaf,
+    checkpoint_of,
+    device_of_leaf,
+)
+from cloister.client.state import State
+from cloister.codec import DecodeError
+from cloister.errors import RemoteError
+from cloister.roster.roster import Roster
+from cloister.roster.state import DeviceRecord
+
+
+class LogBehind(RemoteError):
+    """The commit stands on log entries that this device has not settled yet."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the commit stands on {size} log entries")
+        self.size = size
+
+
+class PackageError(RemoteError):
+    """A key package that must not be used."""
+
+
+def check_package(package: bytes, record: DeviceRecord, circle_id: bytes, now: int) -> None:
+    """Check that a key package is of that device, for this circle, this suite and this time.
+
+    The MLS engine checks the rest when it is added.  Raises ``PackageError``.
+    """
+    try:
+        parsed = mls.KeyPackage.decode(package)
+        if parsed.cipher_suite != SUITE:
+            raise PackageError("it is of another cipher suite")
+        if device_of_leaf(parsed.leaf_node).did != record.did:
+            raise PackageError("it is of another device")
+        check_leaf(parsed.leaf_node, circle_id, record.card.device_key)
+    except (DecodeError, BindingError) as error:
+        raise PackageError(str(error)) from None
+    lifetime = parsed.leaf_node.lifetime
+    if lifetime is None or not lifetime.includes(now):
+        raise PackageError("its lifetime is over (or a clock is wrong)")
+
+
+def check_group(state: State, group: mls.Group, *, minimum: int) -> None:
+    """C1 and C2: the checkpoint is in the settled log, and every leaf active at its size.
+
+    Raises ``LogBehind`` when the log must be fetched first, ``SplitView``, ``BindingError``.
+    """
+    roster = roster_of(state)
+    checkpoint = checkpoint_of(group.extensions)
+    if checkpoint.origin != roster.origin or checkpoint.size < minimum:
+        raise BindingError("a commit stands on an older checkpoint than its epoch")
+    if checkpoint.size > roster.size:
+        raise LogBehind(checkpoint.size)
+    if state.root_at(checkpoint.size) != checkpoint.root:
+        raise SplitView("the group stands on another history of the circle's log")
+    seen: set[bytes] = set()
+    for member in group.members():
+        binding = device_of_leaf(member.leaf)
+        record = roster.devices.get(binding.did)
+        if record is None or not record.was_active_at(checkpoint.size):
+            raise BindingError("a leaf belongs to a device that is not active in the circle")
+        if binding.did in seen:
+            raise BindingError("a device has two leaves")
+        seen.add(binding.did)
+        check_leaf(member.leaf, roster.circle_id, record.card.device_key)
+
+
+def check_commons_removals(state: State, before: mls.Group, after: mls.Group) -> None:
+    """A commons commit removes no leaf but those of devices that are not active (C2)."""
+    roster = roster_of(state)
+    size = checkpoint_of(after.extensions).size
+    left = {device_of_leaf(member.leaf).did for member in after.members()}
+    for member in before.members():
+        did = device_of_leaf(member.leaf).did
+        if did in left:
+            continue
+        record = roster.devices.get(did)
+        if record is not None and record.was_active_at(size):
+            raise BindingError("a commit removed an active member's device from the commons")
+
+
+def roster_of(state: State) -> Roster:
+    """Return the roster.  Raises ``BindingError`` when there is none yet."""
+    if state.roster is None:
+        raise BindingError("there is no roster yet")
+    return state.roster

@@ -1,0 +1,183 @@
+"""Taking commits: checked against C1, C2 and the ladder, then merged, or the channel stops."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from cloister import mls
+from cloister.client.binding import (
+    LOG_KEY_LABEL,
+    BindingError,
+    checkpoint_of,
+    conversation_of,
+    device_of_leaf,
+)
+from cloister.client.checking import LogBehind, check_commons_removals, check_group
+from cloister.client.committing import TRANSITIONS, CommitEvent, commit_state
+from cloister.client.content import chain_start
+from cloister.client.linking import channel_key
+from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.state import Channel, with_item, without
+from cloister.client.turn import Turn
+from cloister.crypto.secret import Secret
+from cloister.errors import RemoteError, TrustError
+from cloister.ids import DeviceId
+from cloister.roster.log_keys import make_log_key, next_log_key
+from cloister.wire.events import CommitItem
+
+MAX_WAIT_FOR_LOG_S: Final = 600
+"""A commit that waits this long for entries brings an alarm (C1)."""
+
+
+def on_commit(turn: Turn, channel: Channel, event: CommitItem) -> None:
+    """Merge the commit that ended this epoch, ours or another's, or say why not."""
+    staged = channel.staged
+    own = staged is not None and event.envelope == staged.envelope
+    if (commit_state(channel), CommitEvent.ECHO if own else CommitEvent.OTHER) not in TRANSITIONS:
+        raise BindingError("a commit came that this device cannot be waiting for")
+    try:
+        received = _own(turn, channel, event) if own else _other(turn, channel, event)
+        if received.next is None:
+            _on_removed(turn, channel, event)
+            return
+        _check(turn, channel, received, event)
+    except LogBehind as behind:
+        _hold(turn, channel, event, behind.size)
+        return
+    except (RemoteError, TrustError) as error:
+        _stop(turn, channel, str(error))
+        return
+    _merge(turn, channel, received, event)
+
+
+def _own(turn: Turn, channel: Channel, event: CommitItem) -> mls.CommitReceived:
+    if channel.staged is None:
+        raise BindingError("an echo without a commit")
+    return mls.CommitReceived(
+        committer=channel.group.own_leaf,
+        adds=(),
+        removes=(),
+        updates=(),
+        authenticated_data=b"",
+        removed_self=False,
+        next=mls.Group.decode(channel.staged.next_group),
+    )
+
+
+def _other(turn: Turn, channel: Channel, event: CommitItem) -> mls.CommitReceived:
+    received = channel.group.process(event.envelope, now=turn.now)
+    if not isinstance(received, mls.CommitReceived):
+        raise BindingError("what the relay calls a commit is none")
+    return received
+
+
+def _check(turn: Turn, channel: Channel, received: mls.CommitReceived, event: CommitItem) -> None:
+    """C1, C2 and the ladder: raise when the commit may not be merged."""
+    group = received.next
+    if group is None:
+        raise BindingError("there is no group to check")
+    key = channel_key(group, turn.session.relay_id, channel.channel_id)
+    if event.next_key != key.public:
+        raise BindingError("the relay holds another key for the next epoch than the group derives")
+    check_group(turn.state, group, minimum=checkpoint_of(channel.group.extensions).size)
+    if conversation_of(group.extensions) != conversation_of(channel.group.extensions):
+        raise BindingError("a commit changed what the group is")
+    if channel.kind is ChannelKind.COMMONS:
+        check_commons_removals(turn.state, channel.group, group)
+
+
+def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: CommitItem) -> None:
+    group = received.next
+    if group is None:
+        return
+    removed = len(leaves_gone(channel.group, group)) > 0
+    inside = {device_of_leaf(member.leaf).did for member in group.members()}
+    start = chain_start(group.epoch_authenticator)
+    turn.put_channel(
+        replace(
+            channel,
+            group=group,
+            staged=None,
+            next_n=event.n + 1,
+            chain=start,
+            chains={event.n + 1: start},
+            wanted=tuple(did for did in channel.wanted if did not in inside),
+            counters={did: one for did, one in channel.counters.items() if did in inside},
+        )
+    )
+    session = turn.session
+    turn.change_session(
+        current=with_item(session.current, channel.channel_id, group.epoch),
+        waiting_since=without(session.waiting_since, channel.channel_id),
+    )
+    if channel.kind is ChannelKind.COMMONS and removed:
+        _begin_generation(turn, group, own=received.committer == channel.group.own_leaf)
+    turn.changed("members")
+
+
+def leaves_gone(before: mls.Group, after: mls.Group) -> set[DeviceId]:
+    """Return the dids whose leaf is in ``before`` and not in ``after``."""
+    left = {device_of_leaf(member.leaf).did for member in after.members()}
+    return {device_of_leaf(member.leaf).did for member in before.members()} - left
+
+
+def _begin_generation(turn: Turn, group: mls.Group, *, own: bool) -> None:
+    """A removal starts a generation: derive its log key and prepare its entry (flows 2)."""
+    previous_generation = max(turn.state.log_keys)
+    previous = turn.state.log_keys[previous_generation]
+    exported = exported_log_secret(group)
+    generation = previous_generation + 1
+    content = make_log_key(generation, exported=exported, previous=previous, entropy=turn.entropy)
+    turn.change(
+        log_keys=with_item(
+            turn.state.log_keys, generation, next_log_key(generation, exported, previous)
+        ),
+        announcements=with_item(turn.state.announcements, generation, content.encode()),
+        own_generations=turn.state.own_generations | ({generation} if own else set()),
+    )
+
+
+def exported_log_secret(group: mls.Group) -> Secret:
+    """Export what the next log key is made of, 32 bytes."""
+    return group.export(LOG_KEY_LABEL, b"", 32)
+
+
+def _on_removed(turn: Turn, channel: Channel, event: CommitItem) -> None:
+    reason = "this device was removed from it"
+    turn.put_channel(
+        replace(
+            channel,
+            state=ChannelState.LEFT,
+            reason=reason,
+            next_n=event.n + 1,
+            staged=None,
+            wanted=(),
+        )
+    )
+    if channel.kind is ChannelKind.COMMONS and turn.state.circle is not None:
+        turn.change(circle=replace(turn.state.circle, left=True))
+        for other in turn.state.channels.values():
+            turn.put_channel(replace(other, state=ChannelState.LEFT, staged=None, wanted=()))
+        turn.alarm("removed", "This device has been removed from the circle.")
+        turn.drop_link("removed")
+    else:
+        turn.alarm("removed", "This device has been removed from a conversation.")
+
+
+def _hold(turn: Turn, channel: Channel, event: CommitItem, size: int) -> None:
+    session = turn.session
+    turn.change_session(
+        held=with_item(session.held, channel.channel_id, (event,)),
+        tail_hint=max(session.tail_hint, size),
+        waiting_since=with_item(session.waiting_since, channel.channel_id, turn.now)
+        if channel.channel_id not in session.waiting_since
+        else session.waiting_since,
+    )
+
+
+def _stop(turn: Turn, channel: Channel, reason: str) -> None:
+    turn.put_channel(replace(channel, state=ChannelState.STUCK, reason=reason))
+    turn.alarm(
+        "stuck", f"A change of members cannot be accepted: {reason}.  Nothing is posted there."
+    )
