@@ -7,6 +7,7 @@ reported and passed over, because one member's garbage must not stop the others.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from cloister import mls
 from cloister.client import merging
@@ -16,7 +17,7 @@ from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.client.linking import credit, follow, prove_channel
 from cloister.client.outbox import confirm
 from cloister.client.persistence import with_chain
-from cloister.client.records import ChannelState
+from cloister.client.records import ChannelState, Counter
 from cloister.client.safe_text import safe_line
 from cloister.client.state import UNPLACED, Channel, Purpose, State, with_item, without
 from cloister.client.turn import Turn
@@ -26,6 +27,9 @@ from cloister.errors import RemoteError
 from cloister.ids import DeviceId
 from cloister.wire.auth import ObjectKind
 from cloister.wire.events import CommitItem, Item, Proved
+
+MAX_MISSING: Final = 64
+"""Missing counters remembered for each author; beyond it a late message is taken for a replay."""
 
 
 def advance(turn: Turn) -> None:
@@ -134,21 +138,23 @@ def _show(
     if content.message_id != event.envelope_id:
         raise DecodeError("the relay filed it under another id than its author chose")
     text = text_of(content)
-    last = moved.counters.get(did)
-    if last is not None and content.counter <= last:
+    known = moved.counters.get(did)
+    counted = count(known, did, content.counter)
+    if counted is None:
         turn.put_channel(moved)
         turn.alarm("replay", f"A message of {title_of(turn.state, moved)} came a second time.")
         return
-    if last is not None and content.counter > last + 1:
+    skipped = content.counter - 1 - (known.counter if known else content.counter - 1)
+    if skipped > 0:
         turn.alarm(
             "gap",
-            f"{content.counter - last - 1} message(s) of {_name(turn.state, did)} in "
-            f"{title_of(turn.state, moved)} never arrived.",
+            f"{skipped} message(s) of {_name(turn.state, did)} in "
+            f"{title_of(turn.state, moved)} have not arrived.",
         )
     _compare_heads(turn, before, content, did)
     position = moved.position + 1
     turn.put_channel(
-        replace(moved, counters=with_item(moved.counters, did, content.counter), position=position)
+        replace(moved, counters=with_item(moved.counters, did, counted), position=position)
     )
     turn.store_message(
         Message(
@@ -167,6 +173,23 @@ def _show(
             envelope_hash=sha256(event.envelope),
         )
     )
+
+
+def count(known: Counter | None, did: DeviceId, counter: int) -> Counter | None:
+    """Return what is known of a device's counters after one more; ``None`` when it came before.
+
+    A lower counter that was missing may still come: a relay may deliver late, and late is not lost.
+    """
+    if known is None:
+        return Counter(did=did, counter=counter, missing=())
+    if counter > known.counter:
+        first = max(known.counter + 1, counter - MAX_MISSING)
+        missing = (*known.missing, *range(first, counter))[-MAX_MISSING:]
+        return Counter(did=did, counter=counter, missing=missing)
+    if counter in known.missing:
+        left = tuple(one for one in known.missing if one != counter)
+        return Counter(did=did, counter=known.counter, missing=left)
+    return None
 
 
 def _compare_heads(turn: Turn, channel: Channel, content: Content, did: DeviceId) -> None:

@@ -127,7 +127,7 @@ def _open(state: State, item: InboxItem) -> tuple[mls.OpenedWelcome, bytes]:
 
 
 def _find_commons(turn: Turn) -> None:
-    """Take the Welcome of the commons; those of conversations wait until this device is a member."""
+    """Take the Welcome of the commons; those of conversations wait for membership."""
     for channel_id, encoded in turn.state.welcomes.items():
         try:
             opened, _ = _open(turn.state, InboxItem.decode(encoded))

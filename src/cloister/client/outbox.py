@@ -77,7 +77,14 @@ def advance(turn: Turn) -> None:
 
 
 def _advance_channel(turn: Turn, channel_id: bytes) -> None:
+    in_doubt = False
     for outgoing in turn.state.channels[channel_id].outbox[:MAX_IN_FLIGHT]:
+        if outgoing.envelope and not outgoing.stale:
+            # Put in an epoch that has ended: only the relay's answer says whether it is stored.
+            # Whatever comes later must wait for that, or it would overtake.
+            in_doubt |= outgoing.epoch != turn.state.channels[channel_id].group.epoch
+        elif in_doubt:
+            return
         purpose = Purpose(Work.PUT, outgoing.message_id)
         if not turn.may_ask(purpose):
             if turn.session.not_before.get(purpose, 0) > turn.now:

@@ -15,7 +15,6 @@ from cloister.client.records import (
     RECORD_VERSION,
     ChannelRecord,
     Circle,
-    Counter,
     Founding,
     Identity,
     Intent,
@@ -149,9 +148,7 @@ def _record_of(channel: Channel) -> ChannelRecord:
         chain=channel.chain,
         position=channel.position,
         own_counter=channel.own_counter,
-        counters=tuple(
-            Counter(did=did, counter=counter) for did, counter in sorted(channel.counters.items())
-        ),
+        counters=tuple(one for _, one in sorted(channel.counters.items())),
         wanted=channel.wanted,
         update_at=channel.update_at,
     )
@@ -234,7 +231,7 @@ def _load_channel(records: Records, channel_id: bytes) -> Channel:
         chain=record.chain,
         position=record.position,
         own_counter=record.own_counter,
-        counters={counter.did: counter.counter for counter in record.counters},
+        counters={counter.did: counter for counter in record.counters},
         wanted=record.wanted,
         update_at=record.update_at,
         reason=record.reason,

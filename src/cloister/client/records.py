@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Final, cast
 
 from cloister.codec import (
+    UINT64,
     FieldKind,
     Reader,
     Struct,
@@ -172,10 +173,12 @@ class Intent(Struct):
 
 @layout
 class Counter(Struct):
-    """The last counter seen from a device in a channel."""
+    """The highest counter seen from a device in a channel."""
 
     did: DeviceId = DEVICE_ID
     counter: int = uint64()
+    missing: tuple[int, ...] = vector(UINT64)
+    """Lower counters that have not arrived (yet), the newest 64."""
 
 
 @layout

@@ -13,6 +13,7 @@ from cloister.client.records import (
     ChannelKind,
     ChannelState,
     Circle,
+    Counter,
     Founding,
     Identity,
     Intent,
@@ -86,8 +87,7 @@ class Channel:
     position: int = 0
     """Of the newest row in the timeline."""
     own_counter: int = 0
-    counters: Mapping[DeviceId, int] = field(default_factory=dict)
-    """did -> last counter seen."""
+    counters: Mapping[DeviceId, Counter] = field(default_factory=dict)
     wanted: tuple[DeviceId, ...] = ()
     """Devices that the opener wants in and that are not in yet."""
     update_at: int = 0
