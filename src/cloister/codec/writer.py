@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cloister.codec.errors import EncodeError
 
 MAX_VARINT = 0x3FFFFFFF  # section 2.1.2: thirty bits
@@ -18,9 +20,14 @@ def encode_varint(value: int) -> bytes:
     raise EncodeError(f"{value} is not a length")
 
 
+_SHORT: Final = tuple(bytes((length,)) for length in range(0x40))
+
+
 def encode_opaque(value: bytes) -> bytes:
     """``value`` behind its length."""
-    return encode_varint(len(value)) + value
+    length = len(value)
+    # Labels, keys and hashes are short: a table look-up is a third of the general form.
+    return (_SHORT[length] if length < 0x40 else encode_varint(length)) + value
 
 
 class Writer:

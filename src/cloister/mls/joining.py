@@ -139,6 +139,14 @@ def join(
 
     Raises RuleViolation, DecodeError, BadPublicKey, BadSignature.
     """
+    tree = check_group(opened, ratchet_tree, now)
+    return take_place(opened, tree)
+
+
+def check_group(
+    opened: DecryptedWelcome, ratchet_tree: bytes | None, now: int | None
+) -> RatchetTree:
+    """Everything that is verified about the group before anything is computed for it."""
     suite = opened.suite
     group_info = opened.group_info
     context = group_info.group_context
@@ -154,13 +162,21 @@ def join(
     if signer is None:
         raise RuleViolation(Rule.GROUP_INFO_SIGNER)
     group_info.verify(suite, signer.signature_key)
-    own_leaf = find_own_leaf(tree, opened.package.leaf_node)
     if now is not None and not (
         opened.package.leaf_node.lifetime is not None
         and opened.package.leaf_node.lifetime.includes(now)
     ):
         raise RuleViolation(Rule.LIFETIME)
     check_tree(tree, context.group_id, context.extensions)
+    return tree
+
+
+def take_place(opened: DecryptedWelcome, tree: RatchetTree) -> tuple[EpochState, SecretTree]:
+    """Our state in a group that has been checked; the confirmation tag is checked here."""
+    suite = opened.suite
+    group_info = opened.group_info
+    context = group_info.group_context
+    own_leaf = find_own_leaf(tree, opened.package.leaf_node)
     confirmed = context.confirmed_transcript_hash
     try:
         suite.check_mac(opened.secrets.confirmation, confirmed, group_info.confirmation_tag)

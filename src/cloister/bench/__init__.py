@@ -1,0 +1,1 @@
+"""Measurements, each with its floor or its peer beside it."""
