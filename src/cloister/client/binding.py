@@ -7,7 +7,7 @@ signs with a key of its own in each group, and the device key signs that key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cloister import mls
@@ -108,6 +108,26 @@ def device_of_leaf(leaf: mls.LeafNode) -> DeviceBinding:
     if mls.basic_credential(binding.did) != leaf.credential:
         raise BindingError("a leaf's credential is of another device than its binding")
     return binding
+
+
+_DIDS_KEPT: Final = 256
+_dids: dict[bytes, Mapping[int, DeviceId]] = {}
+
+
+def dids_of(group: mls.Group) -> Mapping[int, DeviceId]:
+    """Return leaf index -> did for every member of a group that has been checked.
+
+    Kept for the groups used last: it is asked on every input, and a leaf never changes within an
+    epoch, which its authenticator names.
+    """
+    key = group.epoch_authenticator
+    known = _dids.get(key)
+    if known is None:
+        if len(_dids) >= _DIDS_KEPT:
+            _dids.pop(next(iter(_dids)))
+        known = {one.leaf_index: device_of_leaf(one.leaf).did for one in group.members()}
+        _dids[key] = known
+    return known
 
 
 def check_leaf(leaf: mls.LeafNode, circle_id: bytes, device_key: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from cloister import mls
 from cloister.client import merging
-from cloister.client.binding import device_of_leaf
+from cloister.client.binding import dids_of
 from cloister.client.content import Content, chain_next, decode_content, text_of
 from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.client.linking import credit, follow, prove_channel
@@ -133,7 +133,7 @@ def _on_message(turn: Turn, channel: Channel, event: Item) -> None:
 def _show(
     turn: Turn, before: Channel, moved: Channel, received: mls.ApplicationReceived, event: Item
 ) -> None:
-    did = device_of_leaf(_leaf(before.group, received.sender)).did
+    did = dids_of(before.group)[received.sender]
     content = decode_content(received.plaintext)
     if content.message_id != event.envelope_id:
         raise DecodeError("the relay filed it under another id than its author chose")
@@ -212,13 +212,6 @@ def _compare_heads(turn: Turn, channel: Channel, content: Content, did: DeviceId
             "split",
             f"{_name(turn.state, did)} was shown another log of the circle than this device.",
         )
-
-
-def _leaf(group: mls.Group, index: int) -> mls.LeafNode:
-    for member in group.members():
-        if member.leaf_index == index:
-            return member.leaf
-    raise RemoteError("the author has no leaf")
 
 
 def _name(state: State, did: DeviceId) -> str:

@@ -10,6 +10,7 @@ from cloister.client.binding import (
     check_leaf,
     checkpoint_of,
     device_of_leaf,
+    dids_of,
 )
 from cloister.client.state import State
 from cloister.codec import DecodeError
@@ -78,9 +79,8 @@ def check_commons_removals(state: State, before: mls.Group, after: mls.Group) ->
     """A commons commit removes no leaf but those of devices that are not active (C2)."""
     roster = roster_of(state)
     size = checkpoint_of(after.extensions).size
-    left = {device_of_leaf(member.leaf).did for member in after.members()}
-    for member in before.members():
-        did = device_of_leaf(member.leaf).did
+    left = set(dids_of(after).values())
+    for did in dids_of(before).values():
         if did in left:
             continue
         record = roster.devices.get(did)

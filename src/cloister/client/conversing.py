@@ -93,7 +93,10 @@ def advance(turn: Turn) -> None:
     for channel in state.channels.values():
         if channel.kind is not ChannelKind.CONVERSATION:
             continue
-        if channel.state is ChannelState.ACTIVE and not channel.wanted:
+        wanted = tuple(did for did in channel.wanted if state.roster.is_active(did))
+        if wanted != channel.wanted:
+            turn.put_channel(replace(channel, wanted=wanted))
+        if channel.state is ChannelState.ACTIVE and not wanted:
             turn.answer(channel.channel_id, text=channel.channel_id.hex())
         if channel.state is not ChannelState.OPENING:
             continue

@@ -85,6 +85,9 @@ from cloister.wire.events import (
     Proved,
 )
 
+LOOK_AROUND_S: Final = 60
+"""Deadlines of log time are looked at this often; nothing but a ``tick`` depends on it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
@@ -121,7 +124,7 @@ class Core:
             *(one.update_at for one in self.state.channels.values() if one.update_at),
         ]
         later = [one for one in times if one > self.state.handled_at]
-        return min(later, default=None)
+        return min((*later, self.state.handled_at + LOOK_AROUND_S))
 
     def handle(
         self, given: AnyInput, now: int, entropy: Entropy

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from cloister import mls
 from cloister.client import committing
 from cloister.client.appending import has_intent, intend, newest_generation
-from cloister.client.binding import device_of_leaf
+from cloister.client.binding import dids_of
 from cloister.client.checking import PackageError, check_package
 from cloister.client.identity import did_of
 from cloister.client.linking import on_common_refusal
@@ -23,7 +24,10 @@ from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
 from cloister.ids import DeviceId
 from cloister.limits import MAX_NEWCOMERS_PER_COMMIT, STALE_FORBID_S
+from cloister.roster.content import Tick
 from cloister.roster.entry import SealedType
+from cloister.roster.roster import Roster
+from cloister.roster.state import RequestState
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import TakeKeyPackage
@@ -33,6 +37,8 @@ RANK_DELAY_S: Final = 5
 MAX_RANK: Final = 12
 """Beyond this rank nobody waits longer: a minute is the most that one absence costs."""
 NO_PACKAGE_RETRY_S: Final = 30
+FORGET_S: Final = 3600
+"""A duty not looked at for this long is forgotten; if it comes up again it is ranked again."""
 DUTY_LABEL: Final = b"Cloister 1.0 duty"
 
 
@@ -41,6 +47,7 @@ def advance(turn: Turn) -> None:
     if turn.state.roster is None or not turn.is_linked:
         return
     _announce_log_key(turn)
+    _tick(turn)
     for channel_id in turn.state.channels:
         channel = turn.state.channels[channel_id]
         if channel.state is ChannelState.ACTIVE and channel.staged is None:
@@ -70,6 +77,34 @@ def _announce_log_key(turn: Turn) -> None:
         intend(turn, SealedType.LOG_KEY, content)
 
 
+# --- log time -----------------------------------------------------------------------------------
+
+
+def _tick(turn: Turn) -> None:
+    """Append a ``tick`` when a deadline has passed by the clock and no entry has since (D2)."""
+    roster = turn.state.roster
+    if roster is None or has_intent(turn.state, SealedType.TICK):
+        return
+    passed = [one for one in deadlines(roster) if roster.ts < one <= turn.now]
+    if not passed:
+        return
+    duty = sha256(DUTY_LABEL, b"tick", max(passed).to_bytes(8, "big"))
+    if is_due(turn, duty, caused_it=False):
+        intend(turn, SealedType.TICK, Tick().encode())
+
+
+def deadlines(roster: Roster) -> set[int]:
+    """Return the log times at which an open request may become an admission, s."""
+    found: set[int] = set()
+    for asked in roster.requests.values():
+        if asked.state is not RequestState.OPEN or not asked.vouches:
+            continue
+        found.add(asked.ts + roster.policy.veto_s)
+        for vouch in asked.vouches:
+            found.add(roster.members[vouch.voucher].probation_until)
+    return found
+
+
 # --- who is in a group --------------------------------------------------------------------------
 
 
@@ -78,12 +113,7 @@ def leaves_to_remove(state: State, channel: Channel) -> tuple[int, ...]:
     roster = state.roster
     if roster is None:
         return ()
-    gone = []
-    for member in channel.group.members():
-        record = roster.devices.get(device_of_leaf(member.leaf).did)
-        if record is None or record.active_until is not None:
-            gone.append(member.leaf_index)
-    return tuple(gone)
+    return tuple(leaf for leaf, did in dids_of(channel.group).items() if not roster.is_active(did))
 
 
 def devices_to_add(state: State, channel: Channel) -> tuple[DeviceId, ...]:
@@ -91,7 +121,7 @@ def devices_to_add(state: State, channel: Channel) -> tuple[DeviceId, ...]:
     roster = state.roster
     if roster is None:
         return ()
-    inside = {device_of_leaf(member.leaf).did for member in channel.group.members()}
+    inside = set(dids_of(channel.group).values())
     if channel.kind is ChannelKind.COMMONS:
         wanted: Sequence[DeviceId] = [record.did for record in roster.active_devices()]
     else:
@@ -107,11 +137,7 @@ def _keep_members(turn: Turn, channel: Channel) -> None:
     if turn.session.current.get(channel.channel_id) != epoch:
         return
     removes = leaves_to_remove(turn.state, channel)
-    if did_of(turn.state) in {
-        device_of_leaf(member.leaf).did
-        for member in channel.group.members()
-        if member.leaf_index in removes
-    }:
+    if channel.group.own_leaf in removes:
         return  # this device itself is out: others commit that
     if removes and _is_removal_due(turn, channel, removes):
         committing.stage(turn, channel, packages={}, removes=removes)
@@ -131,11 +157,7 @@ def _is_removal_due(turn: Turn, channel: Channel, removes: tuple[int, ...]) -> b
         DUTY_LABEL,
         b"remove",
         channel.channel_id,
-        *(
-            device_of_leaf(member.leaf).did
-            for member in channel.group.members()
-            if member.leaf_index in removes
-        ),
+        *(did for leaf, did in dids_of(channel.group).items() if leaf in removes),
     )
     return is_due(turn, duty, caused_it=turn.state.newest_is_own)
 
@@ -157,8 +179,16 @@ def _add(turn: Turn, channel: Channel, adds: tuple[DeviceId, ...]) -> None:
         if did not in turn.session.packages:
             waiting |= _take_package(turn, channel, did)
     packages = {did: turn.session.packages[did] for did in adds if did in turn.session.packages}
-    if packages and not waiting:
+    if not packages or waiting:
+        return
+    try:
         committing.stage(turn, channel, packages=packages, removes=())
+    except mls.MLSError as error:
+        # One newcomer's bad key package must not keep the others out, nor this device busy.
+        turn.alarm("key package", f"A newcomer's key package cannot be used: {error}.")
+        turn.change_session(packages={})
+        for did in packages:
+            turn.delay(Purpose(Work.TAKE_PACKAGE, did), NO_PACKAGE_RETRY_S)
 
 
 def _take_package(turn: Turn, channel: Channel, did: DeviceId) -> bool:
@@ -209,7 +239,8 @@ def is_due(turn: Turn, duty: bytes, *, caused_it: bool) -> bool:
     due = turn.state.duties.get(duty)
     if due is None:
         due = turn.now + min(_rank(turn.state, duty), MAX_RANK) * RANK_DELAY_S
-        turn.change(duties=with_item(turn.state.duties, duty, due))
+        kept = {one: at for one, at in turn.state.duties.items() if at > turn.now - FORGET_S}
+        turn.change(duties=with_item(kept, duty, due))
     return due <= turn.now
 
 

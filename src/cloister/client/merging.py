@@ -11,7 +11,7 @@ from cloister.client.binding import (
     BindingError,
     checkpoint_of,
     conversation_of,
-    device_of_leaf,
+    dids_of,
 )
 from cloister.client.checking import LogBehind, check_commons_removals, check_group
 from cloister.client.committing import TRANSITIONS, CommitEvent, commit_state
@@ -92,7 +92,7 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
     if group is None:
         return
     removed = len(leaves_gone(channel.group, group)) > 0
-    inside = {device_of_leaf(member.leaf).did for member in group.members()}
+    inside = set(dids_of(group).values())
     start = chain_start(group.epoch_authenticator)
     turn.put_channel(
         replace(
@@ -118,8 +118,7 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
 
 def leaves_gone(before: mls.Group, after: mls.Group) -> set[DeviceId]:
     """Return the dids whose leaf is in ``before`` and not in ``after``."""
-    left = {device_of_leaf(member.leaf).did for member in after.members()}
-    return {device_of_leaf(member.leaf).did for member in before.members()} - left
+    return set(dids_of(before).values()) - set(dids_of(after).values())
 
 
 def _begin_generation(turn: Turn, group: mls.Group, *, own: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cloister.client.binding import device_of_leaf
+from cloister.client.binding import dids_of
 from cloister.client.identity import did_of
 from cloister.client.joining import digits_of
 from cloister.client.records import ChannelKind, ChannelState
@@ -66,8 +66,8 @@ def member_names(state: State, channel: Channel) -> list[str]:
         return []
     names = roster.shown_names()
     found = []
-    for leaf in channel.group.members():
-        record = roster.devices.get(device_of_leaf(leaf.leaf).did)
+    for did in dids_of(channel.group).values():
+        record = roster.devices.get(did)
         if record is not None:
             found.append(safe_line(names[record.member_id]))
     return sorted(set(found))
@@ -152,9 +152,7 @@ def members_view(state: State) -> list[View]:
         return []
     names = roster.shown_names()
     commons = state.commons
-    inside = (
-        {device_of_leaf(leaf.leaf).did for leaf in commons.group.members()} if commons else set()
-    )
+    inside = set(dids_of(commons.group).values()) if commons else set()
     proposed = {proposal.member_id for proposal in roster.proposals.values()}
     return [
         {
