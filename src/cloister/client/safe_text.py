@@ -17,8 +17,6 @@ from typing import Final
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 MAX_COMBINING_RUN: Final = 4
 """Combining marks on one character; more of them paint over the neighbouring lines ("Zalgo")."""
-MAX_LINE_CHARACTERS: Final = 2000
-"""A longer line is broken: some terminals and readers stall on endless ones."""
 
 _OBEYED: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
@@ -43,12 +41,12 @@ def safe_text(text: str) -> str:
     do the joiners that emoji and several scripts need, one at a time.
     """
     text = text.replace("\r\n", "\n")
-    if text.isascii() and text.isprintable() and len(text) <= MAX_LINE_CHARACTERS:
+    if text.isascii() and text.isprintable():
         return text
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
     text = _INVISIBLE.sub("", _OBEYED.sub(REPLACEMENT, text))
     text = _JOINERS.sub(lambda run: run.group()[0], text)
-    return _break_lines(_cap_combining(unicodedata.normalize("NFC", text)))
+    return _cap_combining(unicodedata.normalize("NFC", text))
 
 
 def safe_line(text: str) -> str:
@@ -66,15 +64,3 @@ def _cap_combining(text: str) -> str:
         if run <= MAX_COMBINING_RUN:
             kept.append(character)
     return "".join(kept)
-
-
-def _break_lines(text: str) -> str:
-    if len(text) <= MAX_LINE_CHARACTERS:
-        return text
-    lines: list[str] = []
-    for line in text.split("\n"):
-        lines.extend(
-            line[start : start + MAX_LINE_CHARACTERS]
-            for start in range(0, max(len(line), 1), MAX_LINE_CHARACTERS)
-        )
-    return "\n".join(lines)
