@@ -26,6 +26,7 @@ from cloister.client import (
     joining,
     linking,
     log,
+    merging,
     outbox,
     pool,
 )
@@ -193,6 +194,7 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     entering.advance_inbox,
     entering.advance,
     channels.advance,
+    merging.advance,
     log.advance,
     inviting.advance,
     inviting.advance_found,

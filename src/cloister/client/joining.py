@@ -20,7 +20,7 @@ from cloister.client.records import Joining, JoiningStep
 from cloister.client.state import Purpose, Work
 from cloister.client.turn import Turn
 from cloister.crypto.signature import Ed25519Key
-from cloister.errors import CloisterError, NotFoundError
+from cloister.errors import CloisterError, NotFoundError, PolicyError
 from cloister.ids import CircleId, MemberId
 from cloister.roster.errors import LetterRefused
 from cloister.roster.invitation import InvitationCode, parse_invitation
@@ -285,6 +285,11 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
             "the relay knows no such invitation: it was used, has expired, or the code is of "
             "another relay",
             hint="Ask to be invited anew.",
+        )
+    elif event.code == Refusal.ID_CONFLICT:
+        error = PolicyError(
+            "somebody has used this invitation already",
+            hint="If it was not you, tell the person who invited you.  Ask to be invited anew.",
         )
     else:
         error = refusal_error(event, "the request to join")

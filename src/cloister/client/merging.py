@@ -30,6 +30,20 @@ MAX_WAIT_FOR_LOG_S: Final = 600
 """A commit that waits this long for entries brings an alarm (C1)."""
 
 
+def advance(turn: Turn) -> None:
+    """Say so when a commit has waited too long for the log entries it stands on (C1)."""
+    for channel_id, since in turn.session.waiting_since.items():
+        if turn.now - since < MAX_WAIT_FOR_LOG_S:
+            continue
+        turn.change_session(
+            waiting_since=with_item(turn.session.waiting_since, channel_id, turn.now)
+        )
+        turn.alarm(
+            "log behind",
+            "A conversation waits for entries of the circle's log that the relays do not show.",
+        )
+
+
 def on_commit(turn: Turn, channel: Channel, event: CommitItem) -> None:
     """Merge the commit that ended this epoch, ours or another's, or say why not."""
     staged = channel.staged

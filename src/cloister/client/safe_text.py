@@ -31,21 +31,21 @@ _INVISIBLE: Final = re.compile(
     "\u3164\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
-_JOINERS: Final = re.compile("[\u200c\u200d\ufe00-\ufe0f]{2,}")
+_JOINERS: Final = re.compile("[\u200c\u200d\ufe00-\ufe0f]{3,}")
 
 
 def safe_text(text: str) -> str:
     """Return ``text`` in NFC without anything that a terminal obeys or an eye cannot see.
 
     What would be obeyed becomes U+FFFD, what is invisible disappears; newline and tab stay, and so
-    do the joiners that emoji and several scripts need, one at a time.
+    do the joiners that emoji and several scripts need, two at a time at most.
     """
     text = text.replace("\r\n", "\n")
     if text.isascii() and text.isprintable():
         return text
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
     text = _INVISIBLE.sub("", _OBEYED.sub(REPLACEMENT, text))
-    text = _JOINERS.sub(lambda run: run.group()[0], text)
+    text = _JOINERS.sub(lambda run: run.group()[:2], text)
     return _cap_combining(unicodedata.normalize("NFC", text))
 
 

@@ -41,7 +41,7 @@ def test_what_no_eye_can_see_disappears(text: str) -> None:
 
 
 def test_lines_tabs_and_the_world_s_scripts_stay() -> None:
-    text = "one\ttwo\nthree · مرحبا · שלום · नमस्ते · 你好 · 👩\u200d💻 · é"
+    text = "one\ttwo\nthree · مرحبا · שלום · नमस्ते · 你好 · 👩\u200d💻 · ❤\ufe0f\u200d🔥 · é"
     assert safe_text(text) == text
 
 
