@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from cloister.cli.person import Person, person_command
+from cloister.cli.wakeups import until_member
 from cloister.errors import UsageError
 
 if TYPE_CHECKING:
+    from cloister.client.inputs import FoundCircle
     from cloister.device.facade import Facade, View
 
 
@@ -67,10 +69,35 @@ def new(
       cloister circle new --name Amira --home home.card --entry a.card --entry b.card \\
           --profile ./amira --passphrase-fd 3 3<passphrase.txt
     """
+
+    async def found(device: Facade) -> tuple[str, View]:
+        status = await device.status()
+        if status["phase"] == "founding":
+            person.output.talk("Going on with the founding that this profile has begun.")
+        else:
+            act = _founding(name, home, entries, activation_code_fd, test_circle, single_operator)
+            await device.act(act, person.settings.timeout_s, impatient=True)
+        await until_member(device, person.settings.timeout_s)
+        view = await device.circle()
+        return str(view["circle_id"]), view
+
+    circle_id, view = person.act(found, create=True)
+    person.output.talk("The circle stands. Invite the first member with: cloister invite")
+    person.output.data(view, circle_id)
+
+
+def _founding(
+    name: str,
+    home: Path,
+    entries: tuple[Path, ...],
+    activation_code_fd: int | None,
+    test_circle: bool,
+    single_operator: bool,
+) -> FoundCircle:
     from cloister.cli.secrets_input import one_line_secret
     from cloister.client.inputs import FoundCircle
 
-    act = FoundCircle(
+    return FoundCircle(
         ref=0,
         name=name,
         home_card=read_card(home),
@@ -85,14 +112,6 @@ def new(
         test_circle=test_circle,
         single_operator=single_operator,
     )
-
-    async def found(device: Facade) -> tuple[str, View]:
-        answer = await device.act(act, person.settings.timeout_s, impatient=True)
-        return answer, await device.circle()
-
-    answer, view = person.act(found, create=True)
-    person.output.talk("The circle stands. Invite the first member with: cloister invite")
-    person.output.data({"answer": answer, **view}, answer)
 
 
 @circle.command("show")

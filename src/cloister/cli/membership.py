@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cloister.cli.person import Person, person_command
-from cloister.errors import NetworkError, NotFoundError, UsageError
+from cloister.cli.wakeups import until_member
+from cloister.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from cloister.device.facade import Facade, View
@@ -56,16 +57,19 @@ def join(person: Person, *, code: str, name: str | None, wait: bool) -> None:
     """
     from cloister.client.inputs import Join
 
-    act = Join(ref=0, code=_code(code), name=name or _ask_name())
-
-    async def asking(device: Facade) -> str:
-        digits = await device.act(act, person.settings.timeout_s, impatient=True)
+    async def asking(device: Facade) -> None:
+        status = await device.status()
+        if str(status["phase"]).startswith("joining") and status["digits"]:
+            person.output.talk("This profile has asked already.")
+            digits = str(status["digits"])
+        else:
+            act = Join(ref=0, code=_code(code), name=name or _ask_name())
+            digits = await device.act(act, person.settings.timeout_s, impatient=True)
         person.output.talk("Your request is with the circle. Read these digits to your vouchers:")
-        person.output.data({"state": "asked", "fingerprint": _plain(digits)}, groups(digits))
+        person.output.data({"state": "asked", "fingerprint": digits}, groups(digits))
         if wait:
             person.output.talk("Waiting to be admitted (Ctrl+C stops waiting, not the request).")
-            await _until_in(device, person.settings.timeout_s)
-        return digits
+            await until_member(device, person.settings.timeout_s)
 
     person.act(asking, create=True)
     if wait:
@@ -88,7 +92,8 @@ def requests(person: Person, *, offline: bool) -> None:
     """
     views = person.view(lambda device: device.requests(), offline=offline)
     for view in views:
-        text = f"{view['name']}: {view['state']}, {view['vouches']} of {view['needed']} vouches"
+        vouches = f"{len(view['vouches'])} of {view['needed']} vouches"
+        text = f"{view['name']}: {view['state']}, {vouches}"
         person.output.data(view, f"{text}\n{groups(fingerprint_of(view))}")
     if not views:
         person.output.talk("Nobody asks to be let in.")
@@ -201,9 +206,8 @@ def groups(digits: str) -> str:
 
 
 def fingerprint_of(view: View) -> str:
-    """Return a request's digits, whether the view holds them in one piece or in groups."""
-    found = view["fingerprint"]
-    return "".join(found) if isinstance(found, list) else str(found)
+    """Return a request's 60 digits."""
+    return _plain(str(view["fingerprint"]))
 
 
 def find_request(views: list[View], name: str) -> View:
@@ -249,24 +253,6 @@ def _compare(person: Person, view: View, how: str) -> None:
                 "these are not the digits: nothing was vouched for",
                 hint="read again together; if they still differ, it is not this person's request",
             )
-
-
-async def _until_in(device: Facade, timeout_s: float) -> None:
-    import asyncio
-    from contextlib import aclosing
-
-    from cloister.cli.wakeups import wakeups
-
-    try:
-        async with asyncio.timeout(timeout_s), aclosing(wakeups(device)) as moments:
-            async for _ in moments:
-                if (await device.status()).get("state") == "member":
-                    return
-    except TimeoutError:
-        raise NetworkError(
-            f"not admitted within {timeout_s:.0f} s",
-            hint="the request stays; wait longer with --timeout, or leave `cloister agent run`",
-        ) from None
 
 
 def _code(code: str) -> str:

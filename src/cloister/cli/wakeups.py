@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from cloister.device.errors import FellBehind
+from cloister.errors import NetworkError
 
 if TYPE_CHECKING:
     from cloister.device.facade import Facade
@@ -38,6 +39,20 @@ async def wakeups(device: Facade) -> AsyncGenerator[None, None]:
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+async def until_member(device: Facade, timeout_s: float) -> None:
+    """Wait until this device is in its circle.  Raises ``NetworkError`` after ``timeout_s``."""
+    try:
+        async with asyncio.timeout(timeout_s), aclosing(wakeups(device)) as moments:
+            async for _ in moments:
+                if (await device.status())["phase"] == "member":
+                    return
+    except TimeoutError:
+        raise NetworkError(
+            f"this device is not in the circle after {timeout_s:.0f} s",
+            hint="what was asked stays asked: wait longer (--timeout), or `cloister agent run`",
+        ) from None
 
 
 async def _listen(device: Facade, woken: asyncio.Event) -> None:

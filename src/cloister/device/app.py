@@ -7,15 +7,17 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
 
+from cloister.client.core import Core
 from cloister.client.seam import ClientCore
 from cloister.crypto.capability import require_post_quantum
 from cloister.crypto.entropy import Entropy, SystemEntropy
+from cloister.crypto.secret import Secret
 from cloister.device.engine import Engine, OpenLink
 from cloister.device.link import Link
-from cloister.device.local import Device, Views
+from cloister.device.local import Device
 from cloister.device.vault import Vault
+from cloister.device.views import CoreViews, Views
 
 OpenVault = Callable[[], Vault]
 
@@ -24,7 +26,7 @@ OpenVault = Callable[[], Vault]
 async def run_device(
     open_vault: OpenVault,
     *,
-    core: type[Any] | None = None,
+    core: type[ClientCore] = Core,
     views: Views | None = None,
     entropy: Entropy | None = None,
     clock: Callable[[], float] = time.time,
@@ -37,10 +39,9 @@ async def run_device(
     a test brings others.
     """
     require_post_quantum()
-    core_class = core or _core_class()
     vault = await asyncio.to_thread(open_vault)
     try:
-        loaded: ClientCore = core_class.load(vault.records(), vault.entries())
+        loaded = core.load(vault.records(), vault.entries())
         engine = Engine(
             vault,
             loaded,
@@ -63,7 +64,7 @@ async def run_device(
 
     running.add_done_callback(ended)
     try:
-        yield Device(engine, vault, views or _views())
+        yield Device(engine, vault, views or CoreViews())
     except asyncio.CancelledError:
         if not failed:
             raise
@@ -77,18 +78,6 @@ async def run_device(
         await asyncio.shield(engine.close())
 
 
-def create_vault(folder: Path, passphrase: Any) -> Vault:
+def create_vault(folder: Path, passphrase: Secret) -> Vault:
     """Make the vault of a new profile."""
     return Vault.create(folder, passphrase, entropy=SystemEntropy())
-
-
-def _core_class() -> type[Any]:
-    import importlib
-
-    return cast("type[Any]", importlib.import_module("cloister.client.core").Core)
-
-
-def _views() -> Views:
-    import importlib
-
-    return cast("Views", importlib.import_module("cloister.client.views"))

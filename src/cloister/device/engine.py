@@ -128,6 +128,10 @@ class Engine:
         """Whether the link stands, everything asked was answered and everything said was heard."""
         return self._link is not None and not self._outstanding and not self._inputs
 
+    def now(self) -> int:
+        """Return the engine's time, s since the Unix epoch."""
+        return int(self._clock())
+
     async def run(self) -> None:
         """Run until cancelled, or until the vault fails: then raise its error."""
         try:
@@ -214,7 +218,7 @@ class Engine:
 
     async def _turn(self) -> None:
         core, link = self._core, self._link
-        now = int(self._clock())
+        now = self.now()
         writes: dict[tuple[object, ...], Write] = {}
         later: list[Effect] = []
         for _ in range(min(len(self._inputs), MOST_INPUTS_A_TURN)):

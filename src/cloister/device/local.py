@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any, Final, Protocol
+from typing import Final
 
 from cloister.client.effects import Answer, Message, MessageState, Notice, Shown
 from cloister.client.inputs import Act, SendText
@@ -12,6 +12,7 @@ from cloister.device.engine import Engine
 from cloister.device.errors import FellBehind, NotAnswered
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
 from cloister.device.vault import Vault
+from cloister.device.views import Views
 from cloister.errors import CloisterError, NotFoundError
 
 MOST_NOTICES: Final = 4096
@@ -20,30 +21,6 @@ QUIET_S: Final = 0.25
 """The relay has said nothing for this long, and nothing is outstanding: caught up."""
 ROUNDS: Final = 3
 """Failures of every route after which an impatient act gives up."""
-
-
-class Views(Protocol):
-    """The core's state in JSON values; ``cloister.client.views`` is one."""
-
-    def status_view(self, core: Any) -> View:
-        """Return the device's state."""
-        ...
-
-    def circle_view(self, core: Any) -> View:
-        """Return the circle."""
-        ...
-
-    def members_view(self, core: Any) -> list[View]:
-        """Return the members."""
-        ...
-
-    def requests_view(self, core: Any) -> list[View]:
-        """Return the open join requests."""
-        ...
-
-    def conversations_view(self, core: Any) -> list[View]:
-        """Return the conversations."""
-        ...
 
 
 class Notices:
@@ -128,7 +105,7 @@ class Device:
             async with asyncio.timeout(timeout_s):
                 since: float | None = None
                 while since is None or loop.time() - since < QUIET_S:
-                    if self._engine.trouble.hopeless(1) is not None:
+                    if self._engine.trouble.hopeless(1) is not None or not self._has_routes:
                         return False
                     if not self._engine.is_quiet:
                         since = None
@@ -148,9 +125,9 @@ class Device:
         """Return the state; see :class:`Facade`."""
         trouble = self._engine.trouble.error
         unread = await self._engine.on_disk(self._vault.unread)
-        link = "up" if self._engine.is_connected else "down" if self._engine.core.routes else "off"
+        link = "up" if self._engine.is_connected else "down" if self._has_routes else "off"
         return {
-            **self._views.status_view(self._engine.core),
+            **self._views.status(self._engine.core, self._engine.now()),
             "link": link,
             "trouble": None if trouble is None or link == "up" else str(trouble),
             "unread": sum(unread.values()),
@@ -158,22 +135,22 @@ class Device:
 
     async def circle(self) -> View:
         """Return the circle."""
-        return self._views.circle_view(self._engine.core)
+        return self._views.circle(self._engine.core)
 
     async def members(self) -> list[View]:
         """Return the members."""
-        return self._views.members_view(self._engine.core)
+        return self._views.members(self._engine.core)
 
     async def requests(self) -> list[View]:
         """Return the open join requests."""
-        return self._views.requests_view(self._engine.core)
+        return self._views.requests(self._engine.core)
 
     async def conversations(self) -> list[View]:
         """Return the conversations with what is unread."""
         unread = await self._engine.on_disk(self._vault.unread)
         return [
             {**view, "unread": unread.get(bytes.fromhex(view["channel_id"]), 0)}
-            for view in self._views.conversations_view(self._engine.core)
+            for view in self._views.conversations(self._engine.core)
         ]
 
     async def history(
@@ -204,9 +181,12 @@ class Device:
         """Ask the holder of the device to close it."""
         self.locked.set()
 
+    @property
+    def _has_routes(self) -> bool:
+        return bool(self._engine.core.routes)
+
     def _channel(self, conversation: str) -> bytes:
-        views = self._views.conversations_view(self._engine.core)
-        return find_conversation(views, conversation)
+        return self._views.channel_id(self._engine.core, conversation)
 
     async def _own_row(self, conversation: str, message_id: str) -> Message:
         channel_id = self._channel(conversation)
@@ -238,32 +218,3 @@ async def _until_sent(notices: Notices, latest: Message) -> Message:
         if isinstance(notice, Shown) and notice.message.message_id == latest.message_id:
             latest = notice.message
     return latest
-
-
-def find_conversation(views: list[View], name: str) -> bytes:
-    """Return the channel id of a conversation named by title or by the start of its id.
-
-    Raises ``NotFoundError``, also when two fit.
-    """
-    by_title = [view for view in views if _folded(str(view["title"])) == _folded(name)]
-    digits = name.lower()
-    by_id = [
-        view for view in views if len(digits) >= 8 and str(view["channel_id"]).startswith(digits)
-    ]
-    found = by_title or by_id
-    if len(found) == 1:
-        return bytes.fromhex(found[0]["channel_id"])
-    if not found:
-        titles = ", ".join(str(view["title"]) for view in views[:12])
-        raise NotFoundError(
-            f"there is no conversation called {name[:64]!r}",
-            hint=f"there are: {titles}" if titles else "open one: cloister conversation new",
-        )
-    ids = ", ".join(str(view["channel_id"])[:12] for view in found)
-    raise NotFoundError(
-        f"{len(found)} conversations are called {name[:64]!r}", hint=f"name one by its id: {ids}"
-    )
-
-
-def _folded(title: str) -> str:
-    return " ".join(title.casefold().split())

@@ -62,7 +62,7 @@ Script = Callable[["ScriptedCore", AnyInput, int], tuple[Effect, ...]]
 
 def obedient(core: ScriptedCore, given: AnyInput, now: int) -> tuple[Effect, ...]:
     """Store every input's number; answer acts; send a ping for each event."""
-    number = len(core.seen)
+    number = len(core.seen) + len(core.records.get("seen", {}))
     kept = Persist(writes=(PutRecord(table="seen", key=bytes([number % 256]), value=b"x"),))
     match given:
         case SendText() if given.conversation != "desk":
@@ -72,7 +72,7 @@ def obedient(core: ScriptedCore, given: AnyInput, now: int) -> tuple[Effect, ...
             row = text_message(1000 + number, given.text, own=True, state=MessageState.QUEUED)
             sent = replace(row, state=MessageState.SENT, n=7)
             return (
-                Persist(writes=(PutMessage(message=row),)),
+                Persist(writes=(PutMessage(message=row), *kept.writes)),
                 Notify(notice=Shown(message=row)),
                 Notify(notice=Answer(ref=given.ref, text=row.message_id.hex())),
                 Persist(writes=(PutMessage(message=sent),)),
@@ -113,21 +113,26 @@ def core_class(**fields: Any) -> Any:
     return SimpleNamespace(load=lambda records, entries: ScriptedCore(records=records, **fields))
 
 
+def _channel_id(core: object, name: str) -> bytes:
+    if name != "desk":
+        raise NotFoundError(f"there is no conversation called {name}")
+    return CHANNEL
+
+
 VIEWS: Any = SimpleNamespace(
-    status_view=lambda core: {"state": "member", "name": "Amira"},
-    circle_view=lambda core: {"circle_id": "00", "policy": {"vouches": 2}},
-    members_view=lambda core: [
-        {"name": "Amira", "member_id": "0a", "role": "steward", "state": "active",
-         "vouched_by": [], "devices": 1},
+    status=lambda core, now: {"phase": "member", "name": "Amira"},
+    circle=lambda core: {"circle_id": "00", "forming": False},
+    members=lambda core: [
+        {"name": "Amira", "role": "steward", "state": "active", "vouched_by": [], "devices": []},
     ],
-    requests_view=lambda core: [
+    requests=lambda core: [
         {"name": "Jonas", "fingerprint": " ".join(f"{n:05}" for n in range(12)),
-         "vouches": 1, "needed": 2, "state": "open"},
+         "vouches": ["Amira"], "needed": 2, "state": "open"},
     ],
-    conversations_view=lambda core: [
-        {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "unread": 0,
-         "state": "active"},
+    conversations=lambda core: [
+        {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "state": "active"},
     ],
+    channel_id=_channel_id,
 )  # fmt: skip
 
 

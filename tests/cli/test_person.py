@@ -1,0 +1,287 @@
+"""The person's commands: exit codes, data and talk apart, no secret and no traceback anywhere."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import os
+import ssl
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloister.cli import main as cli_main
+from cloister.client.effects import MessageState, Persist, PutMessage
+from cloister.device import app, hardening, link
+from unit.device.scripted import ROUTE, VIEWS, core_class, obedient
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own, with a passphrase file, and nobody at the keyboard."""
+    for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
+    for variable in [name for name in os.environ if name.startswith("CLOISTER_")]:
+        monkeypatch.delenv(variable)
+    (tmp_path / "passphrase").write_text("correct horse\n")
+    monkeypatch.setenv("CLOISTER_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
+    monkeypatch.setenv("CLOISTER_PROFILE", str(tmp_path / "p"))
+    monkeypatch.setattr(hardening, "harden_process", lambda: None)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    return tmp_path
+
+
+@pytest.fixture
+def run(world: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process; return status, standard output, standard error."""
+
+    def running(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli_main.main(list(arguments))
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, captured.out, captured.err
+
+    return running
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the commands run over a scripted core."""
+
+    def use(**core: Any) -> None:
+        run_device = functools.partial(app.run_device, core=core_class(**core), views=VIEWS)
+        monkeypatch.setattr(app, "run_device", run_device)
+
+    original = app.run_device
+    monkeypatch.setattr(app, "run_device", original)
+    return use
+
+
+@pytest.fixture
+def profile(world: Path, run: Run, scripted: Callable[..., None]) -> Path:
+    """A profile with a vault, made by a scripted join."""
+    scripted()
+    assert run("join", "CLOISTER1:X", "--name", "Jonas")[0] == 0
+    return world / "p"
+
+
+class TestExitCodes:
+    def test_without_a_vault_it_is_3_and_none_is_made(self, run: Run, world: Path) -> None:
+        status, out, err = run("status")
+        assert (status, out) == (3, "")
+        assert "cloister circle new" in err
+        assert not (world / "p").exists()
+
+    def test_a_wrong_passphrase_is_7(self, run: Run, profile: Path, world: Path) -> None:
+        (world / "passphrase").write_text("wrong horse\n")
+        status, _, err = run("status")
+        assert status == 7
+        assert err.startswith("cloister: The passphrase is not right")
+
+    def test_no_passphrase_and_nobody_to_ask_is_7(
+        self, run: Run, profile: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CLOISTER_PASSPHRASE_FILE")
+        status, _, err = run("status")
+        assert status == 7
+        assert "--passphrase-fd" in err
+
+    def test_a_corrupt_vault_is_1_and_stays_as_it_is(self, run: Run, profile: Path) -> None:
+        database = profile / "vault.db"
+        database.write_bytes(b"not a vault at all" * 1000)
+        status, _, err = run("status")
+        assert status == 1
+        assert "vault.db is damaged" in err
+        assert "backup" in err
+        assert database.read_bytes().startswith(b"not a vault")
+
+    def test_a_wrong_option_is_2(self, run: Run) -> None:
+        assert run("status", "--no-such-option")[0] == 2
+        assert run("no-such-command")[0] == 2
+        assert run("status", "--profile", "a b")[0] == 2
+
+    def test_an_unknown_conversation_is_3(self, run: Run, profile: Path) -> None:
+        for arguments in (("send", "nowhere", "hi"), ("read", "nowhere")):
+            status, _, err = run(*arguments)
+            assert status == 3
+            assert "no" in err
+
+    def test_an_unreachable_relay_is_4_for_what_cannot_wait(
+        self, run: Run, profile: Path, scripted: Callable[..., None]
+    ) -> None:
+        scripted(routes=(ROUTE,), script=lambda core, given, now: ())
+        status, _, err = run("invite")
+        assert status == 4
+        assert "connection refused" in err
+
+    def test_a_text_without_a_relay_is_queued_and_0_but_4_with_wait(
+        self, run: Run, profile: Path, scripted: Callable[..., None]
+    ) -> None:
+        def queue_only(core: Any, given: Any, now: int) -> tuple[Any, ...]:
+            return tuple(
+                effect
+                for effect in obedient(core, given, now)
+                if getattr(getattr(effect, "notice", None), "message", None) is None
+                and not (
+                    isinstance(effect, Persist)
+                    and isinstance(effect.writes[0], PutMessage)
+                    and effect.writes[0].message.state is MessageState.SENT
+                )
+            )
+
+        scripted(routes=(ROUTE,), script=queue_only)
+        status, out, _ = run("send", "desk", "hello", "--json")
+        assert status == 0
+        assert json.loads(out)["state"] == "queued"
+        assert run("send", "desk", "hello", "--wait")[0] == 4
+
+    def test_another_certificate_is_6(
+        self,
+        run: Run,
+        profile: Path,
+        scripted: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        async def refuse(link_: object) -> None:
+            raise ssl.SSLCertVerificationError
+
+        monkeypatch.setattr(link.Link, "_connect", refuse)
+        scripted(routes=(ROUTE,), script=lambda core, given, now: ())
+        status, _, err = run("invite")
+        assert status == 6
+        assert "not the pinned one" in err
+
+
+class TestOutput:
+    def test_json_is_one_object_a_line_with_its_version(self, run: Run, profile: Path) -> None:
+        run("send", "desk", "first")
+        run("send", "desk", "zwei \u202e\x1b[31m rot")
+        status, out, err = run("read", "desk", "--json")
+        assert (status, err) == (0, "")
+        lines = [json.loads(line) for line in out.splitlines()]
+        assert [line["v"] for line in lines] == [1, 1]
+        assert [line["state"] for line in lines] == ["sent", "sent"]
+        assert out.isascii()
+
+    def test_nothing_a_terminal_obeys_is_printed_and_no_text_fakes_a_line(
+        self, run: Run, profile: Path
+    ) -> None:
+        run("send", "desk", "\x1b]52;c;AAAA\x07 \u202eevil\nAmira, 2026-01-01 00:00: lie")
+        _, out, _ = run("read", "desk")
+        assert "\x1b" not in out
+        assert "\x07" not in out
+        assert "\u202e" not in out
+        assert [line for line in out.splitlines() if line.startswith("Amira,")] == [
+            out.splitlines()[0]
+        ]
+
+    def test_read_marks_as_read(self, run: Run, profile: Path) -> None:
+        run("send", "desk", "hello")
+        run("read", "desk")
+        _, out, _ = run("conversation", "list", "--json")
+        assert json.loads(out)["unread"] == 0
+
+    def test_talk_goes_to_standard_error_and_quiet_drops_it(self, run: Run, profile: Path) -> None:
+        _, out, err = run("join", "CLOISTER1:X", "--name", "Jonas", "--json")
+        assert json.loads(out)["state"] == "asked"
+        assert "vouchers" in err
+        assert run("join", "CLOISTER1:X", "--name", "Jonas", "--quiet")[2] == ""
+
+    def test_standard_input_is_the_text(
+        self, run: Run, profile: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"drei\nvier\n")))
+        assert run("send", "desk", "-")[0] == 0
+        assert "drei\n    vier\n" in run("read", "desk")[1]
+
+    def test_requests_show_sixty_digits(self, run: Run, profile: Path) -> None:
+        _, out, _ = run("requests")
+        assert sum(character.isdigit() for line in out.splitlines()[1:] for character in line) == 60
+
+    def test_vouch_names_the_digits_and_needs_the_way(self, run: Run, profile: Path) -> None:
+        assert run("vouch", "Jonas")[0] == 2
+        assert run("vouch", "Nobody", "--met")[0] == 3
+        status, _, err = run("vouch", "jonas", "--met")
+        assert status == 0
+        assert "00000  00001" in err
+
+
+class TestBugs:
+    def test_a_bug_is_one_line_and_a_private_report_without_content(
+        self, run: Run, profile: Path, scripted: Callable[..., None], world: Path
+    ) -> None:
+        def broken(core: Any, given: Any, now: int) -> tuple[Any, ...]:
+            raise ZeroDivisionError("canary-99812 in a message")
+
+        scripted(script=broken)
+        status, out, err = run("send", "desk", "canary-99813")
+        assert (status, out) == (1, "")
+        assert len(err.splitlines()) == 1
+        (report,) = (world / "xdg_state_home").rglob("*.txt")
+        assert report.name.removesuffix(".txt").split("-")[1] in err
+        assert stat.S_IMODE(report.stat().st_mode) == 0o600
+        text = report.read_text()
+        assert "ZeroDivisionError" in text
+        assert "test_person.py" in text
+        for place in (err, text):
+            assert "canary" not in place
+
+
+class TestSecrets:
+    def test_the_passphrase_is_taken_from_a_descriptor(
+        self, run: Run, profile: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CLOISTER_PASSPHRASE_FILE")
+        reading, writing = os.pipe()
+        os.write(writing, b"correct horse\n")
+        os.close(writing)
+        assert run("status", "--passphrase-fd", str(reading))[0] == 0
+        os.close(reading)
+
+    def test_the_passphrase_is_taken_from_the_service_managers_folder(
+        self, run: Run, profile: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CLOISTER_PASSPHRASE_FILE")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(world))
+        (world / "cloister-passphrase").write_text("correct horse")
+        assert run("status")[0] == 0
+
+    def test_an_empty_passphrase_is_refused(self, run: Run, profile: Path, world: Path) -> None:
+        (world / "passphrase").write_text("\n")
+        assert run("status")[0] == 2
+
+
+class TestSettings:
+    def test_flag_before_environment_before_file_before_default(
+        self, run: Run, world: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = world / "xdg_config_home" / "cloister" / "config.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text("timeout_s = 30\nsend_wait_s = 3\n")
+        monkeypatch.setenv("CLOISTER_TIMEOUT_S", "40")
+        _, out, _ = run("config", "show", "--json", "--timeout", "50")
+        found = {line["name"]: line for line in map(json.loads, out.splitlines())}
+        assert (found["timeout_s"]["value"], found["timeout_s"]["origin"]) == (50, "flag")
+        assert found["send_wait_s"]["origin"] == str(file)
+        assert found["plain"]["origin"] == "default"
+        assert found["profile"]["origin"] == "CLOISTER_PROFILE"
+        _, out, _ = run("config", "show", "--json")
+        assert "CLOISTER_TIMEOUT_S" in out
+
+    @pytest.mark.parametrize("text", ["nonsense = 1", "timeout_s = 'x'", "timeout_s = -1", "= ="])
+    def test_a_wrong_file_is_2_and_named(self, run: Run, world: Path, text: str) -> None:
+        file = world / "xdg_config_home" / "cloister" / "config.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+        status, _, err = run("status")
+        assert status == 2
+        assert "config.toml" in err

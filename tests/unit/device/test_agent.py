@@ -1,0 +1,227 @@
+"""The agent: the same facade through a private socket, errors with their exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloister.client.effects import MessageState, Shown
+from cloister.client.inputs import Join, Leave
+from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.secret import Secret
+from cloister.device import agent
+from cloister.device.agent import serve
+from cloister.device.agent_client import RemoteDevice, find_agent
+from cloister.device.app import run_device
+from cloister.device.errors import DeviceClosed
+from cloister.device.local import Device
+from cloister.device.paths import socket_path
+from cloister.device.vault import Cost, Vault, VaultWriteFailed
+from cloister.errors import NetworkError, NotFoundError
+from unit.device.scripted import VIEWS, core_class
+
+Story = Callable[[Device, RemoteDevice], Coroutine[Any, Any, None]]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 (what is waited for happens in this loop's next turns)
+        await asyncio.sleep(0)
+
+
+def with_agent(folder: Path, story: Story, **core: Any) -> None:
+    async def main() -> None:
+        def opening() -> Vault:
+            return Vault.create(folder, Secret(b"pw"), entropy=SystemEntropy(), cost=Cost(64, 1, 1))
+
+        path = socket_path(folder)
+        async with (
+            asyncio.timeout(20),
+            run_device(opening, core=core_class(**core), views=VIEWS) as device,
+            serve(device, path),
+        ):
+            remote = await find_agent(path)
+            assert remote is not None
+            await story(device, remote)
+
+    asyncio.run(main())
+
+
+def test_every_question_gives_the_same_answer_as_in_the_process_itself(tmp_path: Path) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        assert await remote.status() == await device.status()
+        assert await remote.circle() == await device.circle()
+        assert await remote.members() == await device.members()
+        assert await remote.requests() == await device.requests()
+        sent = await remote.send("desk", "grüße \u202e\x1b[31m\n2", 5)
+        assert sent.state is MessageState.SENT
+        assert await remote.history("desk") == await device.history("desk") == [sent]
+        assert await remote.history("desk", after=sent.position) == []
+        assert await remote.conversations() == await device.conversations()
+        await remote.mark_read("desk", sent.position)
+        assert await remote.settle(0.1) is False
+
+    with_agent(tmp_path, story)
+
+
+def test_acts_travel_with_all_their_fields(tmp_path: Path) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        assert await remote.act(Leave(ref=0)) == "Leave"
+        assert await remote.act(Join(ref=5, code="CLOISTER1:X", name="Jonas")) == "Join"
+        seen = device._engine.core.seen  # type: ignore[attr-defined]
+        assert seen[1] == Join(ref=2, code="CLOISTER1:X", name="Jonas")
+
+    with_agent(tmp_path, story)
+
+
+def test_errors_keep_their_words_and_their_exit_code(tmp_path: Path) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        with pytest.raises(NotFoundError, match="no such conversation") as caught:
+            await remote.send("nowhere", "hello", 1)
+        assert caught.value.hint == "look at the list"
+        with pytest.raises(NotFoundError):
+            await remote.history("nowhere")
+
+    with_agent(tmp_path, story)
+
+
+def test_an_act_that_nobody_answers_ends_in_a_network_error(tmp_path: Path) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        with pytest.raises(NetworkError, match="not done within"):
+            await remote.act(Leave(ref=0), 0.05)
+
+    with_agent(tmp_path, story, script=lambda core, given, now: ())
+
+
+def test_followers_hear_what_happens_from_then_on(tmp_path: Path) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        heard = asyncio.ensure_future(_first_two(remote))
+        await until(lambda: bool(device._engine._listeners))
+        await device.send("desk", "hello", 5)
+        queued, sent = await heard
+        assert isinstance(queued, Shown)
+        assert isinstance(sent, Shown)
+        assert (queued.message.state, sent.message.state) == (
+            MessageState.QUEUED,
+            MessageState.SENT,
+        )
+
+    async def _first_two(remote: RemoteDevice) -> list[object]:
+        got: list[object] = []
+        async for notice in remote.follow():
+            got.append(notice)
+            if len(got) == 2:
+                return got
+        return got
+
+    with_agent(tmp_path, story)
+
+
+def test_a_follower_that_hangs_up_is_forgotten(tmp_path: Path) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        following = asyncio.ensure_future(anext(aiter(remote.follow())))
+        await until(lambda: bool(device._engine._listeners))
+        following.cancel()
+        await until(lambda: not device._engine._listeners)
+
+    with_agent(tmp_path, story)
+
+
+def test_the_socket_is_private(tmp_path: Path) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        assert stat.S_IMODE(socket_path(tmp_path).stat().st_mode) == 0o600
+
+    with_agent(tmp_path, story)
+    assert not socket_path(tmp_path).exists()
+
+
+def test_a_peer_of_another_user_is_turned_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        monkeypatch.setattr(agent, "peer_uid", lambda peer: os.geteuid() + 1)
+        with pytest.raises(DeviceClosed):
+            await remote.status()
+
+    with_agent(tmp_path, story)
+
+
+def test_the_peers_uid_is_the_kernels_word() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert agent.peer_uid(ours) == os.geteuid()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"garbage\n",
+        b"{}\n",
+        b'{"v":1,"id":1,"op":"format_disk"}\n',
+        b'{"v":9,"id":1,"op":"status"}\n',
+        b'{"v":1,"id":1,"op":"act","args":{"act":"Act","fields":{"ref":1}}}\n',
+        b'{"v":1,"id":1,"op":"act","args":{"act":"Join","fields":{"ref":1}}}\n',
+        b'{"v":1,"id":1,"op":"send","args":{"conversation":3}}\n',
+        b'{"v":1,"id":1,"op":"history","args":{"conversation":"desk","limit":"all"}}\n',
+    ],
+)
+def test_garbage_on_the_socket_is_answered_with_an_error(tmp_path: Path, line: bytes) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(socket_path(tmp_path)))
+        writer.write(line)
+        assert b'"error"' in await reader.readline()
+        writer.close()
+        assert (await remote.status())["phase"] == "member"
+
+    with_agent(tmp_path, story)
+
+
+def test_a_dead_agents_socket_is_replaced_but_no_other_file(tmp_path: Path) -> None:
+    path = socket_path(tmp_path)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        assert (await remote.status())["phase"] == "member"
+
+    with_agent(tmp_path, story)
+    assert asyncio.run(find_agent(path)) is None
+
+
+def test_lock_reaches_the_holder(tmp_path: Path) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        await remote.lock()
+        assert device.locked.is_set()
+
+    with_agent(tmp_path, story)
+
+
+def test_a_vault_that_fails_ends_the_device_with_its_reason(tmp_path: Path) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        device._vault._connection.execute("PRAGMA max_page_count = 20")
+        sending = asyncio.ensure_future(remote.send("desk", "x" * 500_000, 1))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            sending.cancel()
+
+    with pytest.raises(VaultWriteFailed):
+        with_agent(tmp_path, story)
+
+
+def test_a_long_path_gets_a_socket_elsewhere_with_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
+    deep = tmp_path / ("d" * 100)
+    deeper = tmp_path / ("d" * 101)
+    assert socket_path(tmp_path) == tmp_path.resolve() / "agent.sock"
+    assert str(socket_path(deep)).startswith("/run/user/1/cloister/")
+    assert socket_path(deep) != socket_path(deeper)
+    assert len(str(socket_path(deep))) < 100
