@@ -181,7 +181,7 @@ class Link:
         self._schedule_ping()
 
     def _check(self, transport: picows.WSTransport) -> None:
-        if transport.response.headers.get("Sec-WebSocket-Protocol", SUBPROTOCOL) != SUBPROTOCOL:
+        if transport.response.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
             raise NetworkError("the home relay does not speak this program's protocol")
         # The trust anchor could have signed another certificate: only itself is meant.
         if self._route.home_certificate is not None:

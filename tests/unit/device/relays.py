@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from cloister.client.effects import Route
+from cloister.wire.frame import SUBPROTOCOL
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ async def stand_in_relays(
     *,
     greet: Callable[[picows.WSTransport], None] = lambda transport: None,
     on_frame: OnFrame = lambda transport, frame: None,
+    subprotocol: str = SUBPROTOCOL,
 ) -> AsyncIterator[Relays]:
     """Run both; ``greet`` and ``on_frame`` are the home's behaviour."""
     relays = Relays(make_identity(folder, "entry"), make_identity(folder, "home"))
@@ -105,9 +107,12 @@ async def stand_in_relays(
             if frame.msg_type is picows.WSMsgType.BINARY:
                 on_frame(transport, frame.get_payload_as_bytes())
 
-    def accept(request: picows.WSUpgradeRequest) -> Home:
+    def accept(request: picows.WSUpgradeRequest) -> picows.WSUpgradeResponseWithListener:
         relays.subprotocols.append(request.headers.get("Sec-WebSocket-Protocol"))
-        return Home()
+        response = picows.WSUpgradeResponse.create_101_response(
+            extra_headers={"Sec-WebSocket-Protocol": subprotocol}
+        )
+        return picows.WSUpgradeResponseWithListener(response, Home())
 
     async def entry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -149,6 +149,15 @@ def test_a_home_off_the_entrys_list_is_refused_with_words(tmp_path: Path) -> Non
     run(story())
 
 
+def test_a_home_of_another_protocol_is_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with stand_in_relays(tmp_path, subprotocol="chat.v9") as relays:
+            with pytest.raises(NetworkError, match="does not speak this program's protocol"):
+                await Link.open(relays.route(), lambda events: None)
+
+    run(story())
+
+
 def test_an_entry_that_is_not_there_is_a_network_error() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
