@@ -339,3 +339,15 @@ def test_admission_says_whose_vouches_it_rests_on() -> None:
     assert dan.invited_by == BEN.member_id
     assert dan.admitted_at_size == circle.roster.size
     assert dan.admitted_at_ts == circle.roster.ts
+
+
+def test_single_vouch_counts_up_to_its_last_second_ROS_074() -> None:
+    lifetime = default_policy().vouch_lifetime_s
+    for veto_s, admitted in ((lifetime + 1, True), (lifetime + 2, False)):
+        circle = Circle(policy=dataclasses.replace(default_policy(), veto_s=veto_s))
+        request = circle.ask(BEN, circle.invite(ADA), ADA)
+        asked_at = circle.now
+        circle.vouch(ADA, request)
+        assert circle.now == asked_at + 1
+        circle.tick(ADA, asked_at + veto_s)
+        assert circle.roster.is_active(BEN.did) is admitted

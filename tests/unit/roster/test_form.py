@@ -142,3 +142,12 @@ def test_both_folds_agree_on_root_and_size() -> None:
         circle.roster.root,
         circle.roster.ts,
     )
+
+
+def test_largest_entry_is_taken_ROS_001() -> None:
+    circle = circle_of_three()
+    header = Entry.decode(circle.sealed(ADA, Tick())).header
+    # The header has 87 bytes, and the length of a body of this size takes four.
+    entry = Entry(header=header, body=bytes(MAX_ENTRY_BYTES - 87 - 4)).encode()
+    assert len(entry) == MAX_ENTRY_BYTES
+    assert rule_of(circle, entry) is Rule.OPENS

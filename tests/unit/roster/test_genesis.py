@@ -27,8 +27,14 @@ from cloister.roster.genesis import (
 )
 from cloister.roster.labels import framed
 from cloister.roster.log_keys import log_key_commitment
-from cloister.roster.policy import Policy, default_policy
-from cloister.roster.readable import ReadableBody, ReadableType, make_readable
+from cloister.roster.policy import Policy, default_policy, unknown_in_policy
+from cloister.roster.readable import (
+    READABLE_SIGNATURE_LABEL,
+    ReadableBody,
+    ReadableSigned,
+    ReadableType,
+    make_readable,
+)
 from cloister.roster.relay_card import RelayRole, RelaySet
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
@@ -36,6 +42,7 @@ from cloister.roster.rules import Rule
 from cloister.transparency.merkle import EMPTY_ROOT
 from unit.roster.circle import (
     COMMONS,
+    DAY,
     FOUNDED,
     ORIGIN,
     SeededEntropy,
@@ -181,6 +188,27 @@ def test_policy_this_program_cannot_apply_asks_for_an_update_ROS_013(
     assert broken_rule(forged(terms=with_terms(policy=policy))) is Rule.GENESIS_POLICY
 
 
+@pytest.mark.parametrize(
+    ("name", "known", "unknown"),
+    [
+        ("probation_s", 366 * DAY, 366 * DAY + 1),
+        ("veto_s", 366 * DAY, 366 * DAY + 1),
+        ("vouch_lifetime_s", 366 * DAY, 366 * DAY + 1),
+        ("vouch_lifetime_s", 60, 59),
+        ("max_open_invites", 1, 0),
+        ("vouches", 3, 4),
+        ("vouches_large", 2, 1),
+        ("flags", 3, 4),
+    ],
+)
+def test_bounds_of_a_policy_ROS_013(name: str, known: int, unknown: int) -> None:
+    assert unknown_in_policy(dataclasses.replace(default_policy(), **{name: known})) is None
+    assert unknown_in_policy(dataclasses.replace(default_policy(), **{name: unknown})) in {
+        name,
+        "vouches",
+    }
+
+
 def test_test_circle_may_admit_on_one_vouch_ROS_013() -> None:
     policy = dataclasses.replace(default_policy(test_circle=True), vouches=1)
     assert Roster.found(forged(terms=with_terms(policy=policy)), LOG_KEY).policy == policy
@@ -237,3 +265,48 @@ def found_with(
 def test_founder_with_an_unusable_name_is_told() -> None:
     with pytest.raises(NameRefused):
         found_with(name="   ")
+
+
+def rebodied(body: bytes) -> bytes:
+    """The genesis with another body under the same header."""
+    return Entry(header=Entry.decode(GENESIS).header, body=body).encode()
+
+
+def test_genesis_whose_inside_does_not_decode_founds_nothing_ROS_010() -> None:
+    body = ReadableBody.decode(Entry.decode(GENESIS).body)
+    assert broken_rule(rebodied(b"junk")) is Rule.GENESIS_FORM
+    cut = dataclasses.replace(body, content=body.content[:-1])
+    assert broken_rule(rebodied(cut.encode())) is Rule.GENESIS_FORM
+
+
+def test_genesis_names_the_key_that_signs_it_ROS_011() -> None:
+    terms = read_genesis(GENESIS).terms
+    unsigned = ReadableSigned(
+        header=Entry.decode(GENESIS).header,
+        type=ReadableType.GENESIS,
+        key_id=bytes(32),
+        content=ReadableBody.decode(Entry.decode(GENESIS).body).content,
+    )
+    body = ReadableBody(
+        type=unsigned.type,
+        key_id=unsigned.key_id,
+        content=unsigned.content,
+        signature=steward_key().sign(READABLE_SIGNATURE_LABEL, unsigned.encode()),
+    )
+    assert terms.steward_key == steward_key().public
+    assert broken_rule(rebodied(body.encode())) is Rule.GENESIS_SIGNATURE
+
+
+def test_sealed_founding_too_short_to_open_founds_nothing_ROS_014() -> None:
+    terms = read_genesis(GENESIS).terms
+    for sealed in (b"", bytes(12), bytes(28)):
+        genesis = make_readable(
+            ReadableType.GENESIS,
+            Genesis(terms=terms, sealed_founding=sealed).encode(),
+            steward_key=steward_key(),
+            circle_id=NO_CIRCLE,
+            seq=0,
+            root=EMPTY_ROOT,
+            ts=FOUNDED,
+        )
+        assert broken_rule(genesis) is Rule.GENESIS_FOUNDING

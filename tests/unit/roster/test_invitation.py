@@ -6,7 +6,9 @@ import dataclasses
 
 import pytest
 
+from cloister.crypto.aead import aes256gcm_seal
 from cloister.crypto.hpke import HpkeKey
+from cloister.crypto.secret import Secret
 from cloister.ids import CircleId
 from cloister.roster.errors import InvitationError, InvitationExpired, LetterRefused, RelayRefused
 from cloister.roster.invitation import (
@@ -17,7 +19,8 @@ from cloister.roster.invitation import (
     parse_typed_seed,
     typed_seed,
 )
-from cloister.roster.letter import Letter, open_letter, seal_letter
+from cloister.roster.labels import framed
+from cloister.roster.letter import LETTER_AAD_LABEL, Letter, open_letter, seal_letter
 from cloister.roster.policy import default_policy
 from cloister.roster.relay_card import RelayRole, RelaySet
 from unit.roster.circle import FOUNDED, ORIGIN, SeededEntropy, relay, relay_set, secret
@@ -176,3 +179,73 @@ def test_letter_with_relays_of_one_jurisdiction_is_refused_unless_it_is_a_test_c
     test = dataclasses.replace(letter, policy=default_policy(test_circle=True))
     sealed = seal_letter(test, SEED, entropy=SeededEntropy("2"))
     assert open_letter(sealed, SEED, circle_id=CIRCLE) == test
+
+
+def checked(body: bytes, spare_bits: int = 0) -> str:
+    """A code with a right check over any bytes, and these bits where zeros belong."""
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    spare = -8 * len(body) % 5
+    number = int.from_bytes(body, "big") << spare | spare_bits
+    symbols = ""
+    for shift in range(8 * len(body) + spare - 5, -1, -5):
+        symbols += alphabet[number >> shift & 31]
+    check = number % 1021
+    return symbols + alphabet[check >> 5] + alphabet[check & 31]
+
+
+def body_of(code: InvitationCode) -> bytes:
+    """The bytes behind a code's symbols."""
+    symbols = code.to_text()[len(CODE_PREFIX) : -2]
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    number = 0
+    for symbol in symbols:
+        number = number << 5 | alphabet.index(symbol)
+    return (number >> 5 * len(symbols) % 8).to_bytes(5 * len(symbols) // 8, "big")
+
+
+def test_right_check_does_not_make_a_code_of_other_bytes() -> None:
+    body = body_of(CODE)
+    assert parse_invitation(CODE_PREFIX + checked(body), now=FOUNDED) == CODE
+    for bad in (b"", body[:-1], body + b"\0", b"\2" + body[1:]):
+        with pytest.raises(InvitationError):
+            parse_invitation(CODE_PREFIX + checked(bad), now=FOUNDED)
+
+
+def test_seed_has_one_typed_form() -> None:
+    seed = SEED.seed.expose()
+    assert parse_typed_seed(checked(seed)).seed == SEED.seed
+    for spare_bits in (1, 2, 3):
+        with pytest.raises(InvitationError):
+            parse_typed_seed(checked(seed, spare_bits))
+    for other in (seed[:-1], seed + b"\0"):
+        with pytest.raises(InvitationError):
+            parse_typed_seed(checked(other))
+
+
+def test_code_of_another_version_asks_for_an_update() -> None:
+    with pytest.raises(InvitationError) as refused:
+        parse_invitation(CODE_PREFIX + checked(b"\2" + body_of(CODE)[1:]), now=FOUNDED)
+    assert refused.value.hint == "Update Cloister."
+
+
+def test_seed_of_another_length_is_refused() -> None:
+    for length in (15, 17):
+        with pytest.raises(InvitationError):
+            InvitationSeed(Secret(bytes(length)))
+
+
+def test_letter_that_opens_but_has_no_form_is_refused() -> None:
+    letters = [b"", LETTER.encode()[:-1], LETTER.encode() + b"\0"]
+    letters.append(dataclasses.replace(LETTER, invite_hpke_key=bytes(1216)).encode())
+    for inside in letters:
+        aad = framed(LETTER_AAD_LABEL) + SEED.box_id
+        item = bytes(12) + aes256gcm_seal(SEED.letter_key, bytes(12), inside, aad)
+        with pytest.raises(LetterRefused):
+            open_letter(item, SEED, circle_id=CIRCLE)
+
+
+def test_letter_with_a_forged_relay_card_is_refused() -> None:
+    home = dataclasses.replace(LETTER.relay_set.home, host="evil.example")
+    forged = dataclasses.replace(LETTER, relay_set=dataclasses.replace(LETTER.relay_set, home=home))
+    with pytest.raises(RelayRefused):
+        open_letter(seal_letter(forged, SEED, entropy=SeededEntropy("3")), SEED, circle_id=CIRCLE)

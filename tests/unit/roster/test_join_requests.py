@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
+from cloister.codec import DecodeError, encode_opaque
 from cloister.crypto.errors import DecryptError
-from cloister.crypto.hpke import HpkeKey
+from cloister.crypto.hpke import HpkeKey, hpke_seal
 from cloister.crypto.signature import Ed25519Key
 from cloister.ids import CircleId, InboxId, MemberId
 from cloister.roster.content import invite_id_of
@@ -19,11 +20,13 @@ from cloister.roster.join_request import (
     DEVICE_PROOF_LABEL,
     INVITE_PROOF_LABEL,
     JOIN_REQUEST_PLAINTEXT_BYTES,
+    SEALED_REQUEST_LABEL,
     JoinRequest,
     fingerprint,
     open_join_request,
     seal_join_request,
 )
+from cloister.roster.labels import framed
 from cloister.roster.rules import Rule
 from cloister.roster.state import RequestState
 from unit.roster.circle import (
@@ -349,3 +352,46 @@ def test_fingerprint_is_sixty_digits_and_covers_every_byte() -> None:
         )
     }
     assert len(others | {digits}) == 5
+
+
+def test_newcomer_may_have_seen_any_size_up_to_the_entry_ROS_050() -> None:
+    circle = circle_of_three()
+    seed, request = asked(circle)
+    at = circle.roster.size
+    for seen_size, rule in ((1, None), (at, None), (at + 1, Rule.JOIN_CIRCLE)):
+        other = signed(request, seed.inv_key, DAN.device_key, seen_size=seen_size)
+        assert circle.clone().rule_broken(BEN, other) is rule
+
+
+@pytest.mark.parametrize(
+    "size", [JOIN_REQUEST_PLAINTEXT_BYTES - 1, 2 * JOIN_REQUEST_PLAINTEXT_BYTES]
+)
+def test_sealed_request_of_another_length_does_not_open(size: int) -> None:
+    circle = circle_of_three()
+    seed, request = asked(circle)
+    key = circle.roster.invites[seed.invite_id].invite.hpke_key
+    inside = encode_opaque(request.encode()).ljust(size, b"\0")
+    with pytest.raises(DecryptError):
+        open_join_request(key, seed.invite_id, sealed_by_hand(seed, key, inside))
+
+
+def test_sealed_request_has_one_form_inside() -> None:
+    circle = circle_of_three()
+    seed, request = asked(circle)
+    other_seed = circle.invite(BEN)
+    key = circle.roster.invites[seed.invite_id].invite.hpke_key
+    good = encode_opaque(request.encode()).ljust(JOIN_REQUEST_PLAINTEXT_BYTES, b"\0")
+    assert open_join_request(key, seed.invite_id, sealed_by_hand(seed, key, good)) == request
+    elsewhere = encode_opaque(circle.request(DAN, other_seed).encode())
+    for bad in (
+        good[:-1] + b"\1",
+        bytes(JOIN_REQUEST_PLAINTEXT_BYTES),
+        elsewhere.ljust(JOIN_REQUEST_PLAINTEXT_BYTES, b"\0"),
+    ):
+        with pytest.raises(DecodeError):
+            open_join_request(key, seed.invite_id, sealed_by_hand(seed, key, bad))
+
+
+def sealed_by_hand(seed: InvitationSeed, key: HpkeKey, inside: bytes) -> bytes:
+    """An item of the invite box with any plaintext."""
+    return hpke_seal(key.public, framed(SEALED_REQUEST_LABEL) + seed.invite_id, inside)

@@ -62,6 +62,16 @@ def test_unsafe_names_are_refused(name: str) -> None:
         check_new_name(name)
 
 
+def test_bounds_of_a_name() -> None:
+    assert has_name_form("x" * 64)
+    assert not has_name_form("x" * 65)
+    assert not has_name_form("é" * 33)
+    assert not has_name_form("")
+    assert check_new_name("A" + "\u0334" * 3)
+    with pytest.raises(NameRefused):
+        check_new_name("A" + "\u0334" * 4)
+
+
 def test_the_table_is_sorted_and_does_not_overlap() -> None:
     flat = [edge for pair in FORBIDDEN_RANGES for edge in pair]
     assert flat == sorted(flat)

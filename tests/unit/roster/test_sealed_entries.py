@@ -204,3 +204,15 @@ def test_any_member_may_write() -> None:
     circle = circle_of_three()
     for member in (ADA, BEN, CLEO):
         assert circle.rule_broken(member, Tick()) is None
+
+
+def test_content_that_fills_its_size_takes_no_padding_ROS_023() -> None:
+    circle = circle_of_three()
+    # 2 + 32 + 2 + n + 2 + 64 bytes: n is chosen so that the sum is a multiple of 256.
+    content = bytes(SEALED_PADDING_BYTES - 102)
+    entry = circle.sealed(ADA, content, sealed_type=SealedType.TICK)
+    inside = inside_of(circle, entry)
+    assert len(inside) == SEALED_PADDING_BYTES
+    assert ignored(circle.clone().append(entry)) is Rule.CONTENT
+    padded = resealed(circle, entry, inside + bytes(SEALED_PADDING_BYTES))
+    assert ignored(circle.append(padded)) is Rule.SEALED_FORM
