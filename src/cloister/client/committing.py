@@ -23,6 +23,7 @@ from cloister.client.binding import (
     GroupLogKey,
     checkpoint_of,
     conversation_of,
+    dids_of,
     group_extensions,
 )
 from cloister.client.checking import roster_of
@@ -30,7 +31,9 @@ from cloister.client.linking import channel_key, on_common_refusal
 from cloister.client.mail import seal_inbox_item
 from cloister.client.records import ChannelKind, ChannelState, SealedDelivery, Staged
 from cloister.client.state import Channel, Purpose, State, Work
+from cloister.client.trees import forget_parts, seal_tree, stage_parts
 from cloister.client.turn import Turn
+from cloister.crypto.hashing import sha256
 from cloister.ids import SHORT_ID_BYTES, DeviceId
 from cloister.limits import ENVELOPE_SIZES, MAX_TREE_IN_WELCOME
 from cloister.wire.auth import ObjectKind, prove
@@ -89,13 +92,13 @@ def stage(
     info = conversation_of(channel.group.extensions)
     extensions = group_extensions(old.origin, max(roster.size, old.size), roster.root, info)
     adds = list(packages.values())
-    leaves = len(channel.group.members()) + len(adds) - len(removes)
+    outside = len(dids_of(channel.group)) + len(adds) - len(removes) > MAX_TREE_IN_WELCOME
     made = channel.group.commit(
         adds=adds,
         removes=removes,
         extensions=extensions,
         group_info_extensions=_group_info_extensions(turn.state, channel) if adds else (),
-        tree_in_welcome=leaves <= MAX_TREE_IN_WELCOME,
+        tree_in_welcome=not outside,
         pad_to=ENVELOPE_SIZES,
         now=turn.now,
         entropy=turn.entropy,
@@ -113,7 +116,7 @@ def stage(
         envelope=made.message,
         next_group=made.next.encode(),
         deliveries=deliveries,
-        removes_leaf=bool(removes),
+        tree=seal_tree(made.next, made.ratchet_tree, turn.entropy) if packages and outside else b"",
     )
     # Key packages taken for this commit are used up, whether it wins or not.
     kept = {did: one for did, one in turn.session.packages.items() if did not in packages}
@@ -139,7 +142,7 @@ def advance(turn: Turn) -> None:
         if turn.session.proven.get(key) != staged.epoch:
             continue
         purpose = Purpose(Work.COMMIT, channel.channel_id, staged.epoch)
-        if purpose in turn.session.done:
+        if purpose in turn.session.done or not stage_parts(turn, channel.channel_id, staged):
             continue
         turn.ask(purpose, _request(turn, channel, staged))
 
@@ -165,6 +168,7 @@ def _request(turn: Turn, channel: Channel, staged: Staged) -> Callable[[int], Co
                 staged.epoch + 1,
                 session.nonce,
             ),
+            tree=sha256(staged.tree) if staged.tree else b"",
             deliveries=tuple(
                 Delivery(inbox_id=one.inbox_id, item=one.item) for one in staged.deliveries
             ),
@@ -184,6 +188,8 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         return
     if event.code == Refusal.STALE_EPOCH:
         turn.mark_done(purpose)
+    elif event.code == Refusal.PARTS_MISSING:
+        forget_parts(turn, purpose.subject)
     elif event.code == Refusal.NOT_PROVEN:
         turn.delay(purpose)
     else:

@@ -16,7 +16,7 @@ from cloister.client.turn import Turn
 from cloister.client.views import COMMONS_NAME, channel_titles
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import SHORT_ID_BYTES, DeviceId
-from cloister.limits import MAX_NAME_BYTES, MAX_TREE_IN_WELCOME, STALE_FORBID_S
+from cloister.limits import MAX_NAME_BYTES, STALE_FORBID_S
 from cloister.wire.auth import ObjectKind
 from cloister.wire.commands import OpenChannel
 from cloister.wire.events import Done, Failed
@@ -77,10 +77,6 @@ def _devices(turn: Turn, names: tuple[str, ...]) -> tuple[DeviceId, ...]:
                 wanted.append(did)
     if not wanted:
         raise UsageError("a conversation needs somebody else than yourself")
-    if len(wanted) >= MAX_TREE_IN_WELCOME:
-        raise PolicyError(
-            f"this version opens conversations of up to {MAX_TREE_IN_WELCOME} devices"
-        )
     return tuple(wanted)
 
 

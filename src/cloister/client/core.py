@@ -29,6 +29,7 @@ from cloister.client import (
     merging,
     outbox,
     pool,
+    trees,
 )
 from cloister.client.effects import (
     Alarm,
@@ -62,7 +63,6 @@ from cloister.client.routing import routes_of
 from cloister.client.seam import Records
 from cloister.client.state import Purpose, State, Work
 from cloister.client.turn import Turn
-from cloister.codec import DecodeError
 from cloister.crypto.entropy import Entropy
 from cloister.errors import CloisterError, LocalError, RemoteError, UsageError
 from cloister.roster.entry import Entry
@@ -298,6 +298,10 @@ def _on_answer(turn: Turn, purpose: Purpose, event: AnyEvent) -> None:
             _on_read_head(turn, purpose, event)
         case Work.READ_PROOF, Proof():
             _on_read_proof(turn, purpose, event)
+        case Work.READ_TREE, Part():
+            trees.on_part(turn, purpose, event)
+        case Work.STAGE, Done():
+            turn.mark_done(purpose)
         case ((Work.FOLLOW | Work.FOLLOW_LOG | Work.PUBLISH), Done()):
             turn.mark_done(purpose)
         case _:
@@ -344,6 +348,7 @@ _FAILED: Final[Mapping[Work, Callable[[Turn, Purpose, Failed], None]]] = {
     Work.TAKE_PACKAGE: duties.on_package_failed,
     Work.POOL_SIZE: pool.on_failed,
     Work.PUBLISH: pool.on_failed,
+    Work.READ_TREE: trees.on_failed,
 }
 
 
@@ -358,6 +363,3 @@ def _on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         handler(turn, purpose, event)
     elif not linking.on_common_refusal(turn, purpose, event):
         turn.delay(purpose)
-
-
-__all__ = ["Core", "DecodeError", "Part"]

@@ -23,7 +23,7 @@ from cloister.client.state import Channel, Purpose, State, Work, with_item
 from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
 from cloister.ids import DeviceId
-from cloister.limits import MAX_NEWCOMERS_PER_COMMIT, STALE_FORBID_S
+from cloister.limits import MAX_TREE_IN_WELCOME, STALE_FORBID_S
 from cloister.roster.content import Tick
 from cloister.roster.entry import SealedType
 from cloister.roster.roster import Roster
@@ -36,6 +36,8 @@ from cloister.wire.events import Failed, Package
 RANK_DELAY_S: Final = 5
 MAX_RANK: Final = 12
 """Beyond this rank nobody waits longer: a minute is the most that one absence costs."""
+MAX_BATCH: Final = 10
+"""Newcomers in one commit; ``limits.MAX_NEWCOMERS_PER_COMMIT`` is what the relay takes."""
 NO_PACKAGE_RETRY_S: Final = 30
 FORGET_S: Final = 3600
 """A duty not looked at for this long is forgotten; if it comes up again it is ranked again."""
@@ -126,7 +128,17 @@ def devices_to_add(state: State, channel: Channel) -> tuple[DeviceId, ...]:
         wanted: Sequence[DeviceId] = [record.did for record in roster.active_devices()]
     else:
         wanted = [did for did in channel.wanted if roster.is_active(did)]
-    return tuple(did for did in wanted if did not in inside)[:MAX_NEWCOMERS_PER_COMMIT]
+    missing = tuple(did for did in wanted if did not in inside)
+    return missing[: batch_size(len(inside))]
+
+
+def batch_size(leaves: int) -> int:
+    """Return how many newcomers one commit may bring, so that it fits a frame with its Welcomes.
+
+    With the tree inside, a Welcome of up to 20 leaves fits 64 KiB and one of 32 needs 256 KiB;
+    with the tree outside, ten newcomers make Welcomes of 16 KiB.
+    """
+    return 3 if 20 - MAX_BATCH < leaves <= MAX_TREE_IN_WELCOME else MAX_BATCH
 
 
 def _keep_members(turn: Turn, channel: Channel) -> None:

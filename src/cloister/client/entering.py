@@ -24,7 +24,7 @@ from cloister.client.checking import LogBehind, check_group
 from cloister.client.content import chain_start
 from cloister.client.identity import did_of, identity_of
 from cloister.client.joining import JoiningEvent
-from cloister.client.linking import credit, follow, prove_key, unprove
+from cloister.client.linking import credit, follow, prove_key, prove_welcome, unprove
 from cloister.client.mail import open_inbox_item
 from cloister.client.merging import exported_log_secret
 from cloister.client.records import (
@@ -40,12 +40,12 @@ from cloister.client.state import (
     UNPLACED,
     Channel,
     Purpose,
-    Session,
     State,
     Work,
     with_item,
     without,
 )
+from cloister.client.trees import TreeNotYet, tree_for
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
 from cloister.crypto.errors import DecryptError
@@ -60,14 +60,9 @@ from cloister.roster.roster import Roster
 from cloister.transparency.merkle import Frontier, leaf_hash
 from cloister.transparency.proof import verify_consistency
 from cloister.wire.auth import (
-    EPOCH_KEY_LABEL,
-    EPOCH_SEED_BYTES,
     ObjectKind,
-    epoch_key,
-    epoch_key_context,
-    prove,
 )
-from cloister.wire.commands import Prove, ReadHead, ReadLog, ReadProof
+from cloister.wire.commands import ReadHead, ReadLog, ReadProof
 from cloister.wire.events import Entries, Head, MailItem, Proof
 
 FIRST_UPDATE_WITHIN_S: Final = 600
@@ -154,13 +149,9 @@ def _advance_commons(turn: Turn) -> None:
         _reject(turn, joining, error)
         return
     channel_id = item.channel_id
-    session = turn.session
-    if session.proven.get((int(ObjectKind.CHANNEL), channel_id)) != opened.epoch:
-        turn.ask(
-            Purpose(Work.PROVE_CHANNEL, channel_id, opened.epoch),
-            lambda rid: _prove_welcome(session, opened, channel_id, rid),
-        )
+    if not prove_welcome(turn, opened, channel_id):
         return
+    session = turn.session
     letter = joining_flow.letter_of(joining)
     origin = letter.origin
     if session.head_settled is None:
@@ -189,22 +180,6 @@ def _advance_commons(turn: Turn) -> None:
             _reject(turn, joining, TrustError("the log does not fit its signed head"))
         else:
             _enter_commons(turn, joining, session.pending[:head])
-
-
-def _prove_welcome(
-    session: Session, opened: mls.OpenedWelcome, channel_id: bytes, rid: int
-) -> Prove:
-    context = epoch_key_context(session.relay_id, channel_id)
-    key = epoch_key(opened.export(EPOCH_KEY_LABEL, context, EPOCH_SEED_BYTES))
-    return Prove(
-        rid=rid,
-        kind=int(ObjectKind.CHANNEL),
-        object_id=channel_id,
-        epoch=opened.epoch,
-        signature=prove(
-            key, session.relay_id, ObjectKind.CHANNEL, channel_id, opened.epoch, session.nonce
-        ),
-    )
 
 
 def on_head(turn: Turn, event: Head) -> None:
@@ -238,10 +213,13 @@ def _enter_commons(turn: Turn, joining: Joining, entries: tuple[bytes, ...]) -> 
         opened, reference = _open(turn.state, item)
         generation, log_key = _log_key_of(opened)
         log_keys = recover_log_keys(entries, generation, log_key)
-        group = opened.join(None, now=turn.now)
+        tree = tree_for(turn, item.channel_id, opened)
+        group = opened.join(tree, now=turn.now)
         roster, log_keys = _fold_all(entries, log_keys, group)
         state = replace(turn.state, roster=roster, roots=_roots(entries, roster), log_keys=log_keys)
         _check_entry(state, joining, item, group)
+    except TreeNotYet:
+        return
     except (RemoteError, TrustError) as error:
         _reject(turn, joining, error)
         return
@@ -342,12 +320,14 @@ def _enter_conversation(turn: Turn, channel_id: bytes, item: InboxItem) -> None:
         return
     try:
         opened, reference = _open(turn.state, item)
-        group = opened.join(None, now=turn.now)
+        group = opened.join(tree_for(turn, channel_id, opened), now=turn.now)
         if group.group_id != channel_id:
             raise BindingError("the Welcome is for another channel than it says")
         if conversation_of(group.extensions).kind != ChannelKind.CONVERSATION:
             raise BindingError("the Welcome is not for a conversation")
         check_group(turn.state, group, minimum=1)
+    except TreeNotYet:
+        return
     except LogBehind as behind:
         turn.change_session(tail_hint=max(turn.session.tail_hint, behind.size))
         return

@@ -90,6 +90,21 @@ def prove_channel(turn: Turn, channel: Channel) -> bool:
     return False
 
 
+def prove_welcome(turn: Turn, opened: mls.OpenedWelcome, channel_id: bytes) -> bool:
+    """Prove the epoch of a Welcome, whose group is not there yet; return whether it is proved."""
+    session, epoch = turn.session, opened.epoch
+    if session.proven.get((int(ObjectKind.CHANNEL), channel_id)) == epoch:
+        return True
+
+    def make(rid: int) -> Prove:
+        context = epoch_key_context(session.relay_id, channel_id)
+        signer = epoch_key(opened.export(EPOCH_KEY_LABEL, context, EPOCH_SEED_BYTES))
+        return _proof(rid, session, signer, ObjectKind.CHANNEL, channel_id, epoch)
+
+    turn.ask(Purpose(Work.PROVE_CHANNEL, channel_id, epoch), make)
+    return False
+
+
 def prove_key(turn: Turn, kind: ObjectKind, object_id: bytes, signer: Ed25519Key) -> bool:
     """Prove an inbox or box key if this session has not; return whether it is proved."""
     if (int(kind), object_id) in turn.session.proven:

@@ -231,7 +231,8 @@ class Staged(Struct):
     envelope: bytes = opaque()
     next_group: bytes = opaque()
     deliveries: tuple[SealedDelivery, ...] = vector(SealedDelivery)
-    removes_leaf: bool = flag()
+    tree: bytes = opaque()
+    """The sealed ratchet tree of the next epoch; empty when the Welcome carries it."""
 
 
 @layout

@@ -60,6 +60,8 @@ class Work(IntEnum):
     READ_HEAD = 18
     READ_PROOF = 19
     FOLLOW_LOG = 20
+    STAGE = 21
+    READ_TREE = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,9 @@ class Session:
     """The newest head whose signatures hold, maybe ahead of the roster."""
     held: Mapping[bytes, tuple[Item | CommitItem, ...]] = field(default_factory=dict)
     """Items of a channel whose first waits for the log to catch up (C1)."""
+    tree_parts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    """channel -> parts read of the sealed ratchet tree that a Welcome needs."""
+    tree_counts: Mapping[bytes, int] = field(default_factory=dict)
     waiting_since: Mapping[bytes, int] = field(default_factory=dict)
     packages: Mapping[DeviceId, bytes] = field(default_factory=dict)
     """did -> key package taken for the next commit."""
