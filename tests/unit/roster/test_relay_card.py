@@ -9,6 +9,7 @@ import pytest
 from cloister.roster.errors import RelayRefused
 from cloister.roster.policy import default_policy
 from cloister.roster.relay_card import (
+    RELAY_CARD_LABEL,
     RelayCard,
     RelayRole,
     RelaySet,
@@ -111,3 +112,14 @@ def test_relay_set_has_its_roles_and_no_relay_twice() -> None:
     ):
         with pytest.raises(RelayRefused):
             check_relay_set(bad, POLICY)
+
+
+def test_attack_relay_signs_a_card_under_the_id_of_another() -> None:
+    key = steward_key("home.example")
+    assert key.public == HOME.key
+    unsigned = dataclasses.replace(HOME, relay_id=ENTRY.relay_id)
+    forged = dataclasses.replace(
+        unsigned, self_signature=key.sign(RELAY_CARD_LABEL, unsigned.signed_bytes)
+    )
+    with pytest.raises(RelayRefused):
+        check_relay_card(forged)
