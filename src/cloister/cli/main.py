@@ -39,6 +39,8 @@ FAMILIES: dict[str, Family] = {
     "read": Family("cloister.cli.messages:read", "Read a conversation."),
     "status": Family("cloister.cli.status:status", "Say where this device stands."),
     "agent": Family("cloister.cli.agent:agent", "Keep this device connected."),
+    "relay": Family("cloister.cli.relay:relay", "Set up and run relays."),
+    "demo": Family("cloister.cli.demo:demo", "Run a circle on this machine, and judge it."),
     "config": Family("cloister.cli.status:config", "Show the settings."),
 }
 

@@ -124,7 +124,6 @@ def vouch(person: Person, *, name: str, how: str | None, yes: bool) -> None:
         )
 
     async def vouching(device: Facade) -> tuple[str, View]:
-        await device.settle(10)
         view = find_request(await device.requests(), name)
         if can_ask() and not yes:
             _compare(person, view, how)

@@ -39,7 +39,7 @@ def send(person: Person, *, name: str, text: str | None, wait: bool) -> None:
     body = _body(text)
     settings = person.settings
     wait_s = settings.timeout_s if wait else settings.send_wait_s
-    message = person.act(lambda device: device.send(name, body, wait_s))
+    message = person.act(lambda device: device.send(name, body, wait_s), online=False)
     state = message.state.name.lower()
     view: View = {"conversation": name, "state": state, "message_id": message.message_id.hex()}
     view |= {"channel_id": message.channel_id.hex(), "n": message.n, "reason": message.reason}
@@ -82,11 +82,14 @@ def read(person: Person, *, name: str, follow: bool, limit: int, offline: bool) 
 
 async def _follow(person: Person, device: Facade, name: str, last: int) -> None:
     """Print what comes after a position, each row once."""
-    from contextlib import aclosing
+    from contextlib import aclosing, nullcontext
 
-    from cloister.cli.wakeups import wakeups
+    from cloister.cli.wakeups import telling_alarms, wakeups
+    from cloister.device.local import Device
 
-    async with aclosing(wakeups(device)) as moments:
+    # Who holds the vault shows alarms anyway; who asks an agent does so while he stays.
+    alarms = nullcontext() if isinstance(device, Device) else telling_alarms(device, person.output)
+    async with alarms, aclosing(wakeups(device)) as moments:
         async for _ in moments:
             while page := await device.history(name, limit=PAGE, after=last):
                 last = _show(person, name, page, last)

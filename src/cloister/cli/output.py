@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cloister.client.effects import Message, MessageKind, MessageState
+from cloister.client.effects import Alarm, Message, MessageKind, MessageState
 from cloister.client.safe_text import safe_line, safe_text
 
 
@@ -36,6 +36,11 @@ class Output:
         if not self.quiet:
             sys.stderr.write(safe_text(text) + "\n")
             sys.stderr.flush()
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Say what a person must see; ``--quiet`` does not silence it."""
+        sys.stderr.write(safe_line(f"ALARM ({alarm.code}): {alarm.text}") + "\n")
+        sys.stderr.flush()
 
     def message(self, message: Message, conversation: str) -> None:
         """Print one row of a timeline."""

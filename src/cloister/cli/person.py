@@ -54,10 +54,15 @@ class Person:
         harden_process()
         return asyncio.run(self._run(work, create))
 
-    def act(self, work: Work[T], *, create: bool = False) -> T:
-        """Run ``work``, then give the device time for what follows from it."""
+    def act(self, work: Work[T], *, create: bool = False, online: bool = True) -> T:
+        """Run ``work`` on a device that has caught up, then give it time for what follows.
+
+        ``online`` False: the work can be done, or queued, without a relay.
+        """
 
         async def acting(device: Facade) -> T:
+            if online:
+                await device.settle(self.settings.timeout_s, required=True)
             result = await work(device)
             await device.settle(AFTERWARDS_S)
             return result
@@ -82,6 +87,7 @@ class Person:
                 self.output.talk(f"not caught up with the relay ({reason}); this is what is here")
 
     async def _run(self, work: Work[T], create: bool) -> T:
+        from cloister.cli.wakeups import telling_alarms
         from cloister.device.agent import serve
         from cloister.device.agent_client import find_agent
         from cloister.device.app import run_device
@@ -99,7 +105,11 @@ class Person:
                 return await work(agent)
             opening = opening or self._opening(folder, create)
             try:
-                async with run_device(opening) as device, serve(device, path):
+                async with (
+                    run_device(opening) as device,
+                    serve(device, path),
+                    telling_alarms(device, self.output),
+                ):
                     return await work(device)
             except VaultBusy:
                 if loop.time() > deadline:

@@ -1,16 +1,18 @@
-"""When to look again: at once, whenever the device tells something, and now and then anyway."""
+"""What the device tells while a command runs: it wakes those who wait, and alarms are shown."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from cloister.client.effects import Alarm
 from cloister.device.errors import FellBehind
 from cloister.errors import NetworkError
 
 if TYPE_CHECKING:
+    from cloister.cli.output import Output
     from cloister.device.facade import Facade
 
 RECHECK_S: Final = 2.0
@@ -39,6 +41,24 @@ async def wakeups(device: Facade) -> AsyncGenerator[None, None]:
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+@asynccontextmanager
+async def telling_alarms(device: Facade, output: Output) -> AsyncGenerator[None, None]:
+    """Show every alarm to the person while the body runs, whatever the command is about."""
+
+    async def tell() -> None:
+        async with aclosing(device.follow()) as notices:
+            async for notice in notices:
+                if isinstance(notice, Alarm):
+                    output.alarm(notice)
+
+    telling = asyncio.ensure_future(tell())
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 async def until_member(device: Facade, timeout_s: float) -> None:

@@ -155,7 +155,9 @@ class _Agent:
                     _text(args, "conversation"), _text(args, "text"), _number(args, "wait_s", 0)
                 )
             case "settle":
-                return await device.settle(_number(args, "timeout_s", 0))
+                return await device.settle(
+                    _number(args, "timeout_s", 0), required=bool(args.get("required", False))
+                )
             case "status":
                 return await device.status()
             case "circle":

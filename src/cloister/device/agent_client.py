@@ -37,9 +37,10 @@ class RemoteDevice:
             await self._call("send", conversation=conversation, text=text, wait_s=wait_s)
         )
 
-    async def settle(self, timeout_s: float) -> bool:
+    async def settle(self, timeout_s: float, *, required: bool = False) -> bool:
         """Wait until caught up; see ``Facade``."""
-        return bool(protocol.value_of(await self._call("settle", timeout_s=timeout_s)))
+        result = await self._call("settle", timeout_s=timeout_s, required=required)
+        return bool(protocol.value_of(result))
 
     async def status(self) -> View:
         """Return the state."""

@@ -39,8 +39,12 @@ class Facade(Protocol):
         """Queue a text and return its row, ``SENT`` or ``FAILED`` if that happens in ``wait_s``."""
         ...
 
-    async def settle(self, timeout_s: float) -> bool:
-        """Wait until the device has caught up with its relay; tell whether it has."""
+    async def settle(self, timeout_s: float, *, required: bool = False) -> bool:
+        """Wait until the device has caught up with its relay; tell whether it has.
+
+        Caught up: connected, nothing asked is unanswered, and nothing has come for a moment.
+        ``required``: a device that has a relay and cannot catch up raises why.
+        """
         ...
 
     async def status(self) -> View:

@@ -98,28 +98,37 @@ class Device:
         finally:
             self._engine.unlisten(notices)
 
-    async def settle(self, timeout_s: float) -> bool:
+    async def settle(self, timeout_s: float, *, required: bool = False) -> bool:
         """Wait until caught up; see :class:`Facade`."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
-                since: float | None = None
-                while since is None or loop.time() - since < QUIET_S:
-                    if self._engine.trouble.hopeless(1) is not None or not self._has_routes:
-                        return False
-                    if not self._engine.is_quiet:
-                        since = None
-                    elif since is None:
-                        since = loop.time()
-                    try:
-                        async with asyncio.timeout(QUIET_S / 2), self._engine.changed:
-                            await self._engine.changed.wait()
-                        since = None
-                    except TimeoutError:
-                        pass
-        except TimeoutError:
-            return False
-        return True
+                await self._until_quiet(ROUNDS if required else 1)
+        except (TimeoutError, CloisterError) as error:
+            if not required:
+                return False
+            raise (
+                self._not_answered(timeout_s) if isinstance(error, TimeoutError) else error
+            ) from None
+        return self._has_routes
+
+    async def _until_quiet(self, rounds: int) -> None:
+        """Return when caught up, or without any way to a relay; raise when it is hopeless."""
+        loop = asyncio.get_running_loop()
+        since: float | None = None
+        while self._has_routes and (since is None or loop.time() - since < QUIET_S):
+            error = self._engine.trouble.hopeless(rounds)
+            if error is not None:
+                raise error
+            if not self._engine.is_quiet:
+                since = None
+            elif since is None:
+                since = loop.time()
+            try:
+                async with asyncio.timeout(QUIET_S / 2), self._engine.changed:
+                    await self._engine.changed.wait()
+                since = None
+            except TimeoutError:
+                pass
 
     async def status(self) -> View:
         """Return the state; see :class:`Facade`."""
