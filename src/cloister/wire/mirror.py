@@ -6,13 +6,39 @@ sides are in each other's list of peers.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final
 
 import msgspec
 
+from cloister.codec import Struct, fixed, layout
+
 MIRROR_LABEL: Final = b"MirrorHello"
 """Signature of the home's relay key over the mirror's id and nonce, so that only the home can
 feed the mirror and a recording cannot be played to another."""
+MIRROR_NONCE_BYTES: Final = 32
+
+
+@layout
+class MirrorHelloContent(Struct):
+    """What the home signs with both halves of its relay key."""
+
+    mirror_id: bytes = fixed(32)
+    home_id: bytes = fixed(32)
+    nonce: bytes = fixed(MIRROR_NONCE_BYTES)
+
+
+class MirrorRefusal(IntEnum):
+    """Why a mirror does not take a push."""
+
+    MALFORMED = 1
+    """Entries, note or their order are not what they should be."""
+    FORK = 2
+    """They contradict what the mirror holds: two histories.  An operator has to look."""
+    NOT_YOURS = 3
+    """The genesis names another home, or other mirrors."""
+    STORAGE = 4
+    """Not written; push again later."""
 
 
 class MirrorMessage(

@@ -1,0 +1,143 @@
+"""Running a relay: from the folder to the readiness line, and down again.
+
+Exit status: 0 stopped as asked; 1 the storage failed; 4 a port could not be bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from cloister import __version__
+from cloister.crypto.entropy import SystemEntropy
+from cloister.errors import LocalError, NetworkError
+from cloister.relay.folder import Folder
+from cloister.relay.gate import Gate
+from cloister.relay.health import Health
+from cloister.relay.home import Home
+from cloister.relay.logsafe import Cause, Log, Port, Word
+
+
+class StorageLost(LocalError):
+    """The disk failed while the relay ran; what was acknowledged before is there."""
+
+
+def run_relay(path: Path, environment: Mapping[str, str]) -> None:
+    """Run the relay of a folder until SIGTERM or SIGINT.  Raises CloisterError."""
+    folder = Folder(path)
+    # Before anything is touched: the words for a folder that is none, or incomplete.
+    folder.settings(environment)
+    folder.identity()
+    lock = folder.lock()
+    os.umask(0o077)
+    _raise_file_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_App(folder, environment).run())
+    finally:
+        os.close(lock)
+
+
+class _App:
+    def __init__(self, folder: Folder, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._settings = folder.settings(environment)
+        self._log = Log(_now)
+        self._stop = asyncio.Event()
+        self._has_failed = False
+        self._is_ready = False
+        self._started_at = time.monotonic()
+        self._face: Home | Gate | None = None
+
+    async def run(self) -> None:
+        """Start, wait for the end, stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        role = self._settings.relay.role
+        face_class = Home if role == "home" else Gate
+        face = self._face = face_class(
+            self._folder,
+            self._settings,
+            self._folder.identity(),
+            entropy=SystemEntropy(),
+            log=self._log,
+            now=_now,
+            on_failure=self._on_failure,
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                try:
+                    health = await Health(lambda: self._is_ready, self._status).start(
+                        self._settings.listen.health_port
+                    )
+                    port = await face.start(group)
+                except OSError as error:
+                    raise NetworkError(
+                        f"a port of this relay cannot be bound: {error.strerror or 'in use'}",
+                        hint="stop what uses it, or make the relay anew with other ports",
+                    ) from None
+                # What lives from here on for ever need not be looked through again and again.
+                gc.collect()
+                gc.freeze()
+                self._is_ready = True
+                self._log.info("ready", role=Word(role), port=Port(port))
+                await self._stop.wait()
+                self._is_ready = False
+                self._log.info("stopping")
+                await face.stop()
+                health.close()
+                self._log.info("stopped")
+                raise _Ended
+        except* _Ended:
+            pass
+        except* (NetworkError, LocalError) as errors:
+            raise errors.exceptions[0] from None
+        if self._has_failed:
+            raise StorageLost(
+                "the relay's disk failed; everything acknowledged before is kept",
+                hint="look at the disk, then start the relay again",
+            )
+
+    def _on_signal(self, number: int) -> None:
+        self._log.info("signal", name=Word("sigterm" if number == signal.SIGTERM else "sigint"))
+        self._stop.set()
+
+    def _on_failure(self) -> None:
+        self._has_failed = True
+        self._log.error("storage-failed", cause=Cause(StorageLost("")))
+        self._stop.set()
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "v": 1,
+            "version": __version__,
+            "role": self._settings.relay.role,
+            "ready": self._is_ready,
+            "uptime_s": int(time.monotonic() - self._started_at),
+            **(self._face.counts() if self._face is not None else {}),
+        }
+
+
+class _Ended(Exception):
+    """Ends the task group in good order."""
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+def _raise_file_limit() -> None:
+    """A connection is a file; take as many as the system grants."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,200 @@
+"""Pushing items to connections: the window, what is behind it, and frames of one loop turn.
+
+An item is encoded once and shared by all that follow its object.  A connection that has used up
+its window, or whose socket takes nothing, is passed over; it catches up from storage as soon as
+it says ``Seen``.  Nothing is queued for it meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from cloister.limits import (
+    DELIVERY_WINDOW_BYTES,
+    DELIVERY_WINDOW_ITEMS,
+    MAX_FRAME_BYTES,
+    MAX_FRAME_MESSAGES,
+)
+from cloister.relay.metrics import Metrics
+from cloister.wire.frame import join_messages
+
+_FRAME_ROOM: Final = MAX_FRAME_BYTES - 16
+"""Bytes of messages in one frame, less its head."""
+
+
+class Source(Protocol):
+    """Where a follow gets what it has missed."""
+
+    def read(self, follow: Follow, max_items: int, max_bytes: int) -> list[tuple[int, bytes]]:
+        """Return (n, encoded item) from ``follow.next_n`` on, as far as its rights go."""
+
+
+class Follow:
+    """One object that one connection follows: the next index, and what is not ``Seen`` yet."""
+
+    __slots__ = ("kind", "last_n", "next_n", "object_id", "outbox", "source", "unseen")
+
+    def __init__(
+        self, outbox: Outbox, source: Source, kind: int, object_id: bytes, next_n: int
+    ) -> None:
+        self.outbox = outbox
+        self.source = source
+        self.kind = kind
+        self.object_id = object_id
+        self.next_n = next_n
+        self.last_n: int | None = None
+        """Last index that the proof opens; None: no end."""
+        self.unseen: deque[tuple[int, int]] = deque()
+
+    def offer(self, n: int, item: bytes) -> None:
+        """Push a new item if it is the next one and the window is open."""
+        outbox = self.outbox
+        if n != self.next_n or (self.last_n is not None and n > self.last_n):
+            return
+        if outbox.is_closed_window:
+            outbox.behind.add(self)
+            return
+        self.next_n = n + 1
+        self.unseen.append((n, len(item)))
+        outbox.push(item)
+
+    def pump(self) -> None:
+        """Catch up from storage as far as the window allows."""
+        outbox = self.outbox
+        while not outbox.is_closed_window:
+            items = self.source.read(self, outbox.room_items, outbox.room_bytes)
+            if not items:
+                outbox.behind.discard(self)
+                return
+            for n, item in items:
+                self.next_n = n + 1
+                self.unseen.append((n, len(item)))
+                outbox.push(item)
+        outbox.behind.add(self)
+
+    def seen(self, n: int) -> None:
+        """Give credit for all items up to ``n``."""
+        unseen = self.unseen
+        while unseen and unseen[0][0] <= n:
+            self.outbox.give_back(unseen.popleft()[1])
+
+    def drop(self) -> None:
+        """Stop: what was not seen no longer counts."""
+        while self.unseen:
+            self.outbox.give_back(self.unseen.popleft()[1])
+        self.outbox.behind.discard(self)
+
+
+class Outbox:
+    """What goes to one connection: answers at once, pushed items within the window."""
+
+    __slots__ = (
+        "_flusher",
+        "_messages",
+        "_size",
+        "behind",
+        "is_blocked",
+        "moved_at",
+        "transmit",
+        "unseen_bytes",
+        "unseen_items",
+    )
+
+    def __init__(self, flusher: Flusher, transmit: Callable[[bytes], None], now: float) -> None:
+        self._flusher = flusher
+        self.transmit = transmit
+        self._messages: list[bytes] = []
+        self._size = 0
+        self.unseen_items = 0
+        self.unseen_bytes = 0
+        self.is_blocked = False
+        """The socket takes nothing more at present."""
+        self.moved_at = now
+        """When the connection last took something (monotonic s)."""
+        self.behind: set[Follow] = set()
+
+    @property
+    def is_closed_window(self) -> bool:
+        """Tell whether nothing more may be pushed."""
+        return (
+            self.is_blocked
+            or self.unseen_items >= DELIVERY_WINDOW_ITEMS
+            or self.unseen_bytes >= DELIVERY_WINDOW_BYTES
+        )
+
+    @property
+    def is_stuck(self) -> bool:
+        """Tell whether the other side ought to take something and has not."""
+        return self.is_blocked or (bool(self.behind) and self.is_closed_window)
+
+    @property
+    def room_items(self) -> int:
+        """Items that may still be pushed."""
+        return DELIVERY_WINDOW_ITEMS - self.unseen_items
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes that may still be pushed."""
+        return DELIVERY_WINDOW_BYTES - self.unseen_bytes
+
+    def push(self, item: bytes) -> None:
+        """Send an item and count it against the window."""
+        self.unseen_items += 1
+        self.unseen_bytes += len(item)
+        self._flusher.metrics.messages_delivered += 1
+        self.send(item)
+
+    def give_back(self, size: int) -> None:
+        """An item of ``size`` bytes was seen, or is not expected to be any more."""
+        self.unseen_items -= 1
+        self.unseen_bytes -= size
+
+    def send(self, message: bytes) -> None:
+        """Put an encoded message into the frame of this loop turn."""
+        messages = self._messages
+        if not messages:
+            self._flusher.add(self)
+        elif len(messages) == MAX_FRAME_MESSAGES or self._size + len(message) > _FRAME_ROOM:
+            self.flush()
+            self._flusher.add(self)
+        messages = self._messages
+        messages.append(message)
+        self._size += len(message)
+
+    def flush(self) -> None:
+        """Send what has gathered as one frame."""
+        if self._messages:
+            messages, self._messages = self._messages, []
+            self._size = 0
+            self._flusher.metrics.frames_out += 1
+            self.transmit(join_messages(messages))
+
+    def catch_up(self, now: float) -> None:
+        """The window or the socket has opened: serve what is behind."""
+        self.moved_at = now
+        for follow in tuple(self.behind):
+            follow.pump()
+
+
+class Flusher:
+    """Sends, at the end of a loop turn, the frames of all connections that have something."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._outboxes: list[Outbox] = []
+
+    def add(self, outbox: Outbox) -> None:
+        """Remember a connection until the end of this turn."""
+        if not self._outboxes:
+            self._loop.call_soon(self.flush)
+        self._outboxes.append(outbox)
+
+    def flush(self) -> None:
+        """Send all frames that have gathered."""
+        outboxes, self._outboxes = self._outboxes, []
+        for outbox in outboxes:
+            outbox.flush()

@@ -1,0 +1,129 @@
+"""Which request is taken in which state, and by whom: the table of the home's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from cloister.limits import MAX_FOLLOWED_OBJECTS
+from cloister.relay.services.channels import Channels
+from cloister.relay.services.context import Context
+from cloister.relay.services.founding import Foundings
+from cloister.relay.services.log import Logs
+from cloister.relay.services.mailboxes import Mailboxes
+from cloister.relay.services.parts import Parts
+from cloister.relay.session import Session, State
+from cloister.wire import commands
+from cloister.wire.auth import ObjectKind
+from cloister.wire.codes import Refusal
+
+Handler = Callable[[Session, Any], None]
+DRAIN_RETRY_S: Final = 5
+"""After how many seconds a device comes back to a relay that is being restarted."""
+
+
+class Dispatch:
+    """Takes requests of sessions."""
+
+    def __init__(
+        self,
+        context: Context,
+        channels: Channels,
+        mailboxes: Mailboxes,
+        parts: Parts,
+        logs: Logs,
+        foundings: Foundings,
+    ) -> None:
+        self._context = context
+        self._channels = channels
+        self._mailboxes = mailboxes
+        self._logs = logs
+        strangers: dict[type, Handler] = {
+            commands.Prove: self._prove,
+            commands.Begin: foundings.begin,
+            commands.OpenCircle: foundings.open_circle,
+            commands.Append: logs.append,
+            commands.Ping: self._ping,
+            commands.Seen: self._seen,
+        }
+        members: dict[type, Handler] = {
+            commands.Follow: self._follow,
+            commands.Put: channels.put,
+            commands.Commit: channels.commit,
+            commands.Stage: parts.stage,
+            commands.ReadPart: parts.read_part,
+            commands.ReadTree: parts.read_tree,
+            commands.OpenChannel: channels.open_channel,
+            commands.OpenInbox: mailboxes.open_inbox,
+            commands.OpenBox: mailboxes.open_box,
+            commands.PutBox: mailboxes.put_box,
+            commands.PublishKeyPackages: mailboxes.publish,
+            commands.TakeKeyPackage: mailboxes.take,
+            commands.ReadLog: logs.read,
+            commands.ReadHead: logs.read_head,
+            commands.ReadProof: logs.read_proof,
+            commands.FollowLog: logs.follow,
+        }
+        self._table: dict[State, dict[type, Handler]] = {
+            State.GREETED: strangers,
+            State.PROVEN: strangers | members,
+            State.DRAINING: {commands.Ping: self._ping, commands.Seen: self._seen},
+            State.CLOSED: {},
+        }
+
+    def take(self, session: Session, requests: list[commands.AnyRequest]) -> None:
+        """Handle the requests of one frame in order."""
+        self._context.metrics.requests += len(requests)
+        for request in requests:
+            handler = self._table[session.state].get(type(request))
+            if handler is not None:
+                handler(session, request)
+            elif session.state is State.DRAINING:
+                session.refuse(request.rid, Refusal.DRAINING, DRAIN_RETRY_S)
+            else:
+                session.refuse(request.rid, Refusal.NOT_PROVEN)
+
+    def resume(self, session: Session) -> None:
+        """The socket takes something again."""
+        session.outbox.catch_up(self._context.monotonic())
+        self._logs.catch_up(session)
+
+    def forget(self, session: Session) -> None:
+        """A connection has ended: nothing of it stays."""
+        session.state = State.CLOSED
+        self._logs.forget(session)
+        self._mailboxes.forget(session)
+        self._channels.forget(session)
+
+    def _prove(self, session: Session, request: commands.Prove) -> None:
+        if len(session.grants) >= MAX_GRANTS:
+            session.refuse(request.rid, Refusal.QUOTA)
+        elif request.kind == ObjectKind.CHANNEL:
+            self._channels.prove(session, request)
+            self._logs.catch_up(session)
+        else:
+            self._mailboxes.prove(session, request)
+
+    def _follow(self, session: Session, request: commands.Follow) -> None:
+        if request.kind == ObjectKind.CHANNEL:
+            self._channels.follow(session, request)
+        else:
+            self._mailboxes.follow(session, request)
+
+    def _seen(self, session: Session, request: commands.Seen) -> None:
+        follow = session.follows.get((request.kind, request.object_id))
+        if follow is None:
+            return
+        follow.seen(request.n)
+        outbox = session.outbox
+        if outbox.behind:
+            outbox.catch_up(self._context.monotonic())
+        else:
+            outbox.moved_at = self._context.monotonic()
+
+    def _ping(self, session: Session, request: commands.Ping) -> None:
+        session.done(request.rid, self._context.now())
+
+
+MAX_GRANTS: Final = 2 * MAX_FOLLOWED_OBJECTS
+"""Objects one connection may prove: twice what it may follow; bounds the relay's memory."""

@@ -1,0 +1,261 @@
+"""The entry relay's proxy: HTTP CONNECT inside TLS, to the home relays of its list only.
+
+It sees addresses and no channels.  It keeps no log of requests, looks up no name that a request
+brings, and holds at most two small buffers a tunnel: when one side takes nothing, the other is not
+read.  What it carries is the device's TLS with the home relay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import Counter
+from typing import Final, cast
+
+from cloister.limits import CONNECT_TIMEOUT_S
+from cloister.relay.metrics import Metrics
+from cloister.relay.peers import Peers
+from cloister.roster.relay_card import RelayCard
+
+MAX_HEAD_BYTES: Final = 2048
+"""A CONNECT request with its headers.  Larger ones are of no device of ours."""
+BUFFER_BYTES: Final = 64 * 1024
+"""Bytes that may wait in one direction of one tunnel before the other side is not read."""
+STUCK_S: Final = 60
+"""A direction that moves nothing for this long ends the tunnel."""
+_END_OF_HEAD: Final = b"\r\n\r\n"
+
+
+class Proxy:
+    """Accepts devices and connects them with home relays."""
+
+    def __init__(
+        self, peers: Peers, metrics: Metrics, *, max_connections: int, max_per_address: int
+    ) -> None:
+        self.peers = peers
+        self.metrics = metrics
+        self._max_connections = max_connections
+        self._max_per_address = max_per_address
+        self._addresses: Counter[str] = Counter()
+        self._outers: set[_Outer] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext) -> asyncio.Server:
+        """Bind the socket.  Raises OSError."""
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(
+            lambda: _Outer(self),
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=CONNECT_TIMEOUT_S,
+            ssl_shutdown_timeout=2,
+            backlog=1024,
+        )
+
+    def admit(self, outer: _Outer, address: str) -> bool:
+        """Count a connection; tell whether it may stay."""
+        if (
+            len(self._outers) >= self._max_connections
+            or self._addresses[address] >= self._max_per_address
+        ):
+            self.metrics.tunnels_refused += 1
+            return False
+        self._addresses[address] += 1
+        self._outers.add(outer)
+        self.metrics.connections = len(self._outers)
+        self.metrics.connections_total += 1
+        return True
+
+    def release(self, outer: _Outer, address: str) -> None:
+        """A connection has ended."""
+        if outer in self._outers:
+            self._outers.discard(outer)
+            self._addresses[address] -= 1
+            if self._addresses[address] <= 0:
+                # An address is known for as long as it is connected.
+                del self._addresses[address]
+            self.metrics.connections = len(self._outers)
+
+    def dial(self, outer: _Outer, card: RelayCard) -> None:
+        """Connect to a home relay."""
+        task = asyncio.get_running_loop().create_task(self._dial(outer, card))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _dial(self, outer: _Outer, card: RelayCard) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                # The host of the peer's own card, as the operator listed it.
+                await loop.create_connection(lambda: _Inner(outer), card.host, card.port)
+        except (OSError, TimeoutError):
+            outer.refuse(502, "Bad Gateway")
+
+    def close(self) -> None:
+        """End all tunnels."""
+        for outer in list(self._outers):
+            outer.close()
+        for task in list(self._tasks):
+            task.cancel()
+
+
+class _Half(asyncio.Protocol):
+    """One socket of a tunnel: what comes goes to the other, no faster than that one takes it."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.other: _Half | None = None
+        self._stuck: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=BUFFER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.write(data)
+
+    def pause_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.pause_reading()
+        self._stuck = asyncio.get_running_loop().call_later(STUCK_S, self.close)
+
+    def resume_writing(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        if self._stuck is not None:
+            self._stuck.cancel()
+        other, self.other = self.other, None
+        if other is not None and other.transport is not None:
+            # What it was sent already still goes out.
+            other.transport.close()
+
+    def close(self) -> None:
+        """End the tunnel at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class _Inner(_Half):
+    """The socket to the home relay."""
+
+    def __init__(self, outer: _Outer) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if not self._outer.join(self):
+            self.close()
+
+
+class _Outer(_Half):
+    """The socket of a device: first the CONNECT request, then the tunnel."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__()
+        self._proxy = proxy
+        self._address = ""
+        self._head = bytearray()
+        self._is_dialling = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        name = transport.get_extra_info("peername")
+        self._address = str(name[0]) if name else ""
+        if not self._proxy.admit(self, self._address):
+            self.close()
+            return
+        loop = asyncio.get_running_loop()
+        # Covers the request and the dialling: a slow handshake holds a socket, nothing else.
+        self._timer = loop.call_later(CONNECT_TIMEOUT_S, self.close)
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None:
+            super().data_received(data)
+            return
+        self._head += data
+        if self._is_dialling:
+            # A device may send its TLS hello before it has our answer; no more than that.
+            if len(self._head) > BUFFER_BYTES:
+                self.close()
+            return
+        end = self._head.find(_END_OF_HEAD)
+        if end < 0:
+            if len(self._head) > MAX_HEAD_BYTES:
+                self.refuse(431, "Request Header Fields Too Large")
+            return
+        if end > MAX_HEAD_BYTES:
+            self.refuse(431, "Request Header Fields Too Large")
+            return
+        line = bytes(self._head[:end]).split(b"\r\n", 1)[0]
+        del self._head[: end + len(_END_OF_HEAD)]
+        target = parse_connect(line)
+        if target is None:
+            self.refuse(400, "Bad Request")
+            return
+        card = self._proxy.peers.homes().get(target)
+        if card is None:
+            self._proxy.metrics.tunnels_refused += 1
+            self.refuse(403, "Forbidden")
+            return
+        self._is_dialling = True
+        self._proxy.dial(self, card)
+
+    def join(self, inner: _Inner) -> bool:
+        """The home relay has answered; tell whether the device is still there."""
+        if self.transport is None or inner.transport is None or self.transport.is_closing():
+            return False
+        if self._timer is not None:
+            self._timer.cancel()
+        self.other = inner
+        inner.other = self
+        metrics = self._proxy.metrics
+        metrics.tunnels += 1
+        metrics.tunnels_total += 1
+        self.transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        if self._head:
+            inner.transport.write(bytes(self._head))
+        self._head = bytearray()
+        return True
+
+    def refuse(self, status: int, reason: str) -> None:
+        """Answer and close."""
+        if self.transport is not None and not self.transport.is_closing():
+            answer = f"HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            self.transport.write(answer.encode("ascii"))
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._proxy.release(self, self._address)
+        if self.other is not None:
+            self._proxy.metrics.tunnels -= 1
+        super().connection_lost(exc)
+
+
+def parse_connect(line: bytes) -> tuple[str, int] | None:
+    """Take ``CONNECT host:port HTTP/1.1`` apart; None for anything else."""
+    try:
+        method, authority, version = line.decode("ascii").split(" ")
+    except (UnicodeDecodeError, ValueError):
+        return None
+    if method != "CONNECT" or version not in {"HTTP/1.1", "HTTP/1.0"}:
+        return None
+    host, colon, port = authority.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdecimal() and len(port) <= 5):
+        return None
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        return None
+    return host.lower(), int(port)

@@ -1,0 +1,122 @@
+"""The home face: store, services, listener and mirrors put together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from cloister.crypto.entropy import Entropy
+from cloister.relay.cosigning import Cosigning
+from cloister.relay.dispatch import Dispatch
+from cloister.relay.folder import Folder, Identity
+from cloister.relay.listener import Listener
+from cloister.relay.logsafe import Log
+from cloister.relay.metrics import Metrics
+from cloister.relay.peers import Peers
+from cloister.relay.retention import Retention
+from cloister.relay.services.channels import Channels
+from cloister.relay.services.context import Context
+from cloister.relay.services.founding import Foundings
+from cloister.relay.services.log import Logs
+from cloister.relay.services.mailboxes import Mailboxes
+from cloister.relay.services.parts import Parts
+from cloister.relay.settings import Settings
+from cloister.relay.storage.sqlite import SqliteStore
+
+DAY_S: Final = 86_400
+
+
+class Home:
+    """A running home relay."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        settings: Settings,
+        identity: Identity,
+        *,
+        entropy: Entropy,
+        log: Log,
+        now: Callable[[], int],
+        on_failure: Callable[[], None],
+    ) -> None:
+        self.metrics = Metrics()
+        self._folder = folder
+        self._settings = settings
+        self._store = SqliteStore(
+            folder.database_path, on_failure, settings.storage.window_ms / 1000
+        )
+        peers = Peers(folder, log)
+        context = Context(
+            relay_id=identity.card.relay_id,
+            store=self._store,
+            metrics=self.metrics,
+            now=now,
+            monotonic=time.monotonic,
+        )
+        channels = Channels(context)
+        mailboxes = Mailboxes(context)
+        logs = Logs(context, identity.card.name, identity.key)
+        foundings = Foundings(
+            context,
+            logs,
+            card=identity.card,
+            peers=peers.mirrors,
+            is_code=folder.is_code,
+            entropy=entropy,
+        )
+        parts = Parts(context, channels, mailboxes)
+        dispatch = Dispatch(context, channels, mailboxes, parts, logs, foundings)
+        self._listener = Listener(
+            context,
+            dispatch,
+            channels,
+            entropy=entropy,
+            log=log,
+            max_connections=settings.limits.max_connections,
+        )
+        self._cosigning = Cosigning(logs, peers, identity, log, now)
+        self._retention = Retention(
+            self._store,
+            log,
+            retention_s=settings.retention.days * DAY_S,
+            now=now,
+            monotonic=time.monotonic,
+        )
+        self._server: Any = None
+
+    async def start(self, group: asyncio.TaskGroup) -> int:
+        """Listen; returns the port.  Raises OSError."""
+        self._server = await self._listener.start(
+            self._settings.listen.host, self._settings.relay.port, self._folder.server_context()
+        )
+        group.create_task(self._listener.sweep_forever())
+        group.create_task(self._cosigning.run())
+        group.create_task(self._retention.run())
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Refuse new work, finish what is under way, close."""
+        if self._server is not None:
+            self._server.close()
+        self._listener.drain()
+        # Finishes the writes that are under way, and with them their answers.
+        self._store.close()
+        self._listener.close_all()
+        # One turn of the loop for the closing frames to leave.
+        await asyncio.sleep(0.05)
+
+    def counts(self) -> dict[str, int]:
+        """Return what is stored and what has happened."""
+        stored = self._store.counts()
+        self.metrics.batches = self._store.metrics.batches
+        return {
+            "circles": stored.circles,
+            "channels": stored.channels,
+            "envelopes": stored.envelopes,
+            "entries_stored": stored.entries,
+            "file_bytes": stored.file_bytes,
+            **self.metrics.as_counts(),
+        }

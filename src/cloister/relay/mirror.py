@@ -1,0 +1,295 @@
+"""The entry organisation's mirror: it stores what a home pushes, and only then cosigns (flows 2).
+
+A cosignature says: this is the largest head I know, it continues all I have seen, the entries are
+on my disk.  So each push is folded anew from what is stored, and a contradiction is refused and
+counted, for it is a second history or a home restored from a backup.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import picows
+
+from cloister.crypto.entropy import Entropy
+from cloister.crypto.errors import BadPublicKey, BadSignature
+from cloister.crypto.hybrid_signature import HybridSignature, verify_hybrid
+from cloister.errors import CloisterError
+from cloister.limits import CONNECT_TIMEOUT_S, MAX_FRAME_BYTES
+from cloister.relay.folder import Identity
+from cloister.relay.logsafe import Code, Log
+from cloister.relay.metrics import Metrics
+from cloister.relay.peers import Peers
+from cloister.relay.storage.api import Accepted, MirrorEntries, Outcome, Store
+from cloister.roster.relay_card import RelayCard, RelayRole
+from cloister.roster.relay_fold import RelayFold
+from cloister.transparency import RelayVerifier, cosign, verify_logged
+from cloister.wire.frame import (
+    MIRROR_PATH,
+    PROTOCOL_VERSION,
+    WireError,
+    decode_mirror,
+    encode_frame,
+)
+from cloister.wire.mirror import (
+    MIRROR_LABEL,
+    MIRROR_NONCE_BYTES,
+    MirrorBehind,
+    MirrorChallenge,
+    MirrorCosigned,
+    MirrorHello,
+    MirrorHelloContent,
+    MirrorMessage,
+    MirrorPush,
+    MirrorRefusal,
+    MirrorRefused,
+)
+
+_PAGE_BYTES: Final = 256 * 1024
+MAX_HOMES: Final = 64
+"""Connections of home relays at once."""
+
+Answer = Callable[[MirrorMessage], None]
+
+
+class Mirror:
+    """Folds, stores and cosigns logs."""
+
+    def __init__(
+        self,
+        store: Store,
+        identity: Identity,
+        metrics: Metrics,
+        log: Log,
+        now: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._identity = identity
+        self._metrics = metrics
+        self._log = log
+        self._now = now
+        self._folds: dict[str, RelayFold] = {}
+
+    def push(self, home: RelayCard, push: MirrorPush, answer: Answer) -> None:
+        """Take a push of ``home``; ``answer`` is called once, now or when it is on disk."""
+        try:
+            checkpoint = verify_logged(push.note, RelayVerifier(home.name, home.key), push.origin)
+            held = self._fold(push.origin)
+        except CloisterError:
+            self._refuse(push.origin, MirrorRefusal.MALFORMED, answer)
+            return
+        size = held.size if held is not None else 0
+        if push.from_seq > size:
+            answer(MirrorBehind(push.origin, size))
+            return
+        if checkpoint.size < size or push.from_seq + len(push.entries) != checkpoint.size:
+            is_older = checkpoint.size < size
+            code = MirrorRefusal.FORK if is_older else MirrorRefusal.MALFORMED
+            self._refuse(push.origin, code, answer)
+            return
+        overlap = push.entries[: size - push.from_seq]
+        if overlap and list(overlap) != self._stored(push.origin, push.from_seq, len(overlap)):
+            self._refuse(push.origin, MirrorRefusal.FORK, answer)
+            return
+        fresh = push.entries[size - push.from_seq :]
+        try:
+            fold = held
+            for entry in fresh:
+                fold = RelayFold.found(entry) if fold is None else fold.append(entry)
+        except CloisterError:
+            # A wrong root in an entry is a fork of its author or of the home.
+            self._refuse(push.origin, MirrorRefusal.MALFORMED, answer)
+            return
+        if fold is None or fold.size != checkpoint.size or fold.root != checkpoint.root:
+            self._refuse(push.origin, MirrorRefusal.FORK, answer)
+            return
+        if not self._is_ours(fold, home, push.origin):
+            self._refuse(push.origin, MirrorRefusal.NOT_YOURS, answer)
+            return
+        write = MirrorEntries(push.origin, size, tuple(fresh), fold.root, push.note)
+        self._store.submit(write, partial(self._on_stored, fold, push, answer))
+
+    def _on_stored(
+        self, fold: RelayFold, push: MirrorPush, answer: Answer, outcome: Outcome
+    ) -> None:
+        if not isinstance(outcome, Accepted):
+            self._folds.pop(push.origin, None)
+            answer(MirrorRefused(push.origin, int(MirrorRefusal.STORAGE)))
+            return
+        self._folds[push.origin] = fold
+        self._metrics.entries += len(push.entries)
+        self._metrics.cosignatures += 1
+        name = self._identity.card.name
+        lines = cosign(push.note, name, self._identity.key, self._now())
+        answer(MirrorCosigned(push.origin, fold.size, lines))
+
+    def _is_ours(self, fold: RelayFold, home: RelayCard, origin: str) -> bool:
+        relays = fold.relay_set
+        own = self._identity.card.relay_id
+        return (
+            fold.origin == origin
+            and relays.home.relay_id == home.relay_id
+            and any(entry.relay_id == own for entry in relays.entries)
+        )
+
+    def _fold(self, origin: str) -> RelayFold | None:
+        """Return the fold of what is stored, computed anew after a start."""
+        fold = self._folds.get(origin)
+        if fold is not None:
+            return fold
+        row = self._store.log(origin)
+        if row is None or row.size == 0:
+            return None
+        size = 0
+        while size < row.size:
+            for entry in self._store.entries(origin, size, row.size, _PAGE_BYTES):
+                fold = RelayFold.found(entry) if fold is None else fold.append(entry)
+                size += 1
+        if fold is not None:
+            self._folds[origin] = fold
+        return fold
+
+    def _stored(self, origin: str, from_seq: int, count: int) -> list[bytes]:
+        entries: list[bytes] = []
+        while len(entries) < count:
+            page = self._store.entries(
+                origin, from_seq + len(entries), from_seq + count, _PAGE_BYTES
+            )
+            if not page:
+                break
+            entries += page
+        return entries
+
+    def _refuse(self, origin: str, code: MirrorRefusal, answer: Answer) -> None:
+        self._metrics.refusals += 1
+        self._log.warning("mirror-refused", code=Code(code))
+        answer(MirrorRefused(origin, int(code)))
+
+
+class MirrorListener:
+    """The WebSocket listener that home relays of the list push to."""
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        peers: Peers,
+        identity: Identity,
+        metrics: Metrics,
+        entropy: Entropy,
+        log: Log,
+    ) -> None:
+        self.mirror = mirror
+        self.peers = peers
+        self.identity = identity
+        self.metrics = metrics
+        self.entropy = entropy
+        self.log = log
+        self.homes: set[_HomeConnection] = set()
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext) -> object:
+        """Bind the socket.  Raises OSError."""
+        return await picows.ws_create_server(
+            self._accept,
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=CONNECT_TIMEOUT_S,
+            websocket_handshake_timeout=CONNECT_TIMEOUT_S,
+            max_frame_size=MAX_FRAME_BYTES,
+            enable_auto_ping=True,
+            auto_ping_idle_timeout=60,
+            auto_ping_reply_timeout=30,
+        )
+
+    def _accept(self, request: picows.WSUpgradeRequest) -> picows.WSListener | None:
+        if request.path.decode("latin-1") != MIRROR_PATH or len(self.homes) >= MAX_HOMES:
+            return None
+        return _HomeConnection(self)
+
+    def close(self) -> None:
+        """End all connections."""
+        for home in list(self.homes):
+            home.cut()
+
+
+class _HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
+    """One home relay: challenge, hello, then one push at a time."""
+
+    def __init__(self, listener: MirrorListener) -> None:
+        super().__init__()
+        self._listener = listener
+        self._nonce = listener.entropy.random(MIRROR_NONCE_BYTES)
+        self._transport: picows.WSTransport | None = None
+        self._home: RelayCard | None = None
+        self._is_pushing = False
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """The WebSocket is open: challenge."""
+        self._transport = transport
+        self._listener.homes.add(self)
+        self._listener.metrics.connections_total += 1
+        own = self._listener.identity.card.relay_id
+        self._answer(MirrorChallenge(PROTOCOL_VERSION, own, self._nonce))
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """A frame has come."""
+        if frame.msg_type in {picows.WSMsgType.PING, picows.WSMsgType.PONG}:
+            return
+        if frame.msg_type is not picows.WSMsgType.BINARY or not frame.fin:
+            self.cut()
+            return
+        try:
+            (message,) = decode_mirror(frame.get_payload_as_memoryview())
+        except (WireError, ValueError):
+            self.cut()
+            return
+        if isinstance(message, MirrorHello) and self._home is None:
+            self._hello(message)
+        elif isinstance(message, MirrorPush) and self._home is not None and not self._is_pushing:
+            self._is_pushing = True
+            try:
+                self._listener.mirror.push(self._home, message, self._pushed)
+            except Exception as error:  # noqa: BLE001  the wall: a bug ends one connection
+                self._listener.log.bug("push-failed", error)
+                self.cut()
+        else:
+            self.cut()
+
+    def _hello(self, hello: MirrorHello) -> None:
+        card = self._listener.peers.cards().get(hello.relay_id)
+        if card is None or not card.roles & RelayRole.HOME:
+            self.cut()
+            return
+        content = MirrorHelloContent(
+            mirror_id=self._listener.identity.card.relay_id,
+            home_id=hello.relay_id,
+            nonce=self._nonce,
+        ).encode()
+        try:
+            signature = HybridSignature.decode(hello.signature)
+            verify_hybrid(card.key, MIRROR_LABEL, content, signature)
+        except (CloisterError, BadSignature, BadPublicKey):
+            self.cut()
+            return
+        self._home = card
+
+    def _pushed(self, message: MirrorMessage) -> None:
+        self._is_pushing = False
+        self._answer(message)
+
+    def _answer(self, message: MirrorMessage) -> None:
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.send(picows.WSMsgType.BINARY, encode_frame([message]))
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        """The socket is gone."""
+        self._transport = None
+        self._listener.homes.discard(self)
+
+    def cut(self) -> None:
+        """End the connection."""
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)

@@ -1,0 +1,75 @@
+"""Deleting what is old, and doing so honestly: never because a clock jumped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from cloister.limits import RETENTION_S
+from cloister.relay.logsafe import Count, Log, Seconds
+from cloister.relay.storage.api import Accepted, Expire, Outcome, Store
+
+EVERY_S: Final = 600
+BATCH: Final = 2000
+"""Envelopes deleted in one transaction: others wait behind it."""
+MAX_JUMP_S: Final = 300
+"""A wall clock that drifts further from the monotonic one is not believed until a restart."""
+
+
+class Retention:
+    """Expires by age; frozen when the wall clock has jumped."""
+
+    def __init__(
+        self,
+        store: Store,
+        log: Log,
+        *,
+        retention_s: int,
+        now: Callable[[], int],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._retention_s = min(retention_s, RETENTION_S)
+        self._now = now
+        self._monotonic = monotonic
+        self._offset = now() - monotonic()
+        self._was_frozen = False
+
+    async def run(self) -> None:
+        """Expire now and then.  Runs until cancelled."""
+        while True:
+            await self.expire_all()
+            await asyncio.sleep(EVERY_S)
+
+    async def expire_all(self) -> int:
+        """Delete everything that is old enough; returns how many envelopes went."""
+        jump = abs(self._now() - self._monotonic() - self._offset)
+        if jump > MAX_JUMP_S:
+            if not self._was_frozen:
+                self._log.warning("clock-jumped-nothing-expires", by=Seconds(jump))
+            self._was_frozen = True
+            return 0
+        self._was_frozen = False
+        total = 0
+        while (deleted := await self._expire_some()) > 0:
+            total += deleted
+            if deleted < BATCH:
+                break
+        if total:
+            self._log.info("expired", envelopes=Count(total))
+        return total
+
+    async def _expire_some(self) -> int:
+        now = self._now()
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        write = Expire(
+            before=now - self._retention_s,
+            forget_before=now - RETENTION_S,
+            now=now,
+            limit=BATCH,
+        )
+        self._store.submit(write, future.set_result)
+        outcome = await future
+        return outcome.n if isinstance(outcome, Accepted) else 0

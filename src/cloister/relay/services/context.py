@@ -1,0 +1,104 @@
+"""What every service of a home relay is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from cloister.crypto.errors import BadPublicKey, BadSignature
+from cloister.relay.metrics import Metrics
+from cloister.relay.session import MAX_PENDING_BYTES, Session
+from cloister.relay.storage.api import Accepted, Outcome, Refused, Store, Write
+from cloister.wire import commands
+from cloister.wire.auth import ObjectKind, verify_proof
+from cloister.wire.codes import Refusal
+
+RETRY_S: Final = 2
+"""What a device waits after ``STORAGE`` before it asks again with the same id."""
+
+
+class Context:
+    """Store, clocks, counters, and the relay's own id.
+
+    ``on_mail`` is told (inbox id, n) of each Welcome that came with a commit; ``throttle`` stops
+    and starts reading from a connection.
+    """
+
+    def __init__(
+        self,
+        *,
+        relay_id: bytes,
+        store: Store,
+        metrics: Metrics,
+        now: Callable[[], int],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.relay_id = relay_id
+        self.store = store
+        self.metrics = metrics
+        self.now = now
+        self.monotonic = monotonic
+        self.on_mail: Callable[[bytes, int], None] = _nobody
+        self.throttle: Callable[[Session, bool], None] = _no_socket
+
+    def check_proof(self, session: Session, request: commands.Prove, key: bytes) -> bool:
+        """Tell whether a proof fits key and connection."""
+        try:
+            verify_proof(
+                key,
+                self.relay_id,
+                ObjectKind(request.kind),
+                request.object_id,
+                request.epoch,
+                session.nonce,
+                request.signature,
+            )
+        except (BadSignature, BadPublicKey):
+            return False
+        return True
+
+    def begin_write(self, session: Session, size: int) -> None:
+        """Count a write that is under way; stop reading when there are too many bytes of them."""
+        session.pending_writes += 1
+        before = session.pending_bytes
+        session.pending_bytes = before + size
+        if before < MAX_PENDING_BYTES <= session.pending_bytes:
+            self.throttle(session, True)
+
+    def end_write(self, session: Session, size: int) -> None:
+        """A write came back."""
+        session.pending_writes -= 1
+        before = session.pending_bytes
+        session.pending_bytes = before - size
+        if before >= MAX_PENDING_BYTES > session.pending_bytes:
+            self.throttle(session, False)
+
+    def submit_simple(self, session: Session, rid: int, write: Write) -> None:
+        """Submit a write whose answer is ``Done(n)`` or a refusal, and nothing else happens."""
+        self.begin_write(session, 0)
+        self.store.submit(write, partial(self._on_simple, session, rid))
+
+    def _on_simple(self, session: Session, rid: int, outcome: Outcome) -> None:
+        self.end_write(session, 0)
+        if isinstance(outcome, Accepted):
+            session.done(rid, outcome.n)
+        else:
+            self.refuse(session, rid, outcome)
+
+    def refuse(self, session: Session, rid: int, outcome: Outcome) -> None:
+        """Answer with a refusal of the store."""
+        self.metrics.refusals += 1
+        if isinstance(outcome, Refused):
+            detail = RETRY_S if outcome.code is Refusal.STORAGE else outcome.detail
+            session.refuse(rid, outcome.code, detail)
+        else:
+            session.refuse(rid, Refusal.STORAGE, RETRY_S)
+
+
+def _nobody(_inbox_id: bytes, _n: int) -> None:
+    """Nobody follows inboxes yet."""
+
+
+def _no_socket(_session: Session, _stop: bool) -> None:
+    """There is no socket to stop."""

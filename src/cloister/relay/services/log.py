@@ -1,0 +1,346 @@
+"""The roster log at its home: append, read, follow, and heads settled by the mirrors (flows 2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from cloister.crypto.hybrid_signature import HybridKey
+from cloister.errors import CloisterError
+from cloister.limits import (
+    MAX_CLOCK_SKEW_S,
+    MAX_LOG_PAGE_BYTES,
+    SEALED_APPEND_BURST,
+    SEALED_APPEND_INTERVAL_S,
+)
+from cloister.relay.ratelimit import Bucket
+from cloister.relay.services.context import Context
+from cloister.relay.session import LogFollow, Session
+from cloister.relay.storage.api import Accepted, AppendEntry, LogRow, Outcome, Refused, SetNote
+from cloister.roster.entry import EntryKind
+from cloister.roster.form import read_entry
+from cloister.roster.relay_card import RelaySet
+from cloister.roster.relay_fold import RelayFold
+from cloister.transparency import HashTree, leaf_hash, sign_checkpoint, with_signatures
+from cloister.wire import commands
+from cloister.wire.codes import Refusal
+from cloister.wire.events import Entries, Head, Logged, Proof
+
+MAX_WAITING: Final = 64
+"""Appends to one log that wait for the one under way."""
+_PAGE_BYTES: Final = 64 * 1024
+"""Entries read at once when a log is loaded."""
+
+
+class LiveLog:
+    """One circle's log in memory: fold, tree of hashes, heads, followers."""
+
+    __slots__ = (
+        "cosigned_at",
+        "fold",
+        "followers",
+        "in_flight",
+        "note",
+        "origin",
+        "rate",
+        "settled",
+        "tree",
+        "waiting",
+    )
+
+    def __init__(self, row: LogRow, tree: HashTree) -> None:
+        self.origin = row.origin
+        self.fold = RelayFold.decode(row.fold)
+        self.tree = tree
+        self.note = row.note
+        self.settled = row.settled
+        self.rate = Bucket(SEALED_APPEND_BURST, SEALED_APPEND_INTERVAL_S)
+        self.in_flight = False
+        self.waiting: list[tuple[Session, commands.Append]] = []
+        self.followers: dict[Session, LogFollow] = {}
+        self.cosigned_at: dict[bytes, int] = {}
+        """By relay id of the mirror: when its last cosignature came (s)."""
+
+    @property
+    def size(self) -> int:
+        """Entries on disk."""
+        return self.fold.size
+
+    @property
+    def relay_set(self) -> RelaySet:
+        """The circle's relays, as its readable entries say."""
+        return self.fold.relay_set
+
+
+class Logs:
+    """The service.  ``on_grown`` is told the origin of a log that has a new checkpoint."""
+
+    def __init__(self, context: Context, name: str, key: HybridKey) -> None:
+        self._context = context
+        self._name = name
+        self._key = key
+        self._live: dict[str, LiveLog] = {}
+        self.on_grown: Callable[[str], None] = _nobody
+
+    def get(self, origin: str) -> LiveLog | None:
+        """Return a log, loaded from storage when it is first needed."""
+        live = self._live.get(origin)
+        if live is None:
+            row = self._context.store.log(origin)
+            if row is None:
+                return None
+            live = self._live[origin] = LiveLog(row, self._load_tree(row))
+        return live
+
+    def origins(self) -> list[str]:
+        """Return the origins of all logs."""
+        return self._context.store.origins()
+
+    def _load_tree(self, row: LogRow) -> HashTree:
+        tree = HashTree()
+        while tree.size < row.size:
+            page = self._context.store.entries(row.origin, tree.size, row.size, _PAGE_BYTES)
+            for entry in page:
+                tree.append(leaf_hash(entry))
+        return tree
+
+    def page(self, live: LiveLog, from_seq: int, max_bytes: int) -> list[bytes]:
+        """Return a page of entries, for a mirror."""
+        return self._context.store.entries(live.origin, from_seq, live.size, max_bytes)
+
+    def sign(self, origin: str, size: int, root: bytes) -> bytes:
+        """Sign a head.  It leaves this relay only after the entries below it are on disk."""
+        return sign_checkpoint(origin, size, root, self._name, self._key)
+
+    # --- appending ---------------------------------------------------------------------------
+
+    def append(self, session: Session, request: commands.Append) -> None:
+        """Append an entry at the expected size.
+
+        Sealed entries need the commons; readable ones stand on their own signatures, so that
+        stewards are heard even when someone else owns the epoch key."""
+        live = self.get(request.origin)
+        if live is None:
+            session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
+            return
+        grant = session.commons.get(request.origin)
+        is_member = grant is not None and grant.is_current
+        try:
+            is_sealed = read_entry(request.entry, request.expected).header.kind is EntryKind.SEALED
+        except CloisterError:
+            # To a stranger a bad entry and an unknown log look the same.
+            session.refuse(request.rid, Refusal.BAD_ENTRY if is_member else Refusal.UNKNOWN_OBJECT)
+            return
+        if is_sealed and not is_member:
+            session.refuse(request.rid, Refusal.NOT_PROVEN)
+            return
+        if live.in_flight:
+            if len(live.waiting) >= MAX_WAITING:
+                session.refuse(request.rid, Refusal.SLOW_DOWN, 1)
+            else:
+                live.waiting.append((session, request))
+            return
+        self._append(live, session, request, is_sealed)
+
+    def _append(
+        self, live: LiveLog, session: Session, request: commands.Append, is_sealed: bool
+    ) -> None:
+        context = self._context
+        size = live.size
+        if request.expected != size:
+            if request.expected < size:
+                stored = context.store.entries(live.origin, request.expected, size, 1)
+                if stored and stored[0] == request.entry:
+                    session.done(request.rid, request.expected)
+                    return
+            session.refuse(request.rid, Refusal.MOVED, size)
+            return
+        wait = live.rate.wait_s(context.monotonic()) if is_sealed else 0
+        if wait > 0:
+            session.refuse(request.rid, Refusal.SLOW_DOWN, int(wait) + 1)
+            return
+        try:
+            fold = live.fold.append(request.entry)
+        except CloisterError:
+            session.refuse(request.rid, Refusal.BAD_ENTRY)
+            return
+        if abs(fold.ts - context.now()) > MAX_CLOCK_SKEW_S:
+            session.refuse(request.rid, Refusal.BAD_ENTRY)
+            return
+        if is_sealed:
+            live.rate.take(context.monotonic())
+        note = self.sign(live.origin, fold.size, fold.root)
+        live.in_flight = True
+        write = AppendEntry(
+            origin=live.origin,
+            seq=size,
+            kind=int(EntryKind.SEALED if is_sealed else EntryKind.READABLE),
+            entry=request.entry,
+            fold=fold.encode(),
+            root=fold.root,
+            note=note,
+        )
+        context.begin_write(session, len(request.entry))
+        context.store.submit(
+            write, partial(self._on_appended, live, session, request.rid, fold, write)
+        )
+
+    def _on_appended(
+        self,
+        live: LiveLog,
+        session: Session,
+        rid: int,
+        fold: RelayFold,
+        write: AppendEntry,
+        outcome: Outcome,
+    ) -> None:
+        self._context.end_write(session, len(write.entry))
+        live.in_flight = False
+        if isinstance(outcome, Accepted) and live.size == write.seq:
+            live.fold = fold
+            live.note = write.note
+            live.tree.append(leaf_hash(write.entry))
+            self._context.metrics.entries += 1
+            session.done(rid, write.seq)
+            self._push(live)
+            self.on_grown(live.origin)
+        elif isinstance(outcome, Accepted):
+            session.done(rid, outcome.n)
+        else:
+            self._context.refuse(session, rid, outcome)
+        waiting, live.waiting = live.waiting, []
+        for other, request in waiting:
+            self.append(other, request)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def _limit(self, session: Session, live: LiveLog) -> int | None:
+        """Return how many entries this connection may read; None: it has not proved the commons."""
+        grant = session.commons.get(live.origin)
+        if grant is None:
+            return None
+        return live.size if grant.log_limit is None else min(live.size, grant.log_limit)
+
+    def read(self, session: Session, request: commands.ReadLog) -> None:
+        """Read a page of entries, as far as the proof allows."""
+        live = self.get(request.origin)
+        limit = self._limit(session, live) if live is not None else None
+        if live is None or limit is None:
+            session.refuse(request.rid, Refusal.NOT_PROVEN)
+            return
+        entries: list[bytes] = []
+        if request.from_seq < limit:
+            entries = self._context.store.entries(
+                live.origin, request.from_seq, limit, MAX_LOG_PAGE_BYTES
+            )
+        session.answer(Entries(request.rid, request.from_seq, tuple(entries), limit))
+
+    def read_head(self, session: Session, request: commands.ReadHead) -> None:
+        """Read the newest settled head; before there is one, the newest."""
+        live = self.get(request.origin) if session.reads_heads_of(request.origin) else None
+        if live is None:
+            session.refuse(request.rid, Refusal.NOT_PROVEN)
+            return
+        session.answer(Head(request.rid, live.settled or live.note))
+
+    def read_proof(self, session: Session, request: commands.ReadProof) -> None:
+        """Read a consistency proof between two sizes of the log."""
+        live = self.get(request.origin) if session.reads_heads_of(request.origin) else None
+        if live is None:
+            session.refuse(request.rid, Refusal.NOT_PROVEN)
+            return
+        if not 0 < request.old_size <= request.new_size <= live.tree.size:
+            session.refuse(request.rid, Refusal.MALFORMED)
+            return
+        hashes = live.tree.consistency_proof(request.old_size, request.new_size)
+        session.answer(Proof(request.rid, tuple(hashes)))
+
+    # --- following ---------------------------------------------------------------------------
+
+    def follow(self, session: Session, request: commands.FollowLog) -> None:
+        """Push entries and settled heads from now on, as far as the newest proof allows."""
+        live = self.get(request.origin)
+        if live is None or request.origin not in session.commons:
+            session.refuse(request.rid, Refusal.NOT_PROVEN)
+            return
+        if session.log_follow is not None and session.log_follow.origin != request.origin:
+            self._unfollow(session, session.log_follow)
+        session.log_follow = LogFollow(request.origin, request.from_seq)
+        live.followers[session] = session.log_follow
+        session.done(request.rid)
+        self.catch_up(session)
+
+    def catch_up(self, session: Session) -> None:
+        """A proof has opened more of the log, or the connection takes something again."""
+        follow = session.log_follow
+        live = self.get(follow.origin) if follow is not None else None
+        if follow is not None and live is not None:
+            self._serve(live, session, follow)
+
+    def forget(self, session: Session) -> None:
+        """A connection has ended."""
+        if session.log_follow is not None:
+            self._unfollow(session, session.log_follow)
+        for live in self._live.values():
+            live.waiting = [one for one in live.waiting if one[0] is not session]
+
+    def _unfollow(self, session: Session, follow: LogFollow) -> None:
+        live = self._live.get(follow.origin)
+        if live is not None:
+            live.followers.pop(session, None)
+
+    def _push(self, live: LiveLog) -> None:
+        for session, follow in list(live.followers.items()):
+            if session.log_follow is not follow:
+                # Its proof was taken back.
+                del live.followers[session]
+            else:
+                self._serve(live, session, follow)
+
+    def _serve(self, live: LiveLog, session: Session, follow: LogFollow) -> None:
+        """Push what this follow may have: a page a turn, none while the socket takes nothing."""
+        limit = self._limit(session, live)
+        if limit is not None and follow.next_seq < limit and not session.outbox.is_blocked:
+            page = self._context.store.entries(
+                live.origin, follow.next_seq, limit, MAX_LOG_PAGE_BYTES
+            )
+            if page:
+                session.answer(Logged(follow.next_seq, tuple(page)))
+                follow.next_seq += len(page)
+                if follow.next_seq < limit:
+                    # The next page in the next turn: by then the socket has said whether it can.
+                    asyncio.get_running_loop().call_soon(self.catch_up, session)
+                    return
+        grant = session.commons.get(live.origin)
+        may_see = grant is not None and grant.is_current and not session.outbox.is_blocked
+        if may_see and live.settled and follow.head_sent != live.settled:
+            follow.head_sent = live.settled
+            session.answer(Head(0, live.settled))
+
+    # --- settling ----------------------------------------------------------------------------
+
+    def on_cosigned(self, origin: str, size: int, mirror_id: bytes, lines: bytes) -> None:
+        """Verified cosignature lines of a mirror have come for the head of this size."""
+        live = self.get(origin)
+        if live is None or size != live.size:
+            # A newer head is on its way to the mirror already.
+            return
+        note = with_signatures(live.note, lines)
+        live.note = note
+        live.cosigned_at[mirror_id] = self._context.now()
+        self._context.store.submit(
+            SetNote(origin, size, note), partial(self._on_settled, live, note)
+        )
+
+    def _on_settled(self, live: LiveLog, note: bytes, outcome: Outcome) -> None:
+        if isinstance(outcome, Refused):
+            return
+        self._context.metrics.cosignatures += 1
+        live.settled = note
+        self._push(live)
+
+
+def _nobody(_origin: str) -> None:
+    """No mirror is told yet."""

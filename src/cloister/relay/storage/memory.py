@@ -1,0 +1,474 @@
+"""The reference backend: the contract written as plainly as possible, in dictionaries.
+
+For tests and for reading; nothing survives the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, assert_never
+
+from cloister.crypto.hashing import sha256
+from cloister.limits import (
+    MAX_BOX_ITEMS,
+    MAX_CHANNEL_BYTES,
+    MAX_KEY_PACKAGES,
+    MAX_STAGED_BYTES,
+    MAX_STAGED_OBJECTS,
+)
+from cloister.relay.storage import api
+from cloister.relay.storage.api import Accepted, Bound, Delivered, EnvelopeKind, Refused, Taken
+from cloister.wire.auth import ObjectKind
+from cloister.wire.codes import Refusal
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Channel:
+    origin: str
+    is_commons: bool
+    epoch: int = 0
+    next_n: int = 0
+    floor_n: int = 0
+    size_bytes: int = 0
+    ladder: dict[int, api.LadderRow] = field(default_factory=dict)
+    envelopes: dict[int, api.EnvelopeRow] = field(default_factory=dict)
+    times: dict[int, int] = field(default_factory=dict)
+    ids: dict[bytes, tuple[bytes, int, int]] = field(default_factory=dict)  # hash, n, time
+
+
+@dataclass(slots=True)
+class _Mailbox:
+    origin: str
+    key: bytes
+    expires: int
+    next_n: int = 0
+    floor_n: int = 0
+    items: dict[int, api.MailRow] = field(default_factory=dict)
+    times: dict[int, int] = field(default_factory=dict)
+    packages: list[bytes] = field(default_factory=list)
+    inbox_id: bytes = b""
+
+
+@dataclass(slots=True)
+class _Staged:
+    count: int
+    until: int
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.parts) == self.count
+
+
+@dataclass(slots=True)
+class _Log:
+    entries: list[bytes]
+    root: bytes
+    note: bytes
+    fold: bytes
+    settled: bytes = b""
+
+
+class MemoryStore:
+    """See :class:`cloister.relay.storage.api.Store`."""
+
+    def __init__(self) -> None:
+        self._codes: dict[bytes, tuple[bytes, str]] = {}
+        self._channels: dict[bytes, _Channel] = {}
+        self._mailboxes: dict[tuple[ObjectKind, bytes], _Mailbox] = {}
+        self._staged: dict[tuple[bytes, bytes], _Staged] = {}
+        self._kept: dict[tuple[bytes, bytes], _Staged] = {}
+        self._logs: dict[str, _Log] = {}
+
+    def submit(self, write: api.Write, done: api.Done) -> None:
+        outcome = self._apply(write)
+        asyncio.get_running_loop().call_soon(done, outcome)
+
+    def close(self) -> None:
+        """Nothing to finish: a write is applied when it is submitted."""
+
+    # --- writes ------------------------------------------------------------------------------
+
+    def _apply(self, write: api.Write) -> api.Outcome:
+        match write:
+            case api.PutEnvelope():
+                return self._put_envelope(write)
+            case api.PutCommit():
+                return self._put_commit(write)
+            case api.StagePart():
+                return self._stage_part(write)
+            case api.BindCode():
+                known = self._codes.setdefault(write.code_hash, (write.setup_key, write.origin))
+                if known[0] != write.setup_key:
+                    return Refused(Refusal.WRONG_CODE)
+                return Bound(known[1])
+            case api.OpenCircle():
+                return self._open_circle(write)
+            case api.OpenChannel():
+                return self._open_channel(write.origin, False, write.channel_id, write.key)
+            case api.OpenInbox():
+                return self._open_inbox(write)
+            case api.OpenBox():
+                return self._open_mailbox(
+                    ObjectKind.BOX, write.origin, write.box_id, write.key, write.expires
+                )
+            case api.PutBoxItem():
+                return self._put_box_item(write)
+            case api.AddKeyPackages():
+                return self._add_key_packages(write)
+            case api.TakeKeyPackage():
+                inbox = self._mailboxes.get((ObjectKind.INBOX, write.inbox_id))
+                if inbox is None or inbox.origin != write.origin:
+                    return Refused(Refusal.UNKNOWN_OBJECT)
+                return (
+                    Taken(inbox.packages.pop(0))
+                    if inbox.packages
+                    else Refused(Refusal.NO_KEY_PACKAGE)
+                )
+            case api.AppendEntry():
+                return self._append_entry(write)
+            case api.SetNote():
+                log = self._logs[write.origin]
+                if write.size != len(log.entries):
+                    return Refused(Refusal.MOVED, len(log.entries))
+                log.note = log.settled = write.note
+                return Accepted(write.size)
+            case api.Expire():
+                return self._expire(write)
+            case api.MirrorEntries():
+                return self._mirror_entries(write)
+            case _:
+                assert_never(write)
+
+    def _put_envelope(self, write: api.PutEnvelope) -> api.Outcome:
+        channel = self._channels[write.channel_id]
+        known = channel.ids.get(write.envelope_id)
+        if known is not None:
+            if known[0] != sha256(write.envelope):
+                return Refused(Refusal.ID_CONFLICT)
+            return Accepted(known[1], fresh=False)
+        if write.epoch != channel.epoch:
+            return Refused(Refusal.STALE_EPOCH)
+        if channel.size_bytes + len(write.envelope) > MAX_CHANNEL_BYTES:
+            return Refused(Refusal.QUOTA)
+        row = api.EnvelopeRow(
+            n=channel.next_n,
+            kind=EnvelopeKind.MESSAGE,
+            epoch=channel.epoch,
+            envelope_id=write.envelope_id,
+            envelope=write.envelope,
+            object_hash=b"",
+            parts=0,
+            next_key=b"",
+        )
+        self._add(channel, row, sha256(write.envelope), write.now)
+        return Accepted(row.n)
+
+    def _add(self, channel: _Channel, row: api.EnvelopeRow, digest: bytes, now: int) -> None:
+        channel.envelopes[row.n] = row
+        channel.times[row.n] = now
+        channel.ids[row.envelope_id] = (digest, row.n, now)
+        channel.size_bytes += len(row.envelope)
+        channel.next_n += 1
+
+    def _put_commit(self, write: api.PutCommit) -> api.Outcome:
+        channel = self._channels[write.channel_id]
+        digest = write.staged or sha256(write.envelope)
+        known = channel.ids.get(write.envelope_id)
+        if known is not None:
+            if known[0] != digest:
+                return Refused(Refusal.ID_CONFLICT)
+            return Delivered(known[1], False, ())
+        if write.epoch != channel.epoch:
+            return Refused(Refusal.STALE_EPOCH)
+        named = [write.staged, write.tree, *(one.staged for one in write.mail)]
+        for object_hash in filter(None, named):
+            staged = self._staged.get((write.channel_id, object_hash))
+            if staged is None or not staged.is_complete or staged.until < write.now:
+                return Refused(Refusal.PARTS_MISSING)
+        for one in write.mail:
+            inbox = self._mailboxes.get((ObjectKind.INBOX, one.inbox_id))
+            if inbox is None or inbox.origin != channel.origin:
+                return Refused(Refusal.UNKNOWN_OBJECT)
+        n = channel.next_n
+        parts = self._keep(write.channel_id, write.channel_id, write.staged)
+        self._keep(write.channel_id, write.channel_id, write.tree)
+        row = api.EnvelopeRow(
+            n=n,
+            kind=EnvelopeKind.COMMIT,
+            epoch=write.epoch,
+            envelope_id=write.envelope_id,
+            envelope=write.envelope,
+            object_hash=write.staged,
+            parts=parts,
+            next_key=write.next_key,
+        )
+        self._add(channel, row, digest, write.now)
+        ended = channel.ladder[write.epoch]
+        channel.ladder[write.epoch] = replace(
+            ended, commit_n=n, log_size_end=len(self._logs[channel.origin].entries)
+        )
+        channel.epoch += 1
+        channel.ladder[channel.epoch] = api.LadderRow(
+            channel.epoch, write.next_key, n + 1, None, None, write.tree
+        )
+        delivered = []
+        for one in write.mail:
+            inbox = self._mailboxes[ObjectKind.INBOX, one.inbox_id]
+            parts = self._keep(write.channel_id, one.inbox_id, one.staged)
+            item = api.MailRow(inbox.next_n, one.item, one.staged, parts)
+            inbox.items[item.n] = item
+            inbox.times[item.n] = write.now
+            inbox.next_n += 1
+            delivered.append((one.inbox_id, item.n))
+        for object_hash in filter(None, named):
+            self._staged.pop((write.channel_id, object_hash), None)
+        return Delivered(n, True, tuple(delivered))
+
+    def _keep(self, channel_id: bytes, owner_id: bytes, object_hash: bytes) -> int:
+        if not object_hash:
+            return 0
+        staged = self._staged[channel_id, object_hash]
+        self._kept[owner_id, object_hash] = staged
+        return staged.count
+
+    def _stage_part(self, write: api.StagePart) -> api.Outcome:
+        objects = {key: one for key, one in self._staged.items() if one.until >= write.now}
+        self._staged = objects
+        key = (write.owner_id, write.object_hash)
+        staged = objects.get(key)
+        own = [one for (owner, _), one in objects.items() if owner == write.owner_id]
+        held = sum(len(part) for one in own for part in one.parts.values())
+        is_new = staged is None or write.index not in staged.parts
+        if is_new and held + len(write.part) > MAX_STAGED_BYTES:
+            return Refused(Refusal.QUOTA)
+        if staged is None:
+            if len(own) >= MAX_STAGED_OBJECTS:
+                return Refused(Refusal.QUOTA)
+            staged = objects[key] = _Staged(write.count, write.until)
+        if staged.count != write.count:
+            return Refused(Refusal.ID_CONFLICT)
+        staged.parts.setdefault(write.index, write.part)
+        if staged.is_complete:
+            whole = b"".join(staged.parts[index] for index in range(staged.count))
+            if sha256(whole) != write.object_hash:
+                del objects[key]
+                return Refused(Refusal.PARTS_MISSING)
+        return Accepted(len(staged.parts))
+
+    def _open_circle(self, write: api.OpenCircle) -> api.Outcome:
+        if self._codes.get(write.code_hash) != (write.setup_key, write.origin):
+            return Refused(Refusal.WRONG_CODE)
+        log = self._logs.get(write.origin)
+        if log is not None:
+            channel = self._channels.get(write.commons_id)
+            inbox = self._mailboxes.get((ObjectKind.INBOX, write.inbox_id))
+            same = (
+                log.entries[0] == write.genesis
+                and channel is not None
+                and channel.is_commons
+                and channel.ladder.get(0, None) is not None
+                and channel.ladder[0].key == write.commons_key
+                and inbox is not None
+                and inbox.key == write.inbox_key
+            )
+            return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
+        taken = (
+            write.commons_id in self._channels
+            or (ObjectKind.INBOX, write.inbox_id) in self._mailboxes
+        )
+        if taken:
+            return Refused(Refusal.ID_CONFLICT)
+        self._logs[write.origin] = _Log([write.genesis], write.root, write.note, write.fold)
+        self._open_channel(write.origin, True, write.commons_id, write.commons_key)
+        self._open_mailbox(ObjectKind.INBOX, write.origin, write.inbox_id, write.inbox_key, 0)
+        return Accepted(0)
+
+    def _open_channel(
+        self, origin: str, is_commons: bool, channel_id: bytes, key: bytes
+    ) -> api.Outcome:
+        channel = self._channels.get(channel_id)
+        if channel is not None:
+            same = channel.origin == origin and 0 in channel.ladder and channel.ladder[0].key == key
+            return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
+        channel = self._channels[channel_id] = _Channel(origin, is_commons)
+        channel.ladder[0] = api.LadderRow(0, key, 0, None, None, b"")
+        return Accepted(0)
+
+    def _open_mailbox(
+        self, kind: ObjectKind, origin: str, object_id: bytes, key: bytes, expires: int
+    ) -> api.Outcome:
+        mailbox = self._mailboxes.get((kind, object_id))
+        if mailbox is not None:
+            same = (mailbox.origin, mailbox.key, mailbox.expires) == (origin, key, expires)
+            return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
+        self._mailboxes[kind, object_id] = _Mailbox(origin, key, expires)
+        return Accepted(0)
+
+    def _open_inbox(self, write: api.OpenInbox) -> api.Outcome:
+        box = self._mailboxes[ObjectKind.BOX, write.box_id]
+        if box.inbox_id:
+            inbox = self._mailboxes[ObjectKind.INBOX, box.inbox_id]
+            same = (box.inbox_id, inbox.key) == (write.inbox_id, write.key)
+            return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
+        if box.expires < write.now:
+            return Refused(Refusal.EXPIRED)
+        if (ObjectKind.INBOX, write.inbox_id) in self._mailboxes:
+            return Refused(Refusal.ID_CONFLICT)
+        box.inbox_id = write.inbox_id
+        return self._open_mailbox(ObjectKind.INBOX, box.origin, write.inbox_id, write.key, 0)
+
+    def _put_box_item(self, write: api.PutBoxItem) -> api.Outcome:
+        box = self._mailboxes[ObjectKind.BOX, write.box_id]
+        for row in box.items.values():
+            if row.item == write.item:
+                return Accepted(row.n, fresh=False)
+        if box.expires < write.now:
+            return Refused(Refusal.EXPIRED)
+        if len(box.items) >= MAX_BOX_ITEMS:
+            return Refused(Refusal.QUOTA)
+        row = api.MailRow(box.next_n, write.item, b"", 0)
+        box.items[row.n] = row
+        box.next_n += 1
+        return Accepted(row.n)
+
+    def _add_key_packages(self, write: api.AddKeyPackages) -> api.Outcome:
+        pool = self._mailboxes[ObjectKind.INBOX, write.inbox_id].packages
+        fresh = [one for one in dict.fromkeys(write.packages) if one not in pool]
+        if len(pool) + len(fresh) > MAX_KEY_PACKAGES:
+            return Refused(Refusal.QUOTA, len(pool))
+        pool.extend(fresh)
+        return Accepted(len(pool))
+
+    def _append_entry(self, write: api.AppendEntry) -> api.Outcome:
+        log = self._logs[write.origin]
+        size = len(log.entries)
+        if write.seq < size and log.entries[write.seq] == write.entry:
+            return Accepted(write.seq, fresh=False)
+        if write.seq != size:
+            return Refused(Refusal.MOVED, size)
+        log.entries.append(write.entry)
+        log.root, log.note, log.fold = write.root, write.note, write.fold
+        return Accepted(write.seq)
+
+    def _mirror_entries(self, write: api.MirrorEntries) -> api.Outcome:
+        log = self._logs.get(write.origin)
+        size = len(log.entries) if log is not None else 0
+        if write.from_seq != size:
+            return Refused(Refusal.MOVED, size)
+        if log is None:
+            log = self._logs[write.origin] = _Log([], b"", b"", b"")
+        log.entries.extend(write.entries)
+        log.root, log.note = write.root, write.note
+        return Accepted(len(log.entries))
+
+    def _expire(self, write: api.Expire) -> api.Outcome:
+        deleted = 0
+        for channel_id, channel in self._channels.items():
+            opened = channel.ladder[channel.epoch].first_n - 1
+            for n in sorted(channel.envelopes):
+                if channel.times[n] >= write.before or deleted == write.limit:
+                    break
+                if n == opened:
+                    continue
+                row = channel.envelopes.pop(n)
+                del channel.times[n]
+                channel.size_bytes -= len(row.envelope)
+                channel.floor_n = max(channel.floor_n, n + 1)
+                self._kept.pop((channel_id, row.object_hash), None)
+                deleted += 1
+            channel.ids = {
+                key: value
+                for key, value in channel.ids.items()
+                if value[1] in channel.envelopes or value[2] >= write.forget_before
+            }
+            for epoch, rung in list(channel.ladder.items()):
+                ended_n = rung.commit_n
+                if ended_n is not None and ended_n < channel.floor_n and ended_n != opened:
+                    del channel.ladder[epoch]
+        for (kind, object_id), mailbox in list(self._mailboxes.items()):
+            if kind is ObjectKind.BOX and mailbox.expires < write.before:
+                del self._mailboxes[kind, object_id]
+                continue
+            for n in list(mailbox.times):
+                if mailbox.times[n] < write.before:
+                    self._kept.pop((object_id, mailbox.items.pop(n).object_hash), None)
+                    del mailbox.times[n]
+                    mailbox.floor_n = max(mailbox.floor_n, n + 1)
+        self._staged = {key: one for key, one in self._staged.items() if one.until >= write.now}
+        return Accepted(deleted)
+
+    # --- reads -------------------------------------------------------------------------------
+
+    def channel(self, channel_id: bytes) -> api.ChannelRow | None:
+        channel = self._channels.get(channel_id)
+        if channel is None:
+            return None
+        return api.ChannelRow(
+            channel.origin, channel.is_commons, channel.epoch, channel.next_n, channel.floor_n
+        )
+
+    def ladder(self, channel_id: bytes, epoch: int) -> api.LadderRow | None:
+        channel = self._channels.get(channel_id)
+        return channel.ladder.get(epoch) if channel is not None else None
+
+    def envelopes(
+        self, channel_id: bytes, from_n: int, to_n: int, max_items: int, max_bytes: int
+    ) -> list[api.EnvelopeRow]:
+        rows = self._channels[channel_id].envelopes
+        wanted = [rows[n] for n in sorted(rows) if from_n <= n <= to_n]
+        return _bounded(wanted[:max_items], lambda row: len(row.envelope), max_bytes)
+
+    def mailbox(self, kind: ObjectKind, object_id: bytes) -> api.MailboxRow | None:
+        one = self._mailboxes.get((kind, object_id))
+        if one is None:
+            return None
+        return api.MailboxRow(one.origin, one.key, one.next_n, one.floor_n, one.expires)
+
+    def mail(
+        self, kind: ObjectKind, object_id: bytes, from_n: int, max_items: int, max_bytes: int
+    ) -> list[api.MailRow]:
+        rows = self._mailboxes[kind, object_id].items
+        wanted = [rows[n] for n in sorted(rows) if n >= from_n]
+        return _bounded(wanted[:max_items], lambda row: len(row.item), max_bytes)
+
+    def part(self, owner_id: bytes, object_hash: bytes, index: int) -> tuple[int, bytes] | None:
+        kept = self._kept.get((owner_id, object_hash))
+        if kept is None or index not in kept.parts:
+            return None
+        return kept.count, kept.parts[index]
+
+    def log(self, origin: str) -> api.LogRow | None:
+        log = self._logs.get(origin)
+        if log is None:
+            return None
+        return api.LogRow(origin, len(log.entries), log.root, log.note, log.fold, log.settled)
+
+    def entries(self, origin: str, from_seq: int, to_seq: int, max_bytes: int) -> list[bytes]:
+        return _bounded(self._logs[origin].entries[from_seq:to_seq], len, max_bytes)
+
+    def origins(self) -> list[str]:
+        return list(self._logs)
+
+    def counts(self) -> api.Counts:
+        return api.Counts(
+            circles=len(self._logs),
+            channels=len(self._channels),
+            envelopes=sum(len(one.envelopes) for one in self._channels.values()),
+            entries=sum(len(one.entries) for one in self._logs.values()),
+            file_bytes=0,
+        )
+
+
+def _bounded(rows: list[T], size_of: Callable[[T], int], max_bytes: int) -> list[T]:
+    """Cut a list where its bytes pass ``max_bytes``; the first row always stays."""
+    total = 0
+    for index, row in enumerate(rows):
+        total += size_of(row)
+        if total > max_bytes and index > 0:
+            return rows[:index]
+    return rows

@@ -1,0 +1,277 @@
+"""Envelopes: puts in groups, and the commit that ends an epoch.
+
+A group of puts is one INSERT of many rows.  One statement a row would give up and take back the
+interpreter lock for each, and behind a busy event loop each taking costs up to a switch interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import sqlcipher3.dbapi2 as sqlite
+
+from cloister.crypto.hashing import sha256
+from cloister.limits import MAX_CHANNEL_BYTES
+from cloister.relay.storage.api import (
+    Accepted,
+    Delivered,
+    EnvelopeKind,
+    Mail,
+    Outcome,
+    PutCommit,
+    PutEnvelope,
+    Refused,
+    StorageFailure,
+)
+from cloister.relay.storage.sqlite.channel_state import SAVE_EVERY, ChannelState, ChannelStates
+from cloister.relay.storage.sqlite.schema import HOUR_S
+from cloister.wire.codes import Refusal
+
+_GROUPS: Final = (64, 16, 4, 1)
+_INSERTS: Final = {
+    size: "INSERT INTO envelope (channel, n, id, epoch, hour, bytes) VALUES "
+    + ", ".join(["(?, ?, ?, ?, ?, ?)"] * size)
+    for size in _GROUPS
+}
+
+
+class EnvelopeWrites:
+    """Applies puts and commits inside the transaction that the writer has begun."""
+
+    def __init__(self, connection: sqlite.Connection, states: ChannelStates) -> None:
+        self._connection = connection
+        self._states = states
+        self._has_put_ids = self._any_put_id()
+
+    def note_expiry(self) -> None:
+        """Envelopes were deleted: look for remembered ids from now on."""
+        self._has_put_ids = self._any_put_id()
+
+    def put_group(self, writes: Sequence[PutEnvelope]) -> list[Outcome]:
+        """Apply puts in order.  Optimistic: ids are new; if not, again one by one."""
+        execute = self._connection.execute
+        execute("SAVEPOINT puts")
+        try:
+            outcomes = self._put_new(writes)
+        except sqlite.IntegrityError:
+            execute("ROLLBACK TO puts")
+            self._states.forget()
+            outcomes = [self._put_one(write) for write in writes]
+        execute("RELEASE puts")
+        return outcomes
+
+    def _put_new(self, writes: Sequence[PutEnvelope]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        values: list[object] = []
+        touched: list[ChannelState] = []
+        get = self._states.get
+        looks_up = self._has_put_ids
+        for write in writes:
+            state = get(write.channel_id)
+            if state is None:
+                outcomes.append(Refused(Refusal.UNKNOWN_OBJECT))
+                continue
+            envelope = write.envelope
+            size_bytes = state.size_bytes + len(envelope)
+            if write.epoch != state.epoch or size_bytes > MAX_CHANNEL_BYTES or looks_up:
+                known = self._known(state, write.envelope_id, envelope)
+                if known is not None:
+                    outcomes.append(known)
+                    continue
+                if write.epoch != state.epoch:
+                    # An id of this group is not in the file yet, so look at the values too.
+                    if write.envelope_id in values:
+                        raise sqlite.IntegrityError
+                    outcomes.append(Refused(Refusal.STALE_EPOCH))
+                    continue
+                if size_bytes > MAX_CHANNEL_BYTES:
+                    outcomes.append(Refused(Refusal.QUOTA))
+                    continue
+            n = state.next_n
+            state.next_n = n + 1
+            state.size_bytes = size_bytes
+            if n - state.saved_n == SAVE_EVERY:
+                touched.append(state)
+            values += (
+                state.key,
+                n,
+                write.envelope_id,
+                write.epoch,
+                write.now // HOUR_S,
+                envelope,
+            )
+            outcomes.append(Accepted(n))
+        self._insert(values)
+        for state in touched:
+            self._states.save(state)
+        return outcomes
+
+    def _insert(self, values: list[object]) -> None:
+        columns = 6
+        start = 0
+        for size in _GROUPS:
+            step = size * columns
+            while len(values) - start >= step:
+                self._connection.execute(_INSERTS[size], values[start : start + step])
+                start += step
+
+    def _put_one(self, write: PutEnvelope) -> Outcome:
+        state = self._states.get(write.channel_id)
+        if state is None:
+            return Refused(Refusal.UNKNOWN_OBJECT)
+        known = self._known(state, write.envelope_id, write.envelope)
+        if known is not None:
+            return known
+        (outcome,) = self._put_new([write])
+        return outcome
+
+    def _known(self, state: ChannelState, envelope_id: bytes, envelope: bytes) -> Outcome | None:
+        """Answer for an id that is stored or remembered: the old index, or a conflict."""
+        row = self._connection.execute(
+            "SELECT n, bytes FROM envelope WHERE channel = ? AND id = ?", (state.key, envelope_id)
+        ).fetchone()
+        if row is not None:
+            is_same = row[1] == envelope
+        else:
+            row = self._connection.execute(
+                "SELECT n, hash FROM put_id WHERE channel = ? AND id = ?", (state.key, envelope_id)
+            ).fetchone()
+            if row is None:
+                return None
+            is_same = row[1] == sha256(envelope)
+        return Accepted(row[0], fresh=False) if is_same else Refused(Refusal.ID_CONFLICT)
+
+    def _any_put_id(self) -> bool:
+        row = self._connection.execute("SELECT 1 FROM put_id LIMIT 1").fetchone()
+        return row is not None
+
+    # --- commits -----------------------------------------------------------------------------
+
+    def put_commit(self, write: PutCommit) -> Outcome:
+        """Apply a commit: envelope, two ladder rows, parts and Welcomes."""
+        execute = self._connection.execute
+        state = self._states.get(write.channel_id)
+        if state is None:
+            return Refused(Refusal.UNKNOWN_OBJECT)
+        known = self._known_commit(state, write)
+        if known is not None:
+            return known
+        if write.epoch != state.epoch:
+            return Refused(Refusal.STALE_EPOCH)
+        named = [write.staged, write.tree, *(one.staged for one in write.mail)]
+        counts: dict[bytes, int] = {b"": 0}
+        for object_hash in filter(None, named):
+            count = self._complete_parts(write.channel_id, object_hash, write.now)
+            if count is None:
+                return Refused(Refusal.PARTS_MISSING)
+            counts[object_hash] = count
+        inboxes = [self._inbox(one.inbox_id, state.circle) for one in write.mail]
+        if None in inboxes:
+            return Refused(Refusal.UNKNOWN_OBJECT)
+
+        n = state.next_n
+        execute(
+            "INSERT INTO envelope (channel, n, id, epoch, hour, bytes, kind, hash, parts)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                state.key,
+                n,
+                write.envelope_id,
+                write.epoch,
+                write.now // HOUR_S,
+                write.envelope,
+                EnvelopeKind.COMMIT,
+                write.staged,
+                counts[write.staged],
+            ),
+        )
+        self._drop_tree(state, write.channel_id, write.epoch)
+        for object_hash in filter(None, (write.staged, write.tree)):
+            self._keep_parts(write.channel_id, write.channel_id, object_hash)
+        execute(
+            "UPDATE ladder SET commit_n = ?,"
+            " log_size_end = (SELECT size FROM circle WHERE key = ?)"
+            " WHERE channel = ? AND epoch = ?",
+            (n, state.circle, state.key, write.epoch),
+        )
+        execute(
+            "INSERT INTO ladder (channel, epoch, pk, first_n, tree) VALUES (?, ?, ?, ?, ?)",
+            (state.key, write.epoch + 1, write.next_key, n + 1, write.tree),
+        )
+        state.epoch = write.epoch + 1
+        state.next_n = n + 1
+        state.size_bytes += len(write.envelope)
+        self._states.save(state)
+        mail = tuple(
+            (one.inbox_id, self._deliver(write, one, counts[one.staged])) for one in write.mail
+        )
+        for object_hash in filter(None, named):
+            execute(
+                "DELETE FROM part WHERE owner = ? AND hash = ? AND until > 0",
+                (write.channel_id, object_hash),
+            )
+        return Delivered(n, True, mail)
+
+    def _known_commit(self, state: ChannelState, write: PutCommit) -> Outcome | None:
+        row = self._connection.execute(
+            "SELECT n, bytes, hash FROM envelope WHERE channel = ? AND id = ?",
+            (state.key, write.envelope_id),
+        ).fetchone()
+        if row is not None:
+            is_same = (row[1], row[2]) == (write.envelope, write.staged)
+        else:
+            row = self._connection.execute(
+                "SELECT n, hash FROM put_id WHERE channel = ? AND id = ?",
+                (state.key, write.envelope_id),
+            ).fetchone()
+            if row is None:
+                return None
+            is_same = row[1] == (write.staged or sha256(write.envelope))
+        return Delivered(row[0], False, ()) if is_same else Refused(Refusal.ID_CONFLICT)
+
+    def _complete_parts(self, owner_id: bytes, object_hash: bytes, now: int) -> int | None:
+        have, count = self._connection.execute(
+            "SELECT count(*), max(count) FROM part WHERE owner = ? AND hash = ? AND until >= ?",
+            (owner_id, object_hash, max(now, 1)),
+        ).fetchone()
+        return int(count) if have and have == count else None
+
+    def _keep_parts(self, channel_id: bytes, owner_id: bytes, object_hash: bytes) -> None:
+        self._connection.execute(
+            "INSERT OR IGNORE INTO part (owner, hash, i, count, until, bytes)"
+            " SELECT ?, hash, i, count, 0, bytes FROM part"
+            " WHERE owner = ? AND hash = ? AND until > 0",
+            (owner_id, channel_id, object_hash),
+        )
+
+    def _drop_tree(self, state: ChannelState, channel_id: bytes, epoch: int) -> None:
+        """Only the tree of the current epoch can be read."""
+        self._connection.execute(
+            "DELETE FROM part WHERE owner = ? AND until = 0 AND length(hash) > 0 AND hash ="
+            " (SELECT tree FROM ladder WHERE channel = ? AND epoch = ?)",
+            (channel_id, state.key, epoch),
+        )
+
+    def _inbox(self, inbox_id: bytes, circle: int) -> int | None:
+        row = self._connection.execute(
+            "SELECT key FROM inbox WHERE id = ? AND circle = ?", (inbox_id, circle)
+        ).fetchone()
+        return int(row[0]) if row is not None else None
+
+    def _deliver(self, write: PutCommit, one: Mail, parts: int) -> int:
+        execute = self._connection.execute
+        row = execute(
+            "UPDATE inbox SET next_n = next_n + 1 WHERE id = ? RETURNING key, next_n",
+            (one.inbox_id,),
+        ).fetchone()
+        if row is None:
+            raise StorageFailure("an inbox vanished inside a transaction")
+        inbox, next_n = row
+        execute(
+            "INSERT INTO inbox_item (inbox, n, bytes, hash, parts, hour) VALUES (?, ?, ?, ?, ?, ?)",
+            (inbox, next_n - 1, one.item, one.staged, parts, write.now // HOUR_S),
+        )
+        if one.staged:
+            self._keep_parts(write.channel_id, one.inbox_id, one.staged)
+        return int(next_n) - 1

@@ -1,0 +1,179 @@
+"""Reads, on a connection of their own that never writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlcipher3.dbapi2 as sqlite
+
+from cloister.relay.storage.api import (
+    ChannelRow,
+    Counts,
+    EnvelopeRow,
+    LadderRow,
+    LogRow,
+    MailboxRow,
+    MailRow,
+    StorageFailure,
+)
+from cloister.relay.storage.sqlite.schema import open_file
+from cloister.wire.auth import ObjectKind
+
+T = TypeVar("T")
+
+
+class Reads:
+    """The reading half of :class:`cloister.relay.storage.api.Store`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = open_file(path, read_only=True)
+
+    def _query(self, sql: str, *values: object) -> sqlite.Cursor:
+        try:
+            return self._connection.execute(sql, values)
+        except sqlite.Error as error:
+            raise StorageFailure(f"the relay's file cannot be read: {error}") from None
+
+    def _row(self, sql: str, *values: object) -> Any:
+        try:
+            return self._query(sql, *values).fetchone()
+        except sqlite.Error as error:
+            raise StorageFailure(f"the relay's file cannot be read: {error}") from None
+
+    def _bounded(
+        self, cursor: sqlite.Cursor, make: Callable[..., T], size_column: int, max_bytes: int
+    ) -> list[T]:
+        """Take rows until their bytes pass ``max_bytes``; the first row always."""
+        rows: list[T] = []
+        total = 0
+        try:
+            for row in cursor:
+                total += len(row[size_column])
+                if total > max_bytes and rows:
+                    break
+                rows.append(make(*row))
+        except sqlite.Error as error:
+            raise StorageFailure(f"the relay's file cannot be read: {error}") from None
+        finally:
+            cursor.close()
+        return rows
+
+    def channel(self, channel_id: bytes) -> ChannelRow | None:
+        """Return a channel as it stands."""
+        row = self._row(
+            "SELECT origin, is_commons, epoch, next_n, floor_n, channel.key"
+            " FROM channel JOIN circle ON circle.key = channel.circle WHERE channel.id = ?",
+            channel_id,
+        )
+        if row is None:
+            return None
+        origin, is_commons, epoch, next_n, floor_n, key = row
+        newest = self._row("SELECT max(n) FROM envelope WHERE channel = ?", key)[0]
+        if newest is not None:
+            next_n = max(next_n, newest + 1)
+        return ChannelRow(origin, bool(is_commons), epoch, next_n, floor_n)
+
+    def ladder(self, channel_id: bytes, epoch: int) -> LadderRow | None:
+        """Return one epoch of a channel."""
+        row = self._row(
+            "SELECT ladder.epoch, pk, first_n, commit_n, log_size_end, tree"
+            " FROM ladder JOIN channel ON channel.key = ladder.channel"
+            " WHERE channel.id = ? AND ladder.epoch = ?",
+            channel_id,
+            epoch,
+        )
+        return LadderRow(*row) if row is not None else None
+
+    def envelopes(
+        self, channel_id: bytes, from_n: int, to_n: int, max_items: int, max_bytes: int
+    ) -> list[EnvelopeRow]:
+        """Return envelopes of a range, bounded."""
+        cursor = self._query(
+            "SELECT n, kind, e.epoch, e.id, e.bytes, hash, parts,"
+            "  CASE kind WHEN 2 THEN (SELECT pk FROM ladder"
+            "    WHERE ladder.channel = e.channel AND ladder.epoch = e.epoch + 1) ELSE x'' END"
+            " FROM envelope AS e JOIN channel ON channel.key = e.channel"
+            " WHERE channel.id = ? AND n BETWEEN ? AND ? ORDER BY n LIMIT ?",
+            channel_id,
+            from_n,
+            to_n,
+            max_items,
+        )
+        return self._bounded(cursor, EnvelopeRow, 4, max_bytes)
+
+    def mailbox(self, kind: ObjectKind, object_id: bytes) -> MailboxRow | None:
+        """Return an inbox or a box."""
+        sql = (
+            "SELECT origin, pk, next_n, floor_n, 0 FROM inbox"
+            " JOIN circle ON circle.key = circle WHERE id = ?"
+            if kind is ObjectKind.INBOX
+            else "SELECT origin, pk, next_n, 0, expires FROM invite_box"
+            " JOIN circle ON circle.key = circle WHERE id = ?"
+        )
+        row = self._row(sql, object_id)
+        return MailboxRow(*row) if row is not None else None
+
+    def mail(
+        self, kind: ObjectKind, object_id: bytes, from_n: int, max_items: int, max_bytes: int
+    ) -> list[MailRow]:
+        """Return items of an inbox or a box, bounded."""
+        sql = (
+            "SELECT n, bytes, hash, parts FROM inbox_item JOIN inbox ON inbox.key = inbox"
+            " WHERE id = ? AND n >= ? ORDER BY n LIMIT ?"
+            if kind is ObjectKind.INBOX
+            else "SELECT n, bytes, x'', 0 FROM box_item JOIN invite_box AS b ON b.key = box"
+            " WHERE id = ? AND n >= ? ORDER BY n LIMIT ?"
+        )
+        return self._bounded(self._query(sql, object_id, from_n, max_items), MailRow, 1, max_bytes)
+
+    def part(self, owner_id: bytes, object_hash: bytes, index: int) -> tuple[int, bytes] | None:
+        """Return (count, bytes) of a part that an item names."""
+        row = self._row(
+            "SELECT count, bytes FROM part WHERE owner = ? AND hash = ? AND i = ? AND until = 0",
+            owner_id,
+            object_hash,
+            index,
+        )
+        return (row[0], row[1]) if row is not None else None
+
+    def log(self, origin: str) -> LogRow | None:
+        """Return the head of a log."""
+        row = self._row(
+            "SELECT origin, size, root, note, fold, settled FROM circle WHERE origin = ?", origin
+        )
+        return LogRow(*row) if row is not None else None
+
+    def entries(self, origin: str, from_seq: int, to_seq: int, max_bytes: int) -> list[bytes]:
+        """Return entries of a range, bounded."""
+        cursor = self._query(
+            "SELECT bytes FROM log_entry JOIN circle ON circle.key = circle"
+            " WHERE origin = ? AND seq >= ? AND seq < ? ORDER BY seq",
+            origin,
+            from_seq,
+            to_seq,
+        )
+        return self._bounded(cursor, bytes, 0, max_bytes)
+
+    def origins(self) -> list[str]:
+        """Return the origins of all logs."""
+        return [origin for (origin,) in self._query("SELECT origin FROM circle ORDER BY key")]
+
+    def counts(self) -> Counts:
+        """Return how much is stored."""
+        circles, channels, envelopes, entries = self._row(
+            "SELECT (SELECT count(*) FROM circle), (SELECT count(*) FROM channel),"
+            " (SELECT count(*) FROM envelope), (SELECT count(*) FROM log_entry)"
+        )
+        size = sum(
+            path.stat().st_size
+            for path in (self._path, self._path.with_name(self._path.name + "-wal"))
+            if path.exists()
+        )
+        return Counts(circles, channels, envelopes, entries, size)
+
+    def close_reads(self) -> None:
+        """Close the connection."""
+        self._connection.close()

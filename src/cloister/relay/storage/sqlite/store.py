@@ -1,0 +1,128 @@
+"""The SQLite backend: reads in the event loop's thread, writes collected there and handed over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from cloister.relay.storage.api import Done, Outcome, Write
+from cloister.relay.storage.sqlite.reads import Reads
+from cloister.relay.storage.sqlite.writer import Writer
+
+WINDOW_S: Final = 0.012
+"""Group-commit window at a high rate: what it adds to latency, it saves many times in CPU."""
+BUSY_RATE: Final = 400.0
+"""Writes a second from which on the window is kept; below it a write goes out at once."""
+FULL_BATCH: Final = 256
+"""A batch of this size does not wait: more rows in a transaction save nothing further."""
+
+
+class Metrics:
+    """Counters of the writer."""
+
+    __slots__ = ("batches", "writes")
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.writes = 0
+
+
+class SqliteStore(Reads):
+    """See :class:`cloister.relay.storage.api.Store`.  Made inside a running event loop."""
+
+    def __init__(
+        self, path: Path, on_failure: Callable[[], None], window_s: float = WINDOW_S
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+
+        def report_failure() -> None:
+            self._loop.call_soon_threadsafe(on_failure)
+
+        self._writer = Writer(path, report_failure)
+        super().__init__(path)
+        self._window_s = window_s
+        self._writes: list[Write] = []
+        self._dones: list[Done] = []
+        self._timer: asyncio.Handle | None = None
+        self._is_busy = False
+        self._handed_at = self._loop.time()
+        self._rate = 0.0
+        self._in_flight: list[Done] = []
+        self._outcomes: list[Outcome] | None = None
+        self.metrics = Metrics()
+
+    def submit(self, write: Write, done: Done) -> None:
+        """Queue a write (see the contract)."""
+        self._writes.append(write)
+        self._dones.append(done)
+        if self._is_busy:
+            return
+        if self._timer is None:
+            self._schedule()
+        elif len(self._writes) == FULL_BATCH:
+            self._timer.cancel()
+            self._hand_over()
+
+    def _schedule(self) -> None:
+        if self._rate > BUSY_RATE:
+            due = self._handed_at + self._window_s
+            self._timer = self._loop.call_at(due, self._hand_over)
+        else:
+            self._timer = self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._timer = None
+        if not self._writes or self._is_busy:
+            return
+        now = self._loop.time()
+        writes, self._writes = self._writes, []
+        self._in_flight, self._dones = self._dones, []
+        elapsed = max(now - self._handed_at, 0.0005)
+        self._rate = 0.5 * self._rate + 0.5 * (len(writes) / elapsed)
+        self._handed_at = now
+        self._is_busy = True
+        self._writer.hand_over(writes, self._on_written)
+
+    def _on_written(self, outcomes: list[Outcome]) -> None:
+        """In the writer's thread: leave the outcomes for the loop's and wake it."""
+        self._outcomes = outcomes
+        self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        if self._outcomes is None:
+            return
+        self._finish(self._outcomes)
+        if self._writes:
+            if len(self._writes) >= FULL_BATCH:
+                self._hand_over()
+            elif self._timer is None:
+                self._schedule()
+
+    def _finish(self, outcomes: list[Outcome]) -> None:
+        dones, self._in_flight = self._in_flight, []
+        self._outcomes = None
+        self._is_busy = False
+        self.metrics.batches += 1
+        self.metrics.writes += len(outcomes)
+        for done, outcome in zip(dones, outcomes, strict=True):
+            done(outcome)
+
+    def close(self) -> None:
+        """Finish all submitted writes, call their ``done`` and close.  Blocks."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        last: list[Outcome] = []
+        writes, self._writes = self._writes, []
+        dones, self._dones = self._dones, []
+        if writes:
+            self._writer.hand_over(writes, last.extend)
+        self._writer.close()
+        # The batch that was under way reported to a loop that did not turn meanwhile.
+        if self._outcomes is not None:
+            self._finish(self._outcomes)
+        for done, outcome in zip(dones, last, strict=True):
+            done(outcome)
+        self.close_reads()

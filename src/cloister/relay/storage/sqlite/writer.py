@@ -1,0 +1,177 @@
+"""The one thread that writes: a batch of writes is one transaction and one flush to the disk.
+
+The event loop collects writes and hands them over as a batch; while the thread works on one batch
+the next one fills.  At a high rate the loop also waits for the group-commit window, because the
+price of a transaction is the same for one write and for a hundred (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, assert_never
+
+import sqlcipher3.dbapi2 as sqlite
+
+from cloister.relay.storage.api import (
+    AddKeyPackages,
+    AppendEntry,
+    BindCode,
+    Expire,
+    MirrorEntries,
+    OpenBox,
+    OpenChannel,
+    OpenCircle,
+    OpenInbox,
+    Outcome,
+    PutBoxItem,
+    PutCommit,
+    PutEnvelope,
+    Refused,
+    SetNote,
+    StagePart,
+    StorageFailure,
+    TakeKeyPackage,
+    Write,
+)
+from cloister.relay.storage.sqlite.channel_state import ChannelStates
+from cloister.relay.storage.sqlite.expiry import expire
+from cloister.relay.storage.sqlite.objects import Conflict, ObjectWrites, Over
+from cloister.relay.storage.sqlite.puts import EnvelopeWrites
+from cloister.relay.storage.sqlite.schema import open_file
+from cloister.wire.codes import Refusal
+
+_FULL: Final = 13
+"""SQLITE_FULL: the one error after which the file is as it was and may be written again."""
+
+BatchDone = Callable[[list[Outcome]], None]
+
+
+class Writer:
+    """Applies batches in order and says, from its own thread, how each write came out."""
+
+    def __init__(self, path: Path, on_failure: Callable[[], None]) -> None:
+        self._connection = open_file(path)
+        self._states = ChannelStates(self._connection)
+        self._envelopes = EnvelopeWrites(self._connection, self._states)
+        self._objects = ObjectWrites(self._connection)
+        self._on_failure = on_failure
+        self._batches: queue.SimpleQueue[tuple[Sequence[Write], BatchDone] | None] = (
+            queue.SimpleQueue()
+        )
+        self._has_failed = False
+        self._thread = threading.Thread(target=self._run, name="relay-writer", daemon=True)
+        self._thread.start()
+
+    def hand_over(self, batch: Sequence[Write], done: BatchDone) -> None:
+        """Queue a batch; ``done`` is called in the writer's thread once it is on disk."""
+        self._batches.put((batch, done))
+
+    def close(self) -> None:
+        """Finish the batches that were handed over, and end."""
+        self._batches.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (item := self._batches.get()) is not None:
+            batch, done = item
+            done(self._transact(batch))
+        if not self._has_failed:
+            with contextlib.suppress(sqlite.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close()
+
+    def _transact(self, batch: Sequence[Write]) -> list[Outcome]:
+        if self._has_failed:
+            return [Refused(Refusal.STORAGE)] * len(batch)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcomes = self._apply_all(batch)
+            self._connection.execute("COMMIT")
+        except (sqlite.Error, StorageFailure) as error:
+            self._states.forget()
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == _FULL and self._roll_back():
+                return [Refused(Refusal.STORAGE)] * len(batch)
+            # What the failed flush left in the kernel's cache is unknown, and asking it again
+            # would say "written" (fsyncgate).  Only opening the file anew tells.
+            self._has_failed = True
+            self._on_failure()
+            return [Refused(Refusal.STORAGE)] * len(batch)
+        return outcomes
+
+    def _roll_back(self) -> bool:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite.Error:
+            return False
+        return True
+
+    def _apply_all(self, batch: Sequence[Write]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        puts: list[PutEnvelope] = []
+        for write in batch:
+            if type(write) is PutEnvelope:
+                puts.append(write)
+                continue
+            if puts:
+                outcomes += self._envelopes.put_group(puts)
+                puts = []
+            outcomes.append(self._apply_one(write))
+        if puts:
+            outcomes += self._envelopes.put_group(puts)
+        return outcomes
+
+    def _apply_one(self, write: Write) -> Outcome:
+        execute = self._connection.execute
+        execute("SAVEPOINT one")
+        try:
+            outcome = self._apply(write)
+        except (Conflict, Over) as refusal:
+            execute("ROLLBACK TO one")
+            self._states.forget()
+            is_conflict = isinstance(refusal, Conflict)
+            outcome = Refused(Refusal.ID_CONFLICT if is_conflict else Refusal.QUOTA)
+        execute("RELEASE one")
+        return outcome
+
+    def _apply(self, write: Write) -> Outcome:
+        objects = self._objects
+        match write:
+            case PutEnvelope():
+                return self._envelopes.put_group([write])[0]
+            case PutCommit():
+                return self._envelopes.put_commit(write)
+            case StagePart():
+                return objects.stage_part(write)
+            case BindCode():
+                return objects.bind_code(write)
+            case OpenCircle():
+                return objects.open_circle(write)
+            case OpenChannel():
+                return objects.open_channel(write)
+            case OpenInbox():
+                return objects.open_inbox(write)
+            case OpenBox():
+                return objects.open_box(write)
+            case PutBoxItem():
+                return objects.put_box_item(write)
+            case AddKeyPackages():
+                return objects.add_key_packages(write)
+            case TakeKeyPackage():
+                return objects.take_key_package(write)
+            case AppendEntry():
+                return objects.append_entry(write)
+            case SetNote():
+                return objects.set_note(write)
+            case MirrorEntries():
+                return objects.mirror_entries(write)
+            case Expire():
+                outcome = expire(self._connection, self._states, write)
+                self._envelopes.note_expiry()
+                return outcome
+            case _:
+                assert_never(write)

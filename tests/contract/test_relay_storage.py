@@ -1,0 +1,567 @@
+"""The storage contract of the relay, for every backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloister.crypto.hashing import sha256
+from cloister.limits import (
+    MAX_BOX_ITEMS,
+    MAX_KEY_PACKAGES,
+    MAX_STAGED_OBJECTS,
+)
+from cloister.relay.storage.api import (
+    Accepted,
+    AddKeyPackages,
+    AppendEntry,
+    BindCode,
+    Bound,
+    Delivered,
+    EnvelopeKind,
+    Expire,
+    Mail,
+    MirrorEntries,
+    OpenBox,
+    OpenChannel,
+    OpenCircle,
+    OpenInbox,
+    Outcome,
+    PutBoxItem,
+    PutCommit,
+    PutEnvelope,
+    Refused,
+    SetNote,
+    StagePart,
+    Store,
+    Taken,
+    TakeKeyPackage,
+    Write,
+)
+from cloister.relay.storage.memory import MemoryStore
+from cloister.relay.storage.sqlite import SqliteStore
+from cloister.wire.auth import ObjectKind
+from cloister.wire.codes import Refusal
+
+HOUR = 3600
+NOW = 500_000 * HOUR
+ORIGIN = "home/0011223344556677"
+COMMONS = b"C" * 16
+CHANNEL = b"K" * 16
+INBOX = b"I" * 16
+BOX = b"B" * 16
+CODE = b"c" * 32
+KEY = b"k" * 32
+ENVELOPE = b"e" * 1024
+
+Open = Callable[[], Any]
+Scenario = Callable[["Bench"], Awaitable[None]]
+
+
+class Bench:
+    """A store, and how to write to it and to open it again."""
+
+    def __init__(self, open_store: Callable[[], Store]) -> None:
+        self._open = open_store
+        self.store = open_store()
+
+    async def write(self, write: Write) -> Outcome:
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.store.submit(write, future.set_result)
+        return await asyncio.wait_for(future, 10)
+
+    async def accept(self, write: Write) -> int:
+        outcome = await self.write(write)
+        assert isinstance(outcome, Accepted | Delivered), outcome_text(outcome)
+        return outcome.n
+
+    async def refused(self, write: Write) -> Refusal:
+        outcome = await self.write(write)
+        assert isinstance(outcome, Refused), outcome_text(outcome)
+        return outcome.code
+
+    async def found(self) -> None:
+        assert isinstance(await self.write(BindCode(CODE, KEY, ORIGIN)), Bound)
+        await self.accept(circle())
+        await self.accept(OpenChannel(ORIGIN, CHANNEL, KEY))
+
+    def reopen(self) -> None:
+        """Close and open again; the memory backend keeps its values in this process."""
+        if isinstance(self.store, SqliteStore):
+            self.store.close()
+            self.store = self._open()
+
+
+def outcome_text(outcome: Outcome) -> str:
+    return f"{type(outcome).__name__} {getattr(outcome, 'code', '')!r}"
+
+
+def circle(**changes: Any) -> OpenCircle:
+    values: dict[str, Any] = {
+        "code_hash": CODE,
+        "setup_key": KEY,
+        "origin": ORIGIN,
+        "genesis": b"genesis",
+        "fold": b"fold",
+        "root": b"r" * 32,
+        "note": b"note 1",
+        "commons_id": COMMONS,
+        "commons_key": KEY,
+        "inbox_id": INBOX,
+        "inbox_key": KEY,
+    }
+    return OpenCircle(**{**values, **changes})
+
+
+def put(number: int, *, epoch: int = 0, envelope: bytes = ENVELOPE, now: int = NOW) -> PutEnvelope:
+    return PutEnvelope(CHANNEL, epoch, number.to_bytes(16, "big"), envelope, now)
+
+
+def commit(number: int, epoch: int, **changes: Any) -> PutCommit:
+    values: dict[str, Any] = {
+        "channel_id": CHANNEL,
+        "epoch": epoch,
+        "envelope_id": number.to_bytes(16, "big"),
+        "envelope": b"c" * 1024,
+        "staged": b"",
+        "next_key": bytes([epoch + 1]) * 32,
+        "mail": (),
+        "tree": b"",
+        "now": NOW,
+    }
+    return PutCommit(**{**values, **changes})
+
+
+def entry(seq: int, data: bytes) -> AppendEntry:
+    return AppendEntry(ORIGIN, seq, 1, data, b"fold", b"r" * 32, b"note %d" % (seq + 1))
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[Scenario], None]]:
+    """Run a scenario on one backend."""
+
+    @asynccontextmanager
+    async def bench() -> AsyncIterator[Bench]:
+        def fail() -> None:
+            raise AssertionError("the store failed")
+
+        def open_store() -> Store:
+            if request.param == "memory":
+                return MemoryStore()
+            return SqliteStore(tmp_path / "relay.sqlite3", fail)
+
+        made = Bench(open_store)
+        try:
+            yield made
+        finally:
+            made.store.close()
+
+    def run_scenario(scenario: Scenario) -> None:
+        async def main() -> None:
+            async with bench() as made:
+                await scenario(made)
+
+        asyncio.run(main())
+
+    yield run_scenario
+
+
+def test_puts_get_contiguous_indices_in_the_order_of_submission(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        outcomes: list[Outcome] = []
+        for number in range(200):
+            bench.store.submit(put(number), outcomes.append)
+        assert outcomes == []
+        assert await bench.accept(put(1000)) == 200
+        assert [getattr(one, "n", None) for one in outcomes] == list(range(200))
+        rows = bench.store.envelopes(CHANNEL, 0, 300, 500, 10**9)
+        assert [row.envelope_id for row in rows[:200]] == [
+            number.to_bytes(16, "big") for number in range(200)
+        ]
+
+    run(scenario)
+
+
+def test_same_id_and_bytes_give_the_old_index_other_bytes_a_conflict(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        for number in range(3):
+            await bench.accept(put(number))
+        bench.reopen()
+        again = await bench.write(put(1))
+        assert isinstance(again, Accepted)
+        assert (again.n, again.fresh) == (1, False)
+        assert await bench.refused(put(1, envelope=b"x" * 1024)) is Refusal.ID_CONFLICT
+        assert await bench.accept(put(9)) == 3
+
+    run(scenario)
+
+
+def test_duplicates_inside_one_batch_are_stored_once(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        outcomes: list[Outcome] = []
+        for number in (1, 2, 1, 3, 2):
+            bench.store.submit(put(number), outcomes.append)
+        bench.store.submit(put(3, epoch=7), outcomes.append)
+        assert await bench.accept(put(4)) == 3
+        assert [getattr(one, "n", None) for one in outcomes] == [0, 1, 0, 2, 1, 2]
+
+    run(scenario)
+
+
+def test_stale_epoch_is_refused_unless_the_id_is_stored(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(put(1))
+        await bench.accept(commit(2, 0))
+        assert await bench.refused(put(3)) is Refusal.STALE_EPOCH
+        assert await bench.accept(put(1)) == 0
+        assert await bench.accept(put(3, epoch=1)) == 2
+
+    run(scenario)
+
+
+def test_one_commit_ends_an_epoch_and_its_retry_is_answered(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(put(1))
+        assert await bench.accept(commit(2, 0)) == 1
+        assert await bench.refused(commit(3, 0)) is Refusal.STALE_EPOCH
+        bench.reopen()
+        again = await bench.write(commit(2, 0))
+        assert isinstance(again, Delivered)
+        assert (again.n, again.fresh) == (1, False)
+        conflict = commit(2, 0, envelope=b"x" * 1024)
+        assert await bench.refused(conflict) is Refusal.ID_CONFLICT
+        ended = bench.store.ladder(CHANNEL, 0)
+        assert ended is not None
+        assert (ended.first_n, ended.commit_n, ended.log_size_end) == (0, 1, 1)
+        current = bench.store.ladder(CHANNEL, 1)
+        assert current is not None
+        assert (current.first_n, current.commit_n, current.key) == (2, None, b"\x01" * 32)
+        channel = bench.store.channel(CHANNEL)
+        assert channel is not None
+        assert (channel.epoch, channel.next_n, channel.is_commons) == (1, 2, False)
+        (row,) = bench.store.envelopes(CHANNEL, 1, 1, 9, 9)
+        assert (row.kind, row.epoch, row.next_key) == (EnvelopeKind.COMMIT, 0, b"\x01" * 32)
+
+    run(scenario)
+
+
+def test_commit_records_the_size_of_the_log_at_that_moment(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(entry(1, b"one"))
+        await bench.accept(commit(1, 0, channel_id=COMMONS))
+        await bench.accept(entry(2, b"two"))
+        ended = bench.store.ladder(COMMONS, 0)
+        assert ended is not None
+        assert ended.log_size_end == 2
+
+    run(scenario)
+
+
+def test_commit_and_its_welcomes_are_one_record(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        unknown = commit(1, 0, mail=(Mail(INBOX, b"hello", b""), Mail(b"?" * 16, b"x", b"")))
+        assert await bench.refused(unknown) is Refusal.UNKNOWN_OBJECT
+        assert bench.store.mail(ObjectKind.INBOX, INBOX, 0, 9, 9) == []
+        assert bench.store.envelopes(CHANNEL, 0, 9, 9, 9) == []
+        outcome = await bench.write(commit(2, 0, mail=(Mail(INBOX, b"hello", b""),)))
+        assert isinstance(outcome, Delivered)
+        assert outcome.mail == ((INBOX, 0),)
+        (item,) = bench.store.mail(ObjectKind.INBOX, INBOX, 0, 9, 9)
+        assert (item.n, item.item, item.parts) == (0, b"hello", 0)
+
+    run(scenario)
+
+
+def test_staged_objects_travel_with_the_commit_that_names_them(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        parts = [b"a" * 5000, b"b" * 5000, b"c"]
+        whole = sha256(*parts)
+        tree, welcome = sha256(b"tree"), sha256(b"welcome")
+
+        def part(index: int, digest: bytes = whole) -> StagePart:
+            return StagePart(CHANNEL, digest, index, 3, parts[index], NOW + HOUR, NOW)
+
+        assert await bench.accept(part(0)) == 1
+        assert await bench.accept(part(2)) == 2
+        assert await bench.accept(part(2)) == 2
+        named = commit(
+            1, 0, envelope=b"", staged=whole, tree=tree, mail=(Mail(INBOX, b"", welcome),)
+        )
+        assert await bench.refused(named) is Refusal.PARTS_MISSING
+        assert await bench.accept(part(1)) == 3
+        for digest, data in ((tree, b"tree"), (welcome, b"welcome")):
+            await bench.accept(StagePart(CHANNEL, digest, 0, 1, data, NOW + HOUR, NOW))
+        assert await bench.accept(named) == 0
+        bench.reopen()
+        assert bench.store.part(CHANNEL, whole, 1) == (3, parts[1])
+        assert bench.store.part(CHANNEL, tree, 0) == (1, b"tree")
+        assert bench.store.part(INBOX, welcome, 0) == (1, b"welcome")
+        (row,) = bench.store.envelopes(CHANNEL, 0, 0, 1, 1)
+        assert (row.envelope, row.object_hash, row.parts) == (b"", whole, 3)
+        await bench.accept(commit(2, 1))
+        assert bench.store.part(CHANNEL, whole, 1) == (3, parts[1])
+
+    run(scenario)
+
+
+def test_a_staged_object_with_the_wrong_hash_is_dropped(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        wrong = StagePart(CHANNEL, b"w" * 32, 0, 1, b"data", NOW + HOUR, NOW)
+        assert await bench.refused(wrong) is Refusal.PARTS_MISSING
+        assert await bench.refused(commit(1, 0, envelope=b"", staged=b"w" * 32)) is (
+            Refusal.PARTS_MISSING
+        )
+
+    run(scenario)
+
+
+def test_staged_objects_are_bounded_and_run_out(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+
+        def part(number: int, now: int) -> StagePart:
+            return StagePart(CHANNEL, bytes([number]) * 32, 0, 2, b"x", now + HOUR, now)
+
+        for number in range(MAX_STAGED_OBJECTS):
+            await bench.accept(part(number, NOW))
+        assert await bench.refused(part(99, NOW)) is Refusal.QUOTA
+        later = NOW + HOUR + 1
+        assert await bench.accept(part(99, later)) == 1
+        whole = sha256(b"x")
+        await bench.accept(StagePart(CHANNEL, whole, 0, 1, b"x", later, later))
+        too_late = commit(1, 0, envelope=b"", staged=whole, now=later + 1)
+        assert await bench.refused(too_late) is Refusal.PARTS_MISSING
+
+    run(scenario)
+
+
+def test_founding_needs_the_bound_code_and_is_idempotent(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        assert await bench.refused(circle()) is Refusal.WRONG_CODE
+        bound = await bench.write(BindCode(CODE, KEY, ORIGIN))
+        again = await bench.write(BindCode(CODE, KEY, "home/ffff"))
+        assert isinstance(bound, Bound)
+        assert isinstance(again, Bound)
+        assert bound.origin == again.origin == ORIGIN
+        assert await bench.refused(BindCode(CODE, b"o" * 32, ORIGIN)) is Refusal.WRONG_CODE
+        assert await bench.refused(circle(setup_key=b"o" * 32)) is Refusal.WRONG_CODE
+        first = await bench.write(circle())
+        second = await bench.write(circle(note=b"another signature"))
+        assert isinstance(first, Accepted)
+        assert isinstance(second, Accepted)
+        assert (first.fresh, second.fresh) == (True, False)
+        assert await bench.refused(circle(genesis=b"other")) is Refusal.ID_CONFLICT
+        log = bench.store.log(ORIGIN)
+        assert log is not None
+        assert (log.size, log.note, log.settled) == (1, b"note 1", b"")
+        assert bench.store.origins() == [ORIGIN]
+
+    run(scenario)
+
+
+def test_a_refused_founding_leaves_nothing(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        other = "home/8899"
+        await bench.write(BindCode(b"d" * 32, KEY, other))
+        taken = circle(code_hash=b"d" * 32, origin=other, inbox_id=b"J" * 16)
+        assert await bench.refused(taken) is Refusal.ID_CONFLICT
+        assert bench.store.log(other) is None
+        assert bench.store.mailbox(ObjectKind.INBOX, b"J" * 16) is None
+
+    run(scenario)
+
+
+def test_opening_a_channel_again_needs_the_same_key(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        again = await bench.write(OpenChannel(ORIGIN, CHANNEL, KEY))
+        assert isinstance(again, Accepted)
+        assert not again.fresh
+        other = OpenChannel(ORIGIN, CHANNEL, b"o" * 32)
+        assert await bench.refused(other) is Refusal.ID_CONFLICT
+
+    run(scenario)
+
+
+def test_a_box_holds_each_item_once_few_items_and_for_its_time(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(OpenBox(ORIGIN, BOX, KEY, NOW + HOUR))
+        assert await bench.refused(OpenBox(ORIGIN, BOX, KEY, NOW)) is Refusal.ID_CONFLICT
+        assert await bench.accept(PutBoxItem(BOX, b"letter", NOW)) == 0
+        assert await bench.accept(PutBoxItem(BOX, b"letter", NOW)) == 0
+        for number in range(1, MAX_BOX_ITEMS):
+            assert await bench.accept(PutBoxItem(BOX, b"%d" % number, NOW)) == number
+        assert await bench.refused(PutBoxItem(BOX, b"more", NOW)) is Refusal.QUOTA
+        items = bench.store.mail(ObjectKind.BOX, BOX, 1, 99, 10**6)
+        assert [item.n for item in items] == list(range(1, MAX_BOX_ITEMS))
+        late = NOW + HOUR + 1
+        assert await bench.accept(PutBoxItem(BOX, b"letter", late)) == 0
+        assert await bench.refused(PutBoxItem(BOX, b"late", late)) is Refusal.EXPIRED
+        assert await bench.refused(OpenInbox(BOX, b"J" * 16, KEY, late)) is Refusal.EXPIRED
+
+    run(scenario)
+
+
+def test_a_box_opens_one_inbox(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(OpenBox(ORIGIN, BOX, KEY, NOW + HOUR))
+        assert await bench.refused(OpenInbox(BOX, INBOX, KEY, NOW)) is Refusal.ID_CONFLICT
+        await bench.accept(OpenInbox(BOX, b"J" * 16, KEY, NOW))
+        await bench.accept(OpenInbox(BOX, b"J" * 16, KEY, NOW + 2 * HOUR))
+        assert await bench.refused(OpenInbox(BOX, b"L" * 16, KEY, NOW)) is Refusal.ID_CONFLICT
+        row = bench.store.mailbox(ObjectKind.INBOX, b"J" * 16)
+        assert row is not None
+        assert (row.origin, row.key, row.next_n, row.expires) == (ORIGIN, KEY, 0, 0)
+
+    run(scenario)
+
+
+def test_a_key_package_is_taken_once_and_oldest_first(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        assert await bench.accept(AddKeyPackages(INBOX, (b"1", b"2", b"1"))) == 2
+        assert await bench.accept(AddKeyPackages(INBOX, (b"2", b"3"))) == 3
+        assert await bench.accept(AddKeyPackages(INBOX, ())) == 3
+        many = tuple(b"many %d" % number for number in range(MAX_KEY_PACKAGES - 2))
+        assert await bench.refused(AddKeyPackages(INBOX, many)) is Refusal.QUOTA
+        bench.reopen()
+        foreign = TakeKeyPackage("home/other", INBOX)
+        assert await bench.refused(foreign) is Refusal.UNKNOWN_OBJECT
+        for expected in (b"1", b"2", b"3"):
+            taken = await bench.write(TakeKeyPackage(ORIGIN, INBOX))
+            assert isinstance(taken, Taken)
+            assert taken.package == expected
+        assert await bench.refused(TakeKeyPackage(ORIGIN, INBOX)) is Refusal.NO_KEY_PACKAGE
+
+    run(scenario)
+
+
+def test_the_log_takes_one_entry_at_each_position(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        assert await bench.accept(entry(1, b"one")) == 1
+        again = await bench.write(entry(1, b"one"))
+        assert isinstance(again, Accepted)
+        assert not again.fresh
+        moved = await bench.write(entry(1, b"other"))
+        assert isinstance(moved, Refused)
+        assert (moved.code, moved.detail) == (Refusal.MOVED, 2)
+        assert await bench.refused(entry(5, b"far")) is Refusal.MOVED
+        assert await bench.accept(SetNote(ORIGIN, 2, b"note 2 cosigned")) == 2
+        assert await bench.refused(SetNote(ORIGIN, 1, b"old")) is Refusal.MOVED
+        await bench.accept(entry(2, b"two"))
+        bench.reopen()
+        log = bench.store.log(ORIGIN)
+        assert log is not None
+        assert (log.size, log.note, log.settled) == (3, b"note 3", b"note 2 cosigned")
+        assert bench.store.entries(ORIGIN, 0, 3, 10**6) == [b"genesis", b"one", b"two"]
+        assert bench.store.entries(ORIGIN, 1, 2, 10**6) == [b"one"]
+
+    run(scenario)
+
+
+def test_a_mirror_takes_only_what_continues_it(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        def push(from_seq: int, *entries: bytes) -> MirrorEntries:
+            return MirrorEntries(ORIGIN, from_seq, entries, b"r" * 32, b"note")
+
+        assert await bench.accept(push(0, b"a", b"b")) == 2
+        assert await bench.accept(push(2)) == 2
+        behind = await bench.write(push(3, b"d"))
+        assert isinstance(behind, Refused)
+        assert (behind.code, behind.detail) == (Refusal.MOVED, 2)
+        assert await bench.accept(push(2, b"c")) == 3
+        bench.reopen()
+        assert bench.store.entries(ORIGIN, 0, 9, 10**6) == [b"a", b"b", b"c"]
+
+    run(scenario)
+
+
+def test_reads_are_bounded_by_items_and_bytes(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        for number in range(6):
+            await bench.accept(put(number))
+        store = bench.store
+        assert [row.n for row in store.envelopes(CHANNEL, 2, 9, 2, 10**6)] == [2, 3]
+        assert [row.n for row in store.envelopes(CHANNEL, 2, 9, 9, 2048)] == [2, 3]
+        assert [row.n for row in store.envelopes(CHANNEL, 2, 9, 9, 1)] == [2]
+        assert [row.n for row in store.envelopes(CHANNEL, 2, 4, 9, 10**6)] == [2, 3, 4]
+        assert store.channel(b"?" * 16) is None
+        assert store.ladder(CHANNEL, 5) is None
+
+    run(scenario)
+
+
+def test_expiry_goes_by_age_and_spares_the_commit_of_the_current_epoch(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        old, young = NOW, NOW + 50 * HOUR
+        await bench.accept(put(1, now=old))
+        await bench.accept(commit(2, 0, now=old))
+        await bench.accept(put(3, epoch=1, now=old))
+        await bench.accept(put(4, epoch=1, now=young))
+        expire = Expire(before=old + HOUR, forget_before=old - HOUR, now=young, limit=100)
+        assert await bench.accept(expire) == 2
+        assert await bench.accept(expire) == 0
+        assert [row.n for row in bench.store.envelopes(CHANNEL, 0, 9, 9, 10**6)] == [1, 3]
+        channel = bench.store.channel(CHANNEL)
+        assert channel is not None
+        assert (channel.floor_n, channel.next_n) == (3, 4)
+        bench.reopen()
+        # Ids outlive the envelopes for as long as a sender may retry.
+        assert await bench.accept(put(3, epoch=1, now=young)) == 2
+        assert await bench.refused(put(3, epoch=1, envelope=b"x" * 1024)) is Refusal.ID_CONFLICT
+        assert await bench.accept(put(5, epoch=1, now=young)) == 4
+        assert bench.store.ladder(CHANNEL, 0) is not None
+        forget = Expire(before=old + HOUR, forget_before=old + HOUR, now=young, limit=100)
+        await bench.accept(forget)
+        assert await bench.accept(put(3, epoch=1, now=young)) == 5
+
+    run(scenario)
+
+
+def test_an_empty_channel_never_gives_an_index_again(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        for number in range(3):
+            await bench.accept(put(number))
+        await bench.accept(Expire(NOW + HOUR, NOW + HOUR, NOW, 100))
+        bench.reopen()
+        assert await bench.accept(put(9)) == 3
+        channel = bench.store.channel(CHANNEL)
+        assert channel is not None
+        assert (channel.next_n, channel.floor_n) == (4, 3)
+
+    run(scenario)
+
+
+def test_closing_finishes_what_was_submitted(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        outcomes: list[Outcome] = []
+        for number in range(10):
+            bench.store.submit(put(number), outcomes.append)
+        if isinstance(bench.store, SqliteStore):
+            bench.reopen()
+            assert [getattr(one, "n", None) for one in outcomes] == list(range(10))
+            assert bench.store.counts().envelopes == 10
+
+    run(scenario)
