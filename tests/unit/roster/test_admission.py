@@ -351,3 +351,18 @@ def test_single_vouch_counts_up_to_its_last_second_ROS_074() -> None:
         assert circle.now == asked_at + 1
         circle.tick(ADA, asked_at + veto_s)
         assert circle.roster.is_active(BEN.did) is admitted
+
+
+def test_stored_roster_goes_on_as_the_folded_one_does_ROS_071() -> None:
+    circle = Circle(policy=dataclasses.replace(default_policy(), veto_s=DAY))
+    contested = circle.invite(ADA)
+    request = circle.ask(BEN, contested, ADA)
+    circle.vouch(ADA, request)
+    circle.act(ADA, circle.request(EVE, contested))
+    waiting = circle.ask(CLEO, circle.invite(ADA), ADA)
+    circle.vouch(ADA, waiting)
+    circle.roster = Roster.decode(circle.roster.encode())
+    circle.tick(ADA, circle.now + DAY)
+    assert not circle.roster.is_active(BEN.did)
+    assert not circle.roster.is_active(EVE.did)
+    assert circle.roster.is_active(CLEO.did)

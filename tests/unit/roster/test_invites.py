@@ -9,6 +9,7 @@ import pytest
 from cloister.limits import MAX_INVITE_LIFETIME_S
 from cloister.roster.content import InviteKind, Role
 from cloister.roster.events import Invited
+from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
 from unit.roster.circle import DAY, circle_of_three, forming_circle, person
 
@@ -105,3 +106,14 @@ def test_stewards_are_invited_only_while_forming_ROS_045() -> None:
     forming = forming_circle()
     forming.admit(BEN, ADA, role=Role.STEWARD)
     assert forming.roster.members[BEN.member_id].role is Role.STEWARD
+
+
+def test_invitation_counts_up_to_its_last_second_ROS_044() -> None:
+    for after, rule in ((0, Rule.INVITE_BUDGET), (1, None)):
+        circle = circle_of_three()
+        circle.invite(ADA)
+        circle.invite(ADA)
+        seed = circle.invite(ADA, lifetime=DAY)
+        circle.roster = Roster.decode(circle.roster.encode())
+        circle.now = circle.roster.invites[seed.invite_id].invite.expires + after - 1
+        assert circle.rule_broken(ADA, circle.new_invite()[1]) is rule

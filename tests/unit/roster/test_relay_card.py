@@ -107,7 +107,7 @@ def test_relay_set_has_its_roles_and_no_relay_twice() -> None:
     for bad in (
         RelaySet(home=HOME, entries=(HOME,)),
         RelaySet(home=HOME, entries=(ENTRY, ENTRY)),
-        RelaySet(home=ENTRY, entries=(HOME,)),
+        RelaySet(home=relay("y.example", RelayRole.ENTRY, "HK", "Harbour"), entries=(ENTRY,)),
         RelaySet(home=HOME, entries=(relay("x.example", RelayRole.HOME, "PA", "Canal"),)),
     ):
         with pytest.raises(RelayRefused):
@@ -123,3 +123,20 @@ def test_attack_relay_signs_a_card_under_the_id_of_another() -> None:
     )
     with pytest.raises(RelayRefused):
         check_relay_card(forged)
+
+
+@pytest.mark.parametrize(("host", "port"), [("", 0), ("m.example", 0), ("", 1), ("m m", 1)])
+def test_entry_relay_says_where_it_takes_entries(host: str, port: int) -> None:
+    with pytest.raises(RelayRefused):
+        make_relay_card(
+            steward_key(),
+            tls_certificate=b"certificate",
+            jurisdiction="PA",
+            operator="Canal",
+            host="entry.example",
+            port=443,
+            roles=RelayRole.ENTRY,
+            name="entry.example",
+            mirror_host=host,
+            mirror_port=port,
+        )
