@@ -59,6 +59,7 @@ from cloister.client.inputs import (
 )
 from cloister.client.joining import JoiningEvent
 from cloister.client.persistence import load_state, writes_between
+from cloister.client.records import JoiningStep
 from cloister.client.routing import routes_of
 from cloister.client.seam import Records
 from cloister.client.state import Purpose, State, Work
@@ -86,6 +87,8 @@ from cloister.wire.events import (
     Proved,
 )
 
+SOON_S: Final = 15
+"""A duty this near is worth waiting for."""
 LOOK_AROUND_S: Final = 60
 """Deadlines of log time are looked at this often; nothing but a ``tick`` depends on it."""
 
@@ -126,6 +129,20 @@ class Core:
         ]
         later = [one for one in times if one > self.state.handled_at]
         return min((*later, self.state.handled_at + LOOK_AROUND_S))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is under way, or falls due within ``SOON_S``."""
+        state = self.state
+        soon = state.handled_at + SOON_S
+        return bool(
+            state.session.outstanding
+            or state.founding
+            or (state.joining and state.joining.step is not JoiningStep.WAITING)
+            or any(not intent.appended for intent in state.intents)
+            or any(one.staged for one in state.channels.values())
+            or any(state.handled_at <= due <= soon for due in state.duties.values())
+        )
 
     def handle(
         self, given: AnyInput, now: int, entropy: Entropy
@@ -354,7 +371,7 @@ _FAILED: Final[Mapping[Work, Callable[[Turn, Purpose, Failed], None]]] = {
 
 def _on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     handler = _FAILED.get(purpose.work)
-    joins = turn.state.joining is not None and turn.state.joining.step.value < 5
+    joins = turn.state.joining is not None and turn.state.joining.step < JoiningStep.WAITING
     if purpose.work in (Work.PROVE_BOX, Work.PUT_BOX) and joins:
         joining.on_failed(turn, purpose, event)
     elif purpose.work is Work.PUT_BOX:

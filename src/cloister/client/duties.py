@@ -257,10 +257,10 @@ def is_due(turn: Turn, duty: bytes, *, caused_it: bool) -> bool:
 
 
 def _rank(state: State, duty: bytes) -> int:
-    """This device's place, from 1, among the active devices by SHA-256(duty id || did)."""
+    """This device's place, from 0, among the active devices by SHA-256(duty id || did)."""
     roster = state.roster
     if roster is None:
         return MAX_RANK
     order = sorted(sha256(duty, record.did) for record in roster.active_devices())
     own = sha256(duty, did_of(state))
-    return order.index(own) + 1 if own in order else MAX_RANK
+    return order.index(own) if own in order else MAX_RANK

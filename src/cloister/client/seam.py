@@ -26,6 +26,11 @@ class ClientCore(Protocol):
         """When to call with ``Tick``, s since the Unix epoch; ``None``: after another input."""
         ...
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether this device is about to do something: a program that means to stop waits."""
+        ...
+
     @classmethod
     def load(cls, records: Records, entries: tuple[bytes, ...]) -> Self:
         """Rebuild from the vault: records of the core's tables, log entries in order of seq."""

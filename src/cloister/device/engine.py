@@ -55,6 +55,8 @@ MOST_INPUTS_A_TURN: Final = 64
 PAUSE_ABOVE: Final = 512
 RESUME_BELOW: Final = 128
 """Waiting events at which reading stops and goes on."""
+HURRY_S: Final = 1.0
+"""A person who does something need not wait for the next attempt, if the last is this long ago."""
 MOST_OPEN_ACTS: Final = 1024
 """Acts without an answer; a program that asks for more is told so."""
 
@@ -99,7 +101,8 @@ class Engine:
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vault")
         self._inputs: deque[_Queued] = deque()
         self._something = asyncio.Event()
-        self._routes_changed = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._last_attempt = 0.0
         self._link: Link | None = None
         self._link_number = 0
         self._paused = False
@@ -126,7 +129,8 @@ class Engine:
     @property
     def is_quiet(self) -> bool:
         """Whether the link stands, everything asked was answered and everything said was heard."""
-        return self._link is not None and not self._outstanding and not self._inputs
+        is_idle = not self._outstanding and not self._inputs and not self._core.is_busy
+        return self._link is not None and is_idle
 
     def now(self) -> int:
         """Return the engine's time, s since the Unix epoch."""
@@ -170,6 +174,8 @@ class Engine:
         self._answers[ref] = answer
         try:
             self._put(_Queued(dataclasses.replace(act, ref=ref), 0))
+            if self._link is None and time.monotonic() - self._last_attempt > HURRY_S:
+                self._hurry.set()
             return await answer
         finally:
             self._answers.pop(ref, None)
@@ -244,7 +250,7 @@ class Engine:
         routes_before, self._core = self._core.routes, core
         if core.routes != routes_before:
             self._backoff.reset()
-            self._routes_changed.set()
+            self._hurry.set()  # a new way, or the same relay with its pin: nothing to wait for
         # While the disk worked the link may have gone, and another come: that one is not meant.
         await self._carry_out(later, link if link is self._link else None)
 
@@ -308,12 +314,13 @@ class Engine:
     async def _connections(self) -> None:
         turn_of = 0
         while True:
-            self._routes_changed.clear()
+            self._hurry.clear()
             routes = self._core.routes
             if not routes:
                 self.trouble.clear()
-                await self._routes_changed.wait()
+                await self._hurry.wait()
                 continue
+            self._last_attempt = time.monotonic()
             route = routes[turn_of % len(routes)]
             try:
                 stood = await self._stand(route)
@@ -324,11 +331,9 @@ class Engine:
                 self._backoff.stood(stood)
             async with self.changed:
                 self.changed.notify_all()
-            if self._routes_changed.is_set():
-                continue  # a new way, or the same relay with its pin: nothing to wait for
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._backoff.next_delay()):
-                    await self._routes_changed.wait()
+                    await self._hurry.wait()
 
     async def _stand(self, route: Route) -> float:
         """Keep one link; return how long it stood, in seconds."""

@@ -93,6 +93,7 @@ class ScriptedCore:
     script: Script = obedient
     routes: tuple[Route, ...] = ()
     wake_at: int | None = None
+    is_busy: bool = False
     seen: tuple[AnyInput, ...] = ()
     records: Mapping[str, Mapping[bytes, bytes]] = field(default_factory=dict)
 
