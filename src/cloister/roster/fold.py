@@ -27,7 +27,7 @@ from cloister.roster.events import Event, Ignored, Ticked
 from cloister.roster.join_request import JoinRequest
 from cloister.roster.log_keys import on_log_key
 from cloister.roster.membership import on_approve, on_leave, on_remove
-from cloister.roster.readable import check_readable
+from cloister.roster.readable import judge_readable
 from cloister.roster.rules import Rule
 from cloister.roster.state import Act, Draft
 
@@ -72,10 +72,8 @@ def apply_entry(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> t
     seq, ts = entry.header.seq, entry.header.ts
     try:
         if entry.header.kind is EntryKind.READABLE:
-            check_readable(entry, draft.steward_keys)
-            event: Event = Ignored(seq=seq, rule=Rule.READABLE_TYPE)
-        else:
-            event = _apply_sealed(draft, entry, log_keys)
+            judge_readable(entry, draft.steward_keys)
+        event: Event = _apply_sealed(draft, entry, log_keys)
     except RuleViolation as violation:
         event = Ignored(seq=seq, rule=violation.rule)
     # Every entry moves log time, so every entry may be the one that admits.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final
+from typing import Final, NoReturn
 
 from cloister.codec import DecodeError, Struct, fixed, layout, nested, opaque, uint16
 from cloister.crypto.errors import BadPublicKey, BadSignature
@@ -108,9 +108,10 @@ def verify_readable(header: Header, body: ReadableBody, public: HybridPublic) ->
     verify_hybrid(public, READABLE_SIGNATURE_LABEL, signed.encode(), body.signature)
 
 
-def check_readable(entry: Entry, steward_keys: Mapping[bytes, HybridPublic]) -> ReadableBody:
+def judge_readable(entry: Entry, steward_keys: Mapping[bytes, HybridPublic]) -> NoReturn:
     """Judge a readable entry after the genesis, the same in both folds.
 
+    This version applies no readable type but the genesis, so there is always something to raise.
     The type is looked at last: only a steward can bring a fold to a stop, a relay cannot.
 
     Raises RuleViolation, or UpdateNeeded for a type this program does not apply.

@@ -16,7 +16,7 @@ from cloister.roster.fields import CIRCLE_ID, HASH_BYTES
 from cloister.roster.form import check_form
 from cloister.roster.genesis import MAX_ORIGIN_BYTES, read_genesis
 from cloister.roster.policy import Policy
-from cloister.roster.readable import check_readable, steward_key_id
+from cloister.roster.readable import judge_readable, steward_key_id
 from cloister.roster.relay_card import RelaySet
 from cloister.transparency.merkle import Frontier, leaf_hash
 
@@ -91,7 +91,7 @@ class RelayFold:
             entry, circle_id=self.circle_id, seq=self.size, root=self.root, last_ts=self.ts
         )
         if read.header.kind is EntryKind.READABLE:
-            check_readable(read, self.steward_keys)
+            judge_readable(read, self.steward_keys)
         return replace(self, frontier=self.frontier.append(leaf_hash(entry)), ts=read.header.ts)
 
     def encode(self) -> bytes:

@@ -86,15 +86,15 @@ class Rule(Enum):
     CONTENT = _Text("ROS-028", "content-form", _I, "fold:_apply_sealed",
         "the content decodes as its type says")
     # --- readable entries ----------------------------------------------------------------------
-    READABLE_FORM = _Text("ROS-030", "readable-form", _I, "readable:check_readable",
+    READABLE_FORM = _Text("ROS-030", "readable-form", _I, "readable:judge_readable",
         "a readable body decodes and its lk_gen is 0")
-    STEWARD_KEY = _Text("ROS-031", "unknown-steward-key", _I, "readable:check_readable",
+    STEWARD_KEY = _Text("ROS-031", "unknown-steward-key", _I, "readable:judge_readable",
         "a readable entry names a steward key of the circle")
-    STEWARD_SIGNATURE = _Text("ROS-032", "steward-signature", _I, "readable:check_readable",
+    STEWARD_SIGNATURE = _Text("ROS-032", "steward-signature", _I, "readable:judge_readable",
         "both signatures of a readable entry verify")
-    ONE_GENESIS = _Text("ROS-033", "second-genesis", _I, "readable:check_readable",
+    ONE_GENESIS = _Text("ROS-033", "second-genesis", _I, "readable:judge_readable",
         "there is one genesis")
-    READABLE_TYPE = _Text("ROS-034", "unknown-readable-type", _S, "readable:check_readable",
+    READABLE_TYPE = _Text("ROS-034", "unknown-readable-type", _S, "readable:judge_readable",
         "the type of a readable entry is known to this program")
     # --- invite --------------------------------------------------------------------------------
     INVITE_KIND = _Text("ROS-040", "invite-for-device", _I, "admission:on_invite",
