@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from cloister.codec import DecodeError
 from cloister.errors import CloisterError
 from cloister.roster.content import Acquaintance, Approve, Invite, Leave, Remove, Role, Tick, Vouch
 from cloister.roster.entry import Entry
-from cloister.roster.errors import SnapshotError
+from cloister.roster.errors import LogBroken, SnapshotError, UpdateNeeded
 from cloister.roster.events import Admitted, Ignored
 from cloister.roster.invitation import parse_invitation, parse_typed_seed, typed_seed
 from cloister.roster.join_request import JoinRequest
@@ -130,6 +131,10 @@ def test_every_interleaving_folds_to_the_same_roster_however_it_is_read(
         position = max(position, min(stop, len(circle.entries)))
         roster = Roster.decode(roster.encode())
     assert roster.encode() == expected
+    # What a snapshot leaves out is derived to the same.
+    assert roster.spent == circle.roster.spent
+    assert roster.device_keys == circle.roster.device_keys
+    assert roster.active_members == circle.roster.active_members
 
     fold = RelayFold.found(circle.entries[0])
     for entry in circle.entries[1:]:
@@ -212,6 +217,23 @@ def test_damaged_entries_raise_our_own_errors_only(junk: bytes, at: int, value: 
             circle.roster.append(entry, circle.log_keys)
         with suppress(CloisterError):
             fold.append(entry)
+
+
+@given(st.integers(0, 20_000), st.integers(1, 255))
+@QUICK
+def test_damaged_genesis_founds_nothing(at: int, value: int) -> None:
+    circle = forming_circle()
+    damaged = bytearray(circle.entries[0])
+    damaged[at % len(damaged)] ^= value
+    for genesis in (bytes(damaged), circle.entries[0][:at]):
+        if genesis == circle.entries[0]:
+            continue
+        for found in (
+            lambda data=genesis: Roster.found(data, circle.log_keys[0]),
+            lambda data=genesis: RelayFold.found(data),
+        ):
+            with pytest.raises((LogBroken, UpdateNeeded)):
+                found()
 
 
 @given(st.binary(max_size=200), st.integers(0, 10_000), st.integers(1, 255))

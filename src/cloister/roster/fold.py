@@ -73,7 +73,8 @@ def apply_entry(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> t
     try:
         if entry.header.kind is EntryKind.READABLE:
             judge_readable(entry, draft.steward_keys)
-        event: Event = _apply_sealed(draft, entry, log_keys)
+        else:
+            event: Event = _apply_sealed(draft, entry, log_keys)
     except RuleViolation as violation:
         event = Ignored(seq=seq, rule=violation.rule)
     # Every entry moves log time, so every entry may be the one that admits.
