@@ -174,8 +174,17 @@ def remove(person: Person, *, name: str, reason: str, yes: bool) -> None:
 
     _confirm(yes, f"Remove {name}, or approve the open removal?")
     act = Remove(ref=0, member=name, reason=REASONS[reason])
-    answer = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))
-    person.output.data({"name": name, "reason": reason, "answer": answer}, answer or "done")
+
+    async def removing(device: Facade) -> list[View]:
+        await device.act(act, person.settings.timeout_s, impatient=True)
+        return [view for view in await device.members() if _is_called(view, name)]
+
+    views = person.act(removing)
+    is_open = any(view["removal_proposed"] for view in views)
+    state = "proposed" if is_open else "removed"
+    person.output.data({"name": name, "reason": reason, "state": state}, state)
+    if is_open:
+        person.output.talk("A second member has to approve: cloister remove, on that device.")
 
 
 @click.command()
@@ -211,8 +220,7 @@ def fingerprint_of(view: View) -> str:
 
 def find_request(views: list[View], name: str) -> View:
     """Return the one request with this name or these first digits.  Raises ``NotFoundError``."""
-    wanted = " ".join(name.casefold().split())
-    found = [view for view in views if " ".join(str(view["name"]).casefold().split()) == wanted]
+    found = [view for view in views if _is_called(view, name)]
     digits = _plain(name)
     if not found and len(digits) >= 5 and digits == "".join(name.split()):
         found = [view for view in views if _plain(fingerprint_of(view)).startswith(digits)]
@@ -228,6 +236,10 @@ def find_request(views: list[View], name: str) -> View:
         f"nobody called {name[:64]!r} asks to be let in",
         hint=f"there are: {names}" if names else "nobody asks at the moment",
     )
+
+
+def _is_called(view: View, name: str) -> bool:
+    return " ".join(str(view["name"]).casefold().split()) == " ".join(name.casefold().split())
 
 
 def _compare(person: Person, view: View, how: str) -> None:

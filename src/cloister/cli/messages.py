@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from cloister.cli.person import Person, person_command
-from cloister.errors import NetworkError, PolicyError, UsageError
+from cloister.errors import NetworkError, NotFoundError, PolicyError, UsageError
 
 if TYPE_CHECKING:
     from cloister.client.effects import Message
@@ -39,7 +39,17 @@ def send(person: Person, *, name: str, text: str | None, wait: bool) -> None:
     body = _body(text)
     settings = person.settings
     wait_s = settings.timeout_s if wait else settings.send_wait_s
-    message = person.act(lambda device: device.send(name, body, wait_s), online=False)
+
+    async def sending(device: Facade) -> Message:
+        try:
+            return await device.send(name, body, wait_s)
+        except NotFoundError:
+            # Opened elsewhere since this device was last connected?
+            if not await device.settle(settings.send_wait_s):
+                raise
+            return await device.send(name, body, wait_s)
+
+    message = person.act(sending, online=False)
     state = message.state.name.lower()
     view: View = {"conversation": name, "state": state, "message_id": message.message_id.hex()}
     view |= {"channel_id": message.channel_id.hex(), "n": message.n, "reason": message.reason}
@@ -92,13 +102,15 @@ async def _follow(person: Person, device: Facade, name: str, last: int) -> None:
     async with alarms, aclosing(wakeups(device)) as moments:
         async for _ in moments:
             while page := await device.history(name, limit=PAGE, after=last):
-                last = _show(person, name, page, last)
+                last = _show(person, name, page, last, is_new=True)
                 await device.mark_read(name, last)
 
 
-def _show(person: Person, name: str, messages: list[Message], last: int) -> int:
+def _show(
+    person: Person, name: str, messages: list[Message], last: int, *, is_new: bool = False
+) -> int:
     for message in messages:
-        person.output.message(message, name)
+        person.output.message(message, name, is_new=is_new)
         last = max(last, message.position)
     return last
 

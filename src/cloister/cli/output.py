@@ -42,9 +42,9 @@ class Output:
         sys.stderr.write(safe_line(f"ALARM ({alarm.code}): {alarm.text}") + "\n")
         sys.stderr.flush()
 
-    def message(self, message: Message, conversation: str) -> None:
-        """Print one row of a timeline."""
-        self.data(message_view(message, conversation), message_text(message))
+    def message(self, message: Message, conversation: str, *, is_new: bool = False) -> None:
+        """Print one row of a timeline.  ``is_new``: that it is still queued goes without saying."""
+        self.data(message_view(message, conversation), message_text(message, is_new=is_new))
 
 
 def message_view(message: Message, conversation: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def message_view(message: Message, conversation: str) -> dict[str, Any]:
     }
 
 
-def message_text(message: Message) -> str:
+def message_text(message: Message, *, is_new: bool = False) -> str:
     """Return ``Amira, 2026-11-22 09:41: text``.
 
     Further lines are set in, so that no text can look like a message of somebody else.
@@ -79,7 +79,7 @@ def message_text(message: Message) -> str:
         return f"* {when}: {body}"
     name = safe_line(message.sender_name)
     state = ""
-    if message.state is MessageState.QUEUED:
+    if message.state is MessageState.QUEUED and not is_new:
         state = " (queued)"
     elif message.state is MessageState.FAILED:
         state = f" (failed: {safe_line(message.reason)})"

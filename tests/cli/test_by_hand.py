@@ -1,0 +1,225 @@
+"""The whole main job by hand: two real relays, three people, every step a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unit.device.relays import make_identity
+
+Run = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.process
+
+
+class Relay:
+    """A relay process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cloister", "relay", "run", str(self.folder)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if self.process.stderr is None:
+            raise AssertionError
+        line = self.process.stderr.readline()
+        if '"ready"' not in line:
+            raise AssertionError(line + self.process.stderr.read())
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            if self.process.stderr is not None:
+                self.process.stderr.close()
+            self.process = None
+
+
+class Circle:
+    """Three people with a profile each, and their relays."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self.run = run
+        self.folder = folder
+        self.home = Relay(folder / "hk")
+        self.entry = Relay(folder / "pa")
+
+    def do(self, name: str, *arguments: str, expect: int = 0) -> str:
+        """Run a command as somebody; return what it printed."""
+        return self.told(name, *arguments, expect=expect)[0]
+
+    def told(self, name: str, *arguments: str, expect: int = 0) -> tuple[str, str]:
+        """The same with what was said beside it."""
+        profile = ("--profile", str(self.folder / name))
+        status, out, err = self.run(*arguments, *profile, "--timeout", "20")
+        assert status == expect, (arguments, out, err)
+        return out, err
+
+    def lines(self, name: str, *arguments: str) -> list[dict[str, Any]]:
+        """Run a command with --json; return its objects."""
+        return [json.loads(line) for line in self.do(name, *arguments, "--json").splitlines()]
+
+    def texts(self, name: str, conversation: str) -> list[tuple[str, str]]:
+        """What somebody reads there: names and texts."""
+        rows = self.lines(name, "read", conversation)
+        return [(row["name"], row["text"]) for row in rows if row["kind"] == "text"]
+
+    def join(self, name: str, inviter: str) -> None:
+        """Invite, ask, compare the digits, vouch."""
+        code = self.do(inviter, "invite").strip()
+        (asked,) = self.lines(name, "join", code, "--name", name)
+        (request,) = self.lines(inviter, "requests")
+        assert request["fingerprint"] == asked["fingerprint"]
+        assert request["name"] == name
+        self.do(inviter, "vouch", name, "--met")
+        (status,) = self.lines(name, "status")
+        assert status["phase"] == "member"
+
+
+@pytest.fixture
+def circle(run: Run, world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Circle]:
+    """Relays in two jurisdictions, and a founder."""
+    monkeypatch.delenv("CLOISTER_PROFILE")
+    circle = Circle(run, world)
+    home, entry = str(circle.home.folder), str(circle.entry.folder)
+    common = ("--host", "127.0.0.1", "--json")
+    of_home = ("--role", "home", "--jurisdiction", "HK", "--operator", "North")
+    of_entry = ("--role", "entry", "--jurisdiction", "PA", "--operator", "South")
+    made = json.loads(run("relay", "init", home, *of_home, *common)[1])
+    assert run("relay", "init", entry, *of_entry, *common)[0] == 0
+    assert run("relay", "peer", home, f"{entry}/relay.card")[0] == 0
+    assert run("relay", "peer", entry, f"{home}/relay.card")[0] == 0
+    (world / "code").write_text(made["activation_code"] + "\n")
+    monkeypatch.setenv("CLOISTER_ACTIVATION_CODE_FILE", str(world / "code"))
+    try:
+        circle.home.start()
+        circle.entry.start()
+        cards = ("--home", f"{home}/relay.card", "--entry", f"{entry}/relay.card")
+        circle.do("Amira", "circle", "new", "--name", "Amira", *cards)
+        yield circle
+    finally:
+        circle.home.kill()
+        circle.entry.kill()
+
+
+def test_three_people_talk_and_one_is_removed(circle: Circle) -> None:
+    circle.join("Jonas", "Amira")
+    circle.join("Mei", "Jonas")
+    names = [(view["name"], view["state"]) for view in circle.lines("Mei", "members")]
+    assert names == [("Amira", "active"), ("Jonas", "active"), ("Mei", "active")]
+
+    circle.do("Amira", "conversation", "new", "Desk", "Jonas", "Mei")
+    circle.do("Jonas", "conversation", "new", "Pair", "Mei")
+    assert circle.do("Amira", "send", "Desk", "lead is confirmed \U0001f426") == "sent\n"
+    circle.do("Mei", "send", "desk", "zwei\nZeilen")
+    circle.do("Jonas", "send", "Pair", "only us")
+    expected = [("Amira", "lead is confirmed \U0001f426"), ("Mei", "zwei\nZeilen")]
+    for name in ("Amira", "Jonas", "Mei"):
+        assert circle.texts(name, "Desk") == expected
+    assert circle.texts("Mei", "Pair") == [("Jonas", "only us")]
+    assert circle.do("Amira", "read", "Pair", expect=3) == ""
+
+    circle.do("Amira", "send", "Desk", "x" * 12_001, expect=2)
+    assert circle.texts("Jonas", "Desk") == expected
+
+    assert circle.lines("Amira", "remove", "Mei")[0]["state"] == "proposed"
+    assert circle.lines("Jonas", "remove", "Mei")[0]["state"] == "removed"
+    circle.do("Amira", "send", "Desk", "without her")
+    assert circle.texts("Jonas", "Desk") == [*expected, ("Amira", "without her")]
+    assert circle.lines("Mei", "status")[0]["phase"] == "removed"
+    assert circle.texts("Mei", "Desk") == expected
+
+
+def test_what_is_sent_while_the_home_is_down_arrives_once_when_it_is_back(circle: Circle) -> None:
+    circle.join("Jonas", "Amira")
+    circle.do("Amira", "conversation", "new", "Desk", "Jonas")
+    circle.do("Jonas", "status")
+    circle.home.kill()
+    out, err = circle.told("Amira", "send", "Desk", "while it is down")
+    assert out == "queued\n"
+    assert "goes out when it can" in err
+    _, err = circle.told("Amira", "invite", expect=4)
+    assert "home relay" in err
+    assert "this is what is here" in circle.told("Jonas", "read", "Desk")[1]
+    circle.home.start()
+    circle.do("Amira", "send", "Desk", "and after", "--wait")
+    assert circle.texts("Jonas", "Desk") == [("Amira", "while it is down"), ("Amira", "and after")]
+
+
+def test_a_home_with_another_certificate_is_a_trust_problem(circle: Circle) -> None:
+    circle.home.kill()
+    other = make_identity(circle.folder, "other").pem.read_bytes()
+    key, certificate = other.split(b"-----BEGIN CERTIFICATE-----")
+    keys = circle.home.folder / "keys"
+    (keys / "tls.key").write_bytes(key)
+    (keys / "tls.crt").write_bytes(b"-----BEGIN CERTIFICATE-----" + certificate)
+    circle.home.start()
+    _, err = circle.told("Amira", "invite", expect=6)
+    assert "not the pinned one" in err
+    _, err = circle.told("Amira", "members")
+    assert "not the pinned one" in err
+
+
+def test_a_home_off_the_entrys_list_is_refused(circle: Circle) -> None:
+    for card in (circle.entry.folder / "peers").iterdir():
+        card.unlink()
+    circle.entry.kill()
+    circle.entry.start()
+    _, err = circle.told("Amira", "invite", expect=5)
+    assert "list of peers" in err
+
+
+def test_wrong_and_used_codes_are_refused_with_words(circle: Circle) -> None:
+    home, entry = circle.home.folder, circle.entry.folder
+    cards = ("--home", f"{home}/relay.card", "--entry", f"{entry}/relay.card")
+    _, err = circle.told("Zoe", "circle", "new", "--name", "Zoe", *cards, expect=5)
+    assert "code" in err
+    code = circle.do("Amira", "invite").strip()
+    circle.do("Jonas", "join", code[:-3] + "000", "--name", "Jonas", expect=2)
+    circle.do("Jonas", "join", code, "--name", "Jonas")
+    circle.do("Amira", "vouch", "Jonas", "--met")
+    circle.do("Jonas", "status")
+    _, err = circle.told("Mei", "join", code, "--name", "Mei", expect=5)
+    assert "invit" in err
+
+
+def test_a_running_agent_is_asked_and_a_second_reader_follows(circle: Circle) -> None:
+    circle.join("Jonas", "Amira")
+    circle.do("Amira", "conversation", "new", "Desk", "Jonas")
+    profile = circle.folder / "Jonas"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    follower = subprocess.Popen(
+        [sys.executable, "-m", "cloister", "read", "Desk", "--follow", "--profile", str(profile)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        circle.do("Amira", "send", "Desk", "one")
+        if follower.stdout is None:
+            raise AssertionError
+        assert follower.stdout.readline().endswith(": one\n")
+        # The follower holds the vault: these ask it.
+        assert circle.do("Jonas", "send", "Desk", "two") == "sent\n"
+        assert follower.stdout.readline().endswith(": two\n")
+        assert circle.texts("Amira", "Desk") == [("Amira", "one"), ("Jonas", "two")]
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 130
+    finally:
+        follower.kill()
+        follower.wait()
+        if follower.stdout is not None:
+            follower.stdout.close()
+    assert circle.texts("Jonas", "Desk") == [("Amira", "one"), ("Jonas", "two")]
