@@ -78,6 +78,9 @@ class EpochState:
         if stored.version != EPOCH_STATE_VERSION:
             raise Malformed(f"epoch state of version {stored.version}")
         suite = suite_of(stored.cipher_suite)
+        nodes = [one.node for one in stored.private_keys]
+        if nodes != sorted(set(nodes)):
+            raise Malformed("private keys are not in order")
         return cls(
             suite=suite,
             context=stored.context,

@@ -170,9 +170,9 @@ class RatchetTree:
         found: list[Node | None] = []
         while not nodes.at_end:
             found.append(_read_node(nodes, len(found)))
-        if not found or found[-1] is None:
+        # A parent at the end would stand over blank leaves only; no commit leaves one there.
+        if not found or not isinstance(found[-1], LeafNode):
             raise RuleViolation(Rule.TREE_SHAPE)
-        # The last node written is a leaf: a parent at the end has nothing but blanks to its right.
         leaf_count = tree_math.leaf_capacity(len(found) // 2 + 1)
         found += [None] * (tree_math.node_width(leaf_count) - len(found))
         return cls(suite, found)

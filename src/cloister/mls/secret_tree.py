@@ -196,14 +196,22 @@ class SecretTree:
         nodes: dict[int, Secret] = {}
         inner = reader.vector()
         while not inner.at_end:
-            node = inner.uint32()
+            node = _read_next_index(inner, nodes)
             nodes[node] = Secret(inner.opaque())
         senders: dict[int, LeafRatchets] = {}
         inner = reader.vector()
         while not inner.at_end:
-            leaf = inner.uint32()
+            leaf = _read_next_index(inner, senders)
             senders[leaf] = LeafRatchets(_read_ratchet(inner), _read_ratchet(inner))
         return cls(suite, leaf_count, nodes, senders)
+
+
+def _read_next_index(reader: Reader, before: Mapping[int, object]) -> int:
+    """An index larger than those already read: one order, so one encoding."""
+    index = reader.uint32()
+    if before and index <= max(before):
+        raise reader.fail("indices are not in order")
+    return index
 
 
 def _write_ratchet(writer: Writer, ratchet: Ratchet) -> None:
