@@ -20,7 +20,6 @@ from cloister.errors import CloisterError, PolicyError
 from cloister.ids import SHORT_ID_BYTES
 from cloister.roster.entry import Entry, SealedType, seal_entry
 from cloister.roster.events import Ignored
-from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import Append
 from cloister.wire.events import Done, Failed
@@ -63,8 +62,7 @@ def advance(turn: Turn) -> None:
     roster, commons, identity = state.roster, state.commons, state.identity
     if roster is None or commons is None or identity is None or not turn.is_linked:
         return
-    key = (int(ObjectKind.CHANNEL), commons.channel_id)
-    if turn.session.proven.get(key) != turn.session.current.get(commons.channel_id):
+    if not turn.is_current(commons.channel_id):
         return
     generation = newest_generation(state)
     # Nothing is appended in a generation before its log_key has been (flows 2).

@@ -17,7 +17,6 @@ from cloister.client.views import COMMONS_NAME, channel_titles
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import SHORT_ID_BYTES, DeviceId
 from cloister.limits import MAX_NAME_BYTES, STALE_FORBID_S
-from cloister.wire.auth import ObjectKind
 from cloister.wire.commands import OpenChannel
 from cloister.wire.events import Done, Failed
 
@@ -96,8 +95,7 @@ def advance(turn: Turn) -> None:
             turn.answer(channel.channel_id, text=channel.channel_id.hex())
         if channel.state is not ChannelState.OPENING:
             continue
-        key = (int(ObjectKind.CHANNEL), commons_id)
-        if key in turn.session.proven:
+        if turn.is_current(commons_id):
             _ask_open(turn, commons_id, channel)
 
 

@@ -28,7 +28,6 @@ from cloister.roster.content import Tick
 from cloister.roster.entry import SealedType
 from cloister.roster.roster import Roster
 from cloister.roster.state import RequestState
-from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import TakeKeyPackage
 from cloister.wire.events import Failed, Package
@@ -142,11 +141,7 @@ def batch_size(leaves: int) -> int:
 
 
 def _keep_members(turn: Turn, channel: Channel) -> None:
-    key = (int(ObjectKind.CHANNEL), channel.channel_id)
-    epoch = channel.group.epoch
-    if turn.session.proven.get(key) != epoch:
-        return
-    if turn.session.current.get(channel.channel_id) != epoch:
+    if not turn.is_current(channel.channel_id):
         return
     removes = leaves_to_remove(turn.state, channel)
     if channel.group.own_leaf in removes:

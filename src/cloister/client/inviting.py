@@ -112,7 +112,7 @@ def advance(turn: Turn) -> None:
 
 def _open_box(turn: Turn, invitation: OwnInvitation) -> None:
     state = turn.state
-    if state.circle is None or not _commons_is_proved(turn):
+    if state.circle is None or not turn.is_current(state.circle.commons_id):
         return
     seed = InvitationSeed(invitation.seed)
     commons_id = state.circle.commons_id
@@ -198,14 +198,6 @@ def _store(turn: Turn, invitation: OwnInvitation) -> None:
     turn.change(
         invitations=with_item(turn.state.invitations, bytes(invitation.invite_id), invitation)
     )
-
-
-def _commons_is_proved(turn: Turn) -> bool:
-    circle = turn.state.circle
-    if circle is None:
-        return False
-    proved = turn.session.proven.get((int(ObjectKind.CHANNEL), circle.commons_id))
-    return proved is not None and proved == turn.session.current.get(circle.commons_id)
 
 
 # --- join requests found in boxes -----------------------------------------------------------------

@@ -169,13 +169,21 @@ def unprove(turn: Turn, kind: ObjectKind, object_id: bytes) -> None:
 
 # --- refusals that mean the same whatever was asked ---------------------------------------------
 
-_WAIT = {Refusal.SLOW_DOWN, Refusal.STORAGE, Refusal.DRAINING, Refusal.QUOTA}
+_WAIT = {
+    Refusal.SLOW_DOWN,
+    Refusal.STORAGE,
+    Refusal.DRAINING,
+    Refusal.QUOTA,
+    # Another member's commit ended the proven epoch meanwhile: it is on its way here.
+    Refusal.NOT_PROVEN,
+}
 
 
 def on_common_refusal(turn: Turn, purpose: Purpose, event: Failed) -> bool:
     """Handle refusals that only cost time; return whether this was one."""
     if event.code in _WAIT:
-        turn.delay(purpose, min(event.detail or RETRY_S, 60))
+        wait = 1 if event.code == Refusal.NOT_PROVEN else RETRY_S
+        turn.delay(purpose, min(event.detail or wait, 60))
         return True
     return False
 

@@ -25,6 +25,7 @@ from cloister.client.state import Channel, Purpose, Session, State, with_item, w
 from cloister.crypto.entropy import Entropy
 from cloister.errors import CloisterError
 from cloister.roster.events import Event as RosterEvent
+from cloister.wire.auth import ObjectKind
 from cloister.wire.commands import AnyRequest
 
 RETRY_S: Final = 2
@@ -104,6 +105,11 @@ class Turn:
     def owe(self, key: bytes, ref: int) -> None:
         """Remember that the act ``ref`` is answered when ``key`` is done."""
         self.change(owed=with_item(self.state.owed, key, ref))
+
+    def is_current(self, channel_id: bytes) -> bool:
+        """Whether this session has proved the epoch in which the relay says the channel is."""
+        proved = self.session.proven.get((int(ObjectKind.CHANNEL), channel_id))
+        return proved is not None and proved == self.session.current.get(channel_id)
 
     # --- requests ---------------------------------------------------------------------------------
 

@@ -1,0 +1,263 @@
+"""Devices in one process: real cores over simulated relays, crashed and cut off at will.
+
+A device's vault is a dictionary that takes whole transactions.  A crash drops the core and comes
+back from the vault, at any point between two effects: what was persisted is there, what was to be
+sent after it is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from cloister.client.core import Core
+from cloister.client.effects import (
+    Alarm,
+    Answer,
+    DeleteRecord,
+    Disconnect,
+    Effect,
+    Message,
+    Notify,
+    Persist,
+    PutEntry,
+    PutMessage,
+    PutRecord,
+    Send,
+)
+from cloister.client.inputs import (
+    Act,
+    AnyInput,
+    FoundCircle,
+    Invite,
+    Join,
+    LinkDown,
+    LinkUp,
+    Received,
+    Tick,
+    Vouch,
+)
+from cloister.client.views import phase_of
+from cloister.crypto.entropy import SystemEntropy
+from cloister.relay.session import Session
+from cloister.testing.simulated_relays import ACTIVATION_CODE, SimulatedRelays
+from cloister.wire.events import AnyEvent
+from cloister.wire.frame import decode_events
+
+START: Final = 1_800_000_000
+_QUIET_TURNS: Final = 3
+
+
+class SimulatedDevice:
+    """One device: core, vault, connection."""
+
+    def __init__(self, circle: SimulatedCircle, name: str) -> None:
+        self.name: Final = name
+        self._circle = circle
+        self._entropy = SystemEntropy()
+        self.core = Core()
+        self.records: dict[str, dict[bytes, bytes]] = {}
+        self.entries: dict[int, bytes] = {}
+        self.messages: dict[tuple[bytes, bytes], Message] = {}
+        self.answers: dict[int, Answer] = {}
+        self.alarms: list[Alarm] = []
+        self.is_offline = False
+        self.crash_rate = 0.0
+        """Chance that an input ends in a crash at a random place among its effects."""
+        self._session: Session | None = None
+        self._arrived: deque[AnyEvent] = deque()
+
+    # --- the program around the core --------------------------------------------------------------
+
+    def feed(self, given: AnyInput) -> None:
+        """Give the core an input and carry its effects out, or crash in the middle."""
+        self.core, effects = self.core.handle(given, self._circle.now, self._entropy)
+        rng = self._circle.rng
+        crashes = rng.random() < self.crash_rate
+        kept = effects[: rng.randrange(len(effects) + 1)] if crashes else effects
+        for effect in kept:
+            self._carry_out(effect)
+        if crashes:
+            self.crash()
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Persist():
+                self._persist(effect)
+            case Send(request=request) if self._session is not None:
+                self._circle.relays.send(self._session, request)
+            case Notify(notice=Answer() as answer):
+                self.answers[answer.ref] = answer
+            case Notify(notice=Alarm() as alarm):
+                self.alarms.append(alarm)
+            case Disconnect():
+                self.drop_link()
+            case _:
+                pass
+
+    def _persist(self, effect: Persist) -> None:
+        for write in effect.writes:
+            match write:
+                case PutRecord(table=table, key=key, value=value):
+                    self.records.setdefault(table, {})[key] = value
+                case DeleteRecord(table=table, key=key):
+                    self.records.get(table, {}).pop(key, None)
+                case PutMessage(message=message):
+                    self.messages[(message.channel_id, message.message_id)] = message
+                case PutEntry(seq=seq, entry=entry):
+                    self.entries[seq] = entry
+
+    def crash(self) -> None:
+        """Lose everything but the vault."""
+        self._hang_up()
+        self.core = Core.load(
+            self.records, tuple(self.entries[seq] for seq in sorted(self.entries))
+        )
+
+    def drop_link(self) -> None:
+        """Lose the connection."""
+        if self._session is not None:
+            self._hang_up()
+            self.feed(LinkDown())
+
+    def _hang_up(self) -> None:
+        if self._session is not None:
+            self._circle.relays.disconnect(self._session)
+            self._session = None
+        self._arrived = deque()
+
+    # --- steps ------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Connect, or take one event that has arrived; return whether anything happened."""
+        if self.is_offline or not self.core.routes:
+            self.drop_link()
+            return False
+        if self._session is None:
+            self.feed(LinkUp())
+            if self.core.routes:
+                self._connect()
+            return True
+        if not self._arrived:
+            return False
+        self.feed(Received(event=self._arrived.popleft()))
+        return True
+
+    def _connect(self) -> None:
+        arrived: deque[AnyEvent] = deque()
+        # Frames of an earlier connection end in its own queue, which nobody reads any more.
+        self._arrived = arrived
+        self._session = self._circle.relays.connect(
+            lambda frame: arrived.extend(decode_events(frame))
+        )
+
+    # --- what tests ask ---------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> str:
+        """Where the device stands, in a word."""
+        return phase_of(self.core.state)
+
+    def texts(self, author: str) -> list[str]:
+        """Return the texts of an author, in the order in which this device shows them."""
+        rows = sorted(self.messages.values(), key=lambda one: (one.channel_id, one.position))
+        return [row.text for row in rows if row.sender_name == author]
+
+
+class SimulatedCircle:
+    """Relays, devices, and a clock that moves when nothing else does."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.rng: Final = random.Random(seed)
+        self.now = START
+        self.relays: Final = SimulatedRelays(lambda: self.now)
+        self.devices: Final[list[SimulatedDevice]] = []
+        self._next_ref = 0
+
+    def add(self, name: str) -> SimulatedDevice:
+        """Add a device that belongs nowhere yet."""
+        device = SimulatedDevice(self, name)
+        self.devices.append(device)
+        return device
+
+    async def settle(self, turns: int = 20_000) -> None:
+        """Run until nothing happens and no device wants to be woken within a minute."""
+        quiet = 0
+        for _ in range(turns):
+            moved = sum(device.step() for device in self.devices) > 0
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            quiet = 0 if moved else quiet + 1
+            if quiet < _QUIET_TURNS:
+                continue
+            wanted = [device.core.wake_at for device in self.devices if not device.is_offline]
+            times = [one for one in wanted if one is not None]
+            if not times or min(times) >= self.now + 59:
+                return
+            quiet = 0
+            self.now = max(self.now + 1, min(times))
+            for device in self.devices:
+                if not device.is_offline:
+                    device.feed(Tick())
+        raise AssertionError("the circle does not come to rest")
+
+    async def shake(self, steps: int) -> None:
+        """Let random devices take random steps, some of them losing their connection."""
+        for _ in range(steps):
+            device = self.rng.choice(self.devices)
+            if self.rng.random() < 0.15:
+                device.drop_link()
+            else:
+                device.step()
+            if self.rng.random() < 0.5:
+                await asyncio.sleep(0)
+
+    async def act(self, device: SimulatedDevice, act: Act) -> str:
+        """Do an act and let the circle come to rest.  Raises the act's error."""
+        device.feed(act)
+        await self.settle()
+        return self.result(device, act)
+
+    def result(self, device: SimulatedDevice, act: Act) -> str:
+        """Return what an act was answered with.  Raises its error."""
+        answer = device.answers.get(act.ref)
+        if answer is None:
+            raise AssertionError(f"{device.name} was not answered: {device.alarms}")
+        if answer.error is not None:
+            raise answer.error
+        return answer.text
+
+    def ref(self) -> int:
+        """Return a fresh number for an act."""
+        self._next_ref += 1
+        return self._next_ref
+
+    async def found(self, name: str, *, test_circle: bool = False) -> SimulatedDevice:
+        """Found the circle."""
+        device = self.add(name)
+        await self.act(
+            device,
+            FoundCircle(
+                ref=self.ref(),
+                name=name,
+                home_card=self.relays.home_card.encode(),
+                entry_cards=(self.relays.entry_card.encode(),),
+                activation_code=ACTIVATION_CODE,
+                test_circle=test_circle,
+            ),
+        )
+        return device
+
+    async def admit(
+        self, name: str, inviter: SimulatedDevice, vouchers: Iterable[SimulatedDevice]
+    ) -> SimulatedDevice:
+        """Invite, join, vouch; return the new member's device."""
+        code = await self.act(inviter, Invite(ref=self.ref()))
+        device = self.add(name)
+        await self.act(device, Join(ref=self.ref(), code=code, name=name))
+        for voucher in vouchers:
+            await self.act(voucher, Vouch(ref=self.ref(), request=name, how=1))
+        return device

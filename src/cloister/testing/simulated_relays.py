@@ -1,0 +1,142 @@
+"""Home and mirror in memory: the relay's services over its reference storage, no sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.hybrid_signature import HybridKey
+from cloister.crypto.secret import Secret
+from cloister.relay.delivery import Flusher
+from cloister.relay.dispatch import Dispatch
+from cloister.relay.folder import Identity
+from cloister.relay.logsafe import Log
+from cloister.relay.metrics import Metrics
+from cloister.relay.mirror import Mirror
+from cloister.relay.services.channels import Channels
+from cloister.relay.services.context import Context
+from cloister.relay.services.founding import Foundings
+from cloister.relay.services.log import Logs
+from cloister.relay.services.mailboxes import Mailboxes
+from cloister.relay.services.parts import Parts
+from cloister.relay.session import Session, make_outbox
+from cloister.relay.storage.memory import MemoryStore
+from cloister.roster.relay_card import RelayCard, RelayRole, make_relay_card
+from cloister.transparency import UnverifiedNote
+from cloister.wire.auth import NONCE_BYTES
+from cloister.wire.commands import AnyRequest
+from cloister.wire.events import Challenge
+from cloister.wire.frame import PROTOCOL_VERSION, decode_requests, encode_frame
+from cloister.wire.mirror import MirrorCosigned, MirrorMessage, MirrorPush
+
+ACTIVATION_CODE: Final = "simulated-code"
+
+
+class SimulatedRelays:
+    """A home in Hong Kong and an entry in Panama that mirrors and cosigns.
+
+    ``cosigns`` may be set to False: the entry's organisation is away and nothing settles.
+    """
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._entropy = SystemEntropy()
+        self._now = now
+        home_key, entry_key = self._key(), self._key()
+        self.home_card: Final = make_relay_card(
+            home_key,
+            tls_certificate=b"home",
+            jurisdiction="HK",
+            operator="Harbour",
+            host="127.0.0.1",
+            port=2,
+            roles=RelayRole.HOME,
+            name="home.example",
+        )
+        self.entry_card: Final = make_relay_card(
+            entry_key,
+            tls_certificate=b"entry",
+            jurisdiction="PA",
+            operator="Canal",
+            host="127.0.0.1",
+            port=1,
+            roles=RelayRole.ENTRY,
+            name="entry.example",
+            mirror_host="127.0.0.1",
+            mirror_port=3,
+        )
+        self.cosigns = True
+        self.flusher: Final = Flusher(Metrics())
+        self.store: Final = MemoryStore()
+        context = Context(
+            relay_id=self.home_card.relay_id,
+            store=self.store,
+            metrics=Metrics(),
+            now=now,
+            monotonic=lambda: float(now()),
+        )
+        channels, mailboxes = Channels(context), Mailboxes(context)
+        self.logs: Final = Logs(context, self.home_card.name, home_key)
+        foundings = Foundings(
+            context,
+            self.logs,
+            card=self.home_card,
+            peers=lambda: {bytes(self.entry_card.relay_id): self.entry_card},
+            is_code=lambda _hash: True,
+            entropy=self._entropy,
+        )
+        self._dispatch = Dispatch(
+            context, channels, mailboxes, Parts(context, channels, mailboxes), self.logs, foundings
+        )
+        self.mirror: Final = Mirror(
+            MemoryStore(), Identity(card=self.entry_card, key=entry_key), Metrics(), Log(now), now
+        )
+        self.logs.on_grown = self._push
+
+    def _key(self) -> HybridKey:
+        return HybridKey(Secret(self._entropy.random(32)), Secret(self._entropy.random(32)))
+
+    def _push(self, origin: str) -> None:
+        """What the home's cosigning does, without a connection between them."""
+        live = self.logs.get(origin)
+        if live is None or not self.cosigns:
+            return
+        entries = tuple(self.logs.page(live, 0, 1 << 40))
+        note = self.logs.sign(origin, live.size, live.tree.root(live.size))
+        self.mirror.push(self.home_card, MirrorPush(origin, 0, entries, note), self._on_answer)
+
+    def _on_answer(self, answer: MirrorMessage) -> None:
+        if isinstance(answer, MirrorCosigned):
+            relay = bytes(self.entry_card.relay_id)
+            self.logs.on_cosigned(answer.origin, answer.size, relay, answer.lines)
+
+    # --- connections ------------------------------------------------------------------------------
+
+    def connect(self, transmit: Callable[[bytes], None]) -> Session:
+        """Open a connection; frames of the relay go to ``transmit``."""
+        now = float(self._now())
+        session = Session(self._entropy.random(NONCE_BYTES), make_outbox(self.flusher, now), now)
+        session.outbox.transmit = transmit
+        relay_id = self.home_card.relay_id
+        session.answer(Challenge((PROTOCOL_VERSION,), relay_id, session.nonce, self._now()))
+        return session
+
+    def send(self, session: Session, request: AnyRequest) -> None:
+        """Deliver a request, through its encoded form."""
+        self._dispatch.take(session, decode_requests(encode_frame([request])))
+
+    def disconnect(self, session: Session) -> None:
+        """Close a connection."""
+        self._dispatch.forget(session)
+
+    def settled_size(self, origin: str) -> int:
+        """Return the size of the newest head that both relays have signed."""
+        live = self.logs.get(origin)
+        if live is None or not live.settled:
+            return 0
+        return int(UnverifiedNote.parse(live.settled).text.split(b"\n")[1])
+
+    @property
+    def relay_set(self) -> tuple[RelayCard, RelayCard]:
+        """Home and entry."""
+        return self.home_card, self.entry_card

@@ -1,0 +1,149 @@
+"""Whole circles in one process: real cores and relay services, crashes and cut connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cloister.client.effects import MessageState
+from cloister.client.inputs import Leave, OpenConversation, Remove, SendText
+from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+
+EXPECTED_ALARMS = {"removed"}
+
+
+def play(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+async def three(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
+    ada = await circle.found("Ada")
+    ben = await circle.admit("Ben", ada, [ada])
+    cyd = await circle.admit("Cyd", ben, [ben])
+    await circle.act(ada, OpenConversation(ref=circle.ref(), title="Desk", members=("Ben", "Cyd")))
+    return ada, ben, cyd
+
+
+def send(circle: SimulatedCircle, device: SimulatedDevice, text: str) -> None:
+    device.feed(SendText(ref=circle.ref(), conversation="Desk", text=text))
+
+
+def unexpected_alarms(circle: SimulatedCircle) -> list[str]:
+    return [
+        f"{device.name}: {alarm.code}: {alarm.text}"
+        for device in circle.devices
+        for alarm in device.alarms
+        if alarm.code not in EXPECTED_ALARMS
+    ]
+
+
+def test_three_people_meet_talk_and_part() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        assert [device.phase for device in circle.devices] == ["member"] * 3
+        for device in (ada, ben, cyd):
+            send(circle, device, f"I am {device.name}")
+        await circle.settle()
+        for device in circle.devices:
+            assert device.texts("Ada") == ["I am Ada"]
+            assert device.texts("Ben") == ["I am Ben"]
+            assert device.texts("Cyd") == ["I am Cyd"]
+        await circle.act(ada, Remove(ref=circle.ref(), member="Cyd"))
+        await circle.act(ben, Remove(ref=circle.ref(), member="Cyd"))
+        send(circle, ada, "between us")
+        await circle.settle()
+        assert cyd.phase == "removed"
+        assert ben.texts("Ada") == ["I am Ada", "between us"]
+        assert cyd.texts("Ada") == ["I am Ada"]
+        assert not unexpected_alarms(circle)
+
+    play(story())
+
+
+def test_an_offline_member_climbs_through_all_that_happened() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        ben.is_offline = True
+        ben.drop_link()
+        dan = await circle.admit("Dan", ada, [ada, cyd])
+        await circle.act(cyd, Leave(ref=circle.ref()))
+        send(circle, ada, "while you were away")
+        await circle.settle()
+        ben.is_offline = False
+        await circle.settle()
+        assert ben.texts("Ada") == ["while you were away"]
+        assert dan.phase == "member"
+        assert cyd.phase == "removed"
+        assert not unexpected_alarms(circle)
+
+    play(story())
+
+
+def test_nothing_settles_and_nobody_is_admitted_without_the_second_relay() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _, cyd = await three(circle)
+        circle.relays.cosigns = False
+        act = Remove(ref=circle.ref(), member="Cyd")
+        ada.feed(act)
+        await circle.settle()
+        assert act.ref not in ada.answers
+        circle.relays.cosigns = True
+        circle.relays.logs.on_grown(ada.core.state.roster.origin)  # type: ignore[union-attr]
+        await circle.settle()
+        assert circle.result(ada, act) == ""
+        assert cyd.phase == "member"
+
+    play(story())
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_crashes_and_cut_connections_lose_nothing_and_show_nothing_twice(seed: int) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle(seed)
+        ada, ben, cyd = await three(circle)
+        rate = circle.rng.choice([0.02, 0.06, 0.15])
+        said: dict[str, list[str]] = {device.name: [] for device in circle.devices}
+        for number in range(30):
+            author = circle.rng.choice(circle.devices)
+            text = f"{author.name} {number}"
+            send(circle, author, text)
+            said[author.name].append(text)
+            if circle.rng.random() < 0.2:
+                _commit_soon(circle.rng.choice(circle.devices))
+            for device in circle.devices:
+                device.crash_rate = rate
+            await circle.shake(circle.rng.randrange(12))
+            for device in circle.devices:
+                device.crash_rate = 0.0
+        await circle.settle()
+        for device in circle.devices:
+            for author_name, texts in said.items():
+                assert device.texts(author_name) == texts, (device.name, device.alarms)
+            for row in device.messages.values():
+                assert row.state in (MessageState.SENT, MessageState.RECEIVED)
+        await circle.act(ada, Remove(ref=circle.ref(), member="Cyd"))
+        await circle.act(ben, Remove(ref=circle.ref(), member="Cyd"))
+        send(circle, ada, "between us")
+        await circle.settle()
+        assert ben.texts("Ada")[-1] == "between us"
+        assert "between us" not in cyd.texts("Ada")
+        assert not unexpected_alarms(circle)
+
+    play(story())
+
+
+def _commit_soon(device: SimulatedDevice) -> None:
+    """Make an update commit due at once, so that epochs end under the messages."""
+    state = device.core.state
+    channels = {
+        key: replace(one, update_at=1) if one.title == "Desk" else one
+        for key, one in state.channels.items()
+    }
+    device.core = replace(device.core, state=replace(state, channels=channels))
