@@ -32,10 +32,11 @@ from cloister.mls.errors import (
     WrongGroup,
 )
 from cloister.mls.extension import Extension
-from cloister.mls.group import Group, OpenedWelcome, StagedCommit, open_welcome
+from cloister.mls.group import Group, StagedCommit
 from cloister.mls.group_context import GroupContext
 from cloister.mls.key_package import KeyPackage, KeyPackageSecrets, make_key_package
 from cloister.mls.leaf_node import Capabilities, LeafNode, Lifetime
+from cloister.mls.opened_welcome import OpenedWelcome, open_welcome
 from cloister.mls.received import (
     ApplicationReceived,
     CommitReceived,

@@ -17,10 +17,11 @@ from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.errors import CloisterError, LocalError
 from cloister.mls.credential import basic_credential
-from cloister.mls.group import Group, open_welcome
+from cloister.mls.group import Group
 from cloister.mls.key_package import KeyPackage, KeyPackageSecrets, make_key_package
 from cloister.mls.leaf_node import Lifetime
 from cloister.mls.message import MLSMessage
+from cloister.mls.opened_welcome import open_welcome
 from cloister.mls.passive import (
     Verdict,
     decode_cases,

@@ -20,8 +20,7 @@ from cloister.mls.errors import FOREIGN, Malformed
 from cloister.mls.extension import Extension
 from cloister.mls.framing import AuthenticatedContent, ContentAuth, sign
 from cloister.mls.group_context import GroupContext
-from cloister.mls.joining import DecryptedWelcome, decrypt_welcome, join
-from cloister.mls.key_package import KeyPackageSecrets, make_key_package_leaf
+from cloister.mls.key_package import make_key_package_leaf
 from cloister.mls.leaf_check import check_all_support
 from cloister.mls.leaf_node import Lifetime
 from cloister.mls.pending import PendingProposals
@@ -38,7 +37,7 @@ from cloister.mls.suite import Suite, suite_of
 RATCHET_STATE_VERSION: Final = 1
 # A lifetime that says nothing, for the creator's own leaf, which nobody adds from a KeyPackage.
 UNLIMITED: Final = Lifetime(not_before=0, not_after=2**64 - 1)
-_NO_PSKS: Final[Mapping[bytes, Secret]] = MappingProxyType({})
+NO_PSKS: Final[Mapping[bytes, Secret]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -222,7 +221,7 @@ class Group:
         adds: Sequence[bytes] = (),
         removes: Sequence[int] = (),
         extensions: Sequence[Extension] | None = None,
-        external_psks: Mapping[bytes, Secret] = _NO_PSKS,
+        external_psks: Mapping[bytes, Secret] = NO_PSKS,
         authenticated_data: bytes = b"",
         group_info_extensions: Sequence[Extension] = (),
         tree_in_welcome: bool = True,
@@ -271,7 +270,7 @@ class Group:
     # -- receiving ------------------------------------------------------------------------
 
     def process(
-        self, message: bytes, *, now: int | None, psks: Mapping[bytes, Secret] = _NO_PSKS
+        self, message: bytes, *, now: int | None, psks: Mapping[bytes, Secret] = NO_PSKS
     ) -> Received:
         """Process an MLSMessage of this group and epoch.
 
@@ -376,76 +375,3 @@ class StagedCommit:
     def ratchet_tree(self) -> bytes:
         """The public tree after the commit, for joiners when the Welcome does not carry it."""
         return self.next.ratchet_tree()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenedWelcome:
-    """A Welcome that decrypted. What it says is not authenticated before ``join`` returned."""
-
-    opened: DecryptedWelcome
-
-    @property
-    def group_context(self) -> GroupContext:
-        """The group context of the epoch to join."""
-        return self.opened.group_info.group_context
-
-    @property
-    def group_info(self) -> bytes:
-        """The encoded GroupInfo."""
-        return self.opened.group_info.encode()
-
-    @property
-    def extensions(self) -> tuple[Extension, ...]:
-        """The extensions of the GroupInfo (not of the group context)."""
-        return self.opened.group_info.extensions
-
-    @property
-    def group_id(self) -> bytes:
-        """The group's id."""
-        return self.group_context.group_id
-
-    @property
-    def epoch(self) -> int:
-        """The epoch to join."""
-        return self.group_context.epoch
-
-    def export(self, label: str | bytes, context: bytes, length: int) -> Secret:
-        """MLS-Exporter (8.5) of the epoch to join."""
-        name = label.encode() if isinstance(label, str) else label
-        return key_schedule.export(
-            self.opened.suite, self.opened.secrets.exporter, name, context, length
-        )
-
-    def join(self, ratchet_tree: bytes | None, *, now: int | None) -> Group:
-        """Check everything and become a member (12.4.3.1).
-
-        Args:
-            ratchet_tree: the public tree, needed when the Welcome does not carry it.
-            now: seconds since the epoch for our KeyPackage's lifetime; None does not check it.
-
-        The KeyPackage's secrets are deleted once the returned group is stored.
-        Raises MLSError.
-        """
-        with FOREIGN:
-            state, secret_tree = join(self.opened, ratchet_tree, now)
-            return Group(state=state, secret_tree=secret_tree)
-
-
-def open_welcome(
-    welcome_message: bytes,
-    secrets: KeyPackageSecrets,
-    psks: Mapping[bytes, Secret] = _NO_PSKS,
-    *,
-    resumption_psks: Mapping[tuple[bytes, int], Secret] | None = None,
-) -> OpenedWelcome:
-    """Decrypt a Welcome with the secrets of the KeyPackage it was made for.
-
-    Args:
-        welcome_message: an MLSMessage with a Welcome.
-        psks: external pre-shared keys by psk_id.
-        resumption_psks: resumption keys of other groups by (group id, epoch).
-
-    Raises MLSError, NotForUs when there is nothing in it for this KeyPackage.
-    """
-    with FOREIGN:
-        return OpenedWelcome(decrypt_welcome(welcome_message, secrets, psks, resumption_psks or {}))

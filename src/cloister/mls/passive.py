@@ -18,9 +18,10 @@ from cloister.crypto.hpke import HpkePrivateKey
 from cloister.crypto.secret import Secret
 from cloister.errors import CloisterError
 from cloister.mls.errors import Malformed, MLSError, Unsupported
-from cloister.mls.group import Group, open_welcome
+from cloister.mls.group import Group
 from cloister.mls.key_package import KeyPackage, KeyPackageSecrets
 from cloister.mls.message import MLSMessage
+from cloister.mls.opened_welcome import open_welcome
 from cloister.mls.received import CommitReceived, ProposalReceived
 from cloister.mls.suite import suite_of
 
