@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,8 @@ from cloister.relay.storage.api import (
     SetNote,
     StagePart,
     Store,
-    Taken,
     TakeKeyPackage,
+    Taken,
     Write,
 )
 from cloister.relay.storage.memory import MemoryStore
@@ -142,7 +142,7 @@ def entry(seq: int, data: bytes) -> AppendEntry:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[Scenario], None]]:
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Scenario], None]:
     """Run a scenario on one backend."""
 
     @asynccontextmanager
@@ -168,7 +168,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[Sc
 
         asyncio.run(main())
 
-    yield run_scenario
+    return run_scenario
 
 
 def test_puts_get_contiguous_indices_in_the_order_of_submission(run: Any) -> None:

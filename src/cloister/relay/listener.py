@@ -204,8 +204,8 @@ class Connection(picows.WSListener):  # type: ignore[misc, unused-ignore]
                 self.cut()
         elif frame.msg_type is picows.WSMsgType.CLOSE:
             self.close()
-        elif frame.msg_type is not picows.WSMsgType.PONG:
-            # Pings are not part of the protocol either: Ping is.
+        elif frame.msg_type not in {picows.WSMsgType.PING, picows.WSMsgType.PONG}:
+            # The library answers pings of the WebSocket; they do not keep a connection, Ping does.
             self._listener.on_frame(session, frame)
             self.cut()
 

@@ -1,0 +1,99 @@
+"""The relay commands as an operator types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from cloister.cli.relay import relay
+from cloister.errors import CloisterError, UsageError
+from cloister.roster.relay_card import RelayCard, RelayRole, check_relay_card
+
+
+def init(folder: Path, role: str, *more: str) -> dict[str, object]:
+    result = CliRunner().invoke(
+        relay,
+        [
+            *("init", str(folder), "--role", role, "--host", "127.0.0.1"),
+            *("--jurisdiction", "HK", "--operator", "North", "--json", *more),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_init_makes_a_valid_card_and_one_code(tmp_path: Path) -> None:
+    made = init(tmp_path / "home", "home")
+    card = RelayCard.decode(Path(str(made["card"])).read_bytes())
+    check_relay_card(card)
+    assert card.roles == RelayRole.HOME
+    assert card.port == made["port"] != 0
+    assert card.jurisdiction == "HK"
+    assert len(str(made["activation_code"]).replace("-", "")) == 24
+    stored = [path.name for path in (tmp_path / "home" / "codes").iterdir()]
+    assert len(stored) == 1
+    assert str(made["activation_code"]) not in stored[0]
+
+
+def test_an_entry_has_a_mirror_address_and_no_code(tmp_path: Path) -> None:
+    made = init(tmp_path / "entry", "entry", "--port", "8443", "--name", "gate")
+    card = RelayCard.decode(Path(str(made["card"])).read_bytes())
+    assert (card.port, card.name, card.roles) == (8443, "gate", RelayRole.ENTRY)
+    assert card.mirror_port
+    assert "activation_code" not in made
+
+
+def test_init_never_overwrites_keys(tmp_path: Path) -> None:
+    init(tmp_path / "home", "home")
+    result = CliRunner().invoke(
+        relay,
+        [
+            *("init", str(tmp_path / "home"), "--role", "home", "--host", "127.0.0.1"),
+            *("--jurisdiction", "HK", "--operator", "North"),
+        ],
+    )
+    assert isinstance(result.exception, UsageError)
+    assert "already" in str(result.exception)
+
+
+def test_a_jurisdiction_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        relay,
+        [
+            *("init", str(tmp_path / "x"), "--role", "home", "--host", "127.0.0.1"),
+            *("--jurisdiction", "Hong Kong", "--operator", "North"),
+        ],
+    )
+    assert isinstance(result.exception, UsageError)
+
+
+def test_peers_are_added_by_card(tmp_path: Path) -> None:
+    init(tmp_path / "home", "home")
+    made = init(tmp_path / "entry", "entry")
+    result = CliRunner().invoke(relay, ["peer", str(tmp_path / "home"), str(made["card"])])
+    assert result.exit_code == 0
+    assert result.stdout.strip() == made["name"]
+    nonsense = tmp_path / "nonsense.card"
+    nonsense.write_bytes(b"nonsense")
+    refused = CliRunner().invoke(relay, ["peer", str(tmp_path / "home"), str(nonsense)])
+    assert isinstance(refused.exception, UsageError)
+
+
+def test_status_of_a_relay_that_is_not_running_says_so(tmp_path: Path) -> None:
+    init(tmp_path / "home", "home")
+    result = CliRunner().invoke(relay, ["status", str(tmp_path / "home")])
+    assert isinstance(result.exception, CloisterError)
+    assert result.exception.exit_code == 4
+
+
+def test_codes_are_only_for_homes(tmp_path: Path) -> None:
+    init(tmp_path / "home", "home")
+    init(tmp_path / "entry", "entry")
+    first = CliRunner().invoke(relay, ["code", str(tmp_path / "home")]).stdout.strip()
+    second = CliRunner().invoke(relay, ["code", str(tmp_path / "home")]).stdout.strip()
+    assert first
+    assert first != second
+    refused = CliRunner().invoke(relay, ["code", str(tmp_path / "entry")])
+    assert isinstance(refused.exception, UsageError)
