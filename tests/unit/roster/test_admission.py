@@ -366,3 +366,12 @@ def test_stored_roster_goes_on_as_the_folded_one_does_ROS_071() -> None:
     assert not circle.roster.is_active(BEN.did)
     assert not circle.roster.is_active(EVE.did)
     assert circle.roster.is_active(CLEO.did)
+
+
+def test_needed_vouches_of_an_open_request_fall_when_members_go_ROS_077() -> None:
+    circle = circle_of_three()
+    request = circle.ask(DAN, circle.invite(ADA), ADA)
+    assert circle.roster.requests[request.request_hash].needed == 2
+    circle.act(CLEO, Leave())
+    circle.act(BEN, Leave())
+    assert circle.roster.requests[request.request_hash].needed == 1
