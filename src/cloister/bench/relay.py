@@ -1,0 +1,228 @@
+"""What a relay costs for each message and each device, with a bare server beside it as the floor.
+
+Real processes, real TLS, loopback only, a folder that is removed again; stops by itself.
+Figures of one machine are comparable with those of the same run, and with nothing else: above all
+its disk decides the latency.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cloister.bench.relay_load import BenchFailed, LoadConfig
+from cloister.crypto.entropy import SystemEntropy
+from cloister.errors import LocalError
+from cloister.relay.folder import Folder
+from cloister.relay.health import ask_status
+from cloister.relay.settings import Role
+
+ENTROPY = SystemEntropy()
+START_S = 20.0
+FLOOR_PORT = 19_871
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Microseconds of CPU are of the relay's process alone, user and system, from /proc."""
+
+    cpu_us_per_message: float
+    """Home, saturated: accepted, on disk, delivered 1:1, each id checked by the receiver."""
+    floor_cpu_us_per_message: float
+    """The bare server, saturated by the same load."""
+    messages_per_s: float
+    messages_per_fsync: float
+    p99_ms: float
+    """Saturated: put to delivery."""
+    paced_rate: float
+    paced_cpu_us_per_message: float
+    paced_floor_cpu_us_per_message: float
+    paced_messages_per_fsync: float
+    paced_p50_ms: float
+    paced_p99_ms: float
+    entry_cpu_us_per_message: float
+    """Entry, at the paced rate: what it costs to carry put, answer and delivery."""
+    rss_kib_per_device: float
+    """Home: idle devices, connected, proven, subscribed."""
+    entry_rss_kib_per_device: float
+    devices: int
+
+
+class _Relay:
+    """A relay process in a folder of its own."""
+
+    def __init__(self, folder: Path, role: Role) -> None:
+        self.folder = Folder(folder)
+        self.card = self.folder.init(
+            role=role,
+            host="127.0.0.1",
+            port=0,
+            jurisdiction="HK" if role == "home" else "PA",
+            operator=f"Bench {role}",
+            name=None,
+            now=int(time.time()),
+            entropy=ENTROPY,
+        )
+        self._log = folder / "log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> int:
+        """Start; returns the process id."""
+        limits = {
+            "CLOISTER__LIMITS__MAX_CONNECTIONS_PER_ADDRESS": "20000",
+            "CLOISTER__LIMITS__MAX_CONNECTIONS": "20000",
+        }
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cloister", "relay", "run", str(self.folder.path)],
+                env={**os.environ, **limits},
+                stderr=log,
+            )
+        until = time.monotonic() + START_S
+        while b'"ready"' not in self._log.read_bytes():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise LocalError("a relay of the bench did not start")
+            time.sleep(0.02)
+        return self.process.pid
+
+    def counts(self) -> dict[str, Any]:
+        """Ask for the counters."""
+        return ask_status(self.folder.settings({}).listen.health_port)
+
+    def stop(self) -> None:
+        """Stop the process."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+
+def _load(config: LoadConfig) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "cloister.bench.relay_load", msgspec.json.encode(config).decode()],
+        stdout=subprocess.PIPE,
+        timeout=60 + 3 * config.seconds,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchFailed("the load could not be measured; its reason stands above")
+    return dict(json_module.loads(done.stdout))
+
+
+class _Bench:
+    def __init__(self, folder: Path, seconds: float, pairs: int) -> None:
+        self.home = _Relay(folder / "home", "home")
+        self.entry = _Relay(folder / "entry", "entry")
+        self.home.folder.add_peer(self.entry.folder.card_path)
+        self.entry.folder.add_peer(self.home.folder.card_path)
+        self.seconds = seconds
+        self.pairs = pairs
+
+    def config(self, mode: str, pid: int, **values: Any) -> LoadConfig:
+        given: dict[str, Any] = {
+            "mode": mode,
+            "card": str(self.home.folder.card_path),
+            "entry": "",
+            "peer": str(self.entry.folder.card_path),
+            "code": self.home.folder.add_code(ENTROPY),
+            "pid": pid,
+            "pairs": self.pairs,
+            "seconds": self.seconds,
+        }
+        return LoadConfig(**{**given, **values})
+
+    def with_home(self, mode: str, **values: Any) -> dict[str, Any]:
+        """Measure a home relay that starts for it, and its batches."""
+        pid = self.home.start()
+        try:
+            before = self.home.counts()
+            figures = _load(self.config(mode, pid, **values))
+            after = self.home.counts()
+        finally:
+            self.home.stop()
+        accepted = after["messages_accepted"] - before["messages_accepted"]
+        figures["messages_per_fsync"] = accepted / max(1, after["batches"] - before["batches"])
+        return figures
+
+    def with_both(self, mode: str, **values: Any) -> dict[str, Any]:
+        """Measure with the devices connected through the entry relay."""
+        entry_pid = self.entry.start()
+        try:
+            card = str(self.entry.folder.card_path)
+            return self.with_home(mode, entry=card, other_pid=entry_pid, **values)
+        finally:
+            self.entry.stop()
+
+    def with_floor(self, mode: str, **values: Any) -> dict[str, Any]:
+        """Measure the bare server."""
+        (self.home.folder.path / "floor.sqlite3").unlink(missing_ok=True)
+        arguments = [str(self.home.folder.path), str(FLOOR_PORT)]
+        with subprocess.Popen(
+            [sys.executable, "-m", "cloister.bench.relay_floor", *arguments],
+            stdout=subprocess.PIPE,
+        ) as floor:
+            try:
+                if floor.stdout is None or floor.stdout.readline() != b"ready\n":
+                    raise LocalError("the bare server of the bench did not start")
+                return _load(self.config(mode, floor.pid, floor_port=FLOOR_PORT, **values))
+            finally:
+                floor.kill()
+
+
+def run(
+    json: bool = False,
+    seconds: float = 5.0,
+    pairs: int = 64,
+    rate: float = 5000.0,
+    devices: int = 2000,
+) -> Result:
+    """Measure and print, as a table or as one JSON object."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with tempfile.TemporaryDirectory(prefix="cloister-bench-") as folder:
+        bench = _Bench(Path(folder), seconds, pairs)
+        saturated = bench.with_home("saturated")
+        floor = bench.with_floor("saturated")
+        paced = bench.with_home("paced", rate=rate)
+        paced_floor = bench.with_floor("paced", rate=rate)
+        carried = bench.with_both("paced", rate=rate / 2)
+        idle = bench.with_both("idle", pairs=devices // 2, seconds=2.0)
+    result = Result(
+        cpu_us_per_message=round(saturated["cpu_us_per_message"], 1),
+        floor_cpu_us_per_message=round(floor["cpu_us_per_message"], 1),
+        messages_per_s=round(saturated["messages_per_s"]),
+        messages_per_fsync=round(saturated["messages_per_fsync"], 1),
+        p99_ms=round(saturated["p99_ms"], 1),
+        paced_rate=round(paced["messages_per_s"]),
+        paced_cpu_us_per_message=round(paced["cpu_us_per_message"], 1),
+        paced_floor_cpu_us_per_message=round(paced_floor["cpu_us_per_message"], 1),
+        paced_messages_per_fsync=round(paced["messages_per_fsync"], 1),
+        paced_p50_ms=round(paced["p50_ms"], 1),
+        paced_p99_ms=round(paced["p99_ms"], 1),
+        entry_cpu_us_per_message=round(carried["other_cpu_us_per_message"], 1),
+        rss_kib_per_device=round(idle["rss_kib_per_device"], 1),
+        entry_rss_kib_per_device=round(idle["entry_rss_kib_per_device"], 1),
+        devices=idle["devices"],
+    )
+    if json:
+        print(json_module.dumps(asdict(result)))
+    else:
+        for name, value in asdict(result).items():
+            print(f"{name:34}{value:>12}")
+    return result
