@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from cloister.client.core import Core
@@ -49,6 +49,11 @@ from cloister.wire.frame import decode_events
 
 START: Final = 1_800_000_000
 _QUIET_TURNS: Final = 3
+Tamper = Callable[[AnyEvent], Iterable[AnyEvent]]
+
+
+def _faithfully(event: AnyEvent) -> tuple[AnyEvent, ...]:
+    return (event,)
 
 
 class SimulatedDevice:
@@ -67,6 +72,8 @@ class SimulatedDevice:
         self.is_offline = False
         self.crash_rate = 0.0
         """Chance that an input ends in a crash at a random place among its effects."""
+        self.tamper: Tamper = _faithfully
+        """What a lying home relay makes of each event on its way to this device."""
         self._session: Session | None = None
         self._arrived: deque[AnyEvent] = deque()
 
@@ -151,7 +158,9 @@ class SimulatedDevice:
         # Frames of an earlier connection end in its own queue, which nobody reads any more.
         self._arrived = arrived
         self._session = self._circle.relays.connect(
-            lambda frame: arrived.extend(decode_events(frame))
+            lambda frame: arrived.extend(
+                told for event in decode_events(frame) for told in self.tamper(event)
+            )
         )
 
     # --- what tests ask ---------------------------------------------------------------------------
