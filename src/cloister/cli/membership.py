@@ -9,7 +9,7 @@ import click
 
 from cloister.cli.person import Person, person_command
 from cloister.cli.wakeups import until_member
-from cloister.errors import NotFoundError, UsageError
+from cloister.errors import NotFoundError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from cloister.device.facade import Facade, View
@@ -149,7 +149,10 @@ def members(person: Person, *, offline: bool) -> None:
     """
     from cloister.cli.circle import word_of
 
-    for view in person.view(lambda device: device.members(), offline=offline):
+    views = person.view(lambda device: device.members(), offline=offline)
+    if not views:
+        person.output.talk("This device is not in a circle yet (cloister status).")
+    for view in views:
         by = word_of(view.get("vouched_by"))
         person.output.data(
             view, f"{view['name']}: {view['role']}, {view['state']}, vouched by {by}"
@@ -260,7 +263,7 @@ def _compare(person: Person, view: View, how: str) -> None:
     for number in hidden:
         typed = click.prompt(f"Group {number + 1}", err=True)
         if _plain(typed) != fives[number]:
-            raise UsageError(
+            raise TrustError(
                 "these are not the digits: nothing was vouched for",
                 hint="read again together; if they still differ, it is not this person's request",
             )

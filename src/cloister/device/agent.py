@@ -58,6 +58,10 @@ async def serve(device: Facade, path: Path) -> AsyncIterator[None]:
         server.close()
         _remove_stale(path)
         await agent.finish()
+        with suppress(TimeoutError):
+            # For connections that were only just accepted.
+            async with asyncio.timeout(FINISH_S):
+                await server.wait_closed()
 
 
 def _remove_stale(path: Path) -> None:
@@ -79,6 +83,7 @@ def peer_uid(connection: socket.socket) -> int:
 class _Agent:
     def __init__(self, device: Facade) -> None:
         self._device = device
+        self._is_ended = False
         self._serving: dict[asyncio.Task[None], bool] = {}
         """Open connections; True while a call that must be finished is under way."""
 
@@ -86,13 +91,15 @@ class _Agent:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a connection is served by a task")
+        self._serving[task] = False
         peer = writer.get_extra_info("socket")
         try:
-            if task is None or len(self._serving) >= MOST_CONNECTIONS:
+            if self._is_ended or len(self._serving) > MOST_CONNECTIONS:
                 return
             if peer_uid(peer) != os.geteuid():
                 return
-            self._serving[task] = False
             while line := await reader.readline():
                 self._serving[task] = True
                 await self._on_line(line, reader, writer)
@@ -100,12 +107,14 @@ class _Agent:
         except (OSError, ValueError, asyncio.CancelledError):
             pass  # the client has gone, sent a line beyond the limit, or the agent ends
         finally:
-            if task is not None:
-                self._serving.pop(task, None)
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self._serving.pop(task, None)
 
     async def finish(self) -> None:
         """Let the calls under way end, but not for long; cut the rest."""
+        self._is_ended = True
         busy = {task for task, is_busy in self._serving.items() if is_busy}
         for task in set(self._serving) - busy:
             task.cancel()

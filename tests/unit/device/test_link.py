@@ -177,8 +177,12 @@ def test_a_relay_that_says_nothing_is_given_up(
 ) -> None:
     monkeypatch.setattr(link_module, "CONNECT_TIMEOUT_S", 0.2)
 
+    async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
     async def story() -> None:
-        silent = await asyncio.start_server(lambda r, w: asyncio.sleep(5), "127.0.0.1", 0)
+        silent = await asyncio.start_server(nothing, "127.0.0.1", 0)
         port = silent.sockets[0].getsockname()[1]
         async with stand_in_relays(tmp_path) as relays:
             with pytest.raises(NetworkError, match="did not answer within"):
