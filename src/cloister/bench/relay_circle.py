@@ -102,12 +102,7 @@ async def found_circle(
     channels = tuple(ENTROPY.random(16) for _ in range(pairs))
     for start in range(0, pairs, 100):
         some = range(start, min(start + 100, pairs))
-        send(
-            *(
-                commands.OpenChannel(4, commons_id, channels[i], pair_key(i).public)
-                for i in some
-            )
-        )
+        send(*(commands.OpenChannel(4, commons_id, channels[i], pair_key(i).public) for i in some))
         for _ in some:
             await _done(got)
     return BenchCircle(channels)

@@ -132,9 +132,7 @@ class Peer(picows.WSListener):  # type: ignore[misc, unused-ignore]
         for _ in range(count):
             self.stamps.append(now)
         if load.config.floor_port:
-            data = b"".join(
-                n.to_bytes(16, "big") + load.envelope for n in range(start, self.sent)
-            )
+            data = b"".join(n.to_bytes(16, "big") + load.envelope for n in range(start, self.sent))
             if self.transport is not None:
                 self.transport.send(picows.WSMsgType.BINARY, data)
             return

@@ -28,11 +28,13 @@ from cloister.relay.storage.sqlite.channel_state import SAVE_EVERY, ChannelState
 from cloister.relay.storage.sqlite.schema import HOUR_S
 from cloister.wire.codes import Refusal
 
-_GROUPS: Final = (64, 16, 4, 1)
+_ROWS: Final = 64
+"""Rows of the largest statement; the remainder of a group gets one of its own size."""
+_COLUMNS: Final = 6
 _INSERTS: Final = {
-    size: "INSERT INTO envelope (channel, n, id, epoch, hour, bytes) VALUES "
-    + ", ".join(["(?, ?, ?, ?, ?, ?)"] * size)
-    for size in _GROUPS
+    rows: "INSERT INTO envelope (channel, n, id, epoch, hour, bytes) VALUES "
+    + ", ".join(["(?, ?, ?, ?, ?, ?)"] * rows)
+    for rows in range(1, _ROWS + 1)
 }
 
 
@@ -108,13 +110,10 @@ class EnvelopeWrites:
         return outcomes
 
     def _insert(self, values: list[object]) -> None:
-        columns = 6
-        start = 0
-        for size in _GROUPS:
-            step = size * columns
-            while len(values) - start >= step:
-                self._connection.execute(_INSERTS[size], values[start : start + step])
-                start += step
+        step = _ROWS * _COLUMNS
+        for start in range(0, len(values), step):
+            chunk = values[start : start + step]
+            self._connection.execute(_INSERTS[len(chunk) // _COLUMNS], chunk)
 
     def _put_one(self, write: PutEnvelope) -> Outcome:
         state = self._states.get(write.channel_id)
