@@ -11,7 +11,7 @@ from cloister.ids import CircleId
 from cloister.limits import MAX_ENTRY_BYTES
 from cloister.roster.content import Tick
 from cloister.roster.entry import Entry
-from cloister.roster.errors import LogBroken, UpdateNeeded
+from cloister.roster.errors import LogBroken, SnapshotError, UpdateNeeded
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
@@ -151,3 +151,14 @@ def test_largest_entry_is_taken_ROS_001() -> None:
     entry = Entry(header=header, body=bytes(MAX_ENTRY_BYTES - 87 - 4)).encode()
     assert len(entry) == MAX_ENTRY_BYTES
     assert rule_of(circle, entry) is Rule.OPENS
+
+
+@pytest.mark.parametrize("decode", [Roster.decode, RelayFold.decode])
+def test_stored_form_that_cannot_be_read_is_our_own_trouble(
+    decode: Callable[[bytes], Roster | RelayFold],
+) -> None:
+    circle = circle_of_three()
+    stored = (circle.roster if decode == Roster.decode else relay_fold_of(circle)).encode()
+    for damaged in (b"", stored[:-1], stored + b"\0", b"\0\2" + stored[2:]):
+        with pytest.raises(SnapshotError):
+            decode(damaged)

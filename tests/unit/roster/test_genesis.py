@@ -9,6 +9,7 @@ import pytest
 from cloister.crypto.aead import aes256gcm_seal
 from cloister.crypto.hybrid_signature import HybridSignature
 from cloister.crypto.signature import Ed25519Key
+from cloister.errors import LocalError
 from cloister.ids import ChannelId
 from cloister.roster.content import Tick
 from cloister.roster.device_card import DeviceCard
@@ -243,11 +244,15 @@ def test_attack_founder_shows_relays_another_commons_than_members_ROS_015() -> N
 
 
 def found_with(
-    *, relay_set_: RelaySet | None = None, policy: Policy | None = None, name: str = "Ada"
+    *,
+    relay_set_: RelaySet | None = None,
+    policy: Policy | None = None,
+    name: str = "Ada",
+    origin: str = ORIGIN,
 ) -> bytes:
     """What make_genesis makes of these."""
     return make_genesis(
-        origin=ORIGIN,
+        origin=origin,
         relay_set=relay_set_ or relay_set(),
         policy=policy or default_policy(),
         steward_key=steward_key(),
@@ -310,3 +315,21 @@ def test_sealed_founding_too_short_to_open_founds_nothing_ROS_014() -> None:
             ts=FOUNDED,
         )
         assert broken_rule(genesis) is Rule.GENESIS_FOUNDING
+
+
+def test_founder_with_an_unusable_policy_is_told() -> None:
+    with pytest.raises(LocalError):
+        found_with(policy=dataclasses.replace(default_policy(), seats=1))
+
+
+@pytest.mark.parametrize("origin", ["", "two words", "a+b", "a\x7f", "ä"])
+def test_founder_with_an_unusable_origin_is_told(origin: str) -> None:
+    with pytest.raises(LocalError):
+        found_with(origin=origin)
+    if origin:
+        assert broken_rule(forged(terms=with_terms(origin=origin))) is Rule.GENESIS_FORM
+
+
+def test_origin_may_be_any_visible_ascii_but_plus() -> None:
+    origin = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "+")
+    assert read_genesis(found_with(origin=origin)).terms.origin == origin

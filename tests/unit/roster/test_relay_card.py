@@ -63,6 +63,7 @@ def test_attack_card_under_the_name_of_another_key() -> None:
         {"operator": "Har\nbour"},
         {"name": "two words"},
         {"name": "a+b"},
+        {"name": "a\x7f"},
         {"host": ""},
         {"port": 0},
         {"roles": 0},
@@ -84,6 +85,7 @@ def test_card_that_is_not_filled_in_is_refused(change: dict[str, object]) -> Non
         "name": "home.example",
     }
     make_relay_card(steward_key(), **fields)  # type: ignore[arg-type]
+    make_relay_card(steward_key(), **(fields | {"name": "!~"}))  # type: ignore[arg-type]
     with pytest.raises(RelayRefused):
         make_relay_card(steward_key(), **(fields | change))  # type: ignore[arg-type]
 
