@@ -249,3 +249,20 @@ def test_letter_with_a_forged_relay_card_is_refused() -> None:
     forged = dataclasses.replace(LETTER, relay_set=dataclasses.replace(LETTER.relay_set, home=home))
     with pytest.raises(RelayRefused):
         open_letter(seal_letter(forged, SEED, entropy=SeededEntropy("3")), SEED, circle_id=CIRCLE)
+
+
+def test_code_under_another_prefix_is_none_of_ours() -> None:
+    body = CODE.to_text()[len(CODE_PREFIX) :]
+    for prefix in ("CLOISTER2:", "CLOISTERX:", ""):
+        with pytest.raises(InvitationError):
+            parse_invitation(prefix + body, now=FOUNDED)
+
+
+@pytest.mark.parametrize("symbol", ["U", "!", "ß", "٣"])
+def test_symbol_that_is_in_no_code_is_named(symbol: str) -> None:
+    text = CODE.to_text()
+    with pytest.raises(InvitationError, match="does not occur"):
+        parse_invitation(text[:20] + symbol + text[21:], now=FOUNDED)
+    typed = typed_seed(SEED)
+    with pytest.raises(InvitationError, match="does not occur"):
+        parse_typed_seed(symbol + typed[1:])
