@@ -256,7 +256,10 @@ def parse_typed_seed(typed: str) -> InvitationSeed:
 
 
 def _compact(code: str) -> str:
-    return "".join(symbol for symbol in code.upper() if symbol not in _IGNORED)
+    # Letters of other alphabets stay as they are: some have capitals that occur in codes.
+    return "".join(
+        symbol.upper() if symbol.isascii() else symbol for symbol in code if symbol not in _IGNORED
+    )
 
 
 def _to_base32(data: bytes) -> str:
