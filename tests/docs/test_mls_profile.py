@@ -17,7 +17,7 @@ def rules_page() -> str:
     lines = [
         "# Rules of the MLS engine",
         "",
-        "Generated from `cloister.mls.rules`. The name is the id that an error carries and tests cite.",
+        "Generated from `cloister.mls.rules`. The name is the id that errors carry and tests cite.",
         "",
         "| rule | refused because | RFC 9420 |",
         "| --- | --- | --- |",

@@ -81,10 +81,15 @@ class EpochState:
         nodes = [one.node for one in stored.private_keys]
         if nodes != sorted(set(nodes)):
             raise Malformed("private keys are not in order")
+        tree = RatchetTree.decode(suite, stored.ratchet_tree)
+        if tree.leaf(stored.own_leaf) is None:
+            raise Malformed("our own leaf is blank")
+        if len(stored.signature_seed) != 32:
+            raise Malformed("the signature seed has a wrong length")
         return cls(
             suite=suite,
             context=stored.context,
-            tree=RatchetTree.decode(suite, stored.ratchet_tree),
+            tree=tree,
             own_leaf=LeafIndex(stored.own_leaf),
             signature_key=Ed25519Key(stored.signature_seed),
             private_keys={

@@ -48,7 +48,7 @@ class KeyPackage(CachedStruct):
         return self.encode()[: -len(encode_opaque(self.signature))]
 
     def check(self, suite: Suite) -> None:
-        """Section 10.1, without the leaf's rules that depend on the group.
+        """Section 10.1 but for the leaf, which check_leaf and LeafNode.verify judge.
 
         Raises RuleViolation, BadPublicKey, BadSignature.
         """
@@ -56,8 +56,6 @@ class KeyPackage(CachedStruct):
             raise RuleViolation(Rule.VERSION)
         if self.cipher_suite != suite.code:
             raise RuleViolation(Rule.CIPHER_SUITE)
-        if self.leaf_node.source != LeafNodeSource.KEY_PACKAGE:
-            raise RuleViolation(Rule.LEAF_SOURCE)
         if self.init_key == self.leaf_node.encryption_key:
             raise RuleViolation(Rule.INIT_KEY)
         check_distinct(self.extensions)

@@ -34,9 +34,11 @@ def check_leaf(suite: Suite, leaf: LeafNode, source: LeafNodeSource, now: int | 
 
 
 def check_leaf_keys(suite: Suite, leaf: LeafNode) -> None:
-    """Usable keys, and capabilities that include the leaf's own extensions."""
+    """A usable encryption key, and capabilities that include the leaf's own extensions.
+
+    The signature key is checked where the leaf's signature is verified.
+    """
     suite.kem.parse_public(leaf.encryption_key)
-    suite.check_signature_public(leaf.signature_key)
     for extension in leaf.extensions:
         kind = extension.extension_type
         if kind not in DEFAULT_EXTENSION_TYPES and kind not in leaf.capabilities.extensions:

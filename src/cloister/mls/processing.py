@@ -20,11 +20,10 @@ from cloister.mls.errors import (
 )
 from cloister.mls.extension import external_senders
 from cloister.mls.framing import AuthenticatedContent
-from cloister.mls.leaf_check import check_leaf
 from cloister.mls.message import MLSMessage
 from cloister.mls.private_message import PrivateMessage, open_content, open_sender_data
-from cloister.mls.proposal import Add, Proposal, Update
-from cloister.mls.proposal_list import check_sender_may_propose
+from cloister.mls.proposal import Add, Proposal
+from cloister.mls.proposal_list import SentProposal, check_proposal
 from cloister.mls.public_message import PublicMessage
 from cloister.mls.received import (
     ApplicationReceived,
@@ -33,7 +32,7 @@ from cloister.mls.received import (
     ProposalReceived,
     Received,
 )
-from cloister.mls.registry import ContentType, LeafNodeSource, SenderType
+from cloister.mls.registry import ContentType, SenderType
 from cloister.mls.rules import Rule
 from cloister.mls.stage import receive_commit
 
@@ -63,7 +62,7 @@ def process_message(
                 next=group,
             )
         case Proposal():
-            return _receive_proposal(group, authenticated, content.body)
+            return _receive_proposal(group, authenticated, content.body, now)
         case Commit():
             return _receive_commit(group, authenticated, content.body, now=now, psks=psks)
 
@@ -142,12 +141,16 @@ def _public_key_of_sender(group: Group, message: PublicMessage) -> bytes:
 
 
 def _receive_proposal(
-    group: Group, authenticated: AuthenticatedContent, proposal: Proposal
+    group: Group, authenticated: AuthenticatedContent, proposal: Proposal, now: int | None
 ) -> ProposalReceived:
     content = authenticated.content
-    check_sender_may_propose(content.sender, proposal)
-    if isinstance(proposal.body, Update):
-        check_leaf(group.suite, proposal.body.leaf_node, LeafNodeSource.UPDATE, None)
+    check_proposal(
+        group.suite,
+        group.state.tree,
+        group.group_id,
+        SentProposal(proposal, content.sender),
+        now,
+    )
     reference, pending = group.pending.with_proposal(group.suite, authenticated)
     is_member = content.sender.sender_type is SenderType.MEMBER
     return ProposalReceived(

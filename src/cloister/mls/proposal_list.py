@@ -96,6 +96,35 @@ def check_sender_may_propose(sender: Sender, proposal: Proposal) -> None:
         raise RuleViolation(Rule.PROPOSAL_SENDER)
 
 
+def check_proposal(
+    suite: Suite,
+    tree: RatchetTree,
+    group_id: bytes,
+    sent: SentProposal,
+    now: int | None,
+) -> None:
+    """What a proposal must fulfil by itself (12.1), when it arrives and when it is committed.
+
+    Raises RuleViolation, BadPublicKey, BadSignature, DecodeError.
+    """
+    check_sender_may_propose(sent.sender, sent.proposal)
+    body = sent.proposal.body
+    match body:
+        case Add():
+            check_add(suite, body.key_package, now)
+        case Update():
+            check_update(suite, tree, group_id, LeafIndex(sent.sender.index), body.leaf_node)
+        case Remove():
+            if tree.leaf(body.removed) is None:
+                raise RuleViolation(Rule.REMOVED_LEAF)
+        case PreSharedKey():
+            check_proposed_psk(suite, body.psk)
+        case GroupContextExtensions():
+            check_extensions_well_formed(body.extensions)
+        case ReInit() | ExternalInit():
+            pass  # refused as part of a commit, whoever sent them
+
+
 def collect(
     suite: Suite,
     tree: RatchetTree,
@@ -104,10 +133,10 @@ def collect(
     proposals: Sequence[SentProposal],
     now: int | None,
 ) -> ProposalList:
-    """Check each proposal by itself and all together, for a commit by a member.
+    """Check each proposal by itself and all together, for a commit by a member (12.2).
 
     Keys are compared across the tree after the proposals have been applied, elsewhere.
-    Raises RuleViolation, BadPublicKey, BadSignature, Unsupported.
+    Raises RuleViolation, BadPublicKey, BadSignature, DecodeError, Unsupported.
     """
     updates: dict[LeafIndex, LeafNode] = {}
     removes: dict[LeafIndex, None] = {}
@@ -115,7 +144,7 @@ def collect(
     psks: list[PreSharedKeyId] = []
     extensions: tuple[Extension, ...] | None = None
     for sent in proposals:
-        check_sender_may_propose(sent.sender, sent.proposal)
+        check_proposal(suite, tree, context.group_id, sent, now)
         body = sent.proposal.body
         match body:
             case Update():
@@ -123,28 +152,22 @@ def collect(
                 if leaf_index == committer:
                     raise RuleViolation(Rule.COMMITTER_UPDATE)
                 _check_untouched(leaf_index, updates, removes)
-                check_update(suite, tree, context.group_id, leaf_index, body.leaf_node)
                 updates[leaf_index] = body.leaf_node
             case Remove():
                 leaf_index = LeafIndex(body.removed)
-                if tree.leaf(leaf_index) is None:
-                    raise RuleViolation(Rule.REMOVED_LEAF)
                 if leaf_index == committer:
                     raise RuleViolation(Rule.COMMITTER_REMOVE)
                 _check_untouched(leaf_index, updates, removes)
                 removes[leaf_index] = None
             case Add():
-                check_add(suite, body.key_package, now)
                 adds.append(body.key_package)
             case PreSharedKey():
-                check_proposed_psk(suite, body.psk)
                 if body.psk in psks:
                     raise RuleViolation(Rule.DUPLICATE_PSK)
                 psks.append(body.psk)
             case GroupContextExtensions():
                 if extensions is not None:
                     raise RuleViolation(Rule.ONE_CONTEXT_EXTENSIONS)
-                check_extensions_well_formed(body.extensions)
                 extensions = body.extensions
             case ReInit():
                 if len(proposals) > 1:

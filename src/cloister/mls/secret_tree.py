@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from cloister.codec import Reader, Writer
 from cloister.crypto.secret import Secret
 from cloister.mls import labels, tree_math
-from cloister.mls.errors import ConsumedGeneration, Misuse, TooFarAhead
+from cloister.mls.errors import ConsumedGeneration, Malformed, Misuse, TooFarAhead
 from cloister.mls.limits import (
     FORWARD_LIMIT,
+    MAX_LEAVES,
     MAX_RETAINED_KEYS,
     RETAINED_KEY_LIFETIME_S,
 )
@@ -191,7 +192,7 @@ class SecretTree:
 
     @classmethod
     def read(cls, suite: Suite, reader: Reader) -> SecretTree:
-        """Read the stored form."""
+        """Read the stored form. Raises DecodeError, Malformed when leaves are left out."""
         leaf_count = reader.uint32()
         nodes: dict[int, Secret] = {}
         inner = reader.vector()
@@ -203,7 +204,23 @@ class SecretTree:
         while not inner.at_end:
             leaf = _read_next_index(inner, senders)
             senders[leaf] = LeafRatchets(_read_ratchet(inner), _read_ratchet(inner))
+        _check_cover(leaf_count, nodes, senders)
         return cls(suite, leaf_count, nodes, senders)
+
+
+def _check_cover(
+    leaf_count: int, nodes: Mapping[int, Secret], senders: Mapping[int, LeafRatchets]
+) -> None:
+    """Demand that each leaf has its chains or one secret above it, and not both."""
+    if not 0 < leaf_count <= MAX_LEAVES or leaf_count != tree_math.leaf_capacity(leaf_count):
+        raise Malformed("secret tree of an impossible size")
+    covered = list(senders)
+    for node in nodes:
+        if node >= tree_math.node_width(leaf_count):
+            raise Malformed("secret tree with a node outside")
+        covered += tree_math.leaves_below(node)
+    if sorted(covered) != list(range(leaf_count)):
+        raise Malformed("secret tree with leaves left out or covered twice")
 
 
 def _read_next_index(reader: Reader, before: Mapping[int, object]) -> int:

@@ -17,7 +17,7 @@ from cloister.crypto.hashing import check_mac, digest, hash_length, hkdf_expand,
 from cloister.crypto.hpke import HpkePrivateKey, HpkeSuite
 from cloister.crypto.kem import Kem
 from cloister.crypto.secret import Secret
-from cloister.crypto.signature import Ed25519Key, check_ed25519_public, verify_raw
+from cloister.crypto.signature import Ed25519Key, verify_raw
 from cloister.mls import labels
 from cloister.mls.errors import Unsupported
 from cloister.mls.registry import CipherSuite
@@ -111,10 +111,6 @@ class Suite:
     def signature_key(self, seed: Secret) -> Ed25519Key:
         """The signature key of a seed."""
         return Ed25519Key(seed)
-
-    def check_signature_public(self, public: bytes) -> None:
-        """Raises BadPublicKey for a signature key that is malformed or of small order."""
-        check_ed25519_public(public)
 
     def encrypt_with_label(
         self, public: bytes, label: bytes, context: bytes, plaintext: bytes

@@ -67,9 +67,9 @@ def sibling(node: int) -> NodeIndex:
 
 def direct_path(node: int, leaf_count: int) -> list[NodeIndex]:
     """The ancestors of ``node`` from its parent to the root."""
-    top = leaf_count - 1
     path = []
-    while node != top:
+    # Counting levels ends for any index; climbing until the root is met would not.
+    for _ in range(level(node), level(leaf_count - 1)):
         node = parent(node)
         path.append(NodeIndex(node))
     return path

@@ -17,6 +17,7 @@ from cloister.mls import (
     TooFarAhead,
     Undecryptable,
     UnknownPsk,
+    Unsupported,
     WrongEpoch,
     WrongGroup,
     open_welcome,
@@ -327,3 +328,18 @@ def test_a_plan_that_breaks_a_rule_is_refused_before_anything_is_sent() -> None:
     assert caught.value.rule is Rule.REMOVED_LEAF
     with pytest.raises(Misuse):
         group.commit(pad_to=[64], now=NOW, entropy=ENTROPY)
+
+
+def test_group_is_not_created_with_extensions_its_creator_does_not_support() -> None:
+    with pytest.raises(RuleViolation) as caught:
+        founder(extensions=[Extension(extension_type=0xF300, data=b"")])
+    assert caught.value.rule is Rule.CONTEXT_EXTENSIONS
+    twice = [Extension(extension_type=CHECKPOINT, data=b"")] * 2
+    with pytest.raises(RuleViolation) as caught:
+        founder(extensions=twice)
+    assert caught.value.rule is Rule.DUPLICATE_EXTENSION
+
+
+def test_suite_that_is_not_there_is_unsupported() -> None:
+    with pytest.raises(Unsupported):
+        founder(0x0007)

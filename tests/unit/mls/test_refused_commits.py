@@ -200,13 +200,44 @@ def test_update_by_reference_is_taken_over() -> None:
     assert after.members()[1].leaf == leaf
 
 
-def test_update_that_keeps_its_key_is_refused_in_a_commit() -> None:
-    proposer = GROUPS[1]
-    leaf = update_leaf(proposer, encryption_key=proposer.state.own_leaf_node.encryption_key)
-    message = send(proposer, Proposal(body=Update(leaf_node=leaf)))
+def test_update_that_keeps_its_key_is_refused_at_once() -> None:
+    leaf = update_leaf(GROUPS[1], encryption_key=GROUPS[1].state.own_leaf_node.encryption_key)
+    message = send(GROUPS[1], Proposal(body=Update(leaf_node=leaf)))
+    refuses(Rule.SAME_ENCRYPTION_KEY, message, THIRD)
+
+
+def test_update_signed_for_another_place_is_refused_at_once() -> None:
+    leaf = update_leaf(GROUPS[2])
+    message = send(GROUPS[1], Proposal(body=Update(leaf_node=leaf)))
+    refuses(Rule.SIGNATURE, message, GROUPS[3])
+
+
+@pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        (Rule.REMOVED_LEAF, Remove(removed=9)),
+        (Rule.PSK_FORM, PreSharedKey(psk=replace(PSK, psk_nonce=b""))),
+        (Rule.PROPOSAL_SENDER, ExternalInit(kem_output=b"")),
+        (
+            Rule.CIPHER_SUITE,
+            Add(key_package=package("x", CipherSuite.X25519_AES128GCM_SHA256_ED25519).parsed()),
+        ),
+    ],
+    ids=lambda value: value.name if isinstance(value, Rule) else "",
+)
+def test_proposal_that_is_wrong_by_itself_is_refused_at_once(
+    rule: Rule, body: ProposalBody
+) -> None:
+    refuses(rule, send(ATTACKER, Proposal(body=body)))
+
+
+def test_reinit_proposal_is_kept_but_never_committed() -> None:
+    reinit = ReInit(group_id=b"x", version=1, cipher_suite=PRODUCT, extensions=())
+    message = send(GROUPS[1], Proposal(body=reinit))
     reference, attacker = take_proposal(ATTACKER, message)
     _, third = take_proposal(THIRD, message)
-    refuses(Rule.SAME_ENCRYPTION_KEY, forge_commit(attacker, [reference]), third)
+    with pytest.raises(Unsupported):
+        third.process(forge_commit(attacker, [reference]), now=NOW)
 
 
 def test_update_by_the_committer_is_refused() -> None:
@@ -288,6 +319,13 @@ def test_key_package_of_a_member_who_cannot_read_the_credentials_is_refused() ->
         leaf=lambda leaf: change_leaf(
             leaf, capabilities=replace(leaf.capabilities, credentials=(0x0F0F,))
         ),
+    )
+
+
+def test_key_package_with_an_extension_twice_is_refused() -> None:
+    twice = (Extension(extension_type=0xF300, data=b""),) * 2
+    refuses_add(
+        Rule.DUPLICATE_EXTENSION, package("d"), change=lambda p: replace(p, extensions=twice)
     )
 
 

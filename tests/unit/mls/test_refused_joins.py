@@ -41,7 +41,9 @@ from cloister.mls.welcome import (
     Welcome,
     sign_group_info,
 )
+from unit.mls.forge import change_leaf, resigned_package
 from unit.mls.members import (
+    CHECKPOINT,
     ENTROPY,
     LIFETIME,
     NOW,
@@ -71,6 +73,7 @@ class Remade:
         self,
         *,
         tree: RatchetTree | None = None,
+        context_extensions: Sequence[Extension] = (),
         change_info: Callable[[GroupInfo], GroupInfo] = lambda info: info,
         change_secrets: Callable[[GroupSecrets], GroupSecrets] = lambda secrets: secrets,
         extensions: Sequence[Extension] = (),
@@ -84,6 +87,7 @@ class Remade:
         context = opened.group_info.group_context
         if tree is not None:
             context = replace(context, tree_hash=tree.tree_hash())
+        context = replace(context, extensions=tuple(context_extensions))
         joiner = opened.group_secrets.joiner_secret
         mixed = psk_secret(suite, psks)
         epoch, _ = epoch_secrets(suite, joiner, mixed, context.encode())
@@ -334,6 +338,56 @@ def test_low_order_parent_key_is_refused() -> None:
     poisoned = GROUP.suite.private_key(Secret(bytes(32))).public[:1184] + bytes(32)
     tree = committed_over(lambda draft: None, first_key=poisoned)
     refuses(Rule.PUBLIC_KEY, Remade(tree=tree), tree.encode())
+
+
+def test_low_order_leaf_key_is_refused() -> None:
+    secrets = package("poisoned")
+    poisoned = secrets.parsed().leaf_node.encryption_key[:1184] + bytes(32)
+    leaf = resigned_package(
+        secrets, leaf=lambda leaf: change_leaf(leaf, encryption_key=poisoned)
+    ).leaf_node
+    tree = committed_over(lambda draft: draft.add_leaf(leaf))
+    refuses(Rule.PUBLIC_KEY, Remade(tree=tree), tree.encode())
+
+
+def test_members_must_support_what_the_group_uses() -> None:
+    """The joiner finds a member the others should not have added."""
+    poor = package("poor", supported=())
+    tree = committed_over(lambda draft: draft.add_leaf(poor.parsed().leaf_node))
+    checkpoint = Extension(extension_type=CHECKPOINT, data=b"")
+    remade = Remade(tree=tree, context_extensions=[checkpoint])
+    refuses(Rule.CONTEXT_EXTENSIONS, remade, tree.encode())
+    blind = resigned_package(
+        poor,
+        leaf=lambda leaf: change_leaf(
+            leaf, capabilities=replace(leaf.capabilities, credentials=(0x0F0F,))
+        ),
+    ).leaf_node
+    tree = committed_over(lambda draft: draft.add_leaf(blind))
+    refuses(Rule.LEAF_CREDENTIAL, Remade(tree=tree), tree.encode())
+
+
+def test_group_context_extensions_must_be_well_formed() -> None:
+    kind = ExtensionType.REQUIRED_CAPABILITIES
+    broken = Extension(extension_type=kind, data=b"\x00\x00\x00\x00")
+    with pytest.raises(Malformed):
+        open_welcome(Remade(context_extensions=[broken]).message, SECRETS)
+    twice = [Extension(extension_type=CHECKPOINT, data=b"")] * 2
+    with pytest.raises(RuleViolation) as caught:
+        open_welcome(Remade(context_extensions=twice).message, SECRETS)
+    assert caught.value.rule is Rule.DUPLICATE_EXTENSION
+
+
+def test_path_secret_for_a_blank_node_is_refused() -> None:
+    def change(nodes: list[Node | None]) -> None:
+        nodes[7] = None
+
+    refuses_tree(Rule.PATH_KEYS, change)
+
+
+def test_tree_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloister.mls.joining.MAX_LEAVES", 4)
+    refuses(Rule.TREE_SHAPE, Remade())
 
 
 def test_tree_of_wrong_shape_is_refused() -> None:

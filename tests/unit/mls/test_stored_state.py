@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
+from cloister.codec import Writer
+from cloister.crypto.secret import Secret
 from cloister.mls import Extension, Group, KeyPackageSecrets, Malformed, MLSError
+from cloister.mls.epoch import StoredEpoch
+from cloister.mls.framing import AuthenticatedContent, ContentAuth
+from cloister.mls.group import StoredRatchets
+from cloister.mls.private_message import make_member_content
+from cloister.mls.registry import WireFormat
+from cloister.mls.secret_tree import SecretTree
 from unit.mls.members import (
     CHECKPOINT,
     ENTROPY,
@@ -133,3 +144,56 @@ def test_old_epochs_keys_are_not_in_the_state_of_the_next() -> None:
     replaced = [n for n, key in before.state.private_keys.items() if n not in {2}]
     gone += [before.state.private_keys[node].seed for node in replaced]
     assert not [one for one in gone if one.expose() in data]
+
+
+def _with_ratchets(group: Group, change: Callable[[StoredRatchets], StoredRatchets]) -> bytes:
+    return change(StoredRatchets.decode(group.ratchet_state())).encode()
+
+
+def test_stored_message_that_is_no_proposal_is_refused() -> None:
+    group = group_of(2)[0]
+    content = AuthenticatedContent(
+        wire_format=WireFormat.PRIVATE_MESSAGE,
+        content=make_member_content(group.group_id, group.epoch, 1, b"", b"text"),
+        auth=ContentAuth(signature=b""),
+    )
+    broken = _with_ratchets(group, lambda one: replace(one, pending=(content.encode(),)))
+    with pytest.raises(Malformed):
+        Group.restore(group.epoch_state(), broken)
+
+
+@pytest.mark.parametrize("nodes", [{}, {0: 1}, {1: 1, 0: 1}, {9: 1}, {3: 1}], ids=str)
+def test_secret_tree_that_leaves_out_a_leaf_is_refused(nodes: dict[int, int]) -> None:
+    """Looking for a secret above a leaf that has none would never end."""
+    group = group_of(2)[0]
+    secrets = {node: Secret(bytes(48)) for node in nodes}
+    tree = SecretTree(group.suite, 2, secrets, {})
+    writer = Writer()
+    tree.write(writer)
+    broken = _with_ratchets(group, lambda one: replace(one, secret_tree=writer.getvalue()))
+    with pytest.raises(Malformed):
+        Group.restore(group.epoch_state(), broken)
+
+
+@pytest.mark.parametrize("leaf_count", [0, 1, 3, 4, 2**31])
+def test_secret_tree_of_another_size_is_refused(leaf_count: int) -> None:
+    group = group_of(2)[0]
+    tree = SecretTree(group.suite, leaf_count, {max(leaf_count - 1, 0): Secret(bytes(48))}, {})
+    writer = Writer()
+    tree.write(writer)
+    broken = _with_ratchets(group, lambda one: replace(one, secret_tree=writer.getvalue()))
+    with pytest.raises(Malformed):
+        Group.restore(group.epoch_state(), broken)
+
+
+def test_epoch_state_that_names_no_member_as_its_own_is_refused() -> None:
+    group = group_of(3)[0]
+    stored = StoredEpoch.decode(group.epoch_state())
+    short = Secret(bytes(31))
+    for broken in (
+        replace(stored, own_leaf=3),
+        replace(stored, own_leaf=2**32 - 1),
+        replace(stored, signature_seed=short),
+    ):
+        with pytest.raises(Malformed):
+            Group.restore(broken.encode(), group.ratchet_state())
