@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from cloister.device.agent_client import RemoteDevice
+from cloister.device.paths import socket_path
+from cloister.errors import CloisterError
 from unit.device.relays import make_identity
 
 Run = Callable[..., tuple[int, str, str]]
@@ -195,31 +198,112 @@ def test_wrong_and_used_codes_are_refused_with_words(circle: Circle) -> None:
     assert "invit" in err
 
 
-def test_a_running_agent_is_asked_and_a_second_reader_follows(circle: Circle) -> None:
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command in a process of its own; what still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def starting(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cloister", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield starting
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_whoever_holds_the_vault_is_asked_and_the_next_takes_over(
+    circle: Circle, start: Callable[..., subprocess.Popen[str]]
+) -> None:
     circle.join("Jonas", "Amira")
     circle.do("Amira", "conversation", "new", "Desk", "Jonas")
-    profile = circle.folder / "Jonas"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    follower = subprocess.Popen(
-        [sys.executable, "-m", "cloister", "read", "Desk", "--follow", "--profile", str(profile)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    circle.do("Jonas", "status")
+    follow = ("read", "Desk", "--follow", "--profile", str(circle.folder / "Jonas"))
+    first = start(*follow)
+    second = None
     try:
         circle.do("Amira", "send", "Desk", "one")
-        if follower.stdout is None:
-            raise AssertionError
-        assert follower.stdout.readline().endswith(": one\n")
+        assert read_line(first).endswith(": one\n")
         # The follower holds the vault: these ask it.
+        second = start(*follow)
+        assert read_line(second).endswith(": one\n")
         assert circle.do("Jonas", "send", "Desk", "two") == "sent\n"
-        assert follower.stdout.readline().endswith(": two\n")
-        assert circle.texts("Amira", "Desk") == [("Amira", "one"), ("Jonas", "two")]
-        follower.send_signal(signal.SIGINT)
-        assert follower.wait(10) == 130
+        assert read_line(first).endswith(": two\n")
+        assert read_line(second).endswith(": two\n")
+        first.send_signal(signal.SIGINT)
+        assert first.wait(15) == 130
+        # The second now holds it, and goes on where it was.
+        circle.do("Amira", "send", "Desk", "three")
+        assert read_line(second).endswith(": three\n")
+        circle.do("Jonas", "agent", "stop")
+        _, err = second.communicate(timeout=15)
+        assert second.returncode == 7
+        assert "locked" in err
     finally:
-        follower.kill()
-        follower.wait()
-        if follower.stdout is not None:
-            follower.stdout.close()
-    assert circle.texts("Jonas", "Desk") == [("Amira", "one"), ("Jonas", "two")]
+        for process in (first, second):
+            if process is not None:
+                process.kill()
+    assert [text for _, text in circle.texts("Jonas", "Desk")] == ["one", "two", "three"]
+
+
+def test_commands_at_the_same_time_share_one_device(
+    circle: Circle, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    circle.join("Jonas", "Amira")
+    circle.do("Amira", "conversation", "new", "Desk", "Jonas")
+    profile = ("--profile", str(circle.folder / "Amira"))
+    sending = [start("send", "Desk", f"text {n}", *profile) for n in range(4)]
+    for process in sending:
+        out, err = process.communicate(timeout=40)
+        assert (process.returncode, out) == (0, "sent\n"), err
+    texts = [text for _, text in circle.texts("Jonas", "Desk")]
+    assert sorted(texts) == [f"text {n}" for n in range(4)]
+
+
+def test_a_killed_agent_loses_and_repeats_nothing(
+    circle: Circle, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    circle.join("Jonas", "Amira")
+    circle.do("Amira", "conversation", "new", "Desk", "Jonas")
+    accepted: list[str] = []
+    for turn in range(3):
+        agent = start("agent", "run", "--profile", str(circle.folder / "Amira"))
+        assert read_line(agent) == "running\n"
+        accepted += asyncio.run(send_until_killed(circle.folder / "Amira", agent, turn))
+    circle.do("Amira", "send", "Desk", "the end", "--wait")
+    rows = circle.lines("Jonas", "read", "Desk", "--limit", "1000")
+    texts = [row["text"] for row in rows]
+    assert len(texts) == len(set(texts)), "shown once"
+    assert set(accepted) <= set(texts), "what was accepted arrives"
+    assert [row["counter"] for row in rows] == list(range(1, len(rows) + 1))
+    own = circle.lines("Amira", "read", "Desk", "--limit", "1000")
+    assert [row["text"] for row in own] == texts
+    assert {row["state"] for row in own} == {"sent"}
+
+
+async def send_until_killed(profile: Path, agent: subprocess.Popen[str], turn: int) -> list[str]:
+    """Send as fast as the agent takes it; kill it after a while; return what it accepted."""
+    accepted: list[str] = []
+    remote = RemoteDevice(socket_path(profile))
+    try:
+        for number in range(1000):
+            accepted.append((await remote.send("Desk", f"{turn}.{number}", 0)).text)
+            if number == 7 + 13 * turn:
+                agent.kill()
+    except CloisterError:
+        agent.wait()
+    return accepted
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    """Return the next line that a process prints."""
+    if process.stdout is None:
+        raise AssertionError
+    return process.stdout.readline()

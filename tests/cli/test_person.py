@@ -150,6 +150,15 @@ class TestOutput:
         assert run("send", "desk", "-")[0] == 0
         assert "drei\n    vier\n" in run("read", "desk")[1]
 
+    def test_too_long_a_text_from_standard_input_is_2(
+        self, run: Run, profile: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given = ("é" * 6001).encode()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        status, _, err = run("send", "desk")
+        assert status == 2
+        assert "12000 bytes" in err
+
     def test_requests_show_sixty_digits(self, run: Run, profile: Path) -> None:
         _, out, _ = run("requests")
         assert sum(character.isdigit() for line in out.splitlines()[1:] for character in line) == 60
@@ -160,6 +169,19 @@ class TestOutput:
         status, _, err = run("vouch", "jonas", "--met")
         assert status == 0
         assert "00000  00001" in err
+
+
+class TestNothingIsLeftBehind:
+    def test_by_a_mistyped_code(self, run: Run, world: Path) -> None:
+        assert run("join", "CLOISTER1:0000", "--name", "Jonas")[0] == 2
+        assert not (world / "p").exists()
+
+    def test_by_a_wrong_card(self, run: Run, world: Path) -> None:
+        (world / "card").write_text("no card")
+        for card in ("card", "missing"):
+            cards = ("--home", str(world / card), "--entry", str(world / card))
+            assert run("circle", "new", "--name", "Amira", *cards)[0] == 2
+        assert not (world / "p").exists()
 
 
 class TestBugs:

@@ -12,7 +12,6 @@ from cloister.cli.wakeups import until_member
 from cloister.errors import UsageError
 
 if TYPE_CHECKING:
-    from cloister.client.inputs import FoundCircle
     from cloister.device.facade import Facade, View
 
 
@@ -69,13 +68,25 @@ def new(
       cloister circle new --name Amira --home home.card --entry a.card --entry b.card \\
           --profile ./amira --passphrase-fd 3 3<passphrase.txt
     """
+    from cloister.client.inputs import FoundCircle
+
+    # Read first: a wrong path shall not leave a vault behind.
+    home_card, entry_cards = read_card(home), tuple(read_card(entry) for entry in entries)
 
     async def found(device: Facade) -> tuple[str, View]:
         status = await device.status()
         if status["phase"] == "founding":
             person.output.talk("Going on with the founding that this profile has begun.")
         else:
-            act = _founding(name, home, entries, activation_code_fd, test_circle, single_operator)
+            act = FoundCircle(
+                ref=0,
+                name=name,
+                home_card=home_card,
+                entry_cards=entry_cards,
+                activation_code=_activation_code(activation_code_fd),
+                test_circle=test_circle,
+                single_operator=single_operator,
+            )
             await device.act(act, person.settings.timeout_s, impatient=True)
         await until_member(device, person.settings.timeout_s)
         view = await device.circle()
@@ -86,31 +97,15 @@ def new(
     person.output.data(view, circle_id)
 
 
-def _founding(
-    name: str,
-    home: Path,
-    entries: tuple[Path, ...],
-    activation_code_fd: int | None,
-    test_circle: bool,
-    single_operator: bool,
-) -> FoundCircle:
+def _activation_code(descriptor: int | None) -> str:
     from cloister.cli.secrets_input import one_line_secret
-    from cloister.client.inputs import FoundCircle
 
-    return FoundCircle(
-        ref=0,
-        name=name,
-        home_card=read_card(home),
-        entry_cards=tuple(read_card(entry) for entry in entries),
-        activation_code=one_line_secret(
-            activation_code_fd,
-            "CLOISTER_ACTIVATION_CODE_FILE",
-            "cloister-activation-code",
-            "Activation code",
-            "--activation-code-fd",
-        ),
-        test_circle=test_circle,
-        single_operator=single_operator,
+    return one_line_secret(
+        descriptor,
+        "CLOISTER_ACTIVATION_CODE_FILE",
+        "cloister-activation-code",
+        "Activation code",
+        "--activation-code-fd",
     )
 
 
@@ -162,7 +157,16 @@ def word_of(value: object) -> str:
 
 def read_card(path: Path) -> bytes:
     """Read a relay card as the relay wrote it.  Raises ``UsageError``."""
+    from cloister.codec import DecodeError
+    from cloister.roster.relay_card import RelayCard
+
     try:
-        return path.read_bytes()
+        card = path.read_bytes()
+        RelayCard.decode(card)
     except OSError as error:
         raise UsageError(f"the relay card {path} cannot be read: {error.strerror}") from None
+    except DecodeError:
+        raise UsageError(
+            f"{path} is not a relay card", hint="the relay's operator has it"
+        ) from None
+    return card

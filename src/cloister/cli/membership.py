@@ -55,7 +55,14 @@ def join(person: Person, *, code: str, name: str | None, wait: bool) -> None:
       cloister join CLOISTER1:8H3K... --name Jonas
       cloister join - --name Jonas --wait < code.txt
     """
+    import time
+
     from cloister.client.inputs import Join
+    from cloister.roster.invitation import parse_invitation
+
+    code = _code(code)
+    # A mistyped code shall not leave a vault behind.
+    parse_invitation(code, now=int(time.time()))
 
     async def asking(device: Facade) -> None:
         status = await device.status()
@@ -63,7 +70,7 @@ def join(person: Person, *, code: str, name: str | None, wait: bool) -> None:
             person.output.talk("This profile has asked already.")
             digits = str(status["digits"])
         else:
-            act = Join(ref=0, code=_code(code), name=name or _ask_name())
+            act = Join(ref=0, code=code, name=name or _ask_name())
             digits = await device.act(act, person.settings.timeout_s, impatient=True)
         person.output.talk("Your request is with the circle. Read these digits to your vouchers:")
         person.output.data({"state": "asked", "fingerprint": digits}, groups(digits))

@@ -11,6 +11,8 @@ from cloister.cli.person import Person, person_command
 from cloister.errors import NetworkError, NotFoundError, PolicyError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from cloister.client.effects import Message
     from cloister.device.facade import Facade, View
 
@@ -79,19 +81,29 @@ def read(person: Person, *, name: str, follow: bool, limit: int, offline: bool) 
       cloister read Newsdesk --follow --json
     """
 
+    from contextlib import aclosing
+
+    last: int | None = None
+    """Position of the last row printed; kept when another process takes the vault over."""
+
     async def reading(device: Facade) -> None:
-        shown = await device.history(name, limit=limit)
-        last = _show(person, name, shown, -1)
-        if last >= 0:
-            await device.mark_read(name, last)
-        if follow:
-            await _follow(person, device, name, last)
+        nonlocal last
+        if last is None:
+            last = -1
+            last = await _print(person, device, name, await device.history(name, limit=limit), last)
+        if not follow:
+            return
+        async with aclosing(_follow(person, device, name, last)) as positions:
+            async for position in positions:
+                last = position
 
     person.view(reading, offline=offline)
 
 
-async def _follow(person: Person, device: Facade, name: str, last: int) -> None:
-    """Print what comes after a position, each row once."""
+async def _follow(
+    person: Person, device: Facade, name: str, last: int
+) -> AsyncGenerator[int, None]:
+    """Print what comes after a position, each row once; yield the position of the last."""
     from contextlib import aclosing, nullcontext
 
     from cloister.cli.wakeups import telling_alarms, wakeups
@@ -102,16 +114,24 @@ async def _follow(person: Person, device: Facade, name: str, last: int) -> None:
     async with alarms, aclosing(wakeups(device)) as moments:
         async for _ in moments:
             while page := await device.history(name, limit=PAGE, after=last):
-                last = _show(person, name, page, last, is_new=True)
-                await device.mark_read(name, last)
+                last = await _print(person, device, name, page, last, is_new=True)
+                yield last
 
 
-def _show(
-    person: Person, name: str, messages: list[Message], last: int, *, is_new: bool = False
+async def _print(
+    person: Person,
+    device: Facade,
+    name: str,
+    messages: list[Message],
+    last: int,
+    *,
+    is_new: bool = False,
 ) -> int:
     for message in messages:
         person.output.message(message, name, is_new=is_new)
         last = max(last, message.position)
+    if messages:
+        await device.mark_read(name, last)
     return last
 
 
@@ -122,9 +142,13 @@ def _body(text: str | None) -> str:
         raise UsageError("no text given", hint='cloister send NAME "text", or "-" to type it')
     from cloister.limits import MAX_TEXT_BYTES
 
-    # One byte more than allowed is enough to know that it is too long.
+    # A little more than allowed is enough to know that it is too long.
     given = sys.stdin.buffer.read(MAX_TEXT_BYTES + 3)
     given = given[:-2] if given.endswith(b"\r\n") else given.removesuffix(b"\n")
+    if len(given) > MAX_TEXT_BYTES:
+        raise UsageError(
+            f"the text is longer than {MAX_TEXT_BYTES} bytes", hint="send it in several parts"
+        )
     try:
         return given.decode("utf-8")
     except UnicodeDecodeError:

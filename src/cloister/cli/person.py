@@ -47,12 +47,16 @@ class Person:
 
         return profile_folder(self.settings.profile)
 
-    def run(self, work: Work[T], *, create: bool = False) -> T:
-        """Run ``work`` with the device.  ``create``: a profile without a vault gets one."""
+    def run(self, work: Work[T], *, create: bool = False, resumable: bool = False) -> T:
+        """Run ``work`` with the device.
+
+        ``create``: a profile without a vault gets one.  ``resumable``: when the process ends that
+        held the vault, ``work`` is called again with the device that takes its place.
+        """
         from cloister.device.hardening import harden_process
 
         harden_process()
-        return asyncio.run(self._run(work, create))
+        return asyncio.run(self._run(work, create, resumable))
 
     def act(self, work: Work[T], *, create: bool = False, online: bool = True) -> T:
         """Run ``work`` on a device that has caught up, then give it time for what follows.
@@ -77,7 +81,7 @@ class Person:
                 await self._catch_up(device)
             return await work(device)
 
-        return self.run(viewing)
+        return self.run(viewing, resumable=True)
 
     async def _catch_up(self, device: Facade) -> None:
         if not await device.settle(SETTLE_S):
@@ -86,11 +90,12 @@ class Person:
                 reason = status["trouble"] or "it is still answering"
                 self.output.talk(f"not caught up with the relay ({reason}); this is what is here")
 
-    async def _run(self, work: Work[T], create: bool) -> T:
-        from cloister.cli.wakeups import telling_alarms
+    async def _run(self, work: Work[T], create: bool, resumable: bool) -> T:
+        from cloister.cli.wakeups import telling_alarms, until_locked
         from cloister.device.agent import serve
         from cloister.device.agent_client import find_agent
         from cloister.device.app import run_device
+        from cloister.device.errors import DeviceClosed
         from cloister.device.paths import socket_path
         from cloister.device.vault import VaultBusy
 
@@ -102,7 +107,13 @@ class Person:
         while True:
             agent = await find_agent(path)
             if agent is not None:
-                return await work(agent)
+                try:
+                    return await work(agent)
+                except DeviceClosed:
+                    if not resumable:
+                        raise
+                    deadline = loop.time() + BUSY_S
+                    continue
             opening = opening or self._opening(folder, create)
             try:
                 async with (
@@ -110,7 +121,7 @@ class Person:
                     serve(device, path),
                     telling_alarms(device, self.output),
                 ):
-                    return await work(device)
+                    return await until_locked(device, work(device))
             except VaultBusy:
                 if loop.time() > deadline:
                     raise

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from cloister.client.effects import Alarm
 from cloister.device.errors import FellBehind
-from cloister.errors import NetworkError
+from cloister.errors import LockedError, NetworkError
 
 if TYPE_CHECKING:
     from cloister.cli.output import Output
     from cloister.device.facade import Facade
+    from cloister.device.local import Device
 
+T = TypeVar("T")
 RECHECK_S: Final = 2.0
 
 
@@ -59,6 +61,24 @@ async def telling_alarms(device: Facade, output: Output) -> AsyncGenerator[None,
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
+
+
+async def until_locked(device: Device, work: Awaitable[T]) -> T:
+    """Do the work, but stop when another command locks the vault: raise ``LockedError``."""
+    working = asyncio.ensure_future(work)
+    locking = asyncio.ensure_future(device.locked.wait())
+    try:
+        await asyncio.wait({working, locking}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            # An agent ends by itself when it is locked.
+            await asyncio.wait({working}, timeout=1)
+        if working.done():
+            return working.result()
+        raise LockedError("another command has locked the vault", hint="nothing is lost")
+    finally:
+        working.cancel()
+        locking.cancel()
+        await asyncio.gather(working, locking, return_exceptions=True)
 
 
 async def until_member(device: Facade, timeout_s: float) -> None:

@@ -19,20 +19,23 @@ from typing import Any, Final
 
 from cloister.device import agent_protocol as protocol
 from cloister.device.facade import DEFAULT_TIMEOUT_S, Facade
+from cloister.device.local import Device
 from cloister.device.paths import ensure_private_folder
 from cloister.errors import CloisterError, LocalError, UsageError
 
 MOST_CONNECTIONS: Final = 64
-FINISH_S: Final = 5.0
-"""How long the calls of others may go on when the agent ends."""
+FINISH_S: Final = 20.0
+"""How long the calls of others may go on when the command that served them has done its own."""
+LOCK_S: Final = 1.0
+"""The same when the vault is to be closed."""
 
 
 @asynccontextmanager
-async def serve(device: Facade, path: Path) -> AsyncIterator[None]:
+async def serve(device: Device, path: Path) -> AsyncIterator[None]:
     """Serve a device on a socket while the body runs.
 
-    Only the process that holds the profile's lock calls this, so a socket that lies there is a
-    dead one's.
+    When the body ends well, calls of others that are under way are finished first.  Only the
+    process that holds the profile's lock calls this, so a socket that lies there is a dead one's.
     """
     ensure_private_folder(path.parent)
     _remove_stale(path)
@@ -52,15 +55,17 @@ async def serve(device: Facade, path: Path) -> AsyncIterator[None]:
     except BaseException:
         listening.close()
         raise
+    patience_s = 0.0
     try:
         yield
+        patience_s = LOCK_S if device.locked.is_set() else FINISH_S
     finally:
         server.close()
         _remove_stale(path)
-        await agent.finish()
+        await agent.finish(patience_s)
         with suppress(TimeoutError):
             # For connections that were only just accepted.
-            async with asyncio.timeout(FINISH_S):
+            async with asyncio.timeout(LOCK_S):
                 await server.wait_closed()
 
 
@@ -112,14 +117,14 @@ class _Agent:
                 await writer.wait_closed()
             self._serving.pop(task, None)
 
-    async def finish(self) -> None:
+    async def finish(self, patience_s: float) -> None:
         """Let the calls under way end, but not for long; cut the rest."""
         self._is_ended = True
         busy = {task for task, is_busy in self._serving.items() if is_busy}
         for task in set(self._serving) - busy:
             task.cancel()
-        if busy:
-            await asyncio.wait(busy, timeout=FINISH_S)
+        if busy and patience_s:
+            await asyncio.wait(busy, timeout=patience_s)
         left = list(self._serving)
         for task in left:
             task.cancel()

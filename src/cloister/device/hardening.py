@@ -1,8 +1,11 @@
-"""What a process that holds keys asks of the system: no core dumps, no reading by neighbours."""
+"""What a process that holds keys asks of the system: no core dumps, no reading by neighbours,
+no library that writes to the person's terminal.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import resource
 import sys
@@ -14,10 +17,14 @@ _PR_SET_DUMPABLE: Final = 4
 
 def harden_process() -> None:
     """Forbid core dumps and new files readable by others; on Linux also ptrace by the same user.
+    Messages of libraries go nowhere.
 
     Each measure is a help against accidents, not a promise: what the system refuses is left.
     """
     os.umask(0o077)
+    # Libraries log what surprised them, with tracebacks and the peer's bytes; without a handler
+    # of ours Python would print it.
+    logging.lastResort = None
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
