@@ -55,6 +55,7 @@ from cloister.crypto.signature import Ed25519Key
 from cloister.errors import CloisterError, RemoteError, TrustError
 from cloister.roster.entry import Entry
 from cloister.roster.errors import NeedsLogKey
+from cloister.roster.events import LogKeyAnnounced
 from cloister.roster.log_keys import next_log_key, recover_log_keys
 from cloister.roster.roster import Roster
 from cloister.transparency.merkle import Frontier, leaf_hash
@@ -272,8 +273,11 @@ def _fold_all(
             candidate = next_log_key(
                 needed.generation, exported_log_secret(group), log_keys[newest]
             )
-            log_keys = {**log_keys, needed.generation: candidate}
-            roster, _ = roster.append(entry, log_keys)
+            tried = {**log_keys, needed.generation: candidate}
+            after, events = roster.append(entry, tried)
+            if not any(isinstance(event, LogKeyAnnounced) for event in events):
+                break  # junk under a generation that has not begun: keep no guess
+            roster, log_keys = after, tried
     return roster, log_keys
 
 
@@ -289,8 +293,12 @@ def _check_entry(state: State, joining: Joining, item: InboxItem, group: mls.Gro
         raise TrustError("the log is of another circle than the invitation")
     if roster.size < code.size or state.root_at(code.size) != code.root:
         raise TrustError("the log does not contain what the inviter saw")
-    if roster.relay_set != letter.relay_set:
-        raise TrustError("the log names other relays than the letter")
+    if (roster.relay_set, roster.policy, roster.origin) != (
+        letter.relay_set,
+        letter.policy,
+        letter.origin,
+    ):
+        raise TrustError("the log names other relays or rules than the letter")
     if roster.commons_channel != item.channel_id or group.group_id != item.channel_id:
         raise TrustError("the Welcome is not for the commons of this circle")
     if conversation_of(group.extensions).kind != ChannelKind.COMMONS:
