@@ -98,7 +98,7 @@ async def _run(folder: Folder, script: Script, options: Options) -> dict[str, An
         await relays.ready(relays.HOME, folder, home)
         options.tell("Two relays run: the entry in Panama, the home in Hong Kong.")
         story = Story(folder, cast, people, home, options.tell)
-        await asyncio.gather(*(person.running() for person in people))
+        await asyncio.gather(*(person.ask(person.device.status) for person in people))
         await _tell_story(story, script, activation_code, options)
         await _stop_devices(people)
         await _probe(folder, life, options.tell)
@@ -154,7 +154,7 @@ async def _tell_story(story: Story, script: Script, activation_code: str, option
     options.tell("Everybody has every text once, in each author's order.")
     await story.remove_third()
     await story.speak_without_third()
-    await asyncio.gather(*(people[n].device.settle(10) for n in range(len(people)) if n != THIRD))
+    await story.everybody_is_caught_up()
 
 
 async def _stop_devices(people: list[Person]) -> None:

@@ -20,6 +20,9 @@ from cloister.device.facade import View
 from cloister.errors import CloisterError
 
 LOOK_AGAIN_S: Final = 0.05
+LOOK_WHILE_ACTING_S: Final = 0.5
+"""An answer may be lost and the act done all the same."""
+REST_S: Final = 0.2
 STEP_S: Final = 90.0
 """The longest a step may take, restarts included."""
 MOST_ROWS: Final = 1_000_000
@@ -52,33 +55,48 @@ class Person:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         last: CloisterError | None = None
-        pause = LOOK_AGAIN_S
-        while True:
-            try:
-                found = await look()
-                if found is not None:
-                    return found
-                if act is not None:
-                    await act()
-                    last = None
-            except CloisterError as error:
-                last = error
-                # The agent's socket comes back within a second; a refusal may take longer to heal.
-                pause = LOOK_AGAIN_S if isinstance(error, DeviceClosed) else 4 * LOOK_AGAIN_S
-            if self.child.failed is not None:
-                raise self.child.failed
-            if loop.time() > deadline:
-                reason = f": {last}" if last is not None else ""
-                raise DemoFailed(f"{what} did not happen within {within_s:.0f} s{reason}")
-            await asyncio.sleep(pause)
+        acting: asyncio.Future[object] | None = None
+        resting_until = 0.0
+        try:
+            while True:
+                try:
+                    found = await look()
+                    if found is not None:
+                        return found
+                    if acting is not None and acting.done():
+                        finished, acting = acting, None
+                        # Its effect may need a moment to be seen; a refusal, more to heal.
+                        resting_until = loop.time() + REST_S
+                        finished.result()
+                    elif act is not None and acting is None and loop.time() >= resting_until:
+                        acting = asyncio.ensure_future(act())
+                except CloisterError as error:
+                    last = error
+                if self.child.failed is not None:
+                    raise self.child.failed
+                if loop.time() > deadline:
+                    reason = f": {last}" if last is not None else ""
+                    raise DemoFailed(f"{what} did not happen within {within_s:.0f} s{reason}")
+                if acting is None:
+                    await asyncio.sleep(LOOK_AGAIN_S)
+                else:
+                    await asyncio.wait({acting}, timeout=LOOK_WHILE_ACTING_S)
+        finally:
+            if acting is not None:
+                acting.cancel()
+                await asyncio.gather(acting, return_exceptions=True)
 
     async def act(self, act: Act) -> str:
         """Do an act once, with as long as a step may take."""
         return await self.device.act(act, STEP_S)
 
-    async def running(self) -> View:
-        """Wait until the agent answers; return its status."""
-        return await self.until(f"the start of {self.child.name}", self.device.status)
+    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        """Ask something that has an answer, again after every restart."""
+
+        async def answer() -> tuple[T] | None:
+            return (await question(),)
+
+        return (await self.until(f"an answer of {self.child.name}", answer))[0]
 
     async def conversation(self, title: str) -> View | None:
         """Return a conversation by its title."""

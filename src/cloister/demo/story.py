@@ -39,6 +39,7 @@ ACK_WAIT_S: Final = 5.0
 PER_LINE_S: Final = 0.5
 """Added to the time that a step may take, for each text in it."""
 INVITATION_S: Final = 3600
+SETTLE_S: Final = 10.0
 MET: Final = 1
 DEPARTURE: Final = 1
 
@@ -92,8 +93,8 @@ class Story:
             return status if status["phase"] == "member" else None
 
         await founder.until("founding the circle", is_member, lambda: founder.act(act))
-        circle = await founder.device.circle()
-        members = await founder.device.members()
+        circle = await founder.ask(founder.device.circle)
+        members = await founder.ask(founder.device.members)
         self.member_ids[FOUNDER] = members[0]["member_id"]
         self.tell(f"{founder.name} founds the circle {circle['circle_id'][:16]}…")
 
@@ -178,7 +179,7 @@ class Story:
         """Open a conversation of the founder with others, and wait until all are in it."""
         title = self.cast.titles[conversation]
         founder = self.people[FOUNDER]
-        members = await founder.device.members()
+        members = await founder.ask(founder.device.members)
         shown = {view["member_id"]: str(view["name"]) for view in members}
         others = tuple(shown[self.member_ids[number]] for number in numbers if number != FOUNDER)
 
@@ -265,7 +266,7 @@ class Story:
                 return view
             return None
 
-        shown = await founder.member(member_id)
+        shown = await founder.ask(lambda: founder.member(member_id))
         name = str(shown["name"]) if shown else third.name
         act = Remove(ref=0, member=name, reason=DEPARTURE)
         await founder.until(
@@ -299,6 +300,29 @@ class Story:
             )
             await self.say(number, GROUP, text, AFTER, wait_s=ACK_WAIT_S)
         await self.everybody_has_everything(GROUP, staying)
+
+    async def everybody_is_caught_up(self) -> None:
+        """Wait until all who stay have the same log, and the third knows that it is out."""
+        staying = [person for person in self.people if person.number != THIRD]
+
+        async def same_log() -> bool | None:
+            views = [await person.device.status() for person in staying]
+            roots = {view["log_root"] for view in views}
+            return True if len(roots) == 1 and not any(view["queued"] for view in views) else None
+
+        async def knows() -> bool | None:
+            phase = (await self.people[THIRD].device.status())["phase"]
+            return True if phase == "removed" else None
+
+        await staying[0].until("everybody catching up", same_log)
+        await self.people[THIRD].until("the removed device learning of it", knows)
+        await asyncio.gather(*(self._settled(person) for person in staying))
+
+    async def _settled(self, person: Person) -> None:
+        async def settled() -> bool | None:
+            return True if await person.device.settle(SETTLE_S) else None
+
+        await person.until(f"{person.child.name} catching up", settled)
 
     # --- small words ----------------------------------------------------------------------------
 

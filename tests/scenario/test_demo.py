@@ -1,0 +1,88 @@
+"""The demo with real processes, and the checker on what it left."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cloister.demo.check.__main__ import judge
+
+if TYPE_CHECKING:
+    from scenario.conftest import Played
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+MOST_S = 60
+
+
+def test_it_is_ok_and_says_so_in_its_last_line(played: Played) -> None:
+    assert played.status == 0, played.output
+    summary = played.summary
+    assert summary["v"] == 1
+    assert summary["ok"] is True
+    assert summary["seconds"] <= MOST_S
+    assert [member["state"] for member in summary["members"]] == ["active", "active", "removed"]
+    assert summary["sent"] == 24 + 200 + 2
+    assert summary["restarts"]["home"] >= 1
+    assert summary["restarts"]["device-1"] >= 1
+
+
+def test_the_checker_judges_the_same_folder_alike_again(copy: Path) -> None:
+    command = [sys.executable, "-P", "-m", "cloister.demo.check", str(copy)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+    lines = result.stdout.splitlines()
+    assert lines[-1] == "ok"
+    assert all(line.startswith("yes  ") for line in lines[:-1])
+    assert len(lines) - 1 == len(judge(copy))
+
+
+def test_a_false_verdict_is_the_exit_status(copy: Path) -> None:
+    (copy / "relays" / "home" / "data" / "relay.sqlite3").unlink()
+    command = [sys.executable, "-P", "-m", "cloister.demo.check", "--json", str(copy)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["ok"] is False
+
+
+def test_an_empty_folder_is_not_ok(tmp_path: Path) -> None:
+    findings = judge(tmp_path)
+    assert findings
+    assert not any(finding.ok for finding in findings)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read through /proc")
+def test_no_canary_is_in_the_memory_of_the_relays(played: Played) -> None:
+    if not played.scans:
+        pytest.skip("the system forbids reading another process's memory")
+    # The search does find what is there: each relay's own name.
+    assert played.marker_seen.keys() == {"entry", "home"}
+    assert played.found == []
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("keep out")
+    command = [sys.executable, "-P", "-m", "cloister", "demo", "--keep", str(tmp_path)]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert result.returncode == 2
+    assert "is not empty" in result.stderr
+    assert (tmp_path / "mine").read_text() == "keep out"
+
+
+def test_a_wrong_script_is_refused_with_the_line(tmp_path: Path) -> None:
+    script = tmp_path / "talk.txt"
+    script.write_text("# a comment\n\nAda: fine\nno colon here\n")
+    command = [sys.executable, "-P", "-m", "cloister", "demo", "--script", str(script)]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert result.returncode == 2
+    assert "line 4: no name before a colon" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,346 @@
+"""Each fault planted into a demo's folder makes the checker say no, and name the right check."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlcipher3.dbapi2 as sqlite
+
+from cloister.client.effects import Message, MessageKind, PutMessage, PutRecord
+from cloister.crypto.certificate import make_certificate, pem_of
+from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.secret import Secret
+from cloister.demo.check.__main__ import judge
+from cloister.demo.check.evidence import Evidence
+from cloister.demo.folder import AFTER, GROUP, append_line
+from cloister.device.vault import Vault
+from cloister.roster.entry import EntryKind, SealedType, open_sealed
+from cloister.roster.form import read_entry
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+Plant = Callable[[Path], None]
+
+
+def failing(root: Path) -> set[str]:
+    """Return the names of the checks that say no."""
+    return {finding.name for finding in judge(root) if not finding.ok}
+
+
+def change_relay(root: Path, role: str, *statements: tuple[str, tuple[object, ...]]) -> None:
+    """Write into a relay's file; the statements must change something."""
+    connection = sqlite.connect(str(root / "relays" / role / "data" / "relay.sqlite3"))
+    try:
+        for statement, values in statements:
+            assert connection.execute(statement, values).rowcount > 0
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def open_vault(root: Path, number: int) -> Vault:
+    """Open a person's vault."""
+    passphrase = Secret((root / "passphrases" / str(number)).read_bytes())
+    return Vault.open(root / "people" / str(number), passphrase)
+
+
+def group_rows(root: Path, number: int) -> list[Message]:
+    """Return a person's texts of the group."""
+    evidence = Evidence(root)
+    return evidence.people[number].texts(evidence.channel_id(GROUP))
+
+
+def put(root: Path, number: int, message: Message) -> None:
+    """Write a row into a person's vault."""
+    vault = open_vault(root, number)
+    vault.commit([PutMessage(message=message)])
+    vault.close()
+
+
+def group_envelope(root: Path) -> tuple[int, int]:
+    """Return (the relay file's key of the group's channel, n of a text in its middle)."""
+    evidence = Evidence(root)
+    channel_id = evidence.channel_id(GROUP)
+    rows = [row for row in evidence.people[0].texts(channel_id) if row.own]
+    return evidence.home.channels[channel_id], rows[len(rows) // 2].n
+
+
+def vouch_entry(root: Path) -> int:
+    """Return where the first vouch stands in the log."""
+    evidence = Evidence(root)
+    keys = evidence.people[0].state.log_keys
+    for seq, data in enumerate(evidence.home.log_entries):
+        entry = read_entry(data, seq)
+        if entry.header.kind is not EntryKind.SEALED:
+            continue
+        if open_sealed(entry, keys[entry.header.lk_gen]).type == SealedType.VOUCH:
+            return seq
+    raise AssertionError("the log holds no vouch")
+
+
+# --- the relays ---------------------------------------------------------------------------------
+
+
+def test_home_not_restarted(copy: Path) -> None:
+    log = copy / "logs" / "home.log"
+    starts = [line for line in log.read_text().splitlines() if '"ready"' in line]
+    assert len(starts) >= 2
+    log.write_text(starts[0] + "\n")
+    assert failing(copy) == {"home: killed and started again"}
+
+
+def test_home_stopped_in_good_order_instead_of_killed(copy: Path) -> None:
+    log = copy / "logs" / "home.log"
+    first, second = [line for line in log.read_text().splitlines() if '"ready"' in line][:2]
+    log.write_text(f'{first}\n{{"event": "stopped"}}\n{second}\n')
+    assert failing(copy) == {"home: killed and started again"}
+
+
+def test_device_not_restarted(copy: Path) -> None:
+    (copy / "logs" / "device-1.log").write_text('{"v":1,"state":"running"}\n')
+    assert failing(copy) == {"device: killed and started again"}
+
+
+@pytest.mark.parametrize("role", ["home", "entry"])
+def test_swapped_certificate(copy: Path, role: str) -> None:
+    other, _ = make_certificate("127.0.0.1", 1_800_000_000, SystemEntropy())
+    (copy / "relays" / role / "keys" / "tls.crt").write_bytes(pem_of(other))
+    assert failing(copy) == {"relays: certificates are the pinned ones"}
+
+
+def test_swapped_card(copy: Path) -> None:
+    relays = copy / "relays"
+    (relays / "home" / "relay.card").write_bytes((relays / "entry" / "relay.card").read_bytes())
+    assert "relays: certificates are the pinned ones" in failing(copy)
+
+
+def test_dropped_envelope(copy: Path) -> None:
+    channel, n = group_envelope(copy)
+    change_relay(copy, "home", ("DELETE FROM envelope WHERE channel = ? AND n = ?", (channel, n)))
+    assert failing(copy) == {
+        "home: every acknowledged envelope is stored, unaltered",
+        "home: every envelope is somebody's text, none is missing",
+    }
+
+
+def test_altered_envelope(copy: Path) -> None:
+    channel, n = group_envelope(copy)
+    statement = (
+        "UPDATE envelope SET bytes = CAST(substr(bytes, 1, 500) || x'00' ||"
+        " substr(bytes, 502) AS BLOB) WHERE channel = ? AND n = ?"
+    )
+    change_relay(copy, "home", (statement, (channel, n)))
+    assert "home: every acknowledged envelope is stored, unaltered" in failing(copy)
+
+
+def test_envelope_under_another_id(copy: Path) -> None:
+    channel, n = group_envelope(copy)
+    change_relay(
+        copy,
+        "home",
+        ("UPDATE envelope SET id = ? WHERE channel = ? AND n = ?", (bytes(16), channel, n)),
+    )
+    assert "home: every acknowledged envelope is stored, unaltered" in failing(copy)
+
+
+# --- the log ------------------------------------------------------------------------------------
+
+
+def test_missing_vouch(copy: Path) -> None:
+    seq = vouch_entry(copy)
+    for role in ("home", "entry"):
+        change_relay(
+            copy,
+            role,
+            ("DELETE FROM log_entry WHERE seq = ?", (seq,)),
+            ("UPDATE log_entry SET seq = seq - 1 WHERE seq > ?", (seq,)),
+        )
+    found = failing(copy)
+    assert "members: enough vouches by others" in found
+    assert "log: root recomputed, signed by both relays" in found
+
+
+def test_altered_vouch(copy: Path) -> None:
+    seq = vouch_entry(copy)
+    statement = (
+        "UPDATE log_entry SET bytes = CAST(substr(bytes, 1, length(bytes) - 1) || x'00' AS BLOB)"
+        " WHERE seq = ?"
+    )
+    for role in ("home", "entry"):
+        change_relay(copy, role, (statement, (seq,)))
+    assert "members: enough vouches by others" in failing(copy)
+
+
+def test_mirror_behind(copy: Path) -> None:
+    change_relay(
+        copy,
+        "entry",
+        ("DELETE FROM log_entry WHERE seq = (SELECT max(seq) FROM log_entry)", ()),
+    )
+    assert failing(copy) == {"log: the entry relay's mirror is equal"}
+
+
+def test_checkpoint_without_the_cosignature(copy: Path) -> None:
+    change_relay(copy, "home", ("UPDATE circle SET settled = note", ()))
+    change_relay(
+        copy,
+        "home",
+        # Of the four lines under the head only the home relay's two stay.
+        ("UPDATE circle SET settled = CAST(? AS BLOB)", (_only_home_lines(copy),)),
+    )
+    assert failing(copy) == {"log: root recomputed, signed by both relays"}
+
+
+def _only_home_lines(root: Path) -> bytes:
+    evidence = Evidence(root)
+    _, _, note = evidence.home.notes[0]
+    name = evidence.entry.card.name.encode()
+    return b"".join(line for line in note.splitlines(keepends=True) if name not in line)
+
+
+# --- the vaults ---------------------------------------------------------------------------------
+
+
+def test_message_shown_twice(copy: Path) -> None:
+    row = next(row for row in group_rows(copy, 1) if not row.own)
+    put(copy, 1, replace(row, message_id=bytes(16), position=1_000_000))
+    found = failing(copy)
+    assert "texts: shown once at each recipient, in order" in found
+
+
+def test_message_not_shown(copy: Path) -> None:
+    row = next(row for row in group_rows(copy, 1) if not row.own)
+    put(copy, 1, replace(row, kind=MessageKind.NOTICE))
+    assert failing(copy) == {"texts: shown once at each recipient, in order"}
+
+
+def test_messages_of_one_author_out_of_order(copy: Path) -> None:
+    rows = [row for row in group_rows(copy, 1) if not row.own]
+    first = rows[0]
+    second = next(row for row in rows[1:] if row.sender == first.sender)
+    put(copy, 1, replace(first, position=second.position))
+    put(copy, 1, replace(second, position=first.position))
+    assert failing(copy) == {"texts: shown once at each recipient, in order"}
+
+
+def test_text_altered_in_a_vault(copy: Path) -> None:
+    row = next(row for row in group_rows(copy, 1) if not row.own)
+    put(copy, 1, replace(row, text=row.text + "!"))
+    assert failing(copy) == {"texts: shown once at each recipient, in order"}
+
+
+def test_own_text_altered_in_a_vault(copy: Path) -> None:
+    row = next(row for row in group_rows(copy, 0) if row.own)
+    put(copy, 0, replace(row, text="something else"))
+    assert failing(copy) == {"texts: sent in each author's order, all acknowledged"}
+
+
+def test_wrong_passphrase(copy: Path) -> None:
+    (copy / "passphrases" / "1").write_bytes(b"another")
+    assert "texts: shown once at each recipient, in order" in failing(copy)
+
+
+def test_script_altered(copy: Path) -> None:
+    script = copy / "script.txt"
+    script.write_bytes(script.read_bytes().replace(b"ends", b"end?", 1))
+    assert failing(copy) == {"texts: what was said is the script and the burst"}
+
+
+# --- the removed member -------------------------------------------------------------------------
+
+
+def test_removed_member_has_a_later_text(copy: Path) -> None:
+    evidence = Evidence(copy)
+    later = next(one for one in evidence.said if one.phase == AFTER)
+    row = next(row for row in group_rows(copy, 1) if row.text == later.text)
+    put(copy, 2, replace(row, own=False, position=1_000_000))
+    assert "removed: nothing arrives after the removal" in failing(copy)
+
+
+def test_removed_member_holds_a_later_group(copy: Path) -> None:
+    channel_id = Evidence(copy).channel_id(GROUP)
+    vault = open_vault(copy, 0)
+    records = vault.records()
+    vault.close()
+    third = open_vault(copy, 2)
+    third.commit(
+        [
+            PutRecord(table=table, key=channel_id, value=records[table][channel_id])
+            for table in ("epoch", "ratchet")
+        ]
+    )
+    third.close()
+    found = failing(copy)
+    assert "removed: the last readable item is the removal" in found
+    assert "removed: later envelopes cannot be decrypted" in found
+
+
+def test_removed_member_was_granted_something(copy: Path) -> None:
+    refusals = copy / "refusals.jsonl"
+    lines = [json.loads(line) for line in refusals.read_text().splitlines()]
+    next(line for line in lines if line["must_be_refused"])["granted"] = True
+    refusals.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert failing(copy) == {"removed: the home relay refuses the device"}
+
+
+# --- what relays and name servers learn ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address", [["192.0.2.1", 443], ["127.0.0.1", 1], ["2001:db8::1", 443, 0, 0]]
+)
+def test_connection_to_a_foreign_address(copy: Path, address: list[object]) -> None:
+    event = {"event": "socket.connect", "family": "AF_INET", "address": [address]}
+    append_line(copy / "trace" / "1.jsonl", json.dumps(event))
+    assert failing(copy) == {"network: connections to the entry relay only"}
+
+
+def test_name_looked_up(copy: Path) -> None:
+    event = {"event": "socket.getaddrinfo", "family": "", "address": ["relay.example", 443]}
+    append_line(copy / "trace" / "0.jsonl", json.dumps(event))
+    assert failing(copy) == {"network: no name was looked up"}
+
+
+def test_device_without_a_trace(copy: Path) -> None:
+    (copy / "trace" / "2.jsonl").unlink()
+    assert failing(copy) == {"network: connections to the entry relay only"}
+
+
+ENCODINGS: dict[str, Callable[[str], bytes]] = {
+    "raw": str.encode,
+    "hex": lambda text: text.encode().hex().encode(),
+    "base64": lambda text: base64.b64encode(text.encode()),
+    "base64, shifted": lambda text: base64.b64encode(b"x" + text.encode() + b"y"),
+    "UTF-16": lambda text: text.encode("utf-16-le"),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_canary_in_a_relay_log(copy: Path, encoding: str) -> None:
+    canary = Evidence(copy).cast.canaries[1]
+    with (copy / "logs" / "home.log").open("ab") as log:
+        log.write(b"said: " + ENCODINGS[encoding](canary) + b" \n")
+    assert failing(copy) == {"relays: no canary, name or text in any file"}
+
+
+def test_name_in_a_relay_file(copy: Path) -> None:
+    name = Evidence(copy).cast.names[1]
+    (copy / "relays" / "entry" / "note.txt").write_text(f"{name} was here")
+    assert failing(copy) == {"relays: no canary, name or text in any file"}
+
+
+def test_channel_id_at_the_entry_relay(copy: Path) -> None:
+    (copy / "relays" / "entry" / "seen").write_bytes(b"..." + Evidence(copy).channel_id(GROUP))
+    assert failing(copy) == {"entry: no channel id, no epoch key"}
+
+
+def test_epoch_key_at_the_entry_relay(copy: Path) -> None:
+    ladders = Evidence(copy).home.ladders
+    key = next(rung.key for ladder in ladders.values() for rung in ladder.values())
+    (copy / "relays" / "entry" / "seen").write_text(key.hex())
+    assert failing(copy) == {"entry: no channel id, no epoch key"}
