@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from cloister.cli import secrets_input
 from cloister.client.effects import MessageState, Persist, PutMessage
 from cloister.device import link
 from unit.device.scripted import ROUTE, obedient
@@ -169,6 +171,35 @@ class TestOutput:
         status, _, err = run("vouch", "jonas", "--met")
         assert status == 0
         assert "00000  00001" in err
+
+
+class TestComparing:
+    """A person fills in two groups that the newcomer reads out; a bare yes is given too easily."""
+
+    @pytest.fixture
+    def answers(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        given: list[str] = []
+
+        def prompt(question: str, err: bool) -> str:
+            number = int(question.removeprefix("Group ")) - 1
+            return given.pop(0) if given else f"{number:05}"
+
+        monkeypatch.setattr(secrets_input, "can_ask", lambda: True)
+        monkeypatch.setattr(click, "prompt", prompt)
+        return given
+
+    def test_right_digits_vouch(self, run: Run, profile: Path, answers: list[str]) -> None:
+        status, _, err = run("vouch", "Jonas", "--voice")
+        assert status == 0
+        assert err.count(".....") == 2
+
+    def test_wrong_digits_do_not_and_are_6(
+        self, run: Run, profile: Path, answers: list[str]
+    ) -> None:
+        answers.append("99999")
+        status, _, err = run("vouch", "Jonas", "--met")
+        assert status == 6
+        assert "nothing was vouched for" in err
 
 
 class TestNothingIsLeftBehind:

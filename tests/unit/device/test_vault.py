@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlcipher3 import dbapi2
 
 from cloister.client.effects import (
@@ -25,6 +31,7 @@ from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device.vault import (
     Cost,
+    NoUnlockShares,
     Vault,
     VaultBusy,
     VaultDamaged,
@@ -32,6 +39,7 @@ from cloister.device.vault import (
     VaultMissing,
     VaultWriteFailed,
 )
+from cloister.device.vault.key_file import ShareKind, unwrap_key, wrap_key
 from cloister.device.vault.schema import MESSAGE_COLUMNS, SCHEMA
 from cloister.errors import LockedError
 from unit.device.scripted import CHANNEL, text_message
@@ -104,6 +112,45 @@ def test_a_wrong_passphrase_is_refused_and_changes_nothing(folder: Path) -> None
         Vault.open(folder, Secret(b"correct horsf"))
     assert caught.value.exit_code == 7
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_key_is_wrapped_as_the_specification_says(tmp_path: Path) -> None:
+    """Built here from the primitives alone, by docs/spec/vault.md."""
+    entropy = iter([bytes([n] * length) for n, length in ((1, 16), (2, 12))])
+
+    class Fixed:
+        def random(self, n: int) -> bytes:
+            value = next(entropy)
+            assert len(value) == n
+            return value
+
+    file = wrap_key(
+        Secret(bytes(32)), PASSPHRASE, cost=CHEAP, shares=NoUnlockShares(), entropy=Fixed()
+    )
+    parameters = struct.pack(">HIIB16sBB", 1, 64, 1, 1, b"\x01" * 16, 0, 0)
+    stretched = Argon2id(
+        salt=b"\x01" * 16, length=32, iterations=1, lanes=1, memory_cost=64
+    ).derive(b"correct horse")
+    info = b"Cloister 1.0 VaultWrap" + parameters
+    key = HKDF(algorithm=SHA256(), length=32, salt=b"", info=info).derive(stretched)
+    body = b"cloistVK" + parameters + b"\x02" * 12
+    body += AESGCM(key).encrypt(b"\x02" * 12, bytes(32), info)
+    assert file == body + hashlib.sha256(b"Cloister 1.0 VaultKeyFile" + body).digest()
+
+
+def test_a_vault_that_needs_unlock_shares_is_not_opened_without(folder: Path) -> None:
+    class Shares:
+        kind = ShareKind.TWO_RELAYS
+
+        def evaluate(self, passphrase: Secret) -> Secret:
+            return Secret(b"y" * 64)
+
+    key = Secret(bytes(32))
+    file = wrap_key(key, PASSPHRASE, cost=CHEAP, shares=Shares(), entropy=SystemEntropy())
+    assert unwrap_key(file, PASSPHRASE, Shares()) == key
+    (folder / "vault.key").write_bytes(file)
+    with pytest.raises(LockedError, match="unlock shares"):
+        Vault.open(folder, PASSPHRASE)
 
 
 def test_a_missing_vault_is_not_made_by_opening(tmp_path: Path) -> None:
