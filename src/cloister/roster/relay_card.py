@@ -169,8 +169,15 @@ def check_pair(home: RelayCard, entry: RelayCard, policy: Policy) -> None:
 def check_relay_set(relays: RelaySet, policy: Policy) -> None:
     """Check each card, its role and each pair of home and entry relay. Raises RelayRefused."""
     cards = (relays.home, *relays.entries)
-    if len({card.relay_id for card in cards}) != len(cards):
-        raise RelayRefused("a relay stands in the relay set twice")
+    # One key under two names would sign a checkpoint and cosign it: no second opinion at all.
+    for parts in (
+        {card.relay_id for card in cards},
+        {card.name for card in cards},
+        {card.key.ed25519 for card in cards},
+        {card.key.ml_dsa_44 for card in cards},
+    ):
+        if len(parts) != len(cards):
+            raise RelayRefused("two relays of the set share a name or a key")
     for card in cards:
         check_relay_card(card)
     if not relays.home.roles & RelayRole.HOME:

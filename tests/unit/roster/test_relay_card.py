@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from cloister.crypto.hybrid_signature import HybridKey
 from cloister.roster.errors import RelayRefused
 from cloister.roster.policy import default_policy
 from cloister.roster.relay_card import (
@@ -18,7 +19,7 @@ from cloister.roster.relay_card import (
     check_relay_set,
     make_relay_card,
 )
-from unit.roster.circle import relay, relay_set, steward_key
+from unit.roster.circle import relay, relay_set, secret, steward_key
 
 HOME = relay("home.example", RelayRole.HOME, "HK", "Harbour")
 ENTRY = relay("entry.example", RelayRole.ENTRY, "PA", "Canal")
@@ -114,6 +115,29 @@ def test_relay_set_has_its_roles_and_no_relay_twice() -> None:
     ):
         with pytest.raises(RelayRefused):
             check_relay_set(bad, POLICY)
+
+
+def test_attack_one_key_or_name_stands_for_two_relays() -> None:
+    """A home that shares half of its key with its cosigner would be its own second opinion."""
+    for ed25519, ml_dsa, name in (
+        ("home.example", "entry.example", "entry.example"),
+        ("entry.example", "home.example", "entry.example"),
+        ("entry.example", "entry.example", "home.example"),
+    ):
+        twin = make_relay_card(
+            HybridKey(secret(f"{ed25519} ed25519"), secret(f"{ml_dsa} ml-dsa")),
+            tls_certificate=b"certificate",
+            jurisdiction="PA",
+            operator="Canal",
+            host="entry.example",
+            port=443,
+            roles=RelayRole.ENTRY,
+            name=name,
+            mirror_host="entry.example",
+            mirror_port=444,
+        )
+        with pytest.raises(RelayRefused, match="share"):
+            check_relay_set(RelaySet(home=HOME, entries=(twin,)), POLICY)
 
 
 def test_attack_relay_signs_a_card_under_the_id_of_another() -> None:
