@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import resource
 import signal
+import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -16,6 +19,7 @@ import pytest
 
 from cloister.relay.folder import Folder, FolderInUse
 from cloister.wire import commands, events
+from cloister.wire.codes import Refusal
 from integration.relay_world import (
     CHANNEL,
     SOURCE,
@@ -23,6 +27,7 @@ from integration.relay_world import (
     Device,
     Pair,
     envelope_id,
+    pinned,
 )
 
 pytestmark = pytest.mark.process
@@ -181,3 +186,50 @@ def test_a_folder_that_is_none_gives_exit_3_and_no_traceback(tmp_path: Path) -> 
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
     assert "no relay folder" in done.stderr
+
+
+def test_a_disk_that_fails_stops_the_home_without_a_false_answer(own_pair: Pair) -> None:
+    async def main() -> None:
+        device = await Device.connect(own_pair)
+        circle = await Circle.found(device, own_pair.home.code)
+        await circle.prove(device)
+        done = await device.ask(commands.Put, circle.commons_id, 0, envelope_id(), b"e" * 1024)
+        assert done.n == 0
+        process = own_pair.home.process
+        assert process is not None
+        # Files may not grow any more: to SQLite this is an error of the disk, not a full one.
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+        code = await device.refusal(commands.Put, circle.commons_id, 0, envelope_id(), b"e" * 65536)
+        assert code == Refusal.STORAGE
+        await asyncio.wait_for(device.gone.wait(), 10)
+
+    asyncio.run(main())
+    process = own_pair.home.process
+    assert process is not None
+    assert process.wait(10) == 1
+    own_pair.home.process = None
+    log = own_pair.home.log()
+    assert b"storage-failed" in log
+    assert b"Traceback" not in log
+
+
+def test_slow_handshakes_are_cut(own_pair: Pair) -> None:
+    for relay in (own_pair.home, own_pair.entry):
+        relay.stop()
+        relay.start(CLOISTER__LIMITS__HANDSHAKE_S="0.5")
+    home, entry = own_pair.home.card, own_pair.entry.card
+    began = time.monotonic()
+    slow = [socket.create_connection((card.host, card.port), 10) for card in (home, entry)]
+    for card, request in ((home, b"GET /home HTTP/1.1\r\n"), (entry, b"CONNECT 127")):
+        plain = socket.create_connection((card.host, card.port), 10)
+        tls = pinned(card.tls_certificate).wrap_socket(plain, server_hostname=card.host)
+        tls.sendall(request)
+        slow.append(tls)
+    for one in slow:
+        try:
+            while one.recv(4096):
+                pass
+        except (ssl.SSLError, ConnectionError):
+            pass
+        one.close()
+    assert time.monotonic() - began < 8

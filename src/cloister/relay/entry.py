@@ -12,7 +12,6 @@ import ssl
 from collections import Counter
 from typing import Final, cast
 
-from cloister.limits import CONNECT_TIMEOUT_S
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
 from cloister.roster.relay_card import RelayCard
@@ -30,12 +29,19 @@ class Proxy:
     """Accepts devices and connects them with home relays."""
 
     def __init__(
-        self, peers: Peers, metrics: Metrics, *, max_connections: int, max_per_address: int
+        self,
+        peers: Peers,
+        metrics: Metrics,
+        *,
+        max_connections: int,
+        max_per_address: int,
+        handshake_s: float,
     ) -> None:
         self.peers = peers
         self.metrics = metrics
         self._max_connections = max_connections
         self._max_per_address = max_per_address
+        self.handshake_s = handshake_s
         self._addresses: Counter[str] = Counter()
         self._outers: set[_Outer] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,7 +54,7 @@ class Proxy:
             host,
             port,
             ssl=tls,
-            ssl_handshake_timeout=CONNECT_TIMEOUT_S,
+            ssl_handshake_timeout=self.handshake_s,
             ssl_shutdown_timeout=2,
             backlog=1024,
         )
@@ -86,7 +92,7 @@ class Proxy:
     async def _dial(self, outer: _Outer, card: RelayCard) -> None:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(self.handshake_s):
                 # The host of the peer's own card, as the operator listed it.
                 await loop.create_connection(lambda: _Inner(outer), card.host, card.port)
         except (OSError, TimeoutError):
@@ -176,7 +182,7 @@ class _Outer(_Half):
             return
         loop = asyncio.get_running_loop()
         # Covers the request and the dialling: a slow handshake holds a socket, nothing else.
-        self._timer = loop.call_later(CONNECT_TIMEOUT_S, self.close)
+        self._timer = loop.call_later(self._proxy.handshake_s, self.close)
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None:

@@ -41,6 +41,7 @@ class Gate:
             self.metrics,
             max_connections=settings.limits.max_connections,
             max_per_address=settings.limits.max_connections_per_address,
+            handshake_s=settings.limits.handshake_s,
         )
         mirror = Mirror(self._store, identity, self.metrics, log, now)
         self._mirror = MirrorListener(mirror, peers, identity, self.metrics, entropy, log)

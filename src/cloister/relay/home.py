@@ -76,6 +76,7 @@ class Home:
             entropy=entropy,
             log=log,
             max_connections=settings.limits.max_connections,
+            handshake_s=settings.limits.handshake_s,
         )
         self._cosigning = Cosigning(logs, peers, identity, log, now)
         self._retention = Retention(

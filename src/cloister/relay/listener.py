@@ -15,7 +15,6 @@ import picows
 
 from cloister.crypto.entropy import Entropy
 from cloister.limits import (
-    CONNECT_TIMEOUT_S,
     IDLE_TIMEOUT_S,
     MAX_FRAME_BYTES,
     STALLED_SESSION_S,
@@ -55,6 +54,7 @@ class Listener:
         entropy: Entropy,
         log: Log,
         max_connections: int,
+        handshake_s: float,
     ) -> None:
         self._context = context
         self._dispatch = dispatch
@@ -62,6 +62,7 @@ class Listener:
         self._entropy = entropy
         self._log = log
         self._max_connections = max_connections
+        self._handshake_s = handshake_s
         self.flusher = Flusher(context.metrics)
         self._connections: dict[Session, Connection] = {}
         context.throttle = self._throttle
@@ -73,8 +74,8 @@ class Listener:
             host,
             port,
             ssl=tls,
-            ssl_handshake_timeout=CONNECT_TIMEOUT_S,
-            websocket_handshake_timeout=CONNECT_TIMEOUT_S,
+            ssl_handshake_timeout=self._handshake_s,
+            websocket_handshake_timeout=self._handshake_s,
             max_frame_size=MAX_FRAME_BYTES,
             read_buffer_init_size=READ_BUFFER_BYTES,
             enable_auto_ping=False,

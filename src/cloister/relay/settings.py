@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from cloister.errors import NotFoundError, UsageError
-from cloister.limits import MAX_CONNECTIONS_PER_ADDRESS
+from cloister.limits import CONNECT_TIMEOUT_S, MAX_CONNECTIONS_PER_ADDRESS
 
 ENV_PREFIX: Final = "CLOISTER__"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -50,10 +50,11 @@ class ListenSection(_Section, frozen=True):
 
 
 class LimitsSection(_Section, frozen=True):
-    """Connections."""
+    """Connections; ``handshake_s`` is how long each handshake of one may take."""
 
     max_connections: Annotated[int, msgspec.Meta(ge=1)] = 24_000
     max_connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = MAX_CONNECTIONS_PER_ADDRESS
+    handshake_s: Annotated[float, msgspec.Meta(ge=0.1, le=CONNECT_TIMEOUT_S)] = CONNECT_TIMEOUT_S
 
 
 class RetentionSection(_Section, frozen=True):
