@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloister.codec import Struct, layout, nested, opaque, uint8, uint16, uint32, uint64, vector
+from cloister.crypto.errors import MisusedKey
 from cloister.crypto.hpke import HpkePrivateKey
+from cloister.crypto.scheme import SignatureKey
 from cloister.crypto.secret import Secret
-from cloister.crypto.signature import Ed25519Key
 from cloister.ids import LeafIndex, NodeIndex
 from cloister.mls.errors import Malformed
 from cloister.mls.group_context import GroupContext
@@ -35,7 +36,7 @@ class EpochState:
     context: GroupContext
     tree: RatchetTree
     own_leaf: LeafIndex
-    signature_key: Ed25519Key
+    signature_key: SignatureKey
     private_keys: Mapping[NodeIndex, HpkePrivateKey]
     secrets: EpochSecrets
     interim_transcript_hash: bytes
@@ -84,14 +85,18 @@ class EpochState:
         tree = RatchetTree.decode(suite, stored.ratchet_tree)
         if tree.leaf(stored.own_leaf) is None:
             raise Malformed("our own leaf is blank")
-        if len(stored.signature_seed) != 32:
-            raise Malformed("the signature seed has a wrong length")
+        if not all(suite.is_private_key(one.seed) for one in stored.private_keys):
+            raise Malformed("a private key has a wrong length")
+        try:
+            signature_key = suite.signature_key(stored.signature_seed)
+        except MisusedKey:
+            raise Malformed("the signature key is none") from None
         return cls(
             suite=suite,
             context=stored.context,
             tree=tree,
             own_leaf=LeafIndex(stored.own_leaf),
-            signature_key=Ed25519Key(stored.signature_seed),
+            signature_key=signature_key,
             private_keys={
                 NodeIndex(one.node): suite.private_key(one.seed) for one in stored.private_keys
             },

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cloister.codec import Reader, Struct, Writer, encode_opaque
-from cloister.crypto.signature import Ed25519Key
+from cloister.crypto.scheme import SignatureKey
 from cloister.mls import labels
 from cloister.mls.commit import Commit
 from cloister.mls.proposal import Proposal
@@ -185,7 +185,7 @@ def to_be_signed(wire_format: WireFormat, content: FramedContent, group_context:
 
 def sign(
     suite: Suite,
-    key: Ed25519Key,
+    key: SignatureKey,
     wire_format: WireFormat,
     content: FramedContent,
     group_context: bytes,

@@ -10,7 +10,6 @@ from typing import Final
 from cloister.codec import OPAQUE, Reader, Struct, Writer, layout, opaque, uint8, vector
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
-from cloister.crypto.signature import Ed25519Key
 from cloister.ids import LeafIndex, NodeIndex
 from cloister.mls import key_schedule
 from cloister.mls.committing import CommitPlan, make_commit
@@ -81,8 +80,8 @@ class Group:
         with FOREIGN:
             chosen = suite_of(suite)
             check_extensions_well_formed(group_extensions)
-            key = Ed25519Key(signature_seed)
-            encryption_key = chosen.private_key(Secret(entropy.random(32)))
+            key = chosen.signature_key(signature_seed)
+            encryption_key = chosen.generate_key_pair(entropy)
             leaf = make_key_package_leaf(
                 chosen,
                 key=key,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from cloister.crypto.errors import BadMac
 from cloister.crypto.hpke import HpkePrivateKey
 from cloister.crypto.secret import Secret
-from cloister.crypto.signature import Ed25519Key
 from cloister.ids import LeafIndex, NodeIndex
 from cloister.mls import key_schedule, labels, tree_math
 from cloister.mls.epoch import EpochState
@@ -187,7 +186,7 @@ def take_place(opened: DecryptedWelcome, tree: RatchetTree) -> tuple[EpochState,
         context=context,
         tree=tree,
         own_leaf=own_leaf,
-        signature_key=Ed25519Key(opened.key_package_secrets.signature_key),
+        signature_key=suite.signature_key(opened.key_package_secrets.signature_key),
         private_keys=_private_keys(opened, tree, own_leaf),
         secrets=opened.secrets,
         interim_transcript_hash=key_schedule.interim_transcript_hash(

@@ -15,8 +15,8 @@ from cloister.codec import (
     vector,
 )
 from cloister.crypto.entropy import Entropy
+from cloister.crypto.scheme import SignatureKey
 from cloister.crypto.secret import Secret
-from cloister.crypto.signature import Ed25519Key
 from cloister.mls import labels
 from cloister.mls.credential import Credential
 from cloister.mls.errors import RuleViolation
@@ -111,9 +111,9 @@ def make_key_package(
             are added.
     """
     chosen = suite_of(suite)
-    key = Ed25519Key(signature_seed)
-    init_key = chosen.private_key(Secret(entropy.random(32)))
-    encryption_key = chosen.private_key(Secret(entropy.random(32)))
+    key = chosen.signature_key(signature_seed)
+    init_key = chosen.generate_key_pair(entropy)
+    encryption_key = chosen.generate_key_pair(entropy)
     leaf = make_key_package_leaf(
         chosen,
         key=key,
@@ -150,7 +150,7 @@ def make_key_package(
 def make_key_package_leaf(
     suite: Suite,
     *,
-    key: Ed25519Key,
+    key: SignatureKey,
     encryption_key: bytes,
     credential: Credential,
     lifetime: Lifetime,

@@ -16,7 +16,7 @@ from cloister.codec import (
     uint64,
     vector,
 )
-from cloister.crypto.signature import Ed25519Key
+from cloister.crypto.scheme import SignatureKey
 from cloister.mls import labels
 from cloister.mls.credential import Credential
 from cloister.mls.extension import Extension, check_distinct
@@ -155,7 +155,7 @@ class LeafNode(CachedStruct):
         place.uint32(leaf_index)
         return content + place.getvalue()
 
-    def signed(self, suite: Suite, key: Ed25519Key, group_id: bytes, leaf_index: int) -> LeafNode:
+    def signed(self, suite: Suite, key: SignatureKey, group_id: bytes, leaf_index: int) -> LeafNode:
         """This leaf with its signature for its place (ignored for a KeyPackage's leaf)."""
         signature = suite.sign_with_label(
             key, labels.LEAF_NODE_TBS, self._to_be_signed(group_id, leaf_index)

@@ -19,7 +19,10 @@ class CipherSuite(IntEnum):
     """Section 17.1, and draft-ietf-mls-pq-ciphersuites under a private code point."""
 
     X25519_AES128GCM_SHA256_ED25519 = 0x0001
+    P256_AES128GCM_SHA256_P256 = 0x0002
     X25519_CHACHA20POLY1305_SHA256_ED25519 = 0x0003
+    P521_AES256GCM_SHA512_P521 = 0x0005
+    P384_AES256GCM_SHA384_P384 = 0x0007
     # No code point has been assigned; 0xF002 is in the private range of section 17.1.
     MLKEM768X25519_AES256GCM_SHA384_ED25519 = 0xF002
 

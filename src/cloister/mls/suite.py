@@ -1,9 +1,10 @@
 """Cipher suites and the labelled operations on them (RFC 9420 section 5).
 
-Suites by code point: 0x0001 and 0x0003 for vectors and interoperability, and
-MLKEM768X25519_AES256GCM_SHA384_Ed25519 (draft-ietf-mls-pq-ciphersuites), which no registry has
-numbered yet. Cloister writes 0xF002 for it; 0x0008 and 0x004E are the numbers other
-implementations gave the same suite, understood so that their test material can be read.
+Suites 1, 2, 3, 5 and 7 of section 17.1 are there for vectors and interoperability (4 and 6 need
+X448, which the library's HPKE lacks). MLKEM768X25519_AES256GCM_SHA384_Ed25519 of
+draft-ietf-mls-pq-ciphersuites, which the product uses, has not been numbered yet. Cloister writes
+0xF002 for it; 0x0008 and 0x004E are the numbers other implementations gave the same suite,
+understood so that their test material can be read.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Final
 
 from cloister.codec import encode_opaque
 from cloister.crypto.aead import NONCE_LENGTH, Aead
+from cloister.crypto.entropy import Entropy
 from cloister.crypto.hashing import check_mac, digest, hash_length, hkdf_expand, hkdf_extract, mac
 from cloister.crypto.hpke import HpkePrivateKey, HpkeSuite
 from cloister.crypto.kem import Kem
+from cloister.crypto.scheme import SignatureKey, SignatureScheme
 from cloister.crypto.secret import Secret
-from cloister.crypto.signature import Ed25519Key, verify_raw
 from cloister.mls import labels
 from cloister.mls.errors import Unsupported
 from cloister.mls.registry import CipherSuite
@@ -31,6 +33,7 @@ class Suite:
     hpke: HpkeSuite
     nh: int
     nk: int
+    scheme: SignatureScheme
 
     @property
     def nn(self) -> int:
@@ -93,7 +96,7 @@ class Suite:
         """Raises BadMac unless ``received`` is the whole MAC of ``data``."""
         check_mac(self.hash_name, key, data, received)
 
-    def sign_with_label(self, key: Ed25519Key, label: bytes, content: bytes) -> bytes:
+    def sign_with_label(self, key: SignatureKey, label: bytes, content: bytes) -> bytes:
         """SignWithLabel (5.1.2)."""
         return key.sign_raw(encode_opaque(labels.PREFIX + label) + encode_opaque(content))
 
@@ -102,15 +105,15 @@ class Suite:
     ) -> None:
         """VerifyWithLabel (5.1.2). Raises BadPublicKey, BadSignature."""
         signed = encode_opaque(labels.PREFIX + label) + encode_opaque(content)
-        verify_raw(public, signed, signature)
+        self.scheme.verify(public, signed, signature)
 
     def signature_seed(self, private: bytes) -> Secret:
-        """The 32-byte seed of a serialised Ed25519 private key (32 bytes, or with the public)."""
-        return Secret(private[:32])
+        """The stored form of a serialised private key (for Ed25519 perhaps with its public)."""
+        return Secret(private[:32] if self.scheme is SignatureScheme.ED25519 else private)
 
-    def signature_key(self, seed: Secret) -> Ed25519Key:
+    def signature_key(self, seed: Secret) -> SignatureKey:
         """The signature key of a seed."""
-        return Ed25519Key(seed)
+        return self.scheme.key(seed)
 
     def encrypt_with_label(
         self, public: bytes, label: bytes, context: bytes, plaintext: bytes
@@ -126,33 +129,43 @@ class Suite:
         info = encode_opaque(labels.PREFIX + label) + encode_opaque(context)
         return Secret(self.hpke.open(key, info, *sealed))
 
+    def is_private_key(self, seed: Secret) -> bool:
+        """Whether a stored private key of the KEM has a possible length."""
+        return len(seed) == self.kem.seed_length or (
+            # Implementations leave out leading zeros of scalars.
+            self.kem.curve is not None and 0 < len(seed) < self.kem.seed_length
+        )
+
     def derive_key_pair(self, secret: Secret) -> HpkePrivateKey:
         """KEM.DeriveKeyPair (5.1.1)."""
         return HpkePrivateKey(self.kem, self.kem.derive_seed(secret))
+
+    def generate_key_pair(self, entropy: Entropy) -> HpkePrivateKey:
+        """A fresh key pair of the KEM."""
+        return self.derive_key_pair(Secret(entropy.random(self.kem.seed_length)))
 
     def private_key(self, seed: Secret) -> HpkePrivateKey:
         """A key pair from the private key's serialised form."""
         return HpkePrivateKey(self.kem, seed)
 
 
-def _suite(code: int, kem: Kem, hash_name: str, aead: Aead) -> Suite:
-    return Suite(code, HpkeSuite(kem, hash_name, aead), hash_length(hash_name), aead.key_length)
+def _suite(code: int, kem: Kem, hash_name: str, aead: Aead, scheme: SignatureScheme) -> Suite:
+    hpke = HpkeSuite(kem, hash_name, aead)
+    return Suite(code, hpke, hash_length(hash_name), aead.key_length, scheme)
 
 
 def _x_wing(code: int) -> Suite:
-    return _suite(code, Kem.MLKEM768_X25519, "sha384", Aead.AES_256_GCM)
+    return _suite(code, Kem.MLKEM768_X25519, "sha384", Aead.AES_256_GCM, SignatureScheme.ED25519)
 
 
 _SUITES: Final = {
     suite.code: suite
     for suite in (
-        _suite(CipherSuite.X25519_AES128GCM_SHA256_ED25519, Kem.X25519, "sha256", Aead.AES_128_GCM),
-        _suite(
-            CipherSuite.X25519_CHACHA20POLY1305_SHA256_ED25519,
-            Kem.X25519,
-            "sha256",
-            Aead.CHACHA20_POLY1305,
-        ),
+        _suite(0x0001, Kem.X25519, "sha256", Aead.AES_128_GCM, SignatureScheme.ED25519),
+        _suite(0x0002, Kem.P256, "sha256", Aead.AES_128_GCM, SignatureScheme.ECDSA_P256),
+        _suite(0x0003, Kem.X25519, "sha256", Aead.CHACHA20_POLY1305, SignatureScheme.ED25519),
+        _suite(0x0005, Kem.P521, "sha512", Aead.AES_256_GCM, SignatureScheme.ECDSA_P521),
+        _suite(0x0007, Kem.P384, "sha384", Aead.AES_256_GCM, SignatureScheme.ECDSA_P384),
         _x_wing(CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519),
         _x_wing(0x0008),  # MLSpp
         _x_wing(0x004E),  # OpenMLS 0.9

@@ -16,8 +16,8 @@ from cloister.codec import (
     uint32,
     vector,
 )
+from cloister.crypto.scheme import SignatureKey
 from cloister.crypto.secret import Secret
-from cloister.crypto.signature import Ed25519Key
 from cloister.mls import labels
 from cloister.mls.extension import Extension
 from cloister.mls.group_context import GroupContext
@@ -50,7 +50,7 @@ class GroupInfo(CachedStruct):
 
 def sign_group_info(
     suite: Suite,
-    key: Ed25519Key,
+    key: SignatureKey,
     *,
     group_context: GroupContext,
     extensions: Sequence[Extension],

@@ -21,7 +21,9 @@ from cloister.crypto.hybrid_signature import (
     verify_hybrid,
 )
 from cloister.crypto.kem import Kem
+from cloister.crypto.nist import Curve, parse_scalar
 from cloister.crypto.passphrase import argon2id
+from cloister.crypto.scheme import SignatureScheme
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import (
     Ed25519Key,
@@ -236,6 +238,46 @@ def test_malformed_ml_kem_keys_are_refused() -> None:
     for bad in (b"\xff" * 1184 + good[1184:], good[:-1], b""):
         with pytest.raises(BadPublicKey):
             check_hpke_public(bad)
+
+
+@pytest.mark.parametrize("kem", [Kem.P256, Kem.P384, Kem.P521])
+def test_points_off_the_curve_are_refused(kem: Kem) -> None:
+    public = HpkePrivateKey(kem, kem.derive_seed(SEED)).public
+    kem.parse_public(public)
+    off = public[:-1] + bytes([public[-1] ^ 1])
+    for bad in (
+        off,
+        public[:-1],
+        b"\x00" * len(public),
+        b"\x00",
+        public[:1] + bytes(len(public) - 1),
+    ):
+        with pytest.raises(BadPublicKey):
+            kem.parse_public(bad)
+
+
+@pytest.mark.parametrize("curve", list(Curve))
+def test_scalars_out_of_range_are_refused(curve: Curve) -> None:
+    for bad in (b"", bytes(curve.scalar_length), b"\xff" * curve.scalar_length):
+        with pytest.raises(MisusedKey):
+            parse_scalar(curve, Secret(bad))
+
+
+@pytest.mark.parametrize("scheme", list(SignatureScheme))
+def test_each_scheme_verifies_its_own_signatures_only(scheme: SignatureScheme) -> None:
+    key, other = scheme.key(SEED), scheme.key(OTHER)
+    signature = key.sign_raw(b"message")
+    scheme.verify(key.public, b"message", signature)
+    for public, message, given in (
+        (other.public, b"message", signature),
+        (key.public, b"massage", signature),
+        (key.public, b"message", b""),
+        (key.public, b"message", signature[:-1]),
+    ):
+        with pytest.raises(BadSignature):
+            scheme.verify(public, message, given)
+    with pytest.raises(BadPublicKey):
+        scheme.verify(b"", b"message", signature)
 
 
 @pytest.mark.parametrize("kem", list(Kem))

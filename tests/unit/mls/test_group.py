@@ -6,6 +6,7 @@ import pytest
 
 from cloister.crypto.secret import Secret
 from cloister.mls import (
+    CipherSuite,
     CommitReceived,
     ConsumedGeneration,
     Extension,
@@ -52,6 +53,9 @@ def _generation(group: Group, message: bytes) -> int:
 
 
 both_suites = pytest.mark.parametrize("suite", [CLASSICAL, PRODUCT], ids=["suite1", "product"])
+every_suite = pytest.mark.parametrize(
+    "suite", [*CipherSuite, 0x0008, 0x004E], ids=lambda suite: f"0x{suite:04x}"
+)
 
 
 @both_suites
@@ -75,7 +79,7 @@ def test_all_added_in_one_commit_agree_and_can_each_commit(suite: int, size: int
         assert agree(groups)
 
 
-@both_suites
+@every_suite
 def test_members_added_one_by_one_agree(suite: int) -> None:
     groups = [founder(suite)]
     for number in range(6):
@@ -183,7 +187,7 @@ def test_authenticated_data_of_a_commit_is_delivered() -> None:
     assert received.authenticated_data == b"an order"
 
 
-@both_suites
+@every_suite
 def test_messages_arrive_with_sender_and_authenticated_data(suite: int) -> None:
     groups = group_of(3, suite)
     message, groups[1] = groups[1].encrypt(
@@ -342,4 +346,4 @@ def test_group_is_not_created_with_extensions_its_creator_does_not_support() -> 
 
 def test_suite_that_is_not_there_is_unsupported() -> None:
     with pytest.raises(Unsupported):
-        founder(0x0007)
+        founder(0x0004)

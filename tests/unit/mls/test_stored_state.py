@@ -194,6 +194,7 @@ def test_epoch_state_that_names_no_member_as_its_own_is_refused() -> None:
         replace(stored, own_leaf=3),
         replace(stored, own_leaf=2**32 - 1),
         replace(stored, signature_seed=short),
+        replace(stored, private_keys=(replace(stored.private_keys[0], seed=short),)),
     ):
         with pytest.raises(Malformed):
             Group.restore(broken.encode(), group.ratchet_state())

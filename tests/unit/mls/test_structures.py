@@ -67,6 +67,7 @@ def test_known_forms_re_encode(structure: type[Struct], encoded: str) -> None:
         (ProposalOrRef, "03 00"),
         (PreSharedKeyId, "00 00 00"),
         (PreSharedKeyId, "03 00 00"),
+        (PreSharedKeyId, "03 01 01 aa 0000000000000005 01 cc"),
         (PreSharedKeyId, "02 00 01 aa 0000000000000005 01 cc"),
         (PreSharedKeyId, "02 04 01 aa 0000000000000005 01 cc"),
         (Credential, "0002 03 02 aabb cc"),

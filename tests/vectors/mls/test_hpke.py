@@ -13,8 +13,6 @@ from cloister.crypto.secret import Secret
 
 pytestmark = pytest.mark.vectors
 
-BASE_MODE = 0
-
 
 def _cases(name: str, kem: Kem) -> list[Any]:
     text = (files("cryptography_vectors") / "HPKE" / name).read_text()
@@ -24,23 +22,33 @@ def _cases(name: str, kem: Kem) -> list[Any]:
     ]
 
 
-X25519_CASES = _cases("test-vectors.json", Kem.X25519)
+DHKEM_CASES = [
+    case for kem in (Kem.P256, Kem.P521, Kem.X25519) for case in _cases("test-vectors.json", kem)
+]
 X_WING_CASES = _cases("hpke-pq-test-vectors.json", Kem.MLKEM768_X25519)
 
 
 def test_there_are_cases() -> None:
-    assert (len(X25519_CASES), len(X_WING_CASES)) == (32, 2)
+    assert (len(DHKEM_CASES), len(X_WING_CASES)) == (96, 2)
 
 
-@pytest.mark.parametrize("case", X25519_CASES)
-def test_derive_key_pair_of_x25519(case: dict[str, Any]) -> None:
-    seed = Kem.X25519.derive_seed(Secret(bytes.fromhex(case["ikmR"])))
+def check(case: dict[str, Any]) -> None:
+    kem = Kem(case["kem_id"])
+    seed = kem.derive_seed(Secret(bytes.fromhex(case["ikmR"])))
     assert seed == Secret(bytes.fromhex(case["skRm"]))
-    assert Kem.X25519.parse_private(seed)[1] == bytes.fromhex(case["pkRm"])
+    assert len(seed) == kem.seed_length
+    public = kem.parse_private(seed)[1]
+    assert public == bytes.fromhex(case["pkRm"])
+    assert len(public) == kem.public_length
+    assert len(bytes.fromhex(case["enc"])) == kem.encapsulation_length
+    kem.parse_public(public)
+
+
+@pytest.mark.parametrize("case", DHKEM_CASES)
+def test_derive_key_pair_of_a_dhkem(case: dict[str, Any]) -> None:
+    check(case)
 
 
 @pytest.mark.parametrize("case", X_WING_CASES)
 def test_derive_key_pair_of_x_wing_is_the_labelled_form(case: dict[str, Any]) -> None:
-    seed = Kem.MLKEM768_X25519.derive_seed(Secret(bytes.fromhex(case["ikmR"])))
-    assert seed == Secret(bytes.fromhex(case["skRm"]))
-    assert Kem.MLKEM768_X25519.parse_private(seed)[1] == bytes.fromhex(case["pkRm"])
+    check(case)
