@@ -16,14 +16,16 @@ from cloister.limits import (
     MAX_KEY_PACKAGES,
     MAX_STAGED_OBJECTS,
 )
-from cloister.relay.storage.api import (
+from cloister.relay.storage.api import EnvelopeKind, Store
+from cloister.relay.storage.memory import MemoryStore
+from cloister.relay.storage.sqlite import SqliteStore
+from cloister.relay.storage.writes import (
     Accepted,
     AddKeyPackages,
     AppendEntry,
     BindCode,
     Bound,
     Delivered,
-    EnvelopeKind,
     Expire,
     Mail,
     MirrorEntries,
@@ -38,13 +40,10 @@ from cloister.relay.storage.api import (
     Refused,
     SetNote,
     StagePart,
-    Store,
     TakeKeyPackage,
     Taken,
     Write,
 )
-from cloister.relay.storage.memory import MemoryStore
-from cloister.relay.storage.sqlite import SqliteStore
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 

@@ -283,3 +283,21 @@ def test_an_old_epoch_reads_the_log_as_it_was_when_the_epoch_ended(pair: Pair) -
         await device.close()
 
     asyncio.run(main())
+
+
+def test_a_stranger_learns_nothing_about_a_log(pair: Pair) -> None:
+    async def main() -> None:
+        circle, device = await founded(pair)
+        stranger = await Device.connect(pair)
+        for origin in (circle.origin, "home/nothing"):
+            for expected in (0, 1, 9):
+                sealed = circle.tick()
+                code = await stranger.refusal(commands.Append, origin, expected, sealed)
+                assert code == Refusal.NOT_PROVEN
+                for entry in (b"x" * 200, circle.genesis[:-1] + b"?"):
+                    code = await stranger.refusal(commands.Append, origin, expected, entry)
+                    assert code == Refusal.UNKNOWN_OBJECT
+        await stranger.close()
+        await device.close()
+
+    asyncio.run(main())

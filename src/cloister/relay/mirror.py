@@ -23,7 +23,12 @@ from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Code, Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
-from cloister.relay.storage.api import Accepted, MirrorEntries, Outcome, Store
+from cloister.relay.storage.api import Store
+from cloister.relay.storage.writes import (
+    Accepted,
+    MirrorEntries,
+    Outcome,
+)
 from cloister.roster.relay_card import RelayCard, RelayRole
 from cloister.roster.relay_fold import RelayFold
 from cloister.transparency import RelayVerifier, cosign, verify_logged

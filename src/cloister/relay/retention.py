@@ -8,7 +8,12 @@ from typing import Final
 
 from cloister.limits import RETENTION_S
 from cloister.relay.logsafe import Count, Log, Seconds
-from cloister.relay.storage.api import Accepted, Expire, Outcome, Store
+from cloister.relay.storage.api import Store
+from cloister.relay.storage.writes import (
+    Accepted,
+    Expire,
+    Outcome,
+)
 
 EVERY_S: Final = 600
 BATCH: Final = 2000

@@ -17,8 +17,12 @@ from cloister.relay.services.context import Context
 from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
 from cloister.relay.session import Session, make_outbox
-from cloister.relay.storage.api import BindCode, OpenCircle, Outcome
 from cloister.relay.storage.memory import MemoryStore
+from cloister.relay.storage.writes import (
+    BindCode,
+    OpenCircle,
+    Outcome,
+)
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind, prove
 from cloister.wire.frame import decode_events

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import sqlcipher3.dbapi2 as sqlite
 
-from cloister.relay.storage.api import (
+from cloister.relay.storage.api import StorageFailure
+from cloister.relay.storage.sqlite import SqliteStore
+from cloister.relay.storage.sqlite.schema import SCHEMA, open_file
+from cloister.relay.storage.writes import (
     Accepted,
     BindCode,
     OpenChannel,
@@ -19,11 +22,8 @@ from cloister.relay.storage.api import (
     Outcome,
     PutEnvelope,
     Refused,
-    StorageFailure,
     Write,
 )
-from cloister.relay.storage.sqlite import SqliteStore
-from cloister.relay.storage.sqlite.schema import SCHEMA, open_file
 from cloister.wire.codes import Refusal
 
 CHANNEL = b"K" * 16

@@ -18,11 +18,10 @@ from cloister.relay.delivery import Follow
 from cloister.relay.ratelimit import Bucket
 from cloister.relay.services.context import Context
 from cloister.relay.session import Grant, Session, State
-from cloister.relay.storage.api import (
+from cloister.relay.storage.api import EnvelopeKind, EnvelopeRow
+from cloister.relay.storage.writes import (
     Accepted,
     Delivered,
-    EnvelopeKind,
-    EnvelopeRow,
     Mail,
     OpenChannel,
     Outcome,

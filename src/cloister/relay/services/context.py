@@ -9,7 +9,13 @@ from typing import Final
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.relay.metrics import Metrics
 from cloister.relay.session import MAX_PENDING_BYTES, Session
-from cloister.relay.storage.api import Accepted, Outcome, Refused, Store, Write
+from cloister.relay.storage.api import Store
+from cloister.relay.storage.writes import (
+    Accepted,
+    Outcome,
+    Refused,
+    Write,
+)
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind, verify_proof
 from cloister.wire.codes import Refusal

@@ -16,7 +16,13 @@ from cloister.limits import MAX_CLOCK_SKEW_S
 from cloister.relay.services.context import Context
 from cloister.relay.services.log import Logs
 from cloister.relay.session import Session
-from cloister.relay.storage.api import Accepted, BindCode, Bound, OpenCircle, Outcome
+from cloister.relay.storage.writes import (
+    Accepted,
+    BindCode,
+    Bound,
+    OpenCircle,
+    Outcome,
+)
 from cloister.roster.genesis import commons_commitment_of
 from cloister.roster.relay_card import RelayCard
 from cloister.roster.relay_fold import RelayFold

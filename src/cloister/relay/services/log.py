@@ -18,9 +18,18 @@ from cloister.limits import (
 from cloister.relay.ratelimit import Bucket
 from cloister.relay.services.context import Context
 from cloister.relay.session import LogFollow, Session
-from cloister.relay.storage.api import Accepted, AppendEntry, LogRow, Outcome, Refused, SetNote
-from cloister.roster.entry import EntryKind
+from cloister.relay.storage.api import LogRow
+from cloister.relay.storage.writes import (
+    Accepted,
+    AppendEntry,
+    Outcome,
+    Refused,
+    SetNote,
+)
+from cloister.roster.entry import Entry, EntryKind
+from cloister.roster.errors import UpdateNeeded
 from cloister.roster.form import read_entry
+from cloister.roster.readable import judge_readable
 from cloister.roster.relay_card import RelaySet
 from cloister.roster.relay_fold import RelayFold
 from cloister.transparency import HashTree, leaf_hash, sign_checkpoint, with_signatures
@@ -121,20 +130,25 @@ class Logs:
 
         Sealed entries need the commons; readable ones stand on their own signatures, so that
         stewards are heard even when someone else owns the epoch key."""
-        live = self.get(request.origin)
-        if live is None:
-            session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
-            return
         grant = session.commons.get(request.origin)
         is_member = grant is not None and grant.is_current
+        live = self.get(request.origin)
         try:
-            is_sealed = read_entry(request.entry, request.expected).header.kind is EntryKind.SEALED
+            entry = read_entry(request.entry, request.expected)
+            is_sealed = entry.header.kind is EntryKind.SEALED
+            if is_sealed and not is_member:
+                session.refuse(request.rid, Refusal.NOT_PROVEN)
+                return
+            if not is_sealed and not is_member and live is not None:
+                # Before anything is said about the log: only stewards may ask where it ends.
+                _check_steward(entry, live.fold)
         except CloisterError:
             # To a stranger a bad entry and an unknown log look the same.
-            session.refuse(request.rid, Refusal.BAD_ENTRY if is_member else Refusal.UNKNOWN_OBJECT)
+            code = Refusal.BAD_ENTRY if is_member else Refusal.UNKNOWN_OBJECT
+            session.refuse(request.rid, code)
             return
-        if is_sealed and not is_member:
-            session.refuse(request.rid, Refusal.NOT_PROVEN)
+        if live is None:
+            session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
             return
         if live.in_flight:
             if len(live.waiting) >= MAX_WAITING:
@@ -344,3 +358,12 @@ class Logs:
 
 def _nobody(_origin: str) -> None:
     """No mirror is told yet."""
+
+
+def _check_steward(entry: Entry, fold: RelayFold) -> None:
+    """Demand a steward's signatures, whatever the entry's type.  Raises RuleViolation."""
+    try:
+        judge_readable(entry, fold.steward_keys)
+    except UpdateNeeded:
+        # Authentic; what it says is judged where it is appended.
+        return

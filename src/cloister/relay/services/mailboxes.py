@@ -11,10 +11,10 @@ from cloister.relay.delivery import Follow
 from cloister.relay.services.channels import NO_KEY
 from cloister.relay.services.context import Context
 from cloister.relay.session import Grant, Session, State
-from cloister.relay.storage.api import (
+from cloister.relay.storage.api import MailRow
+from cloister.relay.storage.writes import (
     Accepted,
     AddKeyPackages,
-    MailRow,
     OpenBox,
     OpenInbox,
     Outcome,

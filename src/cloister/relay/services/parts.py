@@ -7,7 +7,10 @@ from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
 from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.session import Session
-from cloister.relay.storage.api import Refused, StagePart
+from cloister.relay.storage.writes import (
+    Refused,
+    StagePart,
+)
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal

@@ -8,9 +8,13 @@ from __future__ import annotations
 import sqlcipher3.dbapi2 as sqlite
 
 from cloister.crypto.hashing import sha256
-from cloister.relay.storage.api import Accepted, Expire, Outcome
 from cloister.relay.storage.sqlite.channel_state import ChannelStates
 from cloister.relay.storage.sqlite.schema import HOUR_S
+from cloister.relay.storage.writes import (
+    Accepted,
+    Expire,
+    Outcome,
+)
 
 
 def expire(connection: sqlite.Connection, states: ChannelStates, write: Expire) -> Outcome:

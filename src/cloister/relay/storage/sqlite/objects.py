@@ -11,7 +11,7 @@ from cloister.limits import (
     MAX_STAGED_BYTES,
     MAX_STAGED_OBJECTS,
 )
-from cloister.relay.storage.api import (
+from cloister.relay.storage.writes import (
     Accepted,
     AddKeyPackages,
     AppendEntry,

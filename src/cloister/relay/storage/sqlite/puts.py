@@ -13,19 +13,18 @@ import sqlcipher3.dbapi2 as sqlite
 
 from cloister.crypto.hashing import sha256
 from cloister.limits import MAX_CHANNEL_BYTES
-from cloister.relay.storage.api import (
+from cloister.relay.storage.api import EnvelopeKind, StorageFailure
+from cloister.relay.storage.sqlite.channel_state import SAVE_EVERY, ChannelState, ChannelStates
+from cloister.relay.storage.sqlite.schema import HOUR_S
+from cloister.relay.storage.writes import (
     Accepted,
     Delivered,
-    EnvelopeKind,
     Mail,
     Outcome,
     PutCommit,
     PutEnvelope,
     Refused,
-    StorageFailure,
 )
-from cloister.relay.storage.sqlite.channel_state import SAVE_EVERY, ChannelState, ChannelStates
-from cloister.relay.storage.sqlite.schema import HOUR_S
 from cloister.wire.codes import Refusal
 
 _ROWS: Final = 64

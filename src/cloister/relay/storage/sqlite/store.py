@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from cloister.relay.storage.api import Done, Outcome, Write
+from cloister.relay.storage.api import Done
 from cloister.relay.storage.sqlite.reads import Reads
 from cloister.relay.storage.sqlite.writer import Writer
+from cloister.relay.storage.writes import (
+    Outcome,
+    Write,
+)
 
 WINDOW_S: Final = 0.012
 """Group-commit window at a high rate: what it adds to latency, it saves many times in CPU."""

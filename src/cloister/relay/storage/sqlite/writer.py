@@ -16,7 +16,13 @@ from typing import Final, assert_never
 
 import sqlcipher3.dbapi2 as sqlite
 
-from cloister.relay.storage.api import (
+from cloister.relay.storage.api import StorageFailure
+from cloister.relay.storage.sqlite.channel_state import ChannelStates
+from cloister.relay.storage.sqlite.expiry import expire
+from cloister.relay.storage.sqlite.objects import Conflict, ObjectWrites, Over
+from cloister.relay.storage.sqlite.puts import EnvelopeWrites
+from cloister.relay.storage.sqlite.schema import open_file
+from cloister.relay.storage.writes import (
     AddKeyPackages,
     AppendEntry,
     BindCode,
@@ -33,15 +39,9 @@ from cloister.relay.storage.api import (
     Refused,
     SetNote,
     StagePart,
-    StorageFailure,
     TakeKeyPackage,
     Write,
 )
-from cloister.relay.storage.sqlite.channel_state import ChannelStates
-from cloister.relay.storage.sqlite.expiry import expire
-from cloister.relay.storage.sqlite.objects import Conflict, ObjectWrites, Over
-from cloister.relay.storage.sqlite.puts import EnvelopeWrites
-from cloister.relay.storage.sqlite.schema import open_file
 from cloister.wire.codes import Refusal
 
 _FULL: Final = 13

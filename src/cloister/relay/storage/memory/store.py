@@ -6,9 +6,8 @@ For tests and for reading; nothing survives the process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TypeVar, assert_never
+from dataclasses import replace
+from typing import assert_never
 
 from cloister.crypto.hashing import sha256
 from cloister.limits import (
@@ -18,73 +17,18 @@ from cloister.limits import (
     MAX_STAGED_BYTES,
     MAX_STAGED_OBJECTS,
 )
-from cloister.relay.storage import api
-from cloister.relay.storage.api import Accepted, Bound, Delivered, EnvelopeKind, Refused, Taken
+from cloister.relay.storage import api, writes
+from cloister.relay.storage.api import EnvelopeKind
+from cloister.relay.storage.memory.rows import Channel, Log, Mailbox, Rows, Staged
+from cloister.relay.storage.writes import Accepted, Bound, Delivered, Refused, Taken
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 
-T = TypeVar("T")
 
-
-@dataclass(slots=True)
-class _Channel:
-    origin: str
-    is_commons: bool
-    epoch: int = 0
-    next_n: int = 0
-    floor_n: int = 0
-    size_bytes: int = 0
-    ladder: dict[int, api.LadderRow] = field(default_factory=dict)
-    envelopes: dict[int, api.EnvelopeRow] = field(default_factory=dict)
-    times: dict[int, int] = field(default_factory=dict)
-    ids: dict[bytes, tuple[bytes, int, int]] = field(default_factory=dict)  # hash, n, time
-
-
-@dataclass(slots=True)
-class _Mailbox:
-    origin: str
-    key: bytes
-    expires: int
-    next_n: int = 0
-    floor_n: int = 0
-    items: dict[int, api.MailRow] = field(default_factory=dict)
-    times: dict[int, int] = field(default_factory=dict)
-    packages: list[bytes] = field(default_factory=list)
-    inbox_id: bytes = b""
-
-
-@dataclass(slots=True)
-class _Staged:
-    count: int
-    until: int
-    parts: dict[int, bytes] = field(default_factory=dict)
-
-    @property
-    def is_complete(self) -> bool:
-        return len(self.parts) == self.count
-
-
-@dataclass(slots=True)
-class _Log:
-    entries: list[bytes]
-    root: bytes
-    note: bytes
-    fold: bytes
-    settled: bytes = b""
-
-
-class MemoryStore:
+class MemoryStore(Rows):
     """See :class:`cloister.relay.storage.api.Store`."""
 
-    def __init__(self) -> None:
-        self._codes: dict[bytes, tuple[bytes, str]] = {}
-        self._channels: dict[bytes, _Channel] = {}
-        self._mailboxes: dict[tuple[ObjectKind, bytes], _Mailbox] = {}
-        self._staged: dict[tuple[bytes, bytes], _Staged] = {}
-        self._kept: dict[tuple[bytes, bytes], _Staged] = {}
-        self._logs: dict[str, _Log] = {}
-
-    def submit(self, write: api.Write, done: api.Done) -> None:
+    def submit(self, write: writes.Write, done: api.Done) -> None:
         outcome = self._apply(write)
         asyncio.get_running_loop().call_soon(done, outcome)
 
@@ -93,34 +37,34 @@ class MemoryStore:
 
     # --- writes ------------------------------------------------------------------------------
 
-    def _apply(self, write: api.Write) -> api.Outcome:
+    def _apply(self, write: writes.Write) -> writes.Outcome:
         match write:
-            case api.PutEnvelope():
+            case writes.PutEnvelope():
                 return self._put_envelope(write)
-            case api.PutCommit():
+            case writes.PutCommit():
                 return self._put_commit(write)
-            case api.StagePart():
+            case writes.StagePart():
                 return self._stage_part(write)
-            case api.BindCode():
+            case writes.BindCode():
                 known = self._codes.setdefault(write.code_hash, (write.setup_key, write.origin))
                 if known[0] != write.setup_key:
                     return Refused(Refusal.WRONG_CODE)
                 return Bound(known[1])
-            case api.OpenCircle():
+            case writes.OpenCircle():
                 return self._open_circle(write)
-            case api.OpenChannel():
+            case writes.OpenChannel():
                 return self._open_channel(write.origin, False, write.channel_id, write.key)
-            case api.OpenInbox():
+            case writes.OpenInbox():
                 return self._open_inbox(write)
-            case api.OpenBox():
+            case writes.OpenBox():
                 return self._open_mailbox(
                     ObjectKind.BOX, write.origin, write.box_id, write.key, write.expires
                 )
-            case api.PutBoxItem():
+            case writes.PutBoxItem():
                 return self._put_box_item(write)
-            case api.AddKeyPackages():
+            case writes.AddKeyPackages():
                 return self._add_key_packages(write)
-            case api.TakeKeyPackage():
+            case writes.TakeKeyPackage():
                 inbox = self._mailboxes.get((ObjectKind.INBOX, write.inbox_id))
                 if inbox is None or inbox.origin != write.origin:
                     return Refused(Refusal.UNKNOWN_OBJECT)
@@ -129,22 +73,22 @@ class MemoryStore:
                     if inbox.packages
                     else Refused(Refusal.NO_KEY_PACKAGE)
                 )
-            case api.AppendEntry():
+            case writes.AppendEntry():
                 return self._append_entry(write)
-            case api.SetNote():
+            case writes.SetNote():
                 log = self._logs[write.origin]
                 if write.size != len(log.entries):
                     return Refused(Refusal.MOVED, len(log.entries))
                 log.note = log.settled = write.note
                 return Accepted(write.size)
-            case api.Expire():
+            case writes.Expire():
                 return self._expire(write)
-            case api.MirrorEntries():
+            case writes.MirrorEntries():
                 return self._mirror_entries(write)
             case _:
                 assert_never(write)
 
-    def _put_envelope(self, write: api.PutEnvelope) -> api.Outcome:
+    def _put_envelope(self, write: writes.PutEnvelope) -> writes.Outcome:
         channel = self._channels[write.channel_id]
         known = channel.ids.get(write.envelope_id)
         if known is not None:
@@ -168,14 +112,14 @@ class MemoryStore:
         self._add(channel, row, sha256(write.envelope), write.now)
         return Accepted(row.n)
 
-    def _add(self, channel: _Channel, row: api.EnvelopeRow, digest: bytes, now: int) -> None:
+    def _add(self, channel: Channel, row: api.EnvelopeRow, digest: bytes, now: int) -> None:
         channel.envelopes[row.n] = row
         channel.times[row.n] = now
         channel.ids[row.envelope_id] = (digest, row.n, now)
         channel.size_bytes += len(row.envelope)
         channel.next_n += 1
 
-    def _put_commit(self, write: api.PutCommit) -> api.Outcome:
+    def _put_commit(self, write: writes.PutCommit) -> writes.Outcome:
         channel = self._channels[write.channel_id]
         digest = write.staged or sha256(write.envelope)
         known = channel.ids.get(write.envelope_id)
@@ -236,7 +180,7 @@ class MemoryStore:
         self._kept[owner_id, object_hash] = staged
         return staged.count
 
-    def _stage_part(self, write: api.StagePart) -> api.Outcome:
+    def _stage_part(self, write: writes.StagePart) -> writes.Outcome:
         objects = {key: one for key, one in self._staged.items() if one.until >= write.now}
         self._staged = objects
         key = (write.owner_id, write.object_hash)
@@ -249,7 +193,7 @@ class MemoryStore:
         if staged is None:
             if len(own) >= MAX_STAGED_OBJECTS:
                 return Refused(Refusal.QUOTA)
-            staged = objects[key] = _Staged(write.count, write.until)
+            staged = objects[key] = Staged(write.count, write.until)
         if staged.count != write.count:
             return Refused(Refusal.ID_CONFLICT)
         staged.parts.setdefault(write.index, write.part)
@@ -260,7 +204,7 @@ class MemoryStore:
                 return Refused(Refusal.PARTS_MISSING)
         return Accepted(len(staged.parts))
 
-    def _open_circle(self, write: api.OpenCircle) -> api.Outcome:
+    def _open_circle(self, write: writes.OpenCircle) -> writes.Outcome:
         if self._codes.get(write.code_hash) != (write.setup_key, write.origin):
             return Refused(Refusal.WRONG_CODE)
         log = self._logs.get(write.origin)
@@ -283,33 +227,33 @@ class MemoryStore:
         )
         if taken:
             return Refused(Refusal.ID_CONFLICT)
-        self._logs[write.origin] = _Log([write.genesis], write.root, write.note, write.fold)
+        self._logs[write.origin] = Log([write.genesis], write.root, write.note, write.fold)
         self._open_channel(write.origin, True, write.commons_id, write.commons_key)
         self._open_mailbox(ObjectKind.INBOX, write.origin, write.inbox_id, write.inbox_key, 0)
         return Accepted(0)
 
     def _open_channel(
         self, origin: str, is_commons: bool, channel_id: bytes, key: bytes
-    ) -> api.Outcome:
+    ) -> writes.Outcome:
         channel = self._channels.get(channel_id)
         if channel is not None:
             same = channel.origin == origin and 0 in channel.ladder and channel.ladder[0].key == key
             return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
-        channel = self._channels[channel_id] = _Channel(origin, is_commons)
+        channel = self._channels[channel_id] = Channel(origin, is_commons)
         channel.ladder[0] = api.LadderRow(0, key, 0, None, None, b"")
         return Accepted(0)
 
     def _open_mailbox(
         self, kind: ObjectKind, origin: str, object_id: bytes, key: bytes, expires: int
-    ) -> api.Outcome:
+    ) -> writes.Outcome:
         mailbox = self._mailboxes.get((kind, object_id))
         if mailbox is not None:
             same = (mailbox.origin, mailbox.key, mailbox.expires) == (origin, key, expires)
             return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
-        self._mailboxes[kind, object_id] = _Mailbox(origin, key, expires)
+        self._mailboxes[kind, object_id] = Mailbox(origin, key, expires)
         return Accepted(0)
 
-    def _open_inbox(self, write: api.OpenInbox) -> api.Outcome:
+    def _open_inbox(self, write: writes.OpenInbox) -> writes.Outcome:
         box = self._mailboxes[ObjectKind.BOX, write.box_id]
         if box.inbox_id:
             inbox = self._mailboxes[ObjectKind.INBOX, box.inbox_id]
@@ -322,7 +266,7 @@ class MemoryStore:
         box.inbox_id = write.inbox_id
         return self._open_mailbox(ObjectKind.INBOX, box.origin, write.inbox_id, write.key, 0)
 
-    def _put_box_item(self, write: api.PutBoxItem) -> api.Outcome:
+    def _put_box_item(self, write: writes.PutBoxItem) -> writes.Outcome:
         box = self._mailboxes[ObjectKind.BOX, write.box_id]
         for row in box.items.values():
             if row.item == write.item:
@@ -336,7 +280,7 @@ class MemoryStore:
         box.next_n += 1
         return Accepted(row.n)
 
-    def _add_key_packages(self, write: api.AddKeyPackages) -> api.Outcome:
+    def _add_key_packages(self, write: writes.AddKeyPackages) -> writes.Outcome:
         pool = self._mailboxes[ObjectKind.INBOX, write.inbox_id].packages
         fresh = [one for one in dict.fromkeys(write.packages) if one not in pool]
         if len(pool) + len(fresh) > MAX_KEY_PACKAGES:
@@ -344,7 +288,7 @@ class MemoryStore:
         pool.extend(fresh)
         return Accepted(len(pool))
 
-    def _append_entry(self, write: api.AppendEntry) -> api.Outcome:
+    def _append_entry(self, write: writes.AppendEntry) -> writes.Outcome:
         log = self._logs[write.origin]
         size = len(log.entries)
         if write.seq < size and log.entries[write.seq] == write.entry:
@@ -355,18 +299,18 @@ class MemoryStore:
         log.root, log.note, log.fold = write.root, write.note, write.fold
         return Accepted(write.seq)
 
-    def _mirror_entries(self, write: api.MirrorEntries) -> api.Outcome:
+    def _mirror_entries(self, write: writes.MirrorEntries) -> writes.Outcome:
         log = self._logs.get(write.origin)
         size = len(log.entries) if log is not None else 0
         if write.from_seq != size:
             return Refused(Refusal.MOVED, size)
         if log is None:
-            log = self._logs[write.origin] = _Log([], b"", b"", b"")
+            log = self._logs[write.origin] = Log([], b"", b"", b"")
         log.entries.extend(write.entries)
         log.root, log.note = write.root, write.note
         return Accepted(len(log.entries))
 
-    def _expire(self, write: api.Expire) -> api.Outcome:
+    def _expire(self, write: writes.Expire) -> writes.Outcome:
         deleted = 0
         for channel_id, channel in self._channels.items():
             opened = channel.ladder[channel.epoch].first_n - 1
@@ -401,74 +345,3 @@ class MemoryStore:
                     mailbox.floor_n = max(mailbox.floor_n, n + 1)
         self._staged = {key: one for key, one in self._staged.items() if one.until >= write.now}
         return Accepted(deleted)
-
-    # --- reads -------------------------------------------------------------------------------
-
-    def channel(self, channel_id: bytes) -> api.ChannelRow | None:
-        channel = self._channels.get(channel_id)
-        if channel is None:
-            return None
-        return api.ChannelRow(
-            channel.origin, channel.is_commons, channel.epoch, channel.next_n, channel.floor_n
-        )
-
-    def ladder(self, channel_id: bytes, epoch: int) -> api.LadderRow | None:
-        channel = self._channels.get(channel_id)
-        return channel.ladder.get(epoch) if channel is not None else None
-
-    def envelopes(
-        self, channel_id: bytes, from_n: int, to_n: int, max_items: int, max_bytes: int
-    ) -> list[api.EnvelopeRow]:
-        rows = self._channels[channel_id].envelopes
-        wanted = [rows[n] for n in sorted(rows) if from_n <= n <= to_n]
-        return _bounded(wanted[:max_items], lambda row: len(row.envelope), max_bytes)
-
-    def mailbox(self, kind: ObjectKind, object_id: bytes) -> api.MailboxRow | None:
-        one = self._mailboxes.get((kind, object_id))
-        if one is None:
-            return None
-        return api.MailboxRow(one.origin, one.key, one.next_n, one.floor_n, one.expires)
-
-    def mail(
-        self, kind: ObjectKind, object_id: bytes, from_n: int, max_items: int, max_bytes: int
-    ) -> list[api.MailRow]:
-        rows = self._mailboxes[kind, object_id].items
-        wanted = [rows[n] for n in sorted(rows) if n >= from_n]
-        return _bounded(wanted[:max_items], lambda row: len(row.item), max_bytes)
-
-    def part(self, owner_id: bytes, object_hash: bytes, index: int) -> tuple[int, bytes] | None:
-        kept = self._kept.get((owner_id, object_hash))
-        if kept is None or index not in kept.parts:
-            return None
-        return kept.count, kept.parts[index]
-
-    def log(self, origin: str) -> api.LogRow | None:
-        log = self._logs.get(origin)
-        if log is None:
-            return None
-        return api.LogRow(origin, len(log.entries), log.root, log.note, log.fold, log.settled)
-
-    def entries(self, origin: str, from_seq: int, to_seq: int, max_bytes: int) -> list[bytes]:
-        return _bounded(self._logs[origin].entries[from_seq:to_seq], len, max_bytes)
-
-    def origins(self) -> list[str]:
-        return list(self._logs)
-
-    def counts(self) -> api.Counts:
-        return api.Counts(
-            circles=len(self._logs),
-            channels=len(self._channels),
-            envelopes=sum(len(one.envelopes) for one in self._channels.values()),
-            entries=sum(len(one.entries) for one in self._logs.values()),
-            file_bytes=0,
-        )
-
-
-def _bounded(rows: list[T], size_of: Callable[[T], int], max_bytes: int) -> list[T]:
-    """Cut a list where its bytes pass ``max_bytes``; the first row always stays."""
-    total = 0
-    for index, row in enumerate(rows):
-        total += size_of(row)
-        if total > max_bytes and index > 0:
-            return rows[:index]
-    return rows

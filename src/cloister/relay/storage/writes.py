@@ -1,0 +1,280 @@
+"""What can be written, and how a write comes out.  The contract is in ``api``.
+
+Rights are not checked here: the caller has done that.  Positions, epochs and quotas are, because
+they must be compared and changed in one step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloister.wire.codes import Refusal
+
+# --- outcomes --------------------------------------------------------------------------------
+
+
+class Accepted:
+    """The write is on disk.  ``n`` is the index, sequence number or size that it got."""
+
+    __slots__ = ("fresh", "n")
+
+    def __init__(self, n: int = 0, fresh: bool = True) -> None:
+        self.n = n
+        self.fresh = fresh
+
+
+class Refused:
+    """Nothing was changed."""
+
+    __slots__ = ("code", "detail")
+
+    def __init__(self, code: Refusal, detail: int = 0) -> None:
+        self.code = code
+        self.detail = detail
+
+
+class Taken:
+    """A key package that has left its pool for good."""
+
+    __slots__ = ("package",)
+
+    def __init__(self, package: bytes) -> None:
+        self.package = package
+
+
+class Bound:
+    """The origin that an activation code stands for."""
+
+    __slots__ = ("origin",)
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+
+
+class Delivered:
+    """A commit is on disk; ``mail`` names the inbox and index of each Welcome, in order."""
+
+    __slots__ = ("fresh", "mail", "n")
+
+    def __init__(self, n: int, fresh: bool, mail: tuple[tuple[bytes, int], ...]) -> None:
+        self.n = n
+        self.fresh = fresh
+        self.mail = mail
+
+
+Outcome = Accepted | Refused | Taken | Bound | Delivered
+
+
+# --- writes ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BindCode:
+    """Bind an activation code to a setup key.  ``Bound``; ``WRONG_CODE`` with another key."""
+
+    code_hash: bytes
+    setup_key: bytes
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCircle:
+    """Found a circle: log of one entry with its checkpoint, commons at epoch 0, founder's inbox.
+
+    ``WRONG_CODE`` unless the code is bound to this setup key and origin; ``ID_CONFLICT`` when the
+    origin or an id is there with other content."""
+
+    code_hash: bytes
+    setup_key: bytes
+    origin: str
+    genesis: bytes
+    fold: bytes
+    root: bytes
+    note: bytes
+    commons_id: bytes
+    commons_key: bytes
+    inbox_id: bytes
+    inbox_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannel:
+    """Open a channel with its key of epoch 0.  ``ID_CONFLICT`` when the id is taken."""
+
+    origin: str
+    channel_id: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInbox:
+    """Open the one inbox of a box.  ``ID_CONFLICT`` when box or id is taken, ``EXPIRED``."""
+
+    box_id: bytes
+    inbox_id: bytes
+    key: bytes
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBox:
+    """Open an invite box.  ``ID_CONFLICT`` when the id is taken."""
+
+    origin: str
+    box_id: bytes
+    key: bytes
+    expires: int
+
+
+class PutEnvelope:
+    """Store an envelope (flows D4).  The hot path: a plain class, made once a message.
+
+    The id is looked up first: known with the same bytes, the old index; with others,
+    ``ID_CONFLICT``.  Then ``STALE_EPOCH`` unless ``epoch`` is current, ``QUOTA`` when full."""
+
+    __slots__ = ("channel_id", "envelope", "envelope_id", "epoch", "now")
+
+    def __init__(
+        self, channel_id: bytes, epoch: int, envelope_id: bytes, envelope: bytes, now: int
+    ) -> None:
+        self.channel_id = channel_id
+        self.epoch = epoch
+        self.envelope_id = envelope_id
+        self.envelope = envelope
+        self.now = now
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A Welcome in a commit: its bytes, or the hash of an object staged under the channel."""
+
+    inbox_id: bytes
+    item: bytes
+    staged: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PutCommit:
+    """End an epoch: envelope, ladder row of the next epoch and all Welcomes, in one record.
+
+    As ``PutEnvelope``; also ``PARTS_MISSING`` for a staged object that is not complete and
+    ``UNKNOWN_OBJECT`` for an inbox that does not exist.  The ladder row of ``epoch`` gets the
+    present size of the circle's log."""
+
+    channel_id: bytes
+    epoch: int
+    envelope_id: bytes
+    envelope: bytes
+    staged: bytes
+    next_key: bytes
+    mail: tuple[Mail, ...]
+    tree: bytes
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagePart:
+    """Park a part of an object until ``until``.  ``Accepted(parts present)``.
+
+    When it was the last one and the hash of the whole is wrong, all parts are dropped:
+    ``PARTS_MISSING``.  ``QUOTA`` when the owner holds too many objects."""
+
+    owner_id: bytes
+    object_hash: bytes
+    index: int
+    count: int
+    part: bytes
+    until: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutBoxItem:
+    """Put an item into a box; equal bytes are stored once.  ``QUOTA``, ``EXPIRED``."""
+
+    box_id: bytes
+    item: bytes
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddKeyPackages:
+    """Add key packages to a pool, each once.  ``Accepted(size)``; ``QUOTA`` and none added."""
+
+    inbox_id: bytes
+    packages: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeKeyPackage:
+    """Take the oldest key package out of a pool of the same circle.  ``NO_KEY_PACKAGE``."""
+
+    origin: str
+    inbox_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEntry:
+    """Append an entry with the checkpoint over it.  ``MOVED(size)`` unless ``seq`` is the size."""
+
+    origin: str
+    seq: int
+    kind: int
+    entry: bytes
+    fold: bytes
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetNote:
+    """Replace the note of the size that it covers by one with cosignatures: it is settled.
+
+    ``MOVED(size)`` when there is a newer checkpoint already."""
+
+    origin: str
+    size: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Delete what is older than ``before`` or has run out at ``now``; at most ``limit`` envelopes.
+
+    Never the commit that opened a current epoch.  Ids of deleted envelopes are remembered until
+    they are older than ``forget_before``.  ``Accepted(number of envelopes deleted)``."""
+
+    before: int
+    forget_before: int
+    now: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorEntries:
+    """Mirror: store entries from ``from_seq`` and the note of ``size``.  ``MOVED(size held)``."""
+
+    origin: str
+    from_seq: int
+    entries: tuple[bytes, ...]
+    root: bytes
+    note: bytes
+
+
+Write = (
+    PutEnvelope
+    | PutCommit
+    | StagePart
+    | BindCode
+    | OpenCircle
+    | OpenChannel
+    | OpenInbox
+    | OpenBox
+    | PutBoxItem
+    | AddKeyPackages
+    | TakeKeyPackage
+    | AppendEntry
+    | SetNote
+    | Expire
+    | MirrorEntries
+)
