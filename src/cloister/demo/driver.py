@@ -26,7 +26,8 @@ from cloister.device.agent_client import RemoteDevice
 from cloister.device.paths import socket_path
 from cloister.errors import CloisterError, UsageError
 
-PROBE_TRIES: Final = 5
+PROBE_S: Final = 60.0
+PROBE_AGAIN_S: Final = 0.3
 JUDGE_TRIES: Final = 5
 Typing = Callable[[Story], Any]
 
@@ -165,7 +166,8 @@ async def _stop_devices(people: list[Person]) -> None:
 async def _probe(folder: Folder, life: LifeLine, tell: Callable[[str], None]) -> None:
     """Let the removed device ask the home relay."""
     arguments = ["--probe", str(folder.profile(THIRD)), "{fd}", str(folder.refusals)]
-    for _ in range(PROBE_TRIES):
+    deadline = time.monotonic() + PROBE_S
+    while time.monotonic() < deadline:
         child = Child(
             "probe",
             arguments,
@@ -177,6 +179,7 @@ async def _probe(folder: Folder, life: LifeLine, tell: Callable[[str], None]) ->
         if await child.run_to_end() == 0:
             tell("The removed device asks the home relay once more, and is refused.")
             return
+        await asyncio.sleep(PROBE_AGAIN_S)
     raise DemoFailed(f"the removed device could not ask: {child.last_words()}")
 
 

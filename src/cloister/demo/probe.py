@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -36,7 +37,7 @@ class Asking:
     """One connection of the removed device."""
 
     def __init__(self) -> None:
-        self._events: asyncio.Queue[AnyEvent] = asyncio.Queue()
+        self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
         self._rid = 0
         self.items: list[Item | CommitItem] = []
 
@@ -66,8 +67,15 @@ class Asking:
         async with asyncio.timeout(ANSWER_S):
             while True:
                 event = await self._events.get()
+                if event is None:
+                    raise NetworkError("the connection was lost")
                 if fits(event):
                     return event
+
+    async def watch(self, link: Link) -> None:
+        """Wake whoever waits for an answer when the link has ended."""
+        await link.wait_closed()
+        self._events.put_nowait(None)
 
 
 def main(arguments: list[str]) -> None:
@@ -80,7 +88,11 @@ def main(arguments: list[str]) -> None:
         state = load_state(vault.records())
     finally:
         vault.close()
-    lines = asyncio.run(_probe(state))
+    try:
+        lines = asyncio.run(_probe(state))
+    except (NetworkError, TimeoutError) as error:
+        sys.stderr.write(f"not answered: {error}\n")
+        sys.exit(NetworkError.exit_code)
     # All or nothing: a probe that was killed is repeated.
     append_line(Path(record), "\n".join(json.dumps(line) for line in lines))
 
@@ -101,6 +113,7 @@ async def _probe(state: State) -> list[dict[str, object]]:
     )
     link = await Link.open(route, asking.take)
     link.start()
+    watching = asyncio.create_task(asking.watch(link))
     lines: list[dict[str, object]] = []
     try:
         challenge = await asking.challenge()
@@ -110,6 +123,7 @@ async def _probe(state: State) -> list[dict[str, object]]:
         lines.append(await _read_log(asking, link, state.roster.origin))
     finally:
         link.close()
+        await watching
     return lines
 
 
