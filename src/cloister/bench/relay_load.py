@@ -355,9 +355,10 @@ class Load:
 
     async def _settle(self) -> None:
         """Wait for what is under way, and check that nothing is missing."""
-        async with asyncio.timeout(20):
-            while self.delivered < sum(peer.sent for peer in self.senders):
-                await asyncio.sleep(0.01)
+        for _ in range(2000):
+            if self.delivered >= sum(peer.sent for peer in self.senders):
+                break
+            await asyncio.sleep(0.01)
         self._check_lost()
         for sender, receiver in zip(self.senders, self.receivers, strict=True):
             if sender.sent != receiver.received:

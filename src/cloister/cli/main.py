@@ -40,6 +40,7 @@ FAMILIES: dict[str, Family] = {
     "status": Family("cloister.cli.status:status", "Say where this device stands."),
     "agent": Family("cloister.cli.agent:agent", "Keep this device connected."),
     "relay": Family("cloister.cli.relay:relay", "Set up and run relays."),
+    "bench": Family("cloister.cli.bench:bench", "Measure what things cost on this machine."),
     "demo": Family("cloister.cli.demo:demo", "Run a circle on this machine, and judge it."),
     "config": Family("cloister.cli.status:config", "Show the settings."),
 }
