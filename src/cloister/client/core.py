@@ -141,7 +141,7 @@ class Core:
             or (state.joining and state.joining.step is not JoiningStep.WAITING)
             or any(not intent.appended for intent in state.intents)
             or any(one.staged for one in state.channels.values())
-            or any(state.handled_at <= due <= soon for due in state.duties.values())
+            or any(state.handled_at < due <= soon for due in state.duties.values())
         )
 
     def handle(
