@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,17 +15,31 @@ import sqlcipher3.dbapi2 as sqlite
 from cloister.client.effects import Message, MessageKind, PutMessage, PutRecord
 from cloister.crypto.certificate import make_certificate, pem_of
 from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.passphrase import argon2id
 from cloister.crypto.secret import Secret
 from cloister.demo.check.__main__ import judge
 from cloister.demo.check.evidence import Evidence
 from cloister.demo.folder import AFTER, GROUP, append_line
-from cloister.device.vault import Vault
+from cloister.device.vault import Vault, key_file
 from cloister.roster.entry import EntryKind, SealedType, open_sealed
 from cloister.roster.form import read_entry
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-Plant = Callable[[Path], None]
+
+@pytest.fixture(autouse=True, scope="module")
+def _passphrases_are_stretched_once() -> Iterator[None]:
+    """The same few vaults are opened a hundred times; the function is the real one, remembered."""
+    remembered = functools.cache(
+        lambda passphrase, salt, cost: argon2id(passphrase, salt, **dict(cost))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            key_file,
+            "argon2id",
+            lambda passphrase, salt, **cost: remembered(passphrase, salt, tuple(cost.items())),
+        )
+        yield
 
 
 def failing(root: Path) -> set[str]:

@@ -266,6 +266,16 @@ class DeliveryChecks:
         demand(len(refused) >= 3, "the removed device did not ask")
         for one in refused:
             demand(not one["granted"], f"granted: {one['request']}")
+        commons = self._evidence.people[0].state.commons
+        own_commons = self._evidence.third.state.commons
+        if commons is None or own_commons is None:
+            raise Wrong("a vault lacks the commons")
+        readable = self._evidence.home.ladders[commons.channel_id][own_commons.group.epoch]
+        entries = max((one["n"] for one in asked if "n" in one), default=-1)
+        demand(
+            readable.log_size_end is not None and 0 <= entries <= readable.log_size_end,
+            f"the removed device was given {entries} entries of the log",
+        )
         for one in asked:
             demand(one["beyond_removal"] == 0, f"shown more than its epoch: {one['request']}")
         return f"{len(refused)} requests refused"

@@ -68,6 +68,7 @@ class Rung:
     key: bytes
     first_n: int
     commit_n: int | None
+    log_size_end: int | None
 
 
 class RelayFiles:
@@ -141,10 +142,10 @@ class RelayFiles:
         """Channel -> epoch -> rung."""
         ids = {key: found for found, key in self.channels.items()}
         found: dict[bytes, dict[int, Rung]] = {channel: {} for channel in ids.values()}
-        for key, epoch, pk, first_n, commit_n in self.rows(
-            "SELECT channel, epoch, pk, first_n, commit_n FROM ladder"
+        for key, epoch, pk, *bounds in self.rows(
+            "SELECT channel, epoch, pk, first_n, commit_n, log_size_end FROM ladder"
         ):
-            found[ids[key]][epoch] = Rung(int(epoch), bytes(pk), int(first_n), commit_n)
+            found[ids[key]][epoch] = Rung(int(epoch), bytes(pk), *bounds)
         return found
 
     def log_events(self) -> list[dict[str, Any]]:
