@@ -37,6 +37,9 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert rows["forward limit in one chain"] == f"{limits.FORWARD_LIMIT:,} generations"
     kept = f"{limits.MAX_RETAINED_KEYS}, for {limits.RETAINED_KEY_LIFETIME_S // 3600} h"
     assert rows["skipped keys kept, per sender and kind"] == kept
+    year, month = limits.MAX_LIFETIME_S // 86_400, limits.LIFETIME_SLACK_S // 86_400
+    assert rows["longest lifetime of a KeyPackage"] == f"{year} days"
+    assert rows["slack of a receiver for it"] == f"{month} days"
     assert rows["proposals kept in an epoch"] == f"{limits.MAX_PENDING_PROPOSALS:,}"
     assert rows["resumption keys kept"] == f"{limits.MAX_RESUMPTION_PSKS} epochs"
     assert rows["leaves"].startswith(f"{limits.MAX_LEAVES:,} ")

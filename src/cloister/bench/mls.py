@@ -118,7 +118,7 @@ def _package(name: int) -> KeyPackageSecrets:
         SUITE,
         signature_seed=Secret(ENTROPY.random(32)),
         credential=basic_credential(b"%d" % name),
-        lifetime=Lifetime(not_before=0, not_after=2 * NOW),
+        lifetime=Lifetime(not_before=NOW, not_after=NOW + 30 * 86_400),
         entropy=ENTROPY,
     )
 

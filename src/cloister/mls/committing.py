@@ -16,6 +16,7 @@ from cloister.mls.errors import Misuse
 from cloister.mls.extension import Extension
 from cloister.mls.framing import AuthenticatedContent, ContentAuth, Sender, sign
 from cloister.mls.key_package import KeyPackage
+from cloister.mls.leaf_check import Moment
 from cloister.mls.leaf_node import LeafNode
 from cloister.mls.message import MLSMessage
 from cloister.mls.private_message import make_member_content, seal_private_message
@@ -117,7 +118,7 @@ def make_commit(
         state.context,
         state.own_leaf,
         [SentProposal(one, sender) for one in made],
-        plan.now,
+        Moment(plan.now),
     )
     applied = apply_proposals(state, proposals)
     drawn = draw_path_secrets(applied.tree, state.own_leaf, entropy)

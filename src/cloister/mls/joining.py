@@ -16,9 +16,11 @@ from cloister.mls.extension import Extension, check_distinct, find
 from cloister.mls.key_package import KeyPackage, KeyPackageSecrets
 from cloister.mls.key_schedule import EpochSecrets
 from cloister.mls.leaf_check import (
+    Moment,
     check_all_support,
     check_credential_types,
     check_leaf_keys,
+    check_lifetime,
     check_unique_keys,
 )
 from cloister.mls.leaf_node import LeafNode
@@ -161,11 +163,10 @@ def check_group(
     if signer is None:
         raise RuleViolation(Rule.GROUP_INFO_SIGNER)
     group_info.verify(suite, signer.signature_key)
-    if now is not None and not (
-        opened.package.leaf_node.lifetime is not None
-        and opened.package.leaf_node.lifetime.includes(now)
-    ):
-        raise RuleViolation(Rule.LIFETIME)
+    moment = Moment.of_receipt(now)
+    lifetime = opened.package.leaf_node.lifetime
+    if moment is not None and lifetime is not None:
+        check_lifetime(lifetime, moment)
     check_tree(tree, context.group_id, context.extensions)
     return tree
 

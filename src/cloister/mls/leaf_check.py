@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from cloister.mls.errors import RuleViolation
 from cloister.mls.extension import Extension, required_capabilities
-from cloister.mls.leaf_node import Capabilities, LeafNode
+from cloister.mls.leaf_node import Capabilities, LeafNode, Lifetime
+from cloister.mls.limits import LIFETIME_SLACK_S, MAX_LIFETIME_S
 from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.registry import (
     DEFAULT_EXTENSION_TYPES,
@@ -17,20 +19,47 @@ from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
 
 
-def check_leaf(suite: Suite, leaf: LeafNode, source: LeafNodeSource, now: int | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a lifetime is judged, in seconds since the epoch, and how strictly.
+
+    Who sends a KeyPackage on is strict. Who receives it may have been offline while it ran out,
+    and must not refuse for that what all others have accepted (7.3): he allows ``slack_s``.
+    """
+
+    now: int
+    slack_s: int = 0
+
+    @classmethod
+    def of_receipt(cls, now: int | None) -> Moment | None:
+        """For messages from others; None where no lifetime is to be checked."""
+        return None if now is None else cls(now, LIFETIME_SLACK_S)
+
+
+def check_lifetime(lifetime: Lifetime, moment: Moment) -> None:
+    """Demand a lifetime of acceptable length that includes the moment (7.2, 7.3)."""
+    if lifetime.not_after - lifetime.not_before > MAX_LIFETIME_S:
+        raise RuleViolation(Rule.LIFETIME_LENGTH)
+    if not (
+        lifetime.not_before - moment.slack_s <= moment.now <= lifetime.not_after + moment.slack_s
+    ):
+        raise RuleViolation(Rule.LIFETIME)
+
+
+def check_leaf(suite: Suite, leaf: LeafNode, source: LeafNodeSource, moment: Moment | None) -> None:
     """The rules that do not depend on the group, except the signature.
 
     Args:
         source: the leaf_node_source this place demands.
-        now: seconds since the epoch for the lifetime, or None where it is not to be checked.
+        moment: when to judge the lifetime, or None where it is not to be checked.
 
     Raises RuleViolation, BadPublicKey.
     """
     if leaf.source is not source:
         raise RuleViolation(Rule.LEAF_SOURCE)
     check_leaf_keys(suite, leaf)
-    if now is not None and leaf.lifetime is not None and not leaf.lifetime.includes(now):
-        raise RuleViolation(Rule.LIFETIME)
+    if moment is not None and leaf.lifetime is not None:
+        check_lifetime(leaf.lifetime, moment)
 
 
 def check_leaf_keys(suite: Suite, leaf: LeafNode) -> None:

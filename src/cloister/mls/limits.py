@@ -19,5 +19,12 @@ MAX_PENDING_PROPOSALS: Final = 1024
 # Section 8.4: resumption pre-shared keys of past epochs kept.
 MAX_RESUMPTION_PSKS: Final = 16
 
+# Section 7.2: the longest lifetime of a KeyPackage that is accepted.
+MAX_LIFETIME_S: Final = 366 * 24 * 3600
+
+# Section 7.3: a commit may wait at a relay for as long as envelopes are kept, thirty days, and a
+# day for clocks. Whoever comes late must still accept what the others did.
+LIFETIME_SLACK_S: Final = 31 * 24 * 3600
+
 # Section 5.1.1 leaves the size of a group open; Cloister promises a thousand devices.
 MAX_LEAVES: Final = 1 << 16

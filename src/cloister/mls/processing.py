@@ -20,6 +20,7 @@ from cloister.mls.errors import (
 )
 from cloister.mls.extension import external_senders
 from cloister.mls.framing import AuthenticatedContent
+from cloister.mls.leaf_check import Moment
 from cloister.mls.message import MLSMessage
 from cloister.mls.private_message import PrivateMessage, open_content, open_sender_data
 from cloister.mls.proposal import Add, Proposal
@@ -149,7 +150,7 @@ def _receive_proposal(
         group.state.tree,
         group.group_id,
         SentProposal(proposal, content.sender),
-        now,
+        Moment.of_receipt(now),
     )
     reference, pending = group.pending.with_proposal(group.suite, authenticated)
     is_member = content.sender.sender_type is SenderType.MEMBER

@@ -16,7 +16,7 @@ from cloister.mls.extension import (
 from cloister.mls.framing import Sender
 from cloister.mls.group_context import GroupContext
 from cloister.mls.key_package import KeyPackage
-from cloister.mls.leaf_check import check_leaf
+from cloister.mls.leaf_check import Moment, check_leaf
 from cloister.mls.leaf_node import LeafNode
 from cloister.mls.proposal import (
     Add,
@@ -101,7 +101,7 @@ def check_proposal(
     tree: RatchetTree,
     group_id: bytes,
     sent: SentProposal,
-    now: int | None,
+    moment: Moment | None,
 ) -> None:
     """What a proposal must fulfil by itself (12.1), when it arrives and when it is committed.
 
@@ -111,7 +111,7 @@ def check_proposal(
     body = sent.proposal.body
     match body:
         case Add():
-            check_add(suite, body.key_package, now)
+            check_add(suite, body.key_package, moment)
         case Update():
             check_update(suite, tree, group_id, LeafIndex(sent.sender.index), body.leaf_node)
         case Remove():
@@ -131,7 +131,7 @@ def collect(
     context: GroupContext,
     committer: LeafIndex,
     proposals: Sequence[SentProposal],
-    now: int | None,
+    moment: Moment | None,
 ) -> ProposalList:
     """Check each proposal by itself and all together, for a commit by a member (12.2).
 
@@ -144,7 +144,7 @@ def collect(
     psks: list[PreSharedKeyId] = []
     extensions: tuple[Extension, ...] | None = None
     for sent in proposals:
-        check_proposal(suite, tree, context.group_id, sent, now)
+        check_proposal(suite, tree, context.group_id, sent, moment)
         body = sent.proposal.body
         match body:
             case Update():
@@ -193,10 +193,10 @@ def _check_untouched(
         raise RuleViolation(Rule.ONE_CHANGE_PER_LEAF)
 
 
-def check_add(suite: Suite, package: KeyPackage, now: int | None) -> None:
+def check_add(suite: Suite, package: KeyPackage, moment: Moment | None) -> None:
     """Section 12.1.1: the KeyPackage and its leaf are valid."""
     package.check(suite)
-    check_leaf(suite, package.leaf_node, LeafNodeSource.KEY_PACKAGE, now)
+    check_leaf(suite, package.leaf_node, LeafNodeSource.KEY_PACKAGE, moment)
     package.leaf_node.verify(suite, b"", 0)
 
 

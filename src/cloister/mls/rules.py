@@ -21,6 +21,7 @@ class Rule(Enum):
     INIT_KEY = ("10.1", "init_key equals the leaf's encryption_key")
     LEAF_SOURCE = ("7.3", "leaf_node_source does not fit the place")
     LIFETIME = ("7.2", "the lifetime does not include the current time")
+    LIFETIME_LENGTH = ("7.2", "the lifetime is longer than this application allows")
     LEAF_EXTENSIONS = ("7.2", "a leaf extension is missing from the leaf's capabilities")
     LEAF_CREDENTIAL = ("7.3", "a member does not support a credential type in use")
     REQUIRED_CAPABILITIES = ("11.1", "a member lacks a required capability")

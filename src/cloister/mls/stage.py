@@ -20,6 +20,7 @@ from cloister.mls.extension import Extension, find
 from cloister.mls.framing import AuthenticatedContent, ContentAuth
 from cloister.mls.group_context import GroupContext
 from cloister.mls.leaf_check import (
+    Moment,
     check_all_support,
     check_credential_types,
     check_leaf,
@@ -231,7 +232,7 @@ def receive_commit(
         state.context,
         committer,
         resolve(commit.proposals, pending, sender),
-        now,
+        Moment.of_receipt(now),
     )
     if commit.path is None and proposals.path_is_required:
         raise RuleViolation(Rule.PATH_REQUIRED)

@@ -90,12 +90,12 @@ def _is_covered(tree: RatchetTree, index: int, parent: ParentNode) -> bool:
     unmerged = frozenset(parent.unmerged_leaves)
     left, right = tree_math.left(index), tree_math.right(index)
     for child, other in ((left, right), (right, left)):
-        candidates = [
-            node
-            for node in tree.resolution(child)
-            if not (tree_math.is_leaf(node) and node // 2 in unmerged)
-        ]
-        if len(candidates) != 1:
+        resolution = set(tree.resolution(child))
+        below = tree_math.leaves_below(child)
+        added = {tree_math.node_of(leaf) for leaf in unmerged if leaf in below}
+        candidates = list(resolution - added)
+        # The unmerged leaves on this side are the resolution without the one carrier (7.9.2).
+        if len(candidates) != 1 or not added <= resolution:
             continue
         carrier = tree.nodes[candidates[0]]
         if carrier is None or not carrier.parent_hash:

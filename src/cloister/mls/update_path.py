@@ -68,21 +68,18 @@ class PathSecrets:
 def draw_path_secrets(tree: RatchetTree, leaf: LeafIndex, entropy: Entropy) -> PathSecrets:
     """Draw fresh secrets for the filtered direct path of ``leaf`` in the tree after proposals.
 
-    path_secret[0] belongs to the leaf, path_secret[n] to the n-th node of the filtered path.
+    The leaf's key is drawn apart; path_secret[0] is random and belongs to the first node of the
+    filtered path (7.4). Where that path is empty, there is nobody to tell the commit secret.
     """
     suite = tree.suite
-    path_secret = Secret(entropy.random(suite.nh))
-    leaf_key = node_key(suite, path_secret)
     path = tuple(tree.filtered_direct_path(leaf))
+    following = Secret(entropy.random(suite.nh))
     secrets: list[Secret] = []
-    keys: list[HpkePrivateKey] = []
     for _ in path:
-        path_secret = next_path_secret(suite, path_secret)
-        secrets.append(path_secret)
-        keys.append(node_key(suite, path_secret))
-    return PathSecrets(
-        leaf_key, path, tuple(secrets), tuple(keys), next_path_secret(suite, path_secret)
-    )
+        secrets.append(following)
+        following = next_path_secret(suite, following)
+    keys = tuple(node_key(suite, secret) for secret in secrets)
+    return PathSecrets(suite.generate_key_pair(entropy), path, tuple(secrets), keys, following)
 
 
 def encrypt_path(

@@ -25,6 +25,7 @@ from cloister.mls import (
 )
 from cloister.mls.extension import RequiredCapabilities
 from cloister.mls.leaf_node import LeafNode
+from cloister.mls.limits import LIFETIME_SLACK_S, MAX_LIFETIME_S
 from cloister.mls.proposal import (
     Add,
     ExternalInit,
@@ -294,13 +295,44 @@ def test_key_package_with_a_leaf_for_a_commit_is_refused() -> None:
     )
 
 
+LATE, EARLY = NOW - 500, NOW + 500
+
+
 @pytest.mark.parametrize(
     "lifetime",
-    [Lifetime(not_before=0, not_after=NOW - 1), Lifetime(not_before=NOW + 1, not_after=2 * NOW)],
+    [
+        Lifetime(not_before=LATE - 9, not_after=LATE),
+        Lifetime(not_before=EARLY, not_after=EARLY + 9),
+    ],
     ids=["expired", "not yet valid"],
 )
-def test_key_package_out_of_its_lifetime_is_refused(lifetime: Lifetime) -> None:
-    refuses_add(Rule.LIFETIME, package("t", lifetime=lifetime))
+def test_key_package_out_of_its_lifetime_is_not_added_but_tolerated_for_a_while(
+    lifetime: Lifetime,
+) -> None:
+    """A receiver may come to the commit when a KeyPackage that was good has run out."""
+    secrets = package("t", lifetime=lifetime)
+    with pytest.raises(RuleViolation) as caught:
+        VICTIM.commit(adds=[secrets.key_package], now=NOW, entropy=ENTROPY)
+    assert caught.value.rule is Rule.LIFETIME
+    commit = forge_commit(ATTACKER, [Add(key_package=secrets.parsed())])
+    latest, earliest = (
+        lifetime.not_after + LIFETIME_SLACK_S,
+        lifetime.not_before - LIFETIME_SLACK_S,
+    )
+    for now in (earliest, NOW, latest):
+        assert VICTIM.process(commit, now=now).next is not None
+    for now in (earliest - 1, latest + 1):
+        with pytest.raises(RuleViolation) as caught:
+            VICTIM.process(commit, now=now)
+        assert caught.value.rule is Rule.LIFETIME
+
+
+def test_key_package_with_too_long_a_lifetime_is_refused() -> None:
+    for length in (MAX_LIFETIME_S + 1, 2**63):
+        endless = Lifetime(not_before=NOW, not_after=NOW + length)
+        refuses_add(Rule.LIFETIME_LENGTH, package("t", lifetime=endless))
+    longest = package("t", lifetime=Lifetime(not_before=NOW, not_after=NOW + MAX_LIFETIME_S))
+    assert VICTIM.commit(adds=[longest.key_package], now=NOW, entropy=ENTROPY).next.epoch == 2
 
 
 def test_key_package_with_an_extension_it_does_not_support_is_refused() -> None:

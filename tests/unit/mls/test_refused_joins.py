@@ -26,6 +26,7 @@ from cloister.mls import (
 )
 from cloister.mls.joining import decrypt_welcome
 from cloister.mls.key_schedule import epoch_secrets, welcome_key_and_nonce, welcome_secret
+from cloister.mls.limits import LIFETIME_SLACK_S
 from cloister.mls.message import MLSMessage
 from cloister.mls.psk import PreSharedKeyId, psk_secret
 from cloister.mls.ratchet_tree import Node, ParentNode, RatchetTree, TreeDraft
@@ -405,7 +406,7 @@ def test_tree_of_wrong_shape_is_refused() -> None:
 def test_key_package_used_after_its_lifetime_does_not_join() -> None:
     opened = open_welcome(welcome_of(STAGED), SECRETS)
     with pytest.raises(RuleViolation) as caught:
-        opened.join(TREE, now=LIFETIME.not_after + 1)
+        opened.join(TREE, now=LIFETIME.not_after + LIFETIME_SLACK_S + 1)
     assert caught.value.rule is Rule.LIFETIME
 
 
