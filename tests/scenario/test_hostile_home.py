@@ -303,9 +303,13 @@ def test_a_key_package_of_somebody_else_is_not_added() -> None:
 
         bens_package = next(iter(ben.core.state.key_packages.values())).key_package
         ada.tamper = steal
+        ben.is_offline = True
         cyd = await circle.admit("Cyd", ada, [ada])
         assert theirs
         assert "key package" in codes(ada)
+        assert cyd.phase == "joining: waiting"
+        ben.is_offline = False
+        await circle.settle()
         # Ben's own duty, with an honest answer, lets the newcomer in.
         assert cyd.phase == "member"
 

@@ -236,6 +236,7 @@ def _advance(turn: Turn) -> None:
         while turn.finished:
             intent, error = turn.finished.pop(0)
             inviting.on_intent_finished(turn, intent, error)
+    duties.forget_done(turn)
 
 
 # --- events of the relay --------------------------------------------------------------------------

@@ -38,8 +38,6 @@ MAX_RANK: Final = 12
 MAX_BATCH: Final = 10
 """Newcomers in one commit; ``limits.MAX_NEWCOMERS_PER_COMMIT`` is what the relay takes."""
 NO_PACKAGE_RETRY_S: Final = 30
-FORGET_S: Final = 3600
-"""A duty not looked at for this long is forgotten; if it comes up again it is ranked again."""
 DUTY_LABEL: Final = b"Cloister 1.0 duty"
 
 
@@ -243,12 +241,19 @@ def is_due(turn: Turn, duty: bytes, *, caused_it: bool) -> bool:
     """Return whether this device may act on a duty now, and remember when it may if not."""
     if caused_it:
         return True
+    turn.looked_at.add(duty)
     due = turn.state.duties.get(duty)
     if due is None:
         due = turn.now + min(_rank(turn.state, duty), MAX_RANK) * RANK_DELAY_S
-        kept = {one: at for one, at in turn.state.duties.items() if at > turn.now - FORGET_S}
-        turn.change(duties=with_item(kept, duty, due))
+        turn.change(duties=with_item(turn.state.duties, duty, due))
     return due <= turn.now
+
+
+def forget_done(turn: Turn) -> None:
+    """Forget the duties that no flow wants any more: somebody has done them."""
+    left = {duty: due for duty, due in turn.state.duties.items() if duty in turn.looked_at}
+    if turn.is_linked and len(left) != len(turn.state.duties):
+        turn.change(duties=left)
 
 
 def _rank(state: State, duty: bytes) -> int:
