@@ -198,3 +198,23 @@ def test_epoch_state_that_names_no_member_as_its_own_is_refused() -> None:
     ):
         with pytest.raises(Malformed):
             Group.restore(broken.encode(), group.ratchet_state())
+
+
+@pytest.mark.parametrize("order", [(0, 2), (2, 0), (0, 0)])
+def test_stored_indices_have_one_order(order: tuple[int, int]) -> None:
+    """Two encodings of one state would make comparing states meaningless."""
+    group = group_of(2)[0]
+    writer = Writer()
+    writer.uint32(2)
+    nodes = Writer()
+    for node in order:
+        nodes.uint32(node)
+        nodes.opaque(bytes([node]) * 48)
+    writer.opaque(nodes.getvalue())
+    writer.opaque(b"")
+    changed = _with_ratchets(group, lambda one: replace(one, secret_tree=writer.getvalue()))
+    if order == (0, 2):
+        assert Group.restore(group.epoch_state(), changed).ratchet_state() == changed
+    else:
+        with pytest.raises(Malformed):
+            Group.restore(group.epoch_state(), changed)
