@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from cloister.client import pool
 from cloister.client.effects import MessageState
-from cloister.client.inputs import Leave, OpenConversation, Remove, SendText
+from cloister.client.inputs import Leave, OpenConversation, Remove, SendText, Tick
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 
 EXPECTED_ALARMS = {"removed"}
@@ -60,6 +61,40 @@ def test_three_people_meet_talk_and_part() -> None:
         assert cyd.phase == "removed"
         assert ben.texts("Ada") == ["I am Ada", "between us"]
         assert cyd.texts("Ada") == ["I am Ada"]
+        assert not unexpected_alarms(circle)
+
+    play(story())
+
+
+def test_a_member_opens_a_conversation_with_the_founder_who_is_away() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, _ = await three(circle)
+        ada.is_offline = True
+        ada.drop_link()
+        await circle.act(ben, OpenConversation(ref=circle.ref(), title="Us", members=("Ada",)))
+        ben.feed(SendText(ref=circle.ref(), conversation="Us", text="when you are back"))
+        await circle.settle()
+        ada.is_offline = False
+        await circle.settle()
+        assert ada.texts("Ben") == ["when you are back"]
+        assert not unexpected_alarms(circle)
+
+    play(story())
+
+
+def test_a_pool_of_key_packages_is_filled_again() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, _ = await three(circle)
+        for number in range(pool.POOL_SIZE + 5):
+            title = f"Room {number}"
+            await circle.act(ada, OpenConversation(ref=circle.ref(), title=title, members=("Ben",)))
+            circle.now += pool.LOOK_AGAIN_S // 4
+            for device in circle.devices:
+                device.feed(Tick())
+        titles = {channel.title for channel in ben.core.state.channels.values()}
+        assert f"Room {pool.POOL_SIZE + 4}" in titles
         assert not unexpected_alarms(circle)
 
     play(story())

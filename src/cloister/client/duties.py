@@ -222,7 +222,7 @@ def on_package(turn: Turn, purpose: Purpose, event: Package) -> None:
         check_package(event.package, record, roster.circle_id, turn.now)
     except PackageError as error:
         turn.alarm("key package", f"A key package of a member was refused: {error}.")
-        turn.delay(purpose)
+        turn.delay(purpose, NO_PACKAGE_RETRY_S)  # each try uses one up
         return
     packages = with_item(turn.session.packages, did, event.package)
     turn.change_session(packages=packages)

@@ -12,6 +12,7 @@ from typing import Final
 
 from cloister import mls
 from cloister.client import joining as joining_flow
+from cloister.client import pool
 from cloister.client.binding import (
     LOG_KEY,
     BindingError,
@@ -80,6 +81,10 @@ def advance_inbox(turn: Turn) -> None:
     key = Ed25519Key(identity.inbox_seed)
     if prove_key(turn, ObjectKind.INBOX, identity.inbox_id, key):
         follow(turn, ObjectKind.INBOX, identity.inbox_id, state.inbox_cursor)
+        if state.circle is not None:
+            pool.advance(turn, state.circle.circle_id)
+        elif state.joining is not None:
+            pool.advance(turn, joining_flow.code_of(state.joining).circle_id)
 
 
 def on_mail(turn: Turn, event: MailItem) -> None:

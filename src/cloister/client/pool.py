@@ -16,16 +16,20 @@ from cloister.wire.events import Done, Failed
 POOL_SIZE: Final = 20
 """Key packages kept at the relay: conversations that can be opened while the device is away."""
 POOL_LOW: Final = 10
+LOOK_AGAIN_S: Final = 300
+"""A connection looks at the pool this often: others may have used it up, or wasted it."""
 MAX_UNUSED: Final = 200
 """Private halves kept; the oldest go first.  More would mean that others waste key packages."""
 
 
 def advance(turn: Turn, circle_id: bytes) -> bool:
-    """Look at the pool once a connection and fill it up; return whether it is known to be full."""
+    """Look at the pool now and then and fill it up; return whether it is known to be full."""
     identity = identity_of(turn.state)
     if (int(ObjectKind.INBOX), identity.inbox_id) not in turn.session.proven:
         return False
     look = Purpose(Work.POOL_SIZE)
+    if look in turn.session.done and turn.now - turn.session.pool_seen_at >= LOOK_AGAIN_S:
+        turn.change_session(done=turn.session.done - {look})
     turn.ask_once(
         look,
         lambda rid: PublishKeyPackages(rid=rid, inbox_id=identity.inbox_id, packages=()),
@@ -36,6 +40,7 @@ def advance(turn: Turn, circle_id: bytes) -> bool:
 def on_pool_size(turn: Turn, purpose: Purpose, event: Done, circle_id: bytes) -> None:
     """Make and publish as many as are missing; their private halves are stored first."""
     turn.mark_done(purpose)
+    turn.change_session(pool_seen_at=turn.now)
     if event.n <= POOL_LOW:
         publish(turn, circle_id, POOL_SIZE - event.n)
 

@@ -137,6 +137,8 @@ class Session:
     tree_parts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     """channel -> parts read of the sealed ratchet tree that a Welcome needs."""
     tree_counts: Mapping[bytes, int] = field(default_factory=dict)
+    pool_seen_at: int = 0
+    """When the relay last said how many key packages are pooled, s."""
     waiting_since: Mapping[bytes, int] = field(default_factory=dict)
     packages: Mapping[DeviceId, bytes] = field(default_factory=dict)
     """did -> key package taken for the next commit."""
