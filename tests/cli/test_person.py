@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 from cloister.cli import secrets_input
 from cloister.client.effects import MessageState, Persist, PutMessage
 from cloister.device import link
+from cloister.device.settings import Settings
 from unit.device.scripted import ROUTE, obedient
 
 Run = Callable[..., tuple[int, str, str]]
@@ -108,6 +110,35 @@ class TestExitCodes:
         status, _, err = run("invite")
         assert status == 6
         assert "not the pinned one" in err
+
+    def test_what_is_no_text_is_2(self, run: Run, profile: Path) -> None:
+        for arguments in (("send", "desk", "\udcff"), ("conversation", "new", "t", "a\udc80")):
+            status, _, err = run(*arguments)
+            assert status == 2
+            assert "not UTF-8" in err
+
+    def test_leaving_is_not_done_by_accident(self, run: Run, profile: Path) -> None:
+        assert run("leave")[0] == 2
+        assert run("leave", "--yes")[0] == 0
+
+
+class TestHelp:
+    @pytest.mark.parametrize(
+        "command",
+        [
+            *("circle new", "circle show", "invite", "join", "requests", "vouch", "members"),
+            *("remove", "leave", "conversation new", "conversation list", "send", "read"),
+            *("status", "agent run", "config show"),
+        ],
+    )
+    def test_every_command_has_an_example_before_its_options(self, run: Run, command: str) -> None:
+        status, out, _ = run(*command.split(), "--help")
+        assert status == 0
+        assert "Examples:" in out.split("Options:")[0]
+
+    def test_every_setting_is_described(self, run: Run) -> None:
+        _, out, _ = run("config", "show", "--help")
+        assert all(f"  {field.name} " in out for field in dataclasses.fields(Settings))
 
 
 class TestOutput:

@@ -208,8 +208,11 @@ def leave(person: Person, *, yes: bool) -> None:
       cloister leave
       cloister leave --yes
     """
+    from cloister.cli.secrets_input import can_ask
     from cloister.client.inputs import Leave
 
+    if not yes and not can_ask():
+        raise UsageError("leaving cannot be undone, and there is nobody to ask", hint="say --yes")
     _confirm(yes, "Leave the circle? Coming back takes a new invitation and new vouches.")
     act = Leave(ref=0)
     answer = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))

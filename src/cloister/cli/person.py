@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+from cloister.errors import UsageError
 
 if TYPE_CHECKING:
     from cloister.cli.output import Output
@@ -175,6 +177,7 @@ def person_command(function: Callable[..., None]) -> Callable[..., None]:
         from cloister.device.paths import config_file
         from cloister.device.settings import load_settings
 
+        _demand_text(options)
         outer = click.get_current_context().find_root().params
         flags = {
             "profile": profile or outer.get("profile"),
@@ -186,3 +189,14 @@ def person_command(function: Callable[..., None]) -> Callable[..., None]:
         function(Person(settings, origins, output, passphrase_fd), **options)
 
     return command
+
+
+def _demand_text(options: Mapping[str, object]) -> None:
+    """Refuse arguments that are no text: bytes that are not UTF-8 come as lone surrogates."""
+    for value in options.values():
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, str) and not one.isascii():
+                try:
+                    one.encode("utf-8")
+                except UnicodeEncodeError:
+                    raise UsageError("an argument is not UTF-8") from None

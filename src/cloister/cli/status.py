@@ -39,7 +39,20 @@ def config() -> None:
 @click.option("--origin", is_flag=True, help="Say where each value comes from.")
 @person_command
 def show(person: Person, *, origin: bool) -> None:
-    """Print every setting: flag, CLOISTER_* variable, file, default, in this order."""
+    """Print every setting.
+
+    A flag goes before an environment variable (CLOISTER_TIMEOUT_S), that before the file
+    (config.toml in the folder for settings, ~/.config/cloister), that before the default.
+
+    \b
+      profile      name or folder of the profile
+      timeout_s    longest wait for what relays and other people's devices do
+      send_wait_s  how long `send` waits for the relay before it says "queued"
+      plain        no decoration
+    \b
+    Examples:
+      cloister config show --origin
+    """
     from dataclasses import asdict
 
     for name, value in asdict(person.settings).items():
