@@ -12,6 +12,19 @@
 
 Groups are frozen values: an operation returns the next one, and whatever raises has changed
 nothing. Time and entropy are arguments. Foreign bytes raise subclasses of MLSError only.
+
+For a client whose KeyPackage was made elsewhere:
+
+    secrets = mls.KeyPackageSecrets(key_package=..., init_key=Secret(...),
+                                    encryption_key=Secret(...), signature_key=Secret(...))
+    group = mls.open_welcome(welcome, secrets, {psk_id: Secret(psk)}).join(tree_or_none, now=None)
+    group.process(message, now=None, psks={...}); group.export(label, context, length)
+    group.epoch_authenticator; group.members(); group.ratchet_tree()
+
+with ``key_package`` the bare structure, messages and Welcome as MLSMessage, the tree as in the
+ratchet_tree extension; ``now=None`` checks no lifetimes. Cases in the form of
+passive-client-*.json: ``cloister.mls.passive.run_cases(decode_cases(data))``, or
+``python -m cloister.mls passive FILE.json``, the command line with the other operations too.
 """
 
 from cloister.mls.credential import Credential, basic_credential

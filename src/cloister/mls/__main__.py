@@ -28,6 +28,7 @@ from cloister.mls.passive import (
     result_json,
     result_line,
     run_cases,
+    secrets_of,
     summary_line,
     unhex,
 )
@@ -76,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     create.set_defaults(run=_create)
 
     join = commands.add_parser("join", help="join from a Welcome")
-    join.add_argument("--secrets", required=True, type=Path)
+    join.add_argument("--secrets", type=Path, help="as written by key-package; deleted then")
+    join.add_argument("--key-package", type=Path, help="a KeyPackage made elsewhere, with")
+    for name in ("--init-priv", "--encryption-priv", "--signature-priv"):
+        join.add_argument(name, default="", metavar="HEX", help="its private key")
     join.add_argument("--welcome", required=True, type=Path)
     join.add_argument("--tree", type=Path, help="the ratchet tree, if it is not in the Welcome")
     join.add_argument("--psk", action="append", default=[], metavar="ID=KEY", help="hexadecimal")
@@ -86,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     process = commands.add_parser("process", help="process messages in order")
     process.add_argument("--state", required=True, type=Path)
     process.add_argument("--psk", action="append", default=[], metavar="ID=KEY", help="hexadecimal")
+    for command in (join, process):
+        command.add_argument("--ignore-lifetimes", action="store_true", help="for old material")
     process.add_argument("messages", nargs="+", type=Path)
     process.set_defaults(run=_process)
 
@@ -192,19 +198,34 @@ def _create(parsed: argparse.Namespace) -> int:
 
 
 def _join(parsed: argparse.Namespace) -> int:
-    secrets = KeyPackageSecrets.decode(parsed.secrets.read_bytes())
+    secrets = _secrets(parsed)
     opened = open_welcome(parsed.welcome.read_bytes(), secrets, _psks(parsed.psk))
     tree = parsed.tree.read_bytes() if parsed.tree else None
-    group = opened.join(tree, now=_now())
+    group = opened.join(tree, now=None if parsed.ignore_lifetimes else _now())
     _store(parsed.state, group.encode())
-    parsed.secrets.unlink()  # the init key has done its one work
+    if parsed.secrets is not None:
+        parsed.secrets.unlink()  # the init key has done its one work
     return _describe(group)
+
+
+def _secrets(parsed: argparse.Namespace) -> KeyPackageSecrets:
+    if (parsed.secrets is None) == (parsed.key_package is None):
+        raise LocalError("either --secrets, or --key-package with its three private keys")
+    if parsed.secrets is not None:
+        return KeyPackageSecrets.decode(parsed.secrets.read_bytes())
+    return secrets_of(
+        parsed.key_package.read_bytes(),
+        init_priv=unhex(parsed.init_priv),
+        encryption_priv=unhex(parsed.encryption_priv),
+        signature_priv=unhex(parsed.signature_priv),
+    )
 
 
 def _process(parsed: argparse.Namespace) -> int:
     group = _load(parsed.state)
     for path in parsed.messages:
-        received = group.process(path.read_bytes(), now=_now(), psks=_psks(parsed.psk))
+        now = None if parsed.ignore_lifetimes else _now()
+        received = group.process(path.read_bytes(), now=now, psks=_psks(parsed.psk))
         if received.next is None:
             print(f"{path.name}: removed from the group")
             return 0

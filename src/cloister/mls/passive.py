@@ -147,13 +147,32 @@ def _psks(case: PassiveCase) -> dict[bytes, Secret]:
 
 
 def _secrets(case: PassiveCase) -> KeyPackageSecrets:
-    suite = suite_of(case.cipher_suite)
-    package = _key_package(unhex(case.key_package))
+    return secrets_of(
+        unhex(case.key_package),
+        init_priv=unhex(case.init_priv),
+        encryption_priv=unhex(case.encryption_priv),
+        signature_priv=unhex(case.signature_priv),
+    )
+
+
+def secrets_of(
+    key_package: bytes, *, init_priv: bytes, encryption_priv: bytes, signature_priv: bytes
+) -> KeyPackageSecrets:
+    """The secrets of a KeyPackage made elsewhere, once it is seen that the keys fit.
+
+    Args:
+        key_package: an MLSMessage, or the bare structure.
+        signature_priv: for Ed25519 the 32-byte seed, perhaps with the public key behind it.
+
+    Raises Disagreement, Unsupported, DecodeError.
+    """
+    package = _key_package(key_package)
+    suite = suite_of(package.cipher_suite)
     secrets = KeyPackageSecrets(
         key_package=package.encode(),
-        init_key=Secret(unhex(case.init_priv)),
-        encryption_key=Secret(unhex(case.encryption_priv)),
-        signature_key=suite.signature_seed(unhex(case.signature_priv)),
+        init_key=Secret(init_priv),
+        encryption_key=Secret(encryption_priv),
+        signature_key=suite.signature_seed(signature_priv),
     )
     for public, private in (
         (package.init_key, secrets.init_key),

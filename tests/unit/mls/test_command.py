@@ -176,3 +176,39 @@ def test_passive_refuses_what_is_no_file_of_cases(
     file.write_bytes(content)
     assert main(["passive", str(file)]) == 1
     assert "refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lifetimes", [["--ignore-lifetimes"], []], ids=["ignored", "checked"])
+def test_client_made_elsewhere_joins_with_its_private_keys(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    lifetimes: list[str],
+) -> None:
+    monkeypatch.setattr("cloister.mls.__main__._now", lambda: 0)
+    case = passive_case()
+    for name in ("key_package", "welcome", "ratchet_tree"):
+        (tmp_path / name).write_bytes(bytes.fromhex(case[name]))
+    (tmp_path / "commit").write_bytes(bytes.fromhex(case["epochs"][0]["commit"]))
+    state = ["--state", tmp_path / "state"]
+    arguments = [
+        *("join", "--key-package", tmp_path / "key_package", "--welcome", tmp_path / "welcome"),
+        *("--tree", tmp_path / "ratchet_tree", "--init-priv", case["init_priv"]),
+        *("--encryption-priv", case["encryption_priv"]),
+        *("--signature-priv", case["signature_priv"], *state, *lifetimes),
+    ]
+    if not lifetimes:
+        assert main([str(one) for one in arguments]) == 1
+        assert "LIFETIME" in capsys.readouterr().err
+        return
+    run(*arguments)
+    assert f"epoch authenticator {case['initial_epoch_authenticator']}" in capsys.readouterr().out
+    run("process", *state, *lifetimes, tmp_path / "commit")
+    run("show", *state)
+    assert case["epochs"][0]["epoch_authenticator"] in capsys.readouterr().out
+
+
+def test_join_needs_secrets_of_one_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--welcome", str(tmp_path / "w"), "--state", str(tmp_path / "s")]
+    assert main(["join", *common]) == 1
+    assert "either --secrets" in capsys.readouterr().err

@@ -543,6 +543,15 @@ def test_path_leaf_that_drops_what_the_group_needs_is_refused() -> None:
     refuses(Rule.CONTEXT_EXTENSIONS, forge_commit(staged.next, [], poor), victim)
 
 
+def test_path_leaf_that_can_no_longer_read_the_credentials_is_refused() -> None:
+    blind = Forgery(
+        change_leaf=lambda leaf: change_leaf(
+            leaf, capabilities=replace(leaf.capabilities, credentials=(0x0F0F,))
+        )
+    )
+    refuses(Rule.LEAF_CREDENTIAL, forge_commit(ATTACKER, [], blind))
+
+
 def test_path_secret_that_does_not_give_the_public_key_is_refused() -> None:
     """A committer who publishes keys nobody can use would split or stop the group."""
     stranger = Kem.MLKEM768_X25519.parse_private(Secret(ENTROPY.random(32)))[1]
