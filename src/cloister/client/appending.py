@@ -8,6 +8,7 @@ asked whether it is still meant, and signed anew.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from cloister.client.identity import did_of
 from cloister.client.linking import on_common_refusal, refusal_error
@@ -23,6 +24,10 @@ from cloister.roster.events import Ignored
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import Append
 from cloister.wire.events import Done, Failed
+
+REFUSED_PAUSE_S: Final = 30
+"""Wait after an entry that the relay would not have, before any other is tried."""
+_ANY: Final = Purpose(Work.APPEND)
 
 
 def intend(turn: Turn, entry_type: SealedType, content: bytes) -> bytes:
@@ -74,8 +79,11 @@ def advance(turn: Turn) -> None:
     if not allowed:
         return
     intent = allowed[0]
-    if intent.appended or not turn.may_ask(_purpose(intent)):
+    if intent.appended or not (turn.may_ask(_purpose(intent)) and turn.may_ask(_ANY)):
         return
+    if intent.entry_type == SealedType.LOG_KEY:
+        # Two removals may come before the first is announced: one after the other.
+        generation = roster.generation + 1
     size, root = tail(turn)
     if size < turn.session.tail_hint:
         return
@@ -125,6 +133,8 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     elif event.code == Refusal.NOT_PROVEN:
         turn.delay(purpose)
     else:
+        # What a duty wants again at once would be refused again at once.
+        turn.delay(_ANY, REFUSED_PAUSE_S)
         _drop(turn, intent, refusal_error(event, "the log entry"))
 
 

@@ -89,6 +89,8 @@ from cloister.wire.events import (
 
 SOON_S: Final = 15
 """A duty this near is worth waiting for."""
+MAX_FOREIGN_NUMBER: Final = 2**62
+"""No index, epoch or size comes near it; beyond, one would not fit its record."""
 LOOK_AROUND_S: Final = 60
 """Deadlines of log time are looked at this often; nothing but a ``tick`` depends on it."""
 
@@ -152,6 +154,7 @@ class Core:
         try:
             _dispatch(turn, given)
             _advance(turn)
+            return self._finish(turn)
         except CloisterError as error:
             if isinstance(given, Act):
                 return self, (Notify(notice=Answer(ref=given.ref, error=error)),)
@@ -159,7 +162,6 @@ class Core:
                 raise
             alarm = Alarm(code=type(error).__name__, text=str(error))
             return self, (Notify(notice=alarm), Disconnect(reason="refused"))
-        return self._finish(turn)
 
     def _finish(self, turn: Turn) -> tuple[Self, tuple[Effect, ...]]:
         turn.change(handled_at=turn.now)
@@ -242,7 +244,16 @@ def _advance(turn: Turn) -> None:
 # --- events of the relay --------------------------------------------------------------------------
 
 
+def _check_numbers(event: AnyEvent) -> None:
+    """Refuse numbers that no honest relay sends: they would be stored, or counted up to."""
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if isinstance(value, int) and not 0 <= value < MAX_FOREIGN_NUMBER:
+            raise RemoteError("the relay sent a number that is out of range")
+
+
 def _on_event(turn: Turn, event: AnyEvent) -> None:
+    _check_numbers(event)
     match event:
         case Challenge():
             linking.on_challenge(turn, event)
@@ -381,3 +392,5 @@ def _on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         handler(turn, purpose, event)
     elif not linking.on_common_refusal(turn, purpose, event):
         turn.delay(purpose)
+    if purpose.work is Work.FOLLOW:
+        linking.unfollow(turn, purpose)

@@ -231,13 +231,25 @@ def advance_found(turn: Turn) -> None:
         return
     for request_hash, encoded in turn.state.found.items():
         request = JoinRequest.decode(encoded)
-        if request_hash in roster.requests:
+        if request_hash in roster.requests or not _is_acceptable(turn, request):
             turn.change(found=without(turn.state.found, request_hash))
         elif not has_intent(turn.state, SealedType.JOIN_REQUEST, encoded):
             duty = sha256(DUTY_LABEL, b"join_request", request_hash)
             own = bytes(request.invite_id) in turn.state.invitations
             if is_due(turn, duty, caused_it=own):
                 intend(turn, SealedType.JOIN_REQUEST, encoded)
+
+
+def _is_acceptable(turn: Turn, request: JoinRequest) -> bool:
+    """Whether the log would still take it: an invitation may have expired since it was found."""
+    roster = turn.state.roster
+    if roster is None:
+        return False
+    try:
+        roster.check_join_request(request, ts=max(turn.now, roster.ts))
+    except RuleViolation:
+        return False
+    return True
 
 
 def _invite_of_box(state: State, box_id: bytes) -> InviteRecord | None:

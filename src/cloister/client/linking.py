@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cloister import mls
 from cloister.client.routing import home_of
 from cloister.client.state import Channel, Purpose, Session, Work, with_item, without
@@ -32,7 +34,11 @@ _PROVED_BY = {work: kind for kind, work in _PROOFS.items()}
 
 def on_link_up(turn: Turn) -> None:
     """Start a session; it can ask nothing before the challenge."""
-    turn.change(session=Session(up=True))
+    # A relay that said yes may have lost the entry since: equal bytes get the same answer again.
+    again = tuple(
+        replace(one, appended=False) if one.appended else one for one in turn.state.intents
+    )
+    turn.change(session=Session(up=True), intents=again)
 
 
 def on_link_down(turn: Turn) -> None:
@@ -147,6 +153,12 @@ def follow(turn: Turn, kind: ObjectKind, object_id: bytes, from_n: int) -> None:
         lambda rid: Follow(rid=rid, kind=int(kind), object_id=object_id, from_n=from_n),
     ):
         turn.change_session(following=turn.session.following | {key})
+
+
+def unfollow(turn: Turn, purpose: Purpose) -> None:
+    """A follow was refused: it is asked again after its delay."""
+    key = (purpose.number, purpose.subject)
+    turn.change_session(following=turn.session.following - {key})
 
 
 def credit(turn: Turn, kind: ObjectKind, object_id: bytes, n: int, size_bytes: int) -> None:

@@ -1,0 +1,103 @@
+"""Insiders, lying relays and bad luck: none of them stops an honest device for good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from cloister.client import appending, duties
+from cloister.client.inputs import Invite, Leave, OpenConversation, SendText
+from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.wire.events import AnyEvent, Done, Item, MailItem, Proved
+
+
+def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(story())
+
+
+async def two_at_a_desk(circle: SimulatedCircle) -> tuple[SimulatedDevice, SimulatedDevice]:
+    ada = await circle.found("Ada")
+    ben = await circle.admit("Ben", ada, [ada])
+    await circle.act(ada, OpenConversation(ref=circle.ref(), title="Desk", members=("Ben",)))
+    return ada, ben
+
+
+async def say(circle: SimulatedCircle, device: SimulatedDevice, text: str) -> None:
+    device.feed(SendText(ref=circle.ref(), conversation="Desk", text=text))
+    await circle.settle()
+
+
+@pytest.mark.parametrize("number", [-1, -(2**63), 2**63, 2**64 - 1])
+def test_numbers_out_of_range_are_refused_and_not_stored(number: int) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+        for event in (
+            Proved(rid=0, epoch=number, first_n=number, next_n=number, floor_n=number),
+            MailItem(kind=2, object_id=bytes(16), n=number, item=b""),
+            Item(channel_id=bytes(16), n=number, epoch=0, envelope_id=bytes(16), envelope=b""),
+        ):
+            ben.drop_link()
+            told = False
+
+            def lie(true: AnyEvent, event: AnyEvent = event) -> tuple[AnyEvent, ...]:
+                nonlocal told
+                if told or not isinstance(true, Proved):
+                    return (true,)
+                told = True
+                if isinstance(event, Proved):
+                    return (Proved(true.rid, number, number, number, number),)
+                return (event, true)
+
+            ben.tamper = lie
+            await circle.settle()
+            assert told
+        await say(circle, ada, "still here")
+        assert ben.texts("Ada") == ["still here"]
+        assert "RemoteError" in {alarm.code for alarm in ben.alarms}
+
+    play(story)
+
+
+def test_a_pool_of_a_negative_size_is_not_filled_for_ever() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        _, ben = await two_at_a_desk(circle)
+        before = len(ben.core.state.key_packages)
+        ben.drop_link()
+        ben.tamper = lambda event: (
+            (Done(event.rid, -(2**40)),) if isinstance(event, Done) and event.n else (event,)
+        )
+        for _ in range(20):
+            ben.step()
+            await asyncio.sleep(0)
+        assert len(ben.core.state.key_packages) <= before + 20
+
+    play(story)
+
+
+def test_two_removals_before_the_first_log_key_do_not_stop_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+        cyd = await circle.admit("Cyd", ada, [ada])
+        dan = await circle.admit("Dan", ada, [ada, ben])
+        # Dan's entry is older than the log_key that follows Cyd's removal.
+        with monkeypatch.context() as racing:
+            racing.setattr(duties, "_announce_log_key", lambda turn: None)
+            racing.setattr(appending, "newest_generation", lambda state: state.roster.generation)
+            for device in (cyd, dan):
+                await circle.act(device, Leave(ref=circle.ref()))
+        assert max(ada.core.state.log_keys) == 2
+        ada.drop_link()
+        await circle.settle()
+        assert ada.core.state.roster is not None
+        assert ada.core.state.roster.generation == 2
+        await circle.act(ada, Invite(ref=circle.ref()))
+
+    play(story)
