@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,7 +19,23 @@ REQUIRED = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "LICENSE",
+    "docs/architecture.md",
+    "docs/glossary.md",
+    "docs/guide/member.md",
+    "docs/guide/operator.md",
+    "docs/guide/quickstart.md",
+    "docs/security/keys.md",
+    "docs/security/limitations.md",
+    "docs/security/metadata.md",
+    "docs/security/threat-model.md",
+    "docs/spec/channel.md",
+    "docs/spec/content.md",
+    "docs/spec/invitation.md",
+    "docs/spec/mls-profile.md",
+    "docs/spec/roster.md",
     "docs/spec/transparency.md",
+    "docs/spec/vault.md",
+    "docs/spec/wire.md",
 )
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)|!\[[^\]\n]*\]\(([^)\s]+)\)")
 
@@ -78,3 +95,15 @@ def test_decisions_are_numbered_without_gaps() -> None:
 
 def test_the_readme_says_that_nobody_has_audited_this() -> None:
     assert "not audited" in (ROOT / "README.md").read_text(encoding="utf-8").lower()
+
+
+PICTURES = sorted((ROOT / "docs").rglob("*.svg"))
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
+def test_a_picture_stands_alone_and_has_words_for_those_who_cannot_see_it(path: Path) -> None:
+    root = ElementTree.parse(path).getroot()
+    assert root.find("{http://www.w3.org/2000/svg}title") is not None
+    assert root.find("{http://www.w3.org/2000/svg}desc") is not None
+    text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+    assert re.findall(r"https?:|@import|url\((?!#)|href=|<image|<script|font-face", text) == []
