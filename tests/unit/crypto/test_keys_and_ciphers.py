@@ -303,3 +303,15 @@ def test_argon2id_is_deterministic_and_salted() -> None:
 
 def test_linked_library_has_post_quantum_primitives() -> None:
     require_post_quantum()
+
+
+@pytest.mark.parametrize("kem", [Kem.X25519, Kem.MLKEM768_X25519])
+def test_private_keys_of_wrong_length_are_misuse(kem: Kem) -> None:
+    for length in (0, 31, 33, 64):
+        with pytest.raises(MisusedKey):
+            _ = HpkePrivateKey(kem, Secret(bytes(length))).public
+
+
+def test_unknown_hash_is_misuse() -> None:
+    with pytest.raises(MisusedKey):
+        hkdf_expand("md5", SEED, b"", 16)
