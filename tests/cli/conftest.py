@@ -13,11 +13,19 @@ from typing import Any
 import pytest
 
 from cloister.cli import main as cli_main
+from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.secret import Secret
 from cloister.device import app, hardening
+from cloister.device.vault import Cost, Vault
 from cloister.roster import invitation
 from unit.device.scripted import VIEWS, core_class
 
 Run = Callable[..., tuple[int, str, str]]
+
+
+def create_cheap_vault(folder: Path, passphrase: Secret) -> Vault:
+    """A vault whose passphrase costs nothing to try."""
+    return Vault.create(folder, passphrase, entropy=SystemEntropy(), cost=Cost(64, 1, 1))
 
 
 @pytest.fixture
@@ -31,6 +39,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CLOISTER_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
     monkeypatch.setenv("CLOISTER_PROFILE", str(tmp_path / "p"))
     monkeypatch.setattr(hardening, "harden_process", lambda: None)
+    monkeypatch.setattr(app, "create_vault", create_cheap_vault)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     return tmp_path
 

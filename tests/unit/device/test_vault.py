@@ -283,6 +283,28 @@ def test_a_failed_write_counts_for_nothing_and_ends_the_vault(folder: Path) -> N
     vault.close()
 
 
+def test_a_disk_that_refuses_writes_is_said_and_what_was_stored_stays(folder: Path) -> None:
+    program = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from cloister.device.vault import *; from cloister.client.effects import *\n"
+        "from cloister.crypto.secret import Secret\n"
+        "vault = Vault.open(Path(sys.argv[1]), Secret(b'correct horse'))\n"
+        "vault.commit([PutEntry(seq=1, entry=b'second')])\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
+        "try: vault.commit([PutRecord(table='t', key=b'big', value=bytes(300_000))])\n"
+        "except VaultWriteFailed as error: print(error.hint)\n"
+        "vault.close()"
+    )
+    command = [sys.executable, "-c", program, str(folder)]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert "nothing of this step was stored or sent" in done.stdout
+    vault = Vault.open(folder, PASSPHRASE)
+    assert vault.entries() == (b"genesis", b"second")
+    assert b"big" not in vault.records()["t"]
+    vault.close()
+
+
 def test_a_hole_in_the_log_is_found(folder: Path) -> None:
     vault = Vault.open(folder, PASSPHRASE)
     vault.commit([PutEntry(seq=2, entry=b"third")])
