@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from cloister.client import appending, duties
-from cloister.client.inputs import Invite, Leave, OpenConversation, SendText
+from cloister.client import appending, conversing, duties, merging, outbox
+from cloister.client.inputs import Invite, Leave, OpenConversation, SendText, Tick
+from cloister.client.records import ChannelKind
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.wire.events import AnyEvent, Done, Item, MailItem, Proved
 
@@ -99,5 +100,91 @@ def test_two_removals_before_the_first_log_key_do_not_stop_the_log(
         assert ada.core.state.roster is not None
         assert ada.core.state.roster.generation == 2
         await circle.act(ada, Invite(ref=circle.ref()))
+
+    play(story)
+
+
+def test_a_member_who_claims_a_huge_log_keeps_nobody_from_appending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+        with monkeypatch.context() as lying:
+            real = outbox.Heads
+            lying.setattr(outbox, "Heads", lambda **given: real(**{**given, "log_size": 2**40}))
+            await say(circle, ben, "the log is very long")
+        assert ada.texts("Ben") == ["the log is very long"]
+        await circle.act(ada, Invite(ref=circle.ref()))
+
+    play(story)
+
+
+def test_another_root_of_an_earlier_log_is_a_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+        with monkeypatch.context() as lying:
+            real = outbox.Heads
+            lying.setattr(
+                outbox,
+                "Heads",
+                lambda **given: real(**{**given, "log_size": 2, "log_root": bytes(32)}),
+            )
+            await say(circle, ben, "hello")
+        assert {alarm.code for alarm in ada.alarms} == {"split"}
+
+    play(story)
+
+
+def test_a_member_who_commits_a_removal_on_his_own_does_not_end_a_membership(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+        commons = ada.core.state.commons
+        assert commons is not None
+        ben.is_offline = True
+        with monkeypatch.context() as forging:
+            forging.setattr(merging, "check_commons_removals", lambda *given: None)
+            forging.setattr(
+                duties,
+                "leaves_to_remove",
+                lambda state, channel: (1,) if channel.kind is ChannelKind.COMMONS else (),
+            )
+            ada.feed(SendText(ref=circle.ref(), conversation="commons", text="x"))
+            for _ in range(40):
+                ada.step()
+                await asyncio.sleep(0)
+        assert ada.core.state.commons is not None
+        assert ada.core.state.commons.group.epoch == commons.group.epoch + 1
+        ben.is_offline = False
+        for _ in range(60):
+            ben.step()
+            await asyncio.sleep(0)
+        assert ben.phase == "member"
+        assert ben.core.routes
+        circle.now += 601
+        ben.feed(Tick())
+        assert "log behind" in {alarm.code for alarm in ben.alarms}
+
+    play(story)
+
+
+def test_a_title_from_others_cannot_steer_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada = await circle.found("Ada")
+        ben = await circle.admit("Ben", ada, [ada])
+        with monkeypatch.context() as rude:
+            rude.setattr(conversing, "safe_line", str)
+            ada.feed(OpenConversation(ref=circle.ref(), title="\x1b" * 64, members=("Ben",)))
+        await circle.settle()
+        (title,) = [one.title for one in ben.core.state.channels.values() if one.title]
+        assert "\x1b" not in title
+        ben.crash()
+        await circle.settle()
+        assert len(ben.core.state.channels) == 2
 
     play(story)

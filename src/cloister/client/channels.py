@@ -206,8 +206,8 @@ def _compare_heads(turn: Turn, channel: Channel, content: Content, did: DeviceId
     if roster is None:
         return
     if heads.log_size > roster.size:
-        turn.change_session(tail_hint=max(turn.session.tail_hint, heads.log_size))
-    elif heads.log_size == roster.size and heads.log_root != roster.root:
+        turn.change_session(heard_size=max(turn.session.heard_size, heads.log_size))
+    elif heads.log_root != turn.state.root_at(heads.log_size):
         turn.alarm(
             "split",
             f"{_name(turn.state, did)} was shown another log of the circle than this device.",

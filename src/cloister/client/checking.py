@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cloister import mls
 from cloister.client.binding import (
+    CHECKPOINT,
+    CONVERSATION,
     SUITE,
     BindingError,
     SplitView,
@@ -56,6 +58,8 @@ def check_group(state: State, group: mls.Group, *, minimum: int) -> None:
     Raises ``LogBehind`` when the log must be fetched first, ``SplitView``, ``BindingError``.
     """
     roster = roster_of(state)
+    if tuple(one.extension_type for one in group.extensions) != (CHECKPOINT, CONVERSATION):
+        raise BindingError("a group carries extensions that this program does not use")
     checkpoint = checkpoint_of(group.extensions)
     if checkpoint.origin != roster.origin or checkpoint.size < minimum:
         raise BindingError("a commit stands on an older checkpoint than its epoch")

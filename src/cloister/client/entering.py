@@ -37,6 +37,7 @@ from cloister.client.records import (
     Joining,
     JoiningStep,
 )
+from cloister.client.safe_text import safe_line
 from cloister.client.state import (
     UNPLACED,
     Channel,
@@ -54,6 +55,7 @@ from cloister.crypto.hpke import HpkeKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
 from cloister.errors import CloisterError, RemoteError, TrustError
+from cloister.limits import MAX_NAME_BYTES
 from cloister.roster.entry import Entry
 from cloister.roster.errors import NeedsLogKey
 from cloister.roster.events import LogKeyAnnounced
@@ -342,7 +344,7 @@ def _enter_conversation(turn: Turn, channel_id: bytes, item: InboxItem) -> None:
     except TreeNotYet:
         return
     except LogBehind as behind:
-        turn.change_session(tail_hint=max(turn.session.tail_hint, behind.size))
+        turn.change_session(heard_size=max(turn.session.heard_size, behind.size))
         return
     except RemoteError as error:
         turn.alarm("welcome", f"An invitation into a conversation was refused: {error}.")
@@ -356,6 +358,11 @@ def _enter_conversation(turn: Turn, channel_id: bytes, item: InboxItem) -> None:
     turn.changed("conversations")
 
 
+def _shown_title(title: str) -> str:
+    """What another member called it, safe to show and no longer than a title may be."""
+    return safe_line(title).encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
+
+
 def _add_channel(turn: Turn, channel_id: bytes, group: mls.Group) -> None:
     info = conversation_of(group.extensions)
     wait = int.from_bytes(turn.entropy.random(2), "big") % FIRST_UPDATE_WITHIN_S
@@ -364,7 +371,7 @@ def _add_channel(turn: Turn, channel_id: bytes, group: mls.Group) -> None:
             channel_id=channel_id,
             kind=ChannelKind(info.kind),
             state=ChannelState.ACTIVE,
-            title=info.title,
+            title=_shown_title(info.title),
             group=group,
             next_n=UNPLACED,
             chain=chain_start(group.epoch_authenticator),

@@ -51,7 +51,8 @@ def advance(turn: Turn) -> None:
     )
     turn.ask_once(Purpose(Work.READ_HEAD), lambda rid: ReadHead(rid=rid, origin=origin))
     head = turn.session.head_settled
-    wanted = max(turn.session.tail_hint, head.size if head else 0)
+    session = turn.session
+    wanted = max(session.tail_hint, session.heard_size, head.size if head else 0)
     epoch = turn.session.proven[(int(ObjectKind.CHANNEL), commons.channel_id)]
     if size < wanted:
         # Once for each size and epoch: an old epoch's proof may not read further.

@@ -13,9 +13,15 @@ from cloister.client.binding import (
     conversation_of,
     dids_of,
 )
-from cloister.client.checking import LogBehind, check_commons_removals, check_group
+from cloister.client.checking import (
+    LogBehind,
+    check_commons_removals,
+    check_group,
+    roster_of,
+)
 from cloister.client.committing import TRANSITIONS, CommitEvent, commit_state
 from cloister.client.content import chain_start
+from cloister.client.identity import did_of
 from cloister.client.linking import channel_key
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import Channel, with_item, without
@@ -157,6 +163,11 @@ def exported_log_secret(group: mls.Group) -> Secret:
 
 
 def _on_removed(turn: Turn, channel: Channel, event: CommitItem) -> None:
+    if channel.kind is ChannelKind.COMMONS:
+        roster = roster_of(turn.state)
+        if roster.is_active(did_of(turn.state)):
+            # C2 holds for the own leaf too: nobody is out before the settled log says so.
+            raise LogBehind(roster.size + 1)
     reason = "this device was removed from it"
     turn.put_channel(
         replace(
@@ -182,7 +193,7 @@ def _hold(turn: Turn, channel: Channel, event: CommitItem, size: int) -> None:
     session = turn.session
     turn.change_session(
         held=with_item(session.held, channel.channel_id, (event,)),
-        tail_hint=max(session.tail_hint, size),
+        heard_size=max(session.heard_size, size),
         waiting_since=with_item(session.waiting_since, channel.channel_id, turn.now)
         if channel.channel_id not in session.waiting_since
         else session.waiting_since,

@@ -129,6 +129,8 @@ class Session:
     """Entries that the relay says this proof may read."""
     tail_hint: int = 0
     """The log's size as the relay last said (``MOVED``)."""
+    heard_size: int = 0
+    """The log's size as members say: reason to fetch, but nothing waits for what may be a lie."""
     head: bytes = b""
     head_settled: Settled | None = None
     """The newest head whose signatures hold, maybe ahead of the roster."""
