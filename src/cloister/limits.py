@@ -35,9 +35,10 @@ MAX_FRAME_BYTES: Final = 1024 * KIB
 MAX_FRAME_MESSAGES: Final = 256
 """Messages in one frame; bounds the work between two turns of the event loop."""
 DELIVERY_WINDOW_BYTES: Final = 256 * KIB
-"""Pushed but not yet ``Seen`` on one connection; beyond it the relay stops reading from storage."""
+"""Pushed but not yet ``Seen`` of one followed object; beyond it the relay stops reading from
+storage.  Also what one connection is pushed in one turn of the event loop."""
 DELIVERY_WINDOW_ITEMS: Final = 128
-"""The same in items.  A device says ``Seen`` at least every half window."""
+"""The same in items.  A device says ``Seen`` of an object at least every half window."""
 STALLED_SESSION_S: Final = 30
 """A connection that takes nothing for this long is cut; its items stay in the channel."""
 REPROVE_S: Final = 30

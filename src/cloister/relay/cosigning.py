@@ -33,6 +33,7 @@ from cloister.wire.mirror import (
     MirrorHelloContent,
     MirrorMessage,
     MirrorPush,
+    MirrorRefusal,
     MirrorRefused,
 )
 
@@ -42,7 +43,7 @@ LOOK_S: Final = 20
 """How often cosignatures are looked at when nothing happens."""
 ANSWER_S: Final = 30
 """How long a mirror may take: it writes to a disk."""
-MAX_BACKOFF_S: Final = 30.0
+MAX_BACKOFF_S: Final = 10.0
 
 
 class MirrorTrouble(NetworkError):
@@ -112,6 +113,7 @@ class _MirrorLink:
             try:
                 async with _Wire(self._card) as wire:
                     await self._greet(wire)
+                    self._refused.clear()
                     wait = 0.25
                     await self._serve(wire)
             except (CloisterError, OSError, TimeoutError, picows.WSError) as error:
@@ -175,7 +177,8 @@ class _MirrorLink:
                         return
                 case MirrorRefused(code=code):
                     self._log.error("mirror-refused", code=Code(code))
-                    self._refused[live.origin] = live.size
+                    if code != MirrorRefusal.STORAGE:
+                        self._refused[live.origin] = live.size
                     return
                 case _:
                     raise MirrorTrouble("a mirror's answer does not fit the push")

@@ -33,9 +33,21 @@ class Source(Protocol):
 
 
 class Follow:
-    """One object that one connection follows: the next index, and what is not ``Seen`` yet."""
+    """One object that one connection follows: the next index, and what is not ``Seen`` yet.
 
-    __slots__ = ("kind", "last_n", "next_n", "object_id", "outbox", "source", "unseen")
+    The window is the object's own: a device gives credit object by object, and a window shared by
+    many objects could close with every one of them a little short of its next credit."""
+
+    __slots__ = (
+        "kind",
+        "last_n",
+        "next_n",
+        "object_id",
+        "outbox",
+        "source",
+        "unseen",
+        "unseen_bytes",
+    )
 
     def __init__(
         self, outbox: Outbox, source: Source, kind: int, object_id: bytes, next_n: int
@@ -48,48 +60,59 @@ class Follow:
         self.last_n: int | None = None
         """Last index that the proof opens; None: no end."""
         self.unseen: deque[tuple[int, int]] = deque()
+        self.unseen_bytes = 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether the window is used up."""
+        return (
+            len(self.unseen) >= DELIVERY_WINDOW_ITEMS or self.unseen_bytes >= DELIVERY_WINDOW_BYTES
+        )
 
     def offer(self, n: int, item: bytes) -> None:
         """Push a new item if it is the next one and the window is open."""
-        outbox = self.outbox
         if n != self.next_n or (self.last_n is not None and n > self.last_n):
             return
-        if outbox.is_closed_window:
-            outbox.behind.add(self)
+        if self.outbox.is_full or self.is_closed:
+            self.outbox.behind.add(self)
             return
-        self.next_n = n + 1
-        self.unseen.append((n, len(item)))
-        outbox.push(item)
+        self._push(n, item)
 
     def pump(self) -> None:
-        """Catch up from storage as far as the window allows."""
+        """Catch up from storage as far as window and connection allow."""
         outbox = self.outbox
-        while not outbox.is_closed_window:
-            items = self.source.read(self, outbox.room_items, outbox.room_bytes)
+        while not (outbox.is_full or self.is_closed):
+            items = self.source.read(
+                self,
+                DELIVERY_WINDOW_ITEMS - len(self.unseen),
+                DELIVERY_WINDOW_BYTES - self.unseen_bytes,
+            )
             if not items:
                 outbox.behind.discard(self)
                 return
             for n, item in items:
-                self.next_n = n + 1
-                self.unseen.append((n, len(item)))
-                outbox.push(item)
+                self._push(n, item)
         outbox.behind.add(self)
+
+    def _push(self, n: int, item: bytes) -> None:
+        self.next_n = n + 1
+        self.unseen.append((n, len(item)))
+        self.unseen_bytes += len(item)
+        self.outbox.push(item)
 
     def seen(self, n: int) -> None:
         """Give credit for all items up to ``n``."""
         unseen = self.unseen
         while unseen and unseen[0][0] <= n:
-            self.outbox.give_back(unseen.popleft()[1])
+            self.unseen_bytes -= unseen.popleft()[1]
 
     def drop(self) -> None:
-        """Stop: what was not seen no longer counts."""
-        while self.unseen:
-            self.outbox.give_back(self.unseen.popleft()[1])
+        """Stop following."""
         self.outbox.behind.discard(self)
 
 
 class Outbox:
-    """What goes to one connection: answers at once, pushed items within the window."""
+    """What goes to one connection: answers at once, pushed items as their windows allow."""
 
     __slots__ = (
         "_flusher",
@@ -98,9 +121,8 @@ class Outbox:
         "behind",
         "is_blocked",
         "moved_at",
+        "pushed_bytes",
         "transmit",
-        "unseen_bytes",
-        "unseen_items",
     )
 
     def __init__(self, flusher: Flusher, transmit: Callable[[bytes], None], now: float) -> None:
@@ -108,8 +130,8 @@ class Outbox:
         self.transmit = transmit
         self._messages: list[bytes] = []
         self._size = 0
-        self.unseen_items = 0
-        self.unseen_bytes = 0
+        self.pushed_bytes = 0
+        """Items pushed in this loop turn."""
         self.is_blocked = False
         """The socket takes nothing more at present."""
         self.moved_at = now
@@ -117,40 +139,20 @@ class Outbox:
         self.behind: set[Follow] = set()
 
     @property
-    def is_closed_window(self) -> bool:
-        """Tell whether nothing more may be pushed."""
-        return (
-            self.is_blocked
-            or self.unseen_items >= DELIVERY_WINDOW_ITEMS
-            or self.unseen_bytes >= DELIVERY_WINDOW_BYTES
-        )
+    def is_full(self) -> bool:
+        """Tell whether nothing more may be pushed in this loop turn."""
+        return self.is_blocked or self.pushed_bytes >= DELIVERY_WINDOW_BYTES
 
     @property
     def is_stuck(self) -> bool:
         """Tell whether the other side ought to take something and has not."""
-        return self.is_blocked or (bool(self.behind) and self.is_closed_window)
-
-    @property
-    def room_items(self) -> int:
-        """Items that may still be pushed."""
-        return DELIVERY_WINDOW_ITEMS - self.unseen_items
-
-    @property
-    def room_bytes(self) -> int:
-        """Bytes that may still be pushed."""
-        return DELIVERY_WINDOW_BYTES - self.unseen_bytes
+        return self.is_blocked or any(follow.is_closed for follow in self.behind)
 
     def push(self, item: bytes) -> None:
-        """Send an item and count it against the window."""
-        self.unseen_items += 1
-        self.unseen_bytes += len(item)
+        """Send an item."""
+        self.pushed_bytes += len(item)
         self._flusher.metrics.messages_delivered += 1
         self.send(item)
-
-    def give_back(self, size: int) -> None:
-        """An item of ``size`` bytes was seen, or is not expected to be any more."""
-        self.unseen_items -= 1
-        self.unseen_bytes -= size
 
     def send(self, message: bytes) -> None:
         """Put an encoded message into the frame of this loop turn."""
@@ -172,9 +174,8 @@ class Outbox:
             self._flusher.metrics.frames_out += 1
             self.transmit(join_messages(messages))
 
-    def catch_up(self, now: float) -> None:
-        """The window or the socket has opened: serve what is behind."""
-        self.moved_at = now
+    def catch_up(self) -> None:
+        """Serve what is behind, as far as windows and socket allow now."""
         for follow in tuple(self.behind):
             follow.pump()
 
@@ -194,7 +195,11 @@ class Flusher:
         self._outboxes.append(outbox)
 
     def flush(self) -> None:
-        """Send all frames that have gathered."""
+        """Send all frames that have gathered; who had its share goes on in the next turn."""
         outboxes, self._outboxes = self._outboxes, []
         for outbox in outboxes:
             outbox.flush()
+            was_full = outbox.pushed_bytes >= DELIVERY_WINDOW_BYTES
+            outbox.pushed_bytes = 0
+            if was_full and outbox.behind:
+                self._loop.call_soon(outbox.catch_up)

@@ -85,7 +85,8 @@ class Dispatch:
 
     def resume(self, session: Session) -> None:
         """The socket takes something again."""
-        session.outbox.catch_up(self._context.monotonic())
+        session.outbox.moved_at = self._context.monotonic()
+        session.outbox.catch_up()
         self._logs.catch_up(session)
 
     def forget(self, session: Session) -> None:
@@ -115,11 +116,9 @@ class Dispatch:
         if follow is None:
             return
         follow.seen(request.n)
-        outbox = session.outbox
-        if outbox.behind:
-            outbox.catch_up(self._context.monotonic())
-        else:
-            outbox.moved_at = self._context.monotonic()
+        session.outbox.moved_at = self._context.monotonic()
+        if follow in session.outbox.behind:
+            follow.pump()
 
     def _ping(self, session: Session, request: commands.Ping) -> None:
         session.done(request.rid, self._context.now())

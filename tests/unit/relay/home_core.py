@@ -113,10 +113,17 @@ class HomeCore:
         self.sent[session].clear()
         return sent
 
-    def proof(self, session: Session, epoch: int, name: str | None = None) -> commands.Prove:
+    def proof(
+        self,
+        session: Session,
+        epoch: int,
+        name: str | None = None,
+        channel_id: bytes = COMMONS,
+    ) -> commands.Prove:
         signer = key(name or f"epoch {epoch}")
-        signature = prove(signer, RELAY_ID, ObjectKind.CHANNEL, COMMONS, epoch, session.nonce)
-        return commands.Prove(1, CHANNEL, COMMONS, epoch, signature)
+        kind = ObjectKind.CHANNEL
+        signature = prove(signer, RELAY_ID, kind, channel_id, epoch, session.nonce)
+        return commands.Prove(1, CHANNEL, channel_id, epoch, signature)
 
     def commit(self, session: Session, epoch: int, number: int, **changes: Any) -> commands.Commit:
         following = key(f"epoch {epoch + 1}")

@@ -18,7 +18,7 @@ from cloister.relay.session import MAX_PENDING_BYTES, State
 from cloister.wire import commands
 from cloister.wire.codes import Refusal
 from cloister.wire.events import CommitItem, Done, Failed, Item, Proved
-from unit.relay.home_core import CHANNEL, COMMONS, HomeCore, put, settle
+from unit.relay.home_core import CHANNEL, COMMONS, HomeCore, key, put, settle
 
 
 def run(scenario: Callable[[HomeCore], Awaitable[None]]) -> None:
@@ -158,7 +158,53 @@ def test_a_new_follow_begins_anew_and_frees_what_was_not_seen() -> None:
             got = await core.ask(session, commands.Follow(2, CHANNEL, COMMONS, 3))
             items = [event.n for event in got if isinstance(event, Item)]
             assert items == list(range(3, 3 + DELIVERY_WINDOW_ITEMS))
-            assert session.outbox.unseen_items == DELIVERY_WINDOW_ITEMS
+            assert len(session.follows[CHANNEL, COMMONS].unseen) == DELIVERY_WINDOW_ITEMS
+
+    run(scenario)
+
+
+def test_many_objects_a_little_short_of_their_credit_do_not_stop_each_other() -> None:
+    async def scenario(core: HomeCore) -> None:
+        session = core.connect()
+        await core.ask(session, core.proof(session, 0))
+        channels = [bytes([number]) * 16 for number in range(12)]
+        for channel in channels:
+            await core.ask(
+                session, commands.OpenChannel(3, COMMONS, channel, key("epoch 0").public)
+            )
+            await core.ask(session, core.proof(session, 0, channel_id=channel))
+            await core.ask(session, commands.Follow(2, CHANNEL, channel, 0))
+        # Credit is due every 32 items of an object; none of these ever gets so far.
+        for number in range(31):
+            for channel in channels:
+                one = number.to_bytes(16, "big")
+                core.dispatch.take(session, [commands.Put(4, channel, 0, one, b"e" * 1024)])
+        got = await core.drain(session)
+        assert sum(isinstance(event, Item) for event in got) == 31 * len(channels)
+
+    run(scenario)
+
+
+def test_one_turn_pushes_one_window_to_a_connection_and_the_rest_follows() -> None:
+    async def scenario(core: HomeCore) -> None:
+        writer, reader = core.connect(b"w" * 32), core.connect(b"r" * 32)
+        await core.ask(writer, core.proof(writer, 0))
+        channels = [bytes([number]) * 16 for number in range(4)]
+        size = 64 * 1024
+        for channel in channels:
+            await core.ask(writer, commands.OpenChannel(3, COMMONS, channel, key("epoch 0").public))
+            await core.ask(writer, core.proof(writer, 0, channel_id=channel))
+            for number in range(3):
+                one = number.to_bytes(16, "big")
+                await core.ask(writer, commands.Put(4, channel, 0, one, b"e" * size))
+            await core.ask(reader, core.proof(reader, 0, channel_id=channel))
+        turns: list[int] = []
+        reader.outbox.transmit = lambda frame: turns.append(len(frame))
+        core.dispatch.take(reader, [commands.Follow(2, CHANNEL, one, 0) for one in channels])
+        await settle()
+        assert len(turns) > 1
+        assert max(turns) < DELIVERY_WINDOW_BYTES + 4 * size
+        assert sum(turns) > 12 * size
 
     run(scenario)
 
@@ -223,6 +269,6 @@ def test_a_closed_connection_leaves_nothing_behind() -> None:
         assert await core.drain(session) == []
         assert not session.grants
         assert not session.follows
-        assert session.outbox.unseen_items == 0
+        assert not session.outbox.behind
 
     run(scenario)
