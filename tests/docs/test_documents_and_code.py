@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 
 import click
@@ -175,10 +175,12 @@ def test_every_message_on_the_wire_stands_in_the_architecture() -> None:
                 assert f"`{name}`" in text, name
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(PersonSettings)])
-def test_every_setting_of_a_person_stands_in_the_readme(name: str) -> None:
+@pytest.mark.parametrize("setting", fields(PersonSettings), ids=lambda one: str(one.name))
+def test_every_setting_of_a_person_stands_in_the_readme(setting: Field[object]) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert re.search(rf"^\| `{name}` \|.*`CLOISTER_{name.upper()}`", text, re.M)
+    name, default = setting.name, str(setting.default).lower()
+    row = rf"^\| `{name}` \|.*\| `CLOISTER_{name.upper()}` \| `?{default}`? \|"
+    assert re.search(row, text, re.M)
 
 
 def test_every_setting_of_a_relay_stands_in_the_operators_guide() -> None:
@@ -189,6 +191,21 @@ def test_every_setting_of_a_relay_stands_in_the_operators_guide() -> None:
         for one in msgspec.structs.fields(section.type)
     }
     assert documented == real
+
+
+@pytest.mark.parametrize(
+    "section",
+    [one for one in msgspec.structs.fields(RelaySettings) if not one.required],
+    ids=lambda one: str(one.name),
+)
+def test_the_defaults_of_a_relays_settings_are_the_documented_ones(
+    section: msgspec.structs.FieldInfo,
+) -> None:
+    for one in msgspec.structs.fields(section.type):
+        row = rf"^\| `{section.name}\.{one.name}` \| (\S+) \|"
+        found = re.search(row, OPERATOR, re.M)
+        assert found is not None, one.name
+        assert float(found.group(1)) == one.default
 
 
 def test_every_variable_of_the_environment_is_documented() -> None:
