@@ -252,7 +252,7 @@ class Engine:
             self._backoff.reset()
             self._hurry.set()  # a new way, or the same relay with its pin: nothing to wait for
         # While the disk worked the link may have gone, and another come: that one is not meant.
-        await self._carry_out(later, link if link is self._link else None)
+        self._carry_out(later, link if link is self._link else None)
 
     def _handle(
         self, core: ClientCore, given: AnyInput, now: int
@@ -271,7 +271,7 @@ class Engine:
         if isinstance(event, Failed) and event.code == Refusal.DRAINING:
             self._backoff.retry_after(event.detail)
 
-    async def _carry_out(self, effects: list[Effect], link: Link | None) -> None:
+    def _carry_out(self, effects: list[Effect], link: Link | None) -> None:
         requests: list[AnyRequest] = []
         for effect in effects:
             match effect:
@@ -288,8 +288,6 @@ class Engine:
                 case Persist():
                     pass  # committed before
         self._send(requests, link)
-        if link is not None:
-            await link.drained()
 
     def _send(self, requests: list[AnyRequest], link: Link | None) -> None:
         if requests and link is not None:

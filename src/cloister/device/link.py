@@ -70,8 +70,7 @@ class Link:
         self._closed: asyncio.Future[CloisterError | None] = (
             asyncio.get_running_loop().create_future()
         )
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
         self._ping_unanswered = False
         self._early: list[AnyEvent] | None = []
@@ -122,16 +121,6 @@ class Link:
         for start in range(0, len(requests), MAX_FRAME_MESSAGES):
             self._send(requests[start : start + MAX_FRAME_MESSAGES])
 
-    async def drained(self) -> None:
-        """Wait until the other side takes what was sent; cut a link that takes nothing."""
-        if self._writable.is_set() or self._closed.done():
-            return
-        try:
-            async with asyncio.timeout(STALLED_SESSION_S):
-                await self._writable.wait()
-        except TimeoutError:
-            self.close(NetworkError(f"the relay took nothing for {STALLED_SESSION_S} s"))
-
     def pause(self) -> None:
         """Stop reading: the queue behind ``on_events`` is full."""
         if self._transport is not None and not self._closed.done():
@@ -146,9 +135,9 @@ class Link:
         """Close; ``wait_closed`` returns the reason."""
         if not self._closed.done():
             self._closed.set_result(reason)
-        if self._ping_timer is not None:
-            self._ping_timer.cancel()
-        self._writable.set()
+        for timer in (self._ping_timer, self._stall_timer):
+            if timer is not None:
+                timer.cancel()
         if self._transport is not None and not self._transport.is_disconnected:
             self._transport.disconnect(graceful=reason is None)
 
@@ -241,11 +230,19 @@ class Link:
         self.close(NetworkError("the connection was lost"))
 
     def on_writable(self, writable: bool) -> None:
-        """Note whether the transport's buffer has room."""
-        if writable:
-            self._writable.set()
-        else:
-            self._writable.clear()
+        """Note whether the other side takes what is sent; cut a link that takes nothing.
+
+        What waits meanwhile is bounded by the core: it asks no more until it is answered.
+        """
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+        if not writable and not self._closed.done():
+            loop = asyncio.get_running_loop()
+            self._stall_timer = loop.call_later(STALLED_SESSION_S, self._on_stalled)
+
+    def _on_stalled(self) -> None:
+        self.close(NetworkError(f"the relay took nothing for {STALLED_SESSION_S} s"))
 
 
 class _Listener(picows.WSListener):

@@ -59,9 +59,6 @@ class FakeLink:
     def send(self, requests: Sequence[AnyRequest]) -> None:
         self.trace.append(("send", tuple(request.rid for request in requests)))
 
-    async def drained(self) -> None:
-        pass
-
     def pause(self) -> None:
         self.paused = True
 

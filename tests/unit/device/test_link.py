@@ -302,3 +302,28 @@ def test_pings_are_answered_within_the_link_or_end_it(
             assert got == []
 
     run(story())
+
+
+def test_a_relay_that_takes_nothing_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "STALLED_SESSION_S", 0.2)
+
+    def stop_reading(transport: picows.WSTransport) -> None:
+        transport.underlying_transport.pause_reading()
+
+    async def story() -> None:
+        part = Stage(
+            rid=1,
+            kind=1,
+            object_id=bytes(16),
+            object_hash=bytes(32),
+            index=0,
+            count=1,
+            part=bytes(PART_BYTES),
+        )
+        async with stand_in_relays(tmp_path, greet=stop_reading) as relays:
+            link = await Link.open(relays.route(), lambda events: None)
+            for _ in range(64):
+                link.send([part])
+            assert "took nothing" in str(await link.wait_closed())
+
+    run(story())
