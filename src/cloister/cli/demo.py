@@ -45,8 +45,8 @@ def demo(*, script: Path | None, as_json: bool, keep: Path | None, no_input: boo
       python -m cloister.demo.check ./demo
     """
     from cloister.demo.driver import Options, run_demo
-    from cloister.demo.script import shipped_script
     from cloister.demo.keyboard import type_as_founder
+    from cloister.demo.script import shipped_script
 
     types = script is None and not no_input and not as_json and _has_terminal()
     options = Options(
@@ -101,24 +101,32 @@ def _print(summary: dict[str, Any]) -> None:
             say(f"{member['state']:>8}: {member['name']}")
         say(f"{summary['sent']} texts sent, shown {summary['shown']} times at others' devices")
         for role, relay in summary["relays"].items():
-            counts = {
-                key: value
-                for key, value in relay["status"].items()
-                if isinstance(value, int) and not isinstance(value, bool) and key != "v"
-            }
-            what = ", ".join(f"{key} {value:,}" for key, value in counts.items())
-            click.echo(
-                f"{role} relay ({relay['jurisdiction']}, {relay['operator']}):"
-                f" {relay['stored_bytes']:,} bytes in its folder"
-            )
-            say(f"    since its last start: {what}")
+            say(f"{role} relay ({relay['jurisdiction']}, {relay['operator']}):")
+            for line in _relay_lines(role, relay):
+                click.echo(f"    {line}")
         killed = ", ".join(
             f"{name} {count}" for name, count in summary["restarts"].items() if count
         )
         say(f"restarts: {killed or 'none'}")
+    if summary.get("checks"):
         click.echo("Judged by python -m cloister.demo.check, from the files alone:")
         for check in summary["checks"]:
             click.echo(f"  {'yes' if check['ok'] else 'NO '}  {check['name']}: {check['detail']}")
     say(f"{summary['seconds']} s. {'All of it holds.' if summary['ok'] else 'It does NOT hold.'}")
     if "folder" in summary:
         say(f"Everything is in {summary['folder']}")
+
+
+def _relay_lines(role: str, relay: dict[str, Any]) -> list[str]:
+    """Say what a relay stored, and what it counted since its last start."""
+    status = relay["status"]
+    entries = f"{status['entries_stored']} log entries"
+    size = f"{relay['stored_bytes'] / 1024:,.0f} KiB in its folder"
+    if role == "entry":
+        stored = f"stored {entries} (members' entries sealed), no channel, no envelope; {size}"
+        saw = f"saw addresses: {status['connections_total']} connections"
+        return [stored, f"{saw}, {status['tunnels_total']} tunnels, all to the home relay"]
+    stored = f"stored {entries}, {status['envelopes']} envelopes in {status['channels']} channels"
+    took = f"took {status['messages_accepted']} messages and delivered"
+    took += f" {status['messages_delivered']} since it was started again"
+    return [f"{stored}; {size}", f"saw no address of a device; {took}"]

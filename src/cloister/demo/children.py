@@ -169,3 +169,6 @@ class Child:
                 )
                 return
             await self._spawn()
+            if not self._wanted:
+                # It was stopped in the moment between a death and the next start.
+                self.kill()

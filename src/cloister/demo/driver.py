@@ -70,7 +70,8 @@ async def run_demo(options: Options) -> dict[str, Any]:
         if isinstance(error, UsageError):
             raise
         options.tell(f"The demo stopped: {error}")
-        summary = {"v": 1, "ok": False, "error": str(error)}
+        # The story is not whole, whatever the files say; they may tell where it stopped.
+        summary = {"v": 1, "ok": False, "error": str(error), "checks": await _checks_of(root)}
     finally:
         if options.keep is None:
             shutil.rmtree(root, ignore_errors=True)
@@ -139,13 +140,15 @@ async def _tell_story(story: Story, script: Script, activation_code: str, option
     await story.let_in(SECOND, FOUNDER, [FOUNDER])
     await story.open(ONE_TO_ONE, [FOUNDER, SECOND])
     await story.play(script, ONE_TO_ONE)
+    await story.everybody_has_everything(ONE_TO_ONE, [FOUNDER, SECOND])
+    await story.show(ONE_TO_ONE, SECOND)
     await story.let_in(THIRD, FOUNDER, [SECOND])
     for number in range(THIRD + 1, len(people)):
         await story.let_in(number, SECOND, [FOUNDER, SECOND])
     await story.open(GROUP, range(len(people)))
     await story.play(script, GROUP)
-    await story.everybody_has_everything(ONE_TO_ONE, [FOUNDER, SECOND])
     await story.everybody_has_everything(GROUP, range(len(people)))
+    await story.show(GROUP, THIRD)
     said = sum(story.shown.values())
     options.tell(f"{said} texts said and shown: 1:1, and in a group of {len(people)}.")
     if options.typing is not None:
@@ -200,6 +203,14 @@ async def _judge(root: Path) -> dict[str, Any]:
             verdict["ok"] = bool(verdict["ok"]) and process.returncode == 0
             return verdict
     raise DemoFailed("the checker gave no verdict")
+
+
+async def _checks_of(root: Path) -> list[dict[str, Any]]:
+    try:
+        checks: list[dict[str, Any]] = (await _judge(root))["checks"]
+    except DemoFailed:
+        return []
+    return checks
 
 
 def _summary(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from cloister.demo.children import Child, DemoFailed, LifeLine
@@ -18,20 +19,31 @@ PLACES: Final = {ENTRY: ("PA", "Canal Relay Cooperative"), HOME: ("HK", "Harbour
 """Role -> declared jurisdiction (ISO 3166-1) and operator."""
 READY_S: Final = 30.0
 COMMAND_S: Final = 60.0
+COMMAND_TRIES: Final = 5
 
 
 async def set_up(folder: Folder) -> str:
     """Make both relays and introduce them to each other; return an activation code."""
-    for role, (jurisdiction, operator) in PLACES.items():
-        await _command(
-            "relay", "init", str(folder.relay(role)), "--role", role, "--host", "127.0.0.1",
-            "--jurisdiction", jurisdiction, "--operator", operator,
-        )  # fmt: skip
+    for role in PLACES:
+        await _init(role, folder)
     for role, other in ((ENTRY, HOME), (HOME, ENTRY)):
         card = folder.relay(other) / "relay.card"
         await _command("relay", "peer", str(folder.relay(role)), str(card))
     said = await _command("relay", "code", str(folder.relay(HOME)))
     return said.split()[-1]
+
+
+async def _init(role: str, folder: Folder) -> None:
+    jurisdiction, operator = PLACES[role]
+
+    def afresh() -> None:
+        # A folder that is there in part is refused, rightly: nobody has its card yet.
+        shutil.rmtree(folder.relay(role), ignore_errors=True)
+
+    await _command(
+        "relay", "init", str(folder.relay(role)), "--role", role, "--host", "127.0.0.1",
+        "--jurisdiction", jurisdiction, "--operator", operator, before=afresh,
+    )  # fmt: skip
 
 
 def relay_child(role: str, folder: Folder, life: LifeLine) -> Child:
@@ -59,18 +71,24 @@ async def ready(role: str, folder: Folder, child: Child) -> dict[str, Any]:
         await asyncio.sleep(0.05)
 
 
-async def _command(*arguments: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "cloister", *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    async with asyncio.timeout(COMMAND_S):
-        out, errors = await process.communicate()
-    if process.returncode:
-        raise DemoFailed(f"cloister {' '.join(arguments[:2])}: {_end_of(errors)}")
-    return out.decode("utf-8", "replace")
+async def _command(*arguments: str, before: Callable[[], None] | None = None) -> str:
+    """Run one of our commands to its end; again when it was killed.  Returns what it printed."""
+    for _ in range(COMMAND_TRIES):
+        if before is not None:
+            before()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "cloister", *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(COMMAND_S):
+            out, errors = await process.communicate()
+        if process.returncode == 0:
+            return out.decode("utf-8", "replace")
+        if process.returncode is None or process.returncode > 0:
+            break
+    raise DemoFailed(f"cloister {' '.join(arguments[:2])}: {_end_of(errors)}")
 
 
 def _end_of(said: bytes) -> str:
