@@ -98,6 +98,9 @@ def vouch_entry(root: Path) -> int:
     raise AssertionError("the log holds no vouch")
 
 
+NO_CANARY = "relays: no canary, name, text or vouch in any file"
+
+
 # --- the relays ---------------------------------------------------------------------------------
 
 
@@ -340,13 +343,28 @@ def test_canary_in_a_relay_log(copy: Path, encoding: str) -> None:
     canary = Evidence(copy).cast.canaries[1]
     with (copy / "logs" / "home.log").open("ab") as log:
         log.write(b"said: " + ENCODINGS[encoding](canary) + b" \n")
-    assert failing(copy) == {"relays: no canary, name or text in any file"}
+    assert failing(copy) == {NO_CANARY}
 
 
 def test_name_in_a_relay_file(copy: Path) -> None:
     name = Evidence(copy).cast.names[1]
     (copy / "relays" / "entry" / "note.txt").write_text(f"{name} was here")
-    assert failing(copy) == {"relays: no canary, name or text in any file"}
+    assert failing(copy) == {NO_CANARY}
+
+
+def test_vouch_in_the_clear_at_a_relay(copy: Path) -> None:
+    evidence = Evidence(copy)
+    seq = vouch_entry(copy)
+    entry = read_entry(evidence.home.log_entries[seq], seq)
+    log_key = evidence.people[0].state.log_keys[entry.header.lk_gen]
+    (copy / "relays" / "home" / "seen").write_text(open_sealed(entry, log_key).content.hex())
+    assert failing(copy) == {NO_CANARY}
+
+
+def test_log_key_at_a_relay(copy: Path) -> None:
+    log_key = Evidence(copy).people[0].state.log_keys[0].expose()
+    (copy / "relays" / "home" / "seen").write_bytes(base64.b64encode(log_key))
+    assert failing(copy) == {NO_CANARY}
 
 
 def test_channel_id_at_the_entry_relay(copy: Path) -> None:

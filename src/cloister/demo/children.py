@@ -58,7 +58,7 @@ class Child:
         self._trace = trace
         self._process: asyncio.subprocess.Process | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._wanted = False
+        self._unwanted = asyncio.Event()
         self._deaths: deque[float] = deque(maxlen=MOST_QUICK_DEATHS)
         self.starts = 0
         self.failed: DemoFailed | None = None
@@ -71,7 +71,6 @@ class Child:
 
     async def start(self) -> None:
         """Start the process and keep it running."""
-        self._wanted = True
         await self._spawn()
         self._watching = asyncio.create_task(self._watch(), name=f"watch {self.name}")
 
@@ -82,7 +81,7 @@ class Child:
 
     async def stop(self, end: Callable[[], object] | None = None) -> None:
         """End the process for good: by SIGTERM, or as ``end`` does it."""
-        self._wanted = False
+        self._unwanted.set()
         process = self._process
         if process is not None and process.returncode is None:
             if end is None:
@@ -158,7 +157,7 @@ class Child:
         loop = asyncio.get_running_loop()
         while self._process is not None:
             status = await self._process.wait()
-            if not self._wanted:
+            if self._unwanted.is_set():
                 return
             self._deaths.append(loop.time())
             many = len(self._deaths) == MOST_QUICK_DEATHS
@@ -169,6 +168,6 @@ class Child:
                 )
                 return
             await self._spawn()
-            if not self._wanted:
+            if self._unwanted.is_set():
                 # It was stopped in the moment between a death and the next start.
                 self.kill()

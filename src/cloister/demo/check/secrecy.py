@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from cloister.demo.check.evidence import Evidence, RelayFiles
 from cloister.demo.check.finding import Check, Wrong, demand
+from cloister.roster.entry import EntryKind, SealedType, open_sealed
+from cloister.roster.form import read_entry
 
 LEAST_NAME_BYTES = 6
 """A shorter name would be found in random bytes now and then."""
@@ -24,7 +26,7 @@ class SecrecyChecks:
     def checks(self) -> list[Check]:
         """Return the checks in order."""
         return [
-            Check("relays: no canary, name or text in any file", self.no_canaries),
+            Check("relays: no canary, name, text or vouch in any file", self.no_canaries),
             Check("entry: no channel id, no epoch key", self.entry_knows_no_channel),
             Check("network: connections to the entry relay only", self.connections),
             Check("network: no name was looked up", self.no_dns),
@@ -43,8 +45,22 @@ class SecrecyChecks:
         needles = [canary.encode() for canary in cast.canaries]
         needles += [word.encode() for word in words]
         needles += [text.encode()[:SAMPLE_BYTES] for text in texts[::step]]
+        needles += self._of_the_log()
         files = self._search(self._relays(), needles, "what people wrote")
         return f"{len(needles)} canaries, {files} files"
+
+    def _of_the_log(self) -> list[bytes]:
+        """Return the log keys, and each vouch as its author signed it."""
+        keys = self._evidence.people[0].state.log_keys
+        found = [key.expose() for key in keys.values()]
+        for seq, data in enumerate(self._evidence.home.log_entries):
+            entry = read_entry(data, seq)
+            if entry.header.kind is EntryKind.SEALED:
+                sealed = open_sealed(entry, keys[entry.header.lk_gen])
+                if sealed.type == SealedType.VOUCH:
+                    found.append(sealed.content)
+        demand(len(found) > len(keys), "the log holds no vouch")
+        return found
 
     def entry_knows_no_channel(self) -> str:
         """Channel ids and epoch keys are in the home's file and nowhere at the entry relay."""
