@@ -49,6 +49,12 @@ def test_a_place_in_the_code_is_there(file: str, name: str) -> None:
             found = getattr(found, part)
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_test_that_a_document_names_is_there(path: Path) -> None:
+    named = set(re.findall(r"\btests/[\w/]+\.py\b", path.read_text(encoding="utf-8")))
+    assert {name for name in named if not (ROOT / name).is_file()} == set()
+
+
 def test_the_walk_names_places_in_every_layer_it_crosses() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     walk = text.split("## 2.")[1].split("## 3.")[0]
