@@ -73,10 +73,21 @@ class Follow:
         """Push a new item if it is the next one and the window is open."""
         if n != self.next_n or (self.last_n is not None and n > self.last_n):
             return
-        if self.outbox.is_full or self.is_closed:
-            self.outbox.behind.add(self)
+        outbox = self.outbox
+        unseen = self.unseen
+        # The properties of both, written out: this runs once for each message and follower.
+        if (
+            outbox.is_blocked
+            or outbox.pushed_bytes >= DELIVERY_WINDOW_BYTES
+            or self.unseen_bytes >= DELIVERY_WINDOW_BYTES
+            or len(unseen) >= DELIVERY_WINDOW_ITEMS
+        ):
+            outbox.behind.add(self)
             return
-        self._push(n, item)
+        self.next_n = n + 1
+        unseen.append((n, len(item)))
+        self.unseen_bytes += len(item)
+        outbox.push(item)
 
     def pump(self) -> None:
         """Catch up from storage as far as window and connection allow."""

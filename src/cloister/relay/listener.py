@@ -188,6 +188,7 @@ class Connection(picows.WSListener):  # type: ignore[misc, unused-ignore]
         self._session: Session | None = None
         self._send: Callable[[picows.WSMsgType, bytes], None] | None = None
         self._is_throttled = False
+        self._on_frame = listener.on_frame
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         """The WebSocket is open."""
@@ -201,7 +202,7 @@ class Connection(picows.WSListener):  # type: ignore[misc, unused-ignore]
         if session is None or session.state is State.CLOSED:
             return
         if frame.msg_type is BINARY:
-            if not self._listener.on_frame(session, frame):
+            if not self._on_frame(session, frame):
                 self.cut()
         elif frame.msg_type is picows.WSMsgType.CLOSE:
             self.close()

@@ -66,7 +66,7 @@ class RetentionSection(_Section, frozen=True):
 class StorageSection(_Section, frozen=True):
     """Group commit: how long writes are collected at a high rate, in milliseconds."""
 
-    window_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 8.0
+    window_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 14.0
 
 
 class Settings(_Section, frozen=True):

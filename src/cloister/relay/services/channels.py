@@ -32,11 +32,12 @@ from cloister.relay.storage.writes import (
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind, verify_proof
 from cloister.wire.codes import Refusal
-from cloister.wire.events import CommitItem, Item, Proved
+from cloister.wire.events import CommitItem, Done, Item, Proved
 from cloister.wire.frame import encode_message
 
 _SIZES: Final = frozenset(ENVELOPE_SIZES)
 _MAX_BUCKETS: Final = 10_000
+_CHANNEL: Final = int(ObjectKind.CHANNEL)
 NO_KEY: Final = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
 """A key nobody proves (RFC 8032, 7.1, test 1): checked where there is no object, so that the time
 of the answer does not tell a stranger what exists."""
@@ -169,7 +170,7 @@ class Channels:
 
     def put(self, session: Session, request: commands.Put) -> None:
         """Store an envelope.  Whoever has proved the epoch, or a later one, may ask."""
-        grant = session.grants.get((ObjectKind.CHANNEL, request.channel_id))
+        grant = session.grants.get((_CHANNEL, request.channel_id))
         if grant is None or request.epoch > grant.epoch:
             session.refuse(request.rid, Refusal.NOT_PROVEN)
             return
@@ -192,7 +193,8 @@ class Channels:
                 live = self._live.get(write.channel_id)
                 if live is not None:
                     self._push(live, write, outcome.n)
-            session.done(rid, outcome.n)
+            if session.state is not State.CLOSED:
+                session.outbox.send(encode_message(Done(rid, outcome.n)))
         else:
             self._context.refuse(session, rid, outcome)
 
