@@ -44,7 +44,7 @@ def advance(turn: Turn) -> None:
 def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
     """Place a new channel at the start of its epoch; notice when items have aged out."""
     channel = turn.state.channels.get(purpose.subject)
-    if channel is None:
+    if channel is None or channel.state is not ChannelState.ACTIVE:
         return
     if channel.next_n == UNPLACED:
         turn.put_channel(

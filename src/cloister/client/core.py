@@ -30,6 +30,7 @@ from cloister.client import (
     outbox,
     pool,
     trees,
+    welcomes,
 )
 from cloister.client.effects import (
     Alarm,
@@ -277,7 +278,7 @@ def _on_event(turn: Turn, event: AnyEvent) -> None:
 
 def _on_mail(turn: Turn, event: MailItem) -> None:
     if event.kind == ObjectKind.INBOX:
-        entering.on_mail(turn, event)
+        welcomes.on_mail(turn, event)
     elif turn.state.joining is not None:
         joining.on_event(turn, JoiningEvent.LETTER, event)
     else:
@@ -394,3 +395,4 @@ def _on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         turn.delay(purpose)
     if purpose.work is Work.FOLLOW:
         linking.unfollow(turn, purpose)
+    entering.on_failed(turn, purpose, event)

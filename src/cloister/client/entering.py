@@ -25,8 +25,7 @@ from cloister.client.checking import LogBehind, check_group
 from cloister.client.content import chain_start
 from cloister.client.identity import did_of, identity_of
 from cloister.client.joining import JoiningEvent
-from cloister.client.linking import credit, follow, prove_key, prove_welcome, unprove
-from cloister.client.mail import open_inbox_item
+from cloister.client.linking import follow, prove_key, prove_welcome, unprove
 from cloister.client.merging import exported_log_secret
 from cloister.client.records import (
     RECORD_VERSION,
@@ -49,12 +48,13 @@ from cloister.client.state import (
 )
 from cloister.client.trees import TreeNotYet, tree_for
 from cloister.client.turn import Turn
+from cloister.client.welcomes import drop_unproven, open_item
 from cloister.codec import DecodeError
-from cloister.crypto.errors import DecryptError
-from cloister.crypto.hpke import HpkeKey
+from cloister.crypto.hashing import sha256
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
 from cloister.errors import CloisterError, RemoteError, TrustError
+from cloister.ids import SHORT_ID_BYTES
 from cloister.limits import MAX_NAME_BYTES
 from cloister.roster.entry import Entry
 from cloister.roster.errors import NeedsLogKey
@@ -66,8 +66,9 @@ from cloister.transparency.proof import verify_consistency
 from cloister.wire.auth import (
     ObjectKind,
 )
+from cloister.wire.codes import Refusal
 from cloister.wire.commands import ReadHead, ReadLog, ReadProof
-from cloister.wire.events import Entries, Head, MailItem, Proof
+from cloister.wire.events import Entries, Failed, Head, Proof
 
 FIRST_UPDATE_WITHIN_S: Final = 600
 """A device commits its first own update within this time, so that its leaf is merged (3.6.4)."""
@@ -89,21 +90,6 @@ def advance_inbox(turn: Turn) -> None:
             pool.advance(turn, joining_flow.code_of(state.joining).circle_id)
 
 
-def on_mail(turn: Turn, event: MailItem) -> None:
-    """Open an inbox item and keep its Welcome until it can be taken up."""
-    if event.n < turn.state.inbox_cursor:
-        return
-    turn.change(inbox_cursor=event.n + 1)
-    credit(turn, ObjectKind.INBOX, event.object_id, event.n, len(event.item))
-    identity = identity_of(turn.state)
-    try:
-        item = open_inbox_item(HpkeKey(identity.hpke_seed), identity.inbox_id, event.item)
-    except (DecryptError, DecodeError):
-        turn.alarm("inbox", "An item in this device's inbox could not be opened; it was left out.")
-        return
-    turn.change(welcomes=with_item(turn.state.welcomes, item.channel_id, item.encode()))
-
-
 def advance(turn: Turn) -> None:
     """Take up Welcomes: as a newcomer the commons, as a member conversations."""
     state = turn.state
@@ -112,18 +98,8 @@ def advance(turn: Turn) -> None:
             _find_commons(turn)
         _advance_commons(turn)
     elif state.roster is not None:
-        for channel_id, item in state.welcomes.items():
-            _enter_conversation(turn, channel_id, InboxItem.decode(item))
-
-
-def _open(state: State, item: InboxItem) -> tuple[mls.OpenedWelcome, bytes]:
-    """Open a Welcome with the key package it was made for; return it and the reference."""
-    for reference, secrets in state.key_packages.items():
-        try:
-            return mls.open_welcome(item.welcome, secrets), reference
-        except mls.NotForUs:
-            continue
-    raise BindingError("the Welcome is for a key package that this device no longer holds")
+        for key, item in state.welcomes.items():
+            _enter_conversation(turn, key, InboxItem.decode(item))
 
 
 # --- the commons, as a newcomer -------------------------------------------------------------------
@@ -131,16 +107,16 @@ def _open(state: State, item: InboxItem) -> tuple[mls.OpenedWelcome, bytes]:
 
 def _find_commons(turn: Turn) -> None:
     """Take the Welcome of the commons; those of conversations wait for membership."""
-    for channel_id, encoded in turn.state.welcomes.items():
+    for key, encoded in turn.state.welcomes.items():
         try:
-            opened, _ = _open(turn.state, InboxItem.decode(encoded))
+            opened, _ = open_item(turn.state, InboxItem.decode(encoded))
             kind = conversation_of(opened.group_context.extensions).kind
         except (mls.MLSError, BindingError) as error:
             turn.alarm("welcome", f"A Welcome was refused: {error}.")
-            turn.change(welcomes=without(turn.state.welcomes, channel_id))
+            turn.change(welcomes=without(turn.state.welcomes, key))
             continue
         if kind == ChannelKind.COMMONS:
-            turn.change(welcomes=without(turn.state.welcomes, channel_id))
+            turn.change(welcomes=without(turn.state.welcomes, key))
             turn.change_session(head=b"", head_settled=None, pending=(), readable=0)
             joining_flow.on_event(turn, JoiningEvent.WELCOME, encoded)
             return
@@ -152,7 +128,7 @@ def _advance_commons(turn: Turn) -> None:
         return
     item = InboxItem.decode(joining.welcome)
     try:
-        opened, _ = _open(turn.state, item)
+        opened, _ = open_item(turn.state, item)
     except (mls.MLSError, BindingError) as error:
         _reject(turn, joining, error)
         return
@@ -171,6 +147,7 @@ def _advance_commons(turn: Turn) -> None:
         again = Purpose(Work.READ_HEAD)
         turn.delay(again, 1)
         turn.change_session(head=b"", head_settled=None)
+        _set_aside(turn, joining)
         return
     if size < head and not (size and size == session.readable):
         turn.ask(
@@ -188,6 +165,29 @@ def _advance_commons(turn: Turn) -> None:
             _reject(turn, joining, TrustError("the log does not fit its signed head"))
         else:
             _enter_commons(turn, joining, session.pending[:head])
+
+
+def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """A Welcome's channel is not the relay's: drop it.  Else let another Welcome try first."""
+    joining = turn.state.joining
+    if joining is None or joining.step is not JoiningStep.ENTERING:
+        if purpose.work is Work.PROVE_CHANNEL and event.code == Refusal.UNKNOWN_OBJECT:
+            drop_unproven(turn, purpose)
+    elif purpose.work is Work.PROVE_CHANNEL and event.code == Refusal.UNKNOWN_OBJECT:
+        if purpose.subject == InboxItem.decode(joining.welcome).channel_id:
+            _reject(turn, joining, BindingError("it leads into no channel of the relay"))
+    elif purpose.work in (Work.READ_LOG, Work.READ_HEAD, Work.READ_PROOF):
+        _set_aside(turn, joining)
+
+
+def _set_aside(turn: Turn, joining: Joining) -> None:
+    """Put the Welcome behind the others that wait: it may be one that can never be taken up."""
+    if not turn.state.welcomes:
+        return
+    key = sha256(joining.welcome)[:SHORT_ID_BYTES]
+    turn.change(welcomes=with_item(turn.state.welcomes, key, joining.welcome))
+    joining_flow.on_event(turn, JoiningEvent.REFUSED, b"")
+    turn.change_session(pending=(), readable=0)
 
 
 def on_head(turn: Turn, event: Head) -> None:
@@ -218,7 +218,7 @@ def on_proof(turn: Turn, purpose: Purpose, event: Proof) -> None:
 def _enter_commons(turn: Turn, joining: Joining, entries: tuple[bytes, ...]) -> None:
     item = InboxItem.decode(joining.welcome)
     try:
-        opened, reference = _open(turn.state, item)
+        opened, reference = open_item(turn.state, item)
         generation, log_key = _log_key_of(opened)
         log_keys = recover_log_keys(entries, generation, log_key)
         tree = tree_for(turn, item.channel_id, opened)
@@ -328,13 +328,16 @@ def _reject(turn: Turn, joining: Joining, error: CloisterError) -> None:
 # --- conversations --------------------------------------------------------------------------------
 
 
-def _enter_conversation(turn: Turn, channel_id: bytes, item: InboxItem) -> None:
+def _enter_conversation(turn: Turn, key: bytes, item: InboxItem) -> None:
+    channel_id = item.channel_id
     known = turn.state.channels.get(channel_id)
     if known is not None and known.state is ChannelState.ACTIVE:
-        turn.change(welcomes=without(turn.state.welcomes, channel_id))
+        turn.change(welcomes=without(turn.state.welcomes, key))
         return
     try:
-        opened, reference = _open(turn.state, item)
+        opened, reference = open_item(turn.state, item)
+        if not prove_welcome(turn, opened, channel_id):
+            return
         group = opened.join(tree_for(turn, channel_id, opened), now=turn.now)
         if group.group_id != channel_id:
             raise BindingError("the Welcome is for another channel than it says")
@@ -348,10 +351,10 @@ def _enter_conversation(turn: Turn, channel_id: bytes, item: InboxItem) -> None:
         return
     except RemoteError as error:
         turn.alarm("welcome", f"An invitation into a conversation was refused: {error}.")
-        turn.change(welcomes=without(turn.state.welcomes, channel_id))
+        turn.change(welcomes=without(turn.state.welcomes, key))
         return
     turn.change(
-        welcomes=without(turn.state.welcomes, channel_id),
+        welcomes=without(turn.state.welcomes, key),
         key_packages=without(turn.state.key_packages, reference),
     )
     _add_channel(turn, channel_id, group)

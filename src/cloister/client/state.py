@@ -161,7 +161,7 @@ class State:
     channels: Mapping[bytes, Channel] = field(default_factory=dict)
     key_packages: Mapping[bytes, mls.KeyPackageSecrets] = field(default_factory=dict)
     welcomes: Mapping[bytes, bytes] = field(default_factory=dict)
-    """channel -> opened inbox item that could not be taken up yet."""
+    """hash -> opened inbox item that could not be taken up yet."""
     inbox_cursor: int = 0
     session: Session = field(default_factory=Session)
     owed: Mapping[bytes, int] = field(default_factory=dict)

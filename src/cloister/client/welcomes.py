@@ -1,0 +1,78 @@
+"""Welcomes as they come out of the inbox, before anything in them is believed.
+
+Any member can send this device a Welcome and write any channel into it.  So several may wait for
+one channel, and none is taken up before the relay has accepted a proof with the key of its epoch:
+then it leads into that channel, and not into a group that only its author knows.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cloister import mls
+from cloister.client.binding import BindingError
+from cloister.client.identity import identity_of
+from cloister.client.linking import credit
+from cloister.client.mail import open_inbox_item
+from cloister.client.records import InboxItem
+from cloister.client.state import Purpose, State, with_item, without
+from cloister.client.turn import Turn
+from cloister.codec import DecodeError
+from cloister.crypto.errors import DecryptError
+from cloister.crypto.hashing import sha256
+from cloister.crypto.hpke import HpkeKey
+from cloister.ids import SHORT_ID_BYTES
+from cloister.wire.auth import ObjectKind
+from cloister.wire.events import MailItem
+
+MAX_WAITING: Final = 256
+"""Welcomes kept; more than a member's conversations would mean that somebody floods the inbox."""
+
+
+def on_mail(turn: Turn, event: MailItem) -> None:
+    """Open an inbox item and keep its Welcome until it can be taken up."""
+    if event.n < turn.state.inbox_cursor:
+        return
+    turn.change(inbox_cursor=event.n + 1)
+    credit(turn, ObjectKind.INBOX, event.object_id, event.n, len(event.item))
+    identity = identity_of(turn.state)
+    try:
+        item = open_inbox_item(HpkeKey(identity.hpke_seed), identity.inbox_id, event.item)
+    except (DecryptError, DecodeError):
+        turn.alarm("inbox", "An item in this device's inbox could not be opened; it was left out.")
+        return
+    if len(turn.state.welcomes) >= MAX_WAITING:
+        turn.alarm("inbox", "Too many invitations into conversations wait; one was left out.")
+        return
+    encoded = item.encode()
+    key = sha256(encoded)[:SHORT_ID_BYTES]
+    turn.change(welcomes=with_item(turn.state.welcomes, key, encoded))
+
+
+def open_item(state: State, item: InboxItem) -> tuple[mls.OpenedWelcome, bytes]:
+    """Open a Welcome with the key package it was made for; return it and the reference.
+
+    Raises ``MLSError``, ``BindingError``.
+    """
+    for reference, secrets in state.key_packages.items():
+        try:
+            return mls.open_welcome(item.welcome, secrets), reference
+        except mls.NotForUs:
+            continue
+    raise BindingError("the Welcome is for a key package that this device no longer holds")
+
+
+def drop_unproven(turn: Turn, purpose: Purpose) -> None:
+    """The relay does not know the epoch of a Welcome: drop it, the first that asked."""
+    for key, encoded in turn.state.welcomes.items():
+        item = InboxItem.decode(encoded)
+        if item.channel_id != purpose.subject:
+            continue
+        try:
+            opened, _ = open_item(turn.state, item)
+        except (mls.MLSError, BindingError):
+            continue
+        if opened.epoch == purpose.number:
+            turn.change(welcomes=without(turn.state.welcomes, key))
+            turn.alarm("welcome", "A Welcome leads into no channel of the relay; it was refused.")
+            return
