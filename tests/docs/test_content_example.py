@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloister import limits
-from cloister.client import binding, channels, duties, state
+from cloister.client import binding, channels, duties, state, welcomes
 from cloister.client.content import (
     CONTENT_VERSION,
     Content,
@@ -118,6 +118,7 @@ def test_extension_types_kinds_and_numbers_are_those_of_the_code() -> None:
         f"up to {channels.MAX_MISSING} lower ones",
         f"adds at most {duties.MAX_BATCH} devices",
         f"Up to {limits.MAX_TREE_IN_WELCOME} leaves",
+        f"at most {welcomes.MAX_WAITING} wait",
         f"{binding.KEY_PACKAGE_LIFETIME_S // 86_400} days after",
     }
     assert {one for one in said if one not in PAGE} == set()
