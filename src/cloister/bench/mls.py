@@ -245,7 +245,7 @@ def measure(size: int, primitives: Primitives) -> Result:
 
 
 def run(sizes: Sequence[int] = DEFAULT_SIZES, json: bool = False) -> list[Result]:
-    """Measure and print each size, as a table or as one JSON object per line."""
+    """Measure and print each size: a table that grows, or one JSON object at the end."""
     primitives = measure_primitives()
     results = []
     if not json:
@@ -255,7 +255,11 @@ def run(sizes: Sequence[int] = DEFAULT_SIZES, json: bool = False) -> list[Result
     for size in sizes:
         result = measure(size, primitives)
         results.append(result)
-        print(json_module.dumps(asdict(result)) if json else _row(result))
+        if not json:
+            print(_row(result))
+    if json:
+        report = {"v": 1, "bench": "mls", "results": [asdict(result) for result in results]}
+        print(json_module.dumps(report))
     return results
 
 
