@@ -118,6 +118,8 @@ class _MirrorLink:
                     await self._serve(wire)
             except (CloisterError, OSError, TimeoutError, picows.WSError) as error:
                 self._log.warning("mirror-lost", cause=Cause(error))
+            except Exception as error:  # noqa: BLE001  a mirror's trouble must not stop the home
+                self._log.bug("mirror-failed", error)
             # Full jitter: all homes of a mirror that was away come back at different times.
             await asyncio.sleep(random.uniform(0.1, wait))
             wait = min(wait * 2, MAX_BACKOFF_S)
