@@ -10,10 +10,20 @@ import msgspec
 import pytest
 
 from cloister import mls
-from cloister.client import appending, conversing, duties, merging, outbox
+from cloister.client import appending, committing, conversing, duties, merging, outbox
 from cloister.client.binding import LOG_KEY, ConversationInfo, GroupLogKey, group_extensions
-from cloister.client.identity import device_card, make_group
-from cloister.client.inputs import Invite, Join, Leave, OpenConversation, SendText, Tick, Vouch
+from cloister.client.effects import MessageState
+from cloister.client.identity import device_card, did_of, make_group
+from cloister.client.inputs import (
+    Invite,
+    Join,
+    Leave,
+    OpenConversation,
+    Remove,
+    SendText,
+    Tick,
+    Vouch,
+)
 from cloister.client.mail import seal_inbox_item
 from cloister.client.records import ChannelKind
 from cloister.crypto.entropy import SystemEntropy
@@ -207,7 +217,7 @@ def forged_welcome(
     kind: ChannelKind,
     size: int,
 ) -> bytes:
-    """An inbox item with a Welcome into a group that only its author knows; size 0: the true one."""
+    """An inbox item with a Welcome into a group of its author alone; size 0: the log's."""
     state, entropy = author.core.state, SystemEntropy()
     assert state.roster is not None
     assert victim.core.state.identity is not None
@@ -296,5 +306,77 @@ def test_a_forged_welcome_does_not_take_the_place_of_a_conversation(size: int) -
         assert cyd.texts("Ada") == ["hello"]
         assert "welcome" in {alarm.code for alarm in cyd.alarms}
         await circle.act(cyd, Invite(ref=circle.ref()))
+
+    play(story)
+
+
+def test_one_newcomer_with_a_bad_key_package_does_not_keep_another_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _ = await two_at_a_desk(circle)
+        with monkeypatch.context() as waiting:
+            waiting.setattr(duties, "_keep_members", lambda turn, channel: None)
+            cyd = await circle.admit("Cyd", ada, [ada])
+            dan = await circle.admit("Dan", ada, [ada, circle.devices[1]])
+        real = committing.stage
+
+        def refuse(turn: Any, channel: Any, *, packages: Any, removes: Any) -> None:
+            if did_of(cyd.core.state) in packages:
+                raise mls.Malformed("a key package that only the engine refuses")
+            real(turn, channel, packages=packages, removes=removes)
+
+        monkeypatch.setattr(committing, "stage", refuse)
+        for device in circle.devices:
+            device.drop_link()
+        for turn in range(600):
+            for device in circle.devices:
+                device.step()
+            await asyncio.sleep(0)
+            if turn % 20 == 19:
+                circle.now += 10
+                for device in circle.devices:
+                    device.feed(Tick())
+        assert dan.phase == "member"
+        assert cyd.phase != "member"
+
+    play(story)
+
+
+def test_each_of_two_equal_acts_is_answered() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _ = await two_at_a_desk(circle)
+        code = await circle.act(ada, Invite(ref=circle.ref()))
+        cyd = circle.add("Cyd")
+        await circle.act(cyd, Join(ref=circle.ref(), code=code, name="Cyd"))
+        acts = [Vouch(ref=circle.ref(), request="Cyd", how=1) for _ in range(2)]
+        for act in acts:
+            ada.feed(act)
+        await circle.settle()
+        assert all(act.ref in ada.answers for act in acts)
+
+    play(story)
+
+
+def test_whoever_is_removed_is_told_what_became_of_everything() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+        cyd = await circle.admit("Cyd", ada, [ada])
+        await circle.act(ada, OpenConversation(ref=circle.ref(), title="All", members=("Cyd",)))
+        cyd.is_offline = True
+        cyd.drop_link()
+        invite = Invite(ref=circle.ref())
+        for act in (invite, SendText(ref=circle.ref(), conversation="All", text="too late")):
+            cyd.feed(act)
+        await circle.act(ada, Remove(ref=circle.ref(), member="Cyd"))
+        await circle.act(ben, Remove(ref=circle.ref(), member="Cyd"))
+        cyd.is_offline = False
+        await circle.settle()
+        assert cyd.phase == "removed"
+        assert cyd.answers[invite.ref].error is not None
+        assert [row.state for row in cyd.messages.values()] == [MessageState.FAILED]
 
     play(story)

@@ -23,7 +23,7 @@ from cloister.client.state import UNPLACED, Channel, Purpose, State, with_item, 
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
 from cloister.crypto.hashing import sha256
-from cloister.errors import RemoteError
+from cloister.errors import PolicyError, RemoteError
 from cloister.ids import DeviceId
 from cloister.wire.auth import ObjectKind
 from cloister.wire.events import CommitItem, Item, Proved
@@ -58,6 +58,7 @@ def stick(turn: Turn, channel: Channel, reason: str) -> None:
     """Stop a channel: nothing is merged and nothing posted in it from here on."""
     turn.put_channel(replace(channel, state=ChannelState.STUCK, reason=reason))
     turn.alarm("stuck", f"The conversation {title_of(turn.state, channel)} stands still: {reason}.")
+    turn.answer(channel.channel_id, error=PolicyError(f"the conversation stands still: {reason}"))
 
 
 def title_of(state: State, channel: Channel) -> str:

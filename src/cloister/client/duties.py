@@ -19,9 +19,10 @@ from cloister.client.checking import PackageError, check_package
 from cloister.client.identity import did_of
 from cloister.client.linking import on_common_refusal
 from cloister.client.records import ChannelKind, ChannelState
-from cloister.client.state import Channel, Purpose, State, Work, with_item
+from cloister.client.state import Channel, Purpose, State, Work, with_item, without
 from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
+from cloister.errors import LocalError
 from cloister.ids import DeviceId
 from cloister.limits import MAX_TREE_IN_WELCOME, STALE_FORBID_S
 from cloister.roster.content import Tick
@@ -186,14 +187,18 @@ def _add(turn: Turn, channel: Channel, adds: tuple[DeviceId, ...]) -> None:
     packages = {did: turn.session.packages[did] for did in adds if did in turn.session.packages}
     if not packages or waiting:
         return
-    try:
-        committing.stage(turn, channel, packages=packages, removes=())
-    except mls.MLSError as error:
-        # One newcomer's bad key package must not keep the others out, nor this device busy.
-        turn.alarm("key package", f"A newcomer's key package cannot be used: {error}.")
-        turn.change_session(packages={})
-        for did in packages:
-            turn.delay(Purpose(Work.TAKE_PACKAGE, did), NO_PACKAGE_RETRY_S)
+    # One newcomer's bad key package must not keep the others out, nor this device busy.
+    for batch in (packages, *({did: one} for did, one in packages.items())):
+        try:
+            committing.stage(turn, channel, packages=batch, removes=())
+            return
+        except (mls.MLSError, LocalError) as error:
+            if len(batch) > 1:
+                continue
+            turn.alarm("key package", f"A newcomer's key package cannot be used: {error}.")
+            for did in batch:
+                turn.change_session(packages=without(turn.session.packages, did))
+                turn.delay(Purpose(Work.TAKE_PACKAGE, did), NO_PACKAGE_RETRY_S)
 
 
 def _take_package(turn: Turn, channel: Channel, did: DeviceId) -> bool:

@@ -23,11 +23,12 @@ from cloister.client.committing import TRANSITIONS, CommitEvent, commit_state
 from cloister.client.content import chain_start
 from cloister.client.identity import did_of
 from cloister.client.linking import channel_key
+from cloister.client.outbox import fail_all
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import Channel, with_item, without
 from cloister.client.turn import Turn
 from cloister.crypto.secret import Secret
-from cloister.errors import RemoteError, TrustError
+from cloister.errors import PolicyError, RemoteError, TrustError
 from cloister.ids import DeviceId
 from cloister.roster.log_keys import make_log_key, next_log_key
 from cloister.wire.events import CommitItem
@@ -179,10 +180,14 @@ def _on_removed(turn: Turn, channel: Channel, event: CommitItem) -> None:
             wanted=(),
         )
     )
+    fail_all(turn, turn.state.channels[channel.channel_id], reason)
     if channel.kind is ChannelKind.COMMONS and turn.state.circle is not None:
         turn.change(circle=replace(turn.state.circle, left=True))
         for other in turn.state.channels.values():
             turn.put_channel(replace(other, state=ChannelState.LEFT, staged=None, wanted=()))
+            fail_all(turn, turn.state.channels[other.channel_id], reason)
+        for owed in turn.state.owed:
+            turn.answer(owed, error=PolicyError("this device is not in the circle any more"))
         turn.alarm("removed", "This device has been removed from the circle.")
         turn.drop_link("removed")
     else:
@@ -205,3 +210,4 @@ def _stop(turn: Turn, channel: Channel, reason: str) -> None:
     turn.alarm(
         "stuck", f"A change of members cannot be accepted: {reason}.  Nothing is posted there."
     )
+    turn.answer(channel.channel_id, error=PolicyError(f"the conversation stands still: {reason}"))

@@ -197,10 +197,11 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
 
 
 def fail_all(turn: Turn, channel: Channel, reason: str) -> None:
-    """Mark everything still queued as failed: the channel will take nothing any more."""
+    """Nothing will be taken there any more: what is queued has failed, who waits is told."""
     for outgoing in channel.outbox:
         current = turn.state.channels[channel.channel_id]
         _finish(turn, current, outgoing, MessageState.FAILED, 0, reason)
+    turn.answer(channel.channel_id, error=PolicyError(f"the conversation has ended: {reason}"))
 
 
 def _finish(

@@ -164,8 +164,8 @@ class State:
     """hash -> opened inbox item that could not be taken up yet."""
     inbox_cursor: int = 0
     session: Session = field(default_factory=Session)
-    owed: Mapping[bytes, int] = field(default_factory=dict)
-    """What an act started (intent, invitation, channel id …) -> ``ref`` of the act."""
+    owed: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)
+    """What acts started (intent, invitation, channel id …) -> ``ref`` of each."""
     announcements: Mapping[int, bytes] = field(default_factory=dict)
     """generation -> ``LogKey`` content that this device would append (flows 2, duty)."""
     found: Mapping[bytes, bytes] = field(default_factory=dict)

@@ -98,15 +98,14 @@ class Turn:
 
     def answer(self, owed: bytes, text: str = "", error: CloisterError | None = None) -> None:
         """Answer the act that is owed one under this key, if the program still waits."""
-        ref = self.state.owed.get(owed)
-        if ref is None:
-            return
+        for ref in self.state.owed.get(owed, ()):
+            self.notices.append(Answer(ref=ref, text=text, error=error))
         self.change(owed=without(self.state.owed, owed))
-        self.notices.append(Answer(ref=ref, text=text, error=error))
 
     def owe(self, key: bytes, ref: int) -> None:
         """Remember that the act ``ref`` is answered when ``key`` is done."""
-        self.change(owed=with_item(self.state.owed, key, ref))
+        refs = (*self.state.owed.get(key, ()), ref)
+        self.change(owed=with_item(self.state.owed, key, refs))
 
     def is_current(self, channel_id: bytes) -> bool:
         """Whether this session has proved the epoch in which the relay says the channel is."""
