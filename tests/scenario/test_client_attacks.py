@@ -380,3 +380,42 @@ def test_whoever_is_removed_is_told_what_became_of_everything() -> None:
         assert [row.state for row in cyd.messages.values()] == [MessageState.FAILED]
 
     play(story)
+
+
+def test_a_commit_that_cannot_be_made_stops_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+
+        def fail(*given: Any, **more: Any) -> None:
+            raise mls.Misuse("the commit is too large")
+
+        monkeypatch.setattr(committing, "stage", fail)
+        circle.now += 1200
+        for device in (ada, ben):
+            device.feed(Tick())
+        await circle.settle()
+        assert "commit" in {alarm.code for alarm in ben.alarms}
+        await say(circle, ada, "still here")
+        assert ben.texts("Ada") == ["still here"]
+
+    play(story)
+
+
+def test_no_secret_stands_in_a_repr() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _ = await two_at_a_desk(circle)
+        code = await circle.act(ada, Invite(ref=circle.ref()))
+        join = Join(ref=circle.ref(), code=code, name="Cyd")
+        cyd = circle.add("Cyd")
+        shown = repr(join)
+        core, effects = cyd.core.handle(join, circle.now, SystemEntropy())
+        shown += repr(core) + repr(effects) + repr(ada.core) + repr(ada.answers)
+        identity = core.state.identity
+        assert identity is not None
+        assert code not in shown
+        for secret in (identity.device_seed, identity.hpke_seed, identity.inbox_seed):
+            assert repr(secret.expose())[2:-1] not in shown
+
+    play(story)

@@ -39,6 +39,7 @@ MAX_RANK: Final = 12
 MAX_BATCH: Final = 10
 """Newcomers in one commit; ``limits.MAX_NEWCOMERS_PER_COMMIT`` is what the relay takes."""
 NO_PACKAGE_RETRY_S: Final = 30
+NO_COMMIT_RETRY_S: Final = 300
 DUTY_LABEL: Final = b"Cloister 1.0 duty"
 
 
@@ -146,14 +147,26 @@ def _keep_members(turn: Turn, channel: Channel) -> None:
     if channel.group.own_leaf in removes:
         return  # this device itself is out: others commit that
     if removes and _is_removal_due(turn, channel, removes):
-        committing.stage(turn, channel, packages={}, removes=removes)
+        _commit(turn, channel, removes)
         return
     adds = devices_to_add(turn.state, channel)
     if adds and not removes and _may_add(turn, channel):
         _add(turn, channel, adds)
     elif not adds and channel.update_at and channel.update_at <= turn.now:
         turn.put_channel(replace(channel, update_at=0))
-        committing.stage(turn, turn.state.channels[channel.channel_id], packages={}, removes=())
+        _commit(turn, turn.state.channels[channel.channel_id], ())
+
+
+def _commit(turn: Turn, channel: Channel, removes: tuple[int, ...]) -> None:
+    """Stage a commit that adds nobody; one that cannot be made stops nothing else."""
+    again = Purpose(Work.COMMIT, channel.channel_id)
+    if not turn.may_ask(again):
+        return
+    try:
+        committing.stage(turn, channel, packages={}, removes=removes)
+    except (mls.MLSError, LocalError) as error:
+        turn.alarm("commit", f"A change of members cannot be made: {error}.")
+        turn.delay(again, NO_COMMIT_RETRY_S)
 
 
 def _is_removal_due(turn: Turn, channel: Channel, removes: tuple[int, ...]) -> bool:

@@ -6,7 +6,7 @@ is sent or shown has always been stored before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from cloister.errors import CloisterError
@@ -67,7 +67,7 @@ class PutRecord:
 
     table: str
     key: bytes
-    value: bytes
+    value: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Answer:
     """An act is done, or cannot be: then ``error`` says why and what to do."""
 
     ref: int
-    text: str = ""
+    text: str = field(default="", repr=False)
     """What the act gives: a code, sixty digits, an id; in words for people otherwise."""
     error: CloisterError | None = None
 

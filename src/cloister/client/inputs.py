@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cloister.wire.events import AnyEvent
 
@@ -48,7 +48,7 @@ class FoundCircle(Act):
     home_card: bytes
     entry_cards: tuple[bytes, ...]
     """Encoded ``RelayCard`` of the home relay and of one or more entry relays."""
-    activation_code: str
+    activation_code: str = field(repr=False)
     test_circle: bool = False
     single_operator: bool = False
 
@@ -64,7 +64,7 @@ class Invite(Act):
 class Join(Act):
     """Ask to be let in (flows 3.3).  Answered with the 60 digits when the request is in the box."""
 
-    code: str
+    code: str = field(repr=False)
     name: str
 
 

@@ -148,25 +148,28 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Everything: persisted state, session, and what is owed to the person's program."""
+    """Everything: persisted state, session, and what is owed to the person's program.
+
+    What holds codes, seeds or group secrets as plain bytes is left out of ``repr``.
+    """
 
     identity: Identity | None = None
     circle: Circle | None = None
-    founding: Founding | None = None
-    joining: Joining | None = None
+    founding: Founding | None = field(default=None, repr=False)
+    joining: Joining | None = field(default=None, repr=False)
     roster: Roster | None = None
     log_keys: Mapping[int, Secret] = field(default_factory=dict)
-    intents: tuple[Intent, ...] = ()
-    invitations: Mapping[bytes, OwnInvitation] = field(default_factory=dict)
-    channels: Mapping[bytes, Channel] = field(default_factory=dict)
-    key_packages: Mapping[bytes, mls.KeyPackageSecrets] = field(default_factory=dict)
-    welcomes: Mapping[bytes, bytes] = field(default_factory=dict)
+    intents: tuple[Intent, ...] = field(default=(), repr=False)
+    invitations: Mapping[bytes, OwnInvitation] = field(default_factory=dict, repr=False)
+    channels: Mapping[bytes, Channel] = field(default_factory=dict, repr=False)
+    key_packages: Mapping[bytes, mls.KeyPackageSecrets] = field(default_factory=dict, repr=False)
+    welcomes: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
     """hash -> opened inbox item that could not be taken up yet."""
     inbox_cursor: int = 0
     session: Session = field(default_factory=Session)
     owed: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)
     """What acts started (intent, invitation, channel id …) -> ``ref`` of each."""
-    announcements: Mapping[int, bytes] = field(default_factory=dict)
+    announcements: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     """generation -> ``LogKey`` content that this device would append (flows 2, duty)."""
     found: Mapping[bytes, bytes] = field(default_factory=dict)
     """H(J) -> join request found in a box and not yet in the log (memory only: it stays there)."""
