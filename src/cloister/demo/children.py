@@ -30,6 +30,8 @@ class LifeLine:
 
     def __init__(self) -> None:
         self.read_fd, self._write_fd = os.pipe()
+        self.failed: DemoFailed | None = None
+        """Why a child could not be kept running; without it the others wait in vain."""
 
     def close(self) -> None:
         """Let go: children that still run end."""
@@ -53,7 +55,7 @@ class Child:
         self.name = name
         self._arguments = arguments
         self._folder = folder
-        self._life = life
+        self.life = life
         self._secret = secret
         self._trace = trace
         self._process: asyncio.subprocess.Process | None = None
@@ -61,7 +63,6 @@ class Child:
         self._unwanted = asyncio.Event()
         self._deaths: deque[float] = deque(maxlen=MOST_QUICK_DEATHS)
         self.starts = 0
-        self.failed: DemoFailed | None = None
 
     @property
     def pid(self) -> int | None:
@@ -118,11 +119,11 @@ class Child:
 
     async def _spawn(self) -> None:
         command = [sys.executable, "-P", "-m", "cloister.demo.actor"]
-        command += ["--life-fd", str(self._life.read_fd)]
+        command += ["--life-fd", str(self.life.read_fd)]
         if self._trace is not None:
             command += ["--trace", str(self._trace)]
         arguments = list(self._arguments)
-        passed = [self._life.read_fd]
+        passed = [self.life.read_fd]
         secret_fd: int | None = None
         if self._secret is not None:
             secret_fd, write_fd = os.pipe()
@@ -159,10 +160,12 @@ class Child:
             status = await self._process.wait()
             if self._unwanted.is_set():
                 return
-            self._deaths.append(loop.time())
+            if status != -signal.SIGKILL:
+                # Who is killed, by us or by anybody, does not thereby show that it cannot run.
+                self._deaths.append(loop.time())
             many = len(self._deaths) == MOST_QUICK_DEATHS
             if many and self._deaths[-1] - self._deaths[0] < QUICK_S:
-                self.failed = DemoFailed(
+                self.life.failed = DemoFailed(
                     f"{self.name} ended {MOST_QUICK_DEATHS} times within {QUICK_S:.0f} s"
                     f" (last status {status}): {self.last_words()}"
                 )

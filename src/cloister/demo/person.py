@@ -72,8 +72,8 @@ class Person:
                         acting = asyncio.ensure_future(act())
                 except CloisterError as error:
                     last = error
-                if self.child.failed is not None:
-                    raise self.child.failed
+                if self.child.life.failed is not None:
+                    raise self.child.life.failed
                 if loop.time() > deadline:
                     reason = f": {last}" if last is not None else ""
                     raise DemoFailed(f"{what} did not happen within {within_s:.0f} s{reason}")

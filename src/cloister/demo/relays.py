@@ -62,8 +62,8 @@ async def ready(role: str, folder: Folder, child: Child) -> dict[str, Any]:
             if status.get("ready"):
                 return status
         except NetworkError as error:
-            if child.failed is not None:
-                raise child.failed from None
+            if child.life.failed is not None:
+                raise child.life.failed from None
             if loop.time() > deadline:
                 raise DemoFailed(
                     f"the {role} relay is not ready: {error}: {child.last_words()}"

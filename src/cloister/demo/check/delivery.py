@@ -221,7 +221,9 @@ class DeliveryChecks:
                 raise Wrong(f"the epoch of {channel.title or 'the commons'} was never ended")
             stored = self._envelopes(channel.channel_id)
             if channel.kind is ChannelKind.COMMONS:
-                demand(channel.next_n == rung.commit_n + 1, "the commons were read further")
+                demand(
+                    channel.next_n == rung.commit_n + 1, "the commons were not read to their end"
+                )
             demand(channel.next_n <= rung.commit_n + 1, "read beyond the removal")
             received = channel.group.process(stored[rung.commit_n].data, now=self._now(channel))
             removed = isinstance(received, mls.CommitReceived) and received.removed_self
