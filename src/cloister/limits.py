@@ -25,6 +25,9 @@ MAX_STAGED_OBJECTS: Final = 34
 """Staged objects a channel or inbox may hold at once: a commit, a tree and 32 Welcomes."""
 MAX_STAGED_BYTES: Final = 12 * KIB * KIB
 """Bytes of the staged objects of one channel or inbox; the rest is refused (disk)."""
+KEPT_TREE_EPOCHS: Final = 32
+"""Epochs for which the staged ratchet tree is kept after they ended: a newcomer who was away when
+it was added must still get in.  More would let a member fill the disk with commits."""
 STAGED_LIFETIME_S: Final = 3600
 """A staged object not named by then is dropped."""
 

@@ -12,6 +12,7 @@ import pytest
 
 from cloister.crypto.hashing import sha256
 from cloister.limits import (
+    KEPT_TREE_EPOCHS,
     MAX_BOX_ITEMS,
     MAX_KEY_PACKAGES,
     MAX_STAGED_OBJECTS,
@@ -312,6 +313,22 @@ def test_staged_objects_travel_with_the_commit_that_names_them(run: Any) -> None
         assert (row.envelope, row.object_hash, row.parts) == (b"", whole, 3)
         await bench.accept(commit(2, 1))
         assert bench.store.part(CHANNEL, whole, 1) == (3, parts[1])
+
+    run(scenario)
+
+
+def test_the_tree_of_an_ended_epoch_is_kept_for_newcomers_who_were_away(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        tree = sha256(b"tree")
+        await bench.accept(StagePart(CHANNEL, tree, 0, 1, b"tree", NOW + HOUR, NOW))
+        await bench.accept(commit(0, 0, tree=tree))
+        for epoch in range(1, KEPT_TREE_EPOCHS + 1):
+            await bench.accept(commit(epoch, epoch))
+            assert bench.store.part(CHANNEL, tree, 0) == (1, b"tree")
+        last = KEPT_TREE_EPOCHS + 1
+        await bench.accept(commit(last, last))
+        assert bench.store.part(CHANNEL, tree, 0) is None
 
     run(scenario)
 

@@ -136,7 +136,7 @@ class ReadPart(Request, frozen=True, tag=7):
 
 
 class ReadTree(Request, frozen=True, tag=8):
-    """Read part ``index`` of the ratchet tree of the channel's current epoch.  Answer: ``Part``."""
+    """Read part ``index`` of the ratchet tree of the channel's proven epoch.  Answer: ``Part``."""
 
     channel_id: ShortId
     index: Index

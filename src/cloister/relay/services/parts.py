@@ -59,9 +59,9 @@ class Parts:
         self._answer(session, request.rid, request.object_id, found[0], request.index)
 
     def read_tree(self, session: Session, request: commands.ReadTree) -> None:
-        """Read a part of the encrypted ratchet tree of the current epoch."""
+        """Read a part of the encrypted ratchet tree of the proven epoch, ended or not."""
         grant = session.channel_grant(request.channel_id)
-        if grant is None or not grant.is_current:
+        if grant is None:
             session.refuse(request.rid, Refusal.NOT_PROVEN)
             return
         rung = self._context.store.ladder(request.channel_id, grant.epoch)

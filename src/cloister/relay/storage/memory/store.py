@@ -11,6 +11,7 @@ from typing import assert_never
 
 from cloister.crypto.hashing import sha256
 from cloister.limits import (
+    KEPT_TREE_EPOCHS,
     MAX_BOX_ITEMS,
     MAX_CHANNEL_BYTES,
     MAX_KEY_PACKAGES,
@@ -152,6 +153,9 @@ class MemoryStore(Rows):
             next_key=write.next_key,
         )
         self._add(channel, row, digest, write.now)
+        long_ago = channel.ladder.get(write.epoch - KEPT_TREE_EPOCHS)
+        if long_ago is not None:
+            self._kept.pop((write.channel_id, long_ago.tree), None)
         ended = channel.ladder[write.epoch]
         channel.ladder[write.epoch] = replace(
             ended, commit_n=n, log_size_end=len(self._logs[channel.origin].entries)
@@ -333,6 +337,7 @@ class MemoryStore(Rows):
             for epoch, rung in list(channel.ladder.items()):
                 ended_n = rung.commit_n
                 if ended_n is not None and ended_n < channel.floor_n and ended_n != opened:
+                    self._kept.pop((channel_id, rung.tree), None)
                     del channel.ladder[epoch]
         for (kind, object_id), mailbox in list(self._mailboxes.items()):
             if kind is ObjectKind.BOX and mailbox.expires < write.before:

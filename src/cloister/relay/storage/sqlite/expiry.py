@@ -51,6 +51,14 @@ def expire(connection: sqlite.Connection, states: ChannelStates, write: Expire) 
         execute("UPDATE channel SET floor_n = max(floor_n, ?) WHERE key = ?", (n + 1, channel))
     for channel in {row[1] for row in old}:
         execute(
+            "DELETE FROM part WHERE until = 0 AND owner = (SELECT id FROM channel WHERE key = ?1)"
+            " AND hash IN (SELECT tree FROM ladder WHERE channel = ?1 AND length(tree) > 0"
+            " AND commit_n IS NOT NULL"
+            " AND commit_n < (SELECT floor_n FROM channel WHERE key = ?1)"
+            " AND NOT EXISTS (SELECT 1 FROM envelope WHERE channel = ?1 AND n = commit_n))",
+            (channel,),
+        )
+        execute(
             "DELETE FROM ladder WHERE channel = ?1 AND commit_n IS NOT NULL"
             " AND commit_n < (SELECT floor_n FROM channel WHERE key = ?1)"
             " AND NOT EXISTS (SELECT 1 FROM envelope WHERE channel = ?1 AND n = commit_n)",

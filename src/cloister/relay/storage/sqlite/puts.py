@@ -12,7 +12,7 @@ from typing import Final
 import sqlcipher3.dbapi2 as sqlite
 
 from cloister.crypto.hashing import sha256
-from cloister.limits import MAX_CHANNEL_BYTES
+from cloister.limits import KEPT_TREE_EPOCHS, MAX_CHANNEL_BYTES
 from cloister.relay.storage.api import EnvelopeKind, StorageFailure
 from cloister.relay.storage.sqlite.channel_state import SAVE_EVERY, ChannelState, ChannelStates
 from cloister.relay.storage.sqlite.schema import HOUR_S
@@ -184,7 +184,7 @@ class EnvelopeWrites:
                 counts[write.staged],
             ),
         )
-        self._drop_tree(state, write.channel_id, write.epoch)
+        self._drop_tree(state, write.channel_id, write.epoch - KEPT_TREE_EPOCHS)
         for object_hash in filter(None, (write.staged, write.tree)):
             self._keep_parts(write.channel_id, write.channel_id, object_hash)
         execute(
@@ -244,7 +244,7 @@ class EnvelopeWrites:
         )
 
     def _drop_tree(self, state: ChannelState, channel_id: bytes, epoch: int) -> None:
-        """Only the tree of the current epoch can be read."""
+        """Drop the tree of an epoch that ended long ago."""
         self._connection.execute(
             "DELETE FROM part WHERE owner = ? AND until = 0 AND length(hash) > 0 AND hash ="
             " (SELECT tree FROM ladder WHERE channel = ? AND epoch = ?)",
