@@ -6,31 +6,28 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import msgspec
 import pytest
 
 from cloister import mls
 from cloister.client import appending, committing, conversing, duties, merging, outbox
-from cloister.client.binding import LOG_KEY, ConversationInfo, GroupLogKey, group_extensions
 from cloister.client.effects import MessageState
-from cloister.client.identity import device_card, did_of, make_group
+from cloister.client.identity import did_of
 from cloister.client.inputs import (
     Invite,
     Join,
     Leave,
     OpenConversation,
+    Received,
     Remove,
     SendText,
     Tick,
     Vouch,
 )
-from cloister.client.mail import seal_inbox_item
 from cloister.client.records import ChannelKind
 from cloister.crypto.entropy import SystemEntropy
-from cloister.limits import ENVELOPE_SIZES
+from cloister.errors import UsageError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
-from cloister.wire.auth import ObjectKind
-from cloister.wire.events import AnyEvent, Done, Item, MailItem, Proved
+from cloister.wire.events import AnyEvent, Done, Item, Logged, MailItem, Proved
 
 
 def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -208,108 +205,6 @@ def test_a_title_from_others_cannot_steer_a_terminal(monkeypatch: pytest.MonkeyP
     play(story)
 
 
-def forged_welcome(
-    circle: SimulatedCircle,
-    author: SimulatedDevice,
-    victim: SimulatedDevice,
-    channel_id: bytes,
-    *,
-    kind: ChannelKind,
-    size: int,
-) -> bytes:
-    """An inbox item with a Welcome into a group of its author alone; size 0: the log's."""
-    state, entropy = author.core.state, SystemEntropy()
-    assert state.roster is not None
-    assert victim.core.state.identity is not None
-    info = ConversationInfo(kind=int(kind), title="Desk" if kind is not ChannelKind.COMMONS else "")
-    extensions = group_extensions(
-        state.roster.origin, size or state.roster.size, state.roster.root, info
-    )
-    circle_id = state.roster.circle_id
-    group = make_group(state, circle_id, channel_id, extensions, circle.now, entropy)
-    package = next(reversed(victim.core.state.key_packages.values())).key_package
-    log_key = GroupLogKey(generation=0, key=state.log_keys[0].expose()).encode()
-    made = group.commit(
-        adds=[package],
-        removes=(),
-        extensions=extensions,
-        group_info_extensions=(mls.Extension(extension_type=LOG_KEY, data=log_key),),
-        tree_in_welcome=True,
-        pad_to=ENVELOPE_SIZES,
-        now=circle.now,
-        entropy=entropy,
-    )
-    card = device_card(victim.core.state.identity)
-    return seal_inbox_item(card, channel_id, made.welcome or b"")
-
-
-def before_the_first_mail(make: Callable[[], bytes]) -> Callable[[AnyEvent], tuple[AnyEvent, ...]]:
-    """Deliver one more inbox item before all others."""
-    kept: list[bytes] = []
-
-    def deliver(event: AnyEvent) -> tuple[AnyEvent, ...]:
-        if not isinstance(event, MailItem) or event.kind != ObjectKind.INBOX:
-            return (event,)
-        later = msgspec.structs.replace(event, n=event.n + 1)
-        if kept:
-            return (later,)
-        kept.append(make())
-        return (msgspec.structs.replace(event, item=kept[0]), later)
-
-    return deliver
-
-
-@pytest.mark.parametrize("size", [0, 2**40])
-@pytest.mark.parametrize("own_channel", [False, True])
-def test_a_forged_welcome_of_the_commons_does_not_keep_a_newcomer_out(
-    size: int, own_channel: bool
-) -> None:
-    async def story() -> None:
-        circle = SimulatedCircle()
-        ada, ben = await two_at_a_desk(circle)
-        code = await circle.act(ada, Invite(ref=circle.ref()))
-        cyd = circle.add("Cyd")
-        commons = ada.core.state.commons
-        assert commons is not None
-        channel_id = bytes(16) if own_channel else commons.channel_id
-        cyd.tamper = before_the_first_mail(
-            lambda: forged_welcome(
-                circle, ben, cyd, channel_id, kind=ChannelKind.COMMONS, size=size
-            )
-        )
-        await circle.act(cyd, Join(ref=circle.ref(), code=code, name="Cyd"))
-        await circle.act(ada, Vouch(ref=circle.ref(), request="Cyd", how=1))
-        assert cyd.phase == "member"
-
-    play(story)
-
-
-@pytest.mark.parametrize("size", [0, 2**40])
-def test_a_forged_welcome_does_not_take_the_place_of_a_conversation(size: int) -> None:
-    async def story() -> None:
-        circle = SimulatedCircle()
-        ada, ben = await two_at_a_desk(circle)
-        cyd = await circle.admit("Cyd", ada, [ada])
-        opened: list[bytes] = []
-
-        def forge() -> bytes:
-            opened.extend(set(ada.core.state.channels) - set(ben.core.state.channels))
-            return forged_welcome(
-                circle, ben, cyd, opened[0], kind=ChannelKind.CONVERSATION, size=size
-            )
-
-        cyd.tamper = before_the_first_mail(forge)
-        await circle.act(ada, OpenConversation(ref=circle.ref(), title="Two", members=("Cyd",)))
-        assert opened
-        ada.feed(SendText(ref=circle.ref(), conversation="Two", text="hello"))
-        await circle.settle()
-        assert cyd.texts("Ada") == ["hello"]
-        assert "welcome" in {alarm.code for alarm in cyd.alarms}
-        await circle.act(cyd, Invite(ref=circle.ref()))
-
-    play(story)
-
-
 def test_one_newcomer_with_a_bad_key_package_does_not_keep_another_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -417,5 +312,32 @@ def test_no_secret_stands_in_a_repr() -> None:
         assert code not in shown
         for secret in (identity.device_seed, identity.hpke_seed, identity.inbox_seed):
             assert repr(secret.expose())[2:-1] not in shown
+
+    play(story)
+
+
+def test_a_conversation_with_the_name_of_another_gets_none_of_its_messages() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+        await circle.admit("Cyd", ada, [ada])
+        members = ("Ada", "Cyd")
+        await circle.act(ben, OpenConversation(ref=circle.ref(), title="Room", members=members))
+        await circle.act(ada, OpenConversation(ref=circle.ref(), title="To Cyd", members=("Cyd",)))
+        await circle.act(ben, OpenConversation(ref=circle.ref(), title="Cyd", members=("Ada",)))
+        with pytest.raises(UsageError):
+            await circle.act(ada, SendText(ref=circle.ref(), conversation="Cyd", text="secret"))
+        assert ben.texts("Ada") == []
+
+    play(story)
+
+
+def test_what_is_no_entry_does_not_spoil_the_acts_that_follow() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _ = await two_at_a_desk(circle)
+        assert ada.core.state.roster is not None
+        ada.feed(Received(event=Logged(ada.core.state.roster.size, (b"\0",))))
+        await circle.act(ada, Invite(ref=circle.ref()))
 
     play(story)

@@ -25,6 +25,7 @@ from cloister.codec import DecodeError
 from cloister.crypto.hashing import sha256
 from cloister.errors import PolicyError, RemoteError
 from cloister.ids import DeviceId
+from cloister.limits import DELIVERY_WINDOW_ITEMS
 from cloister.wire.auth import ObjectKind
 from cloister.wire.events import CommitItem, Item, Proved
 
@@ -69,6 +70,9 @@ def title_of(state: State, channel: Channel) -> str:
 def on_item(turn: Turn, event: Item | CommitItem) -> None:
     """Take an item of a channel, or hold it while an earlier one waits for the log."""
     held = turn.session.held.get(event.channel_id)
+    if held is not None and len(held) > DELIVERY_WINDOW_ITEMS:
+        turn.drop_link("more than its window")
+        return
     if held is not None:
         turn.change_session(held=with_item(turn.session.held, event.channel_id, (*held, event)))
         return

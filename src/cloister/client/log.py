@@ -14,6 +14,7 @@ from cloister.client.routing import relay_set_of
 from cloister.client.state import Purpose, Work
 from cloister.client.turn import SettledEntry, Turn
 from cloister.errors import TrustError
+from cloister.roster.entry import Entry
 from cloister.roster.errors import NeedsLogKey, UpdateNeeded
 from cloister.transparency.cosignature import RelayVerifier
 from cloister.transparency.merkle import Frontier, leaf_hash
@@ -76,6 +77,8 @@ def on_entries(turn: Turn, event: Entries | Logged) -> None:
         turn.change_session(tail_hint=max(turn.session.tail_hint, event.from_seq))
         return
     fresh = event.entries[size - event.from_seq :]
+    for entry in fresh:
+        Entry.decode(entry)  # what is no entry ends the connection that brought it
     if fresh:
         turn.change_session(pending=(*turn.session.pending, *fresh))
         settle(turn)

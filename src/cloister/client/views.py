@@ -11,7 +11,7 @@ from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.routing import relay_set_of
 from cloister.client.safe_text import safe_line
 from cloister.client.state import Channel, State
-from cloister.errors import NotFoundError
+from cloister.errors import NotFoundError, UsageError
 from cloister.limits import STALE_WARN_S
 from cloister.roster.join_request import fingerprint
 from cloister.roster.state import RequestState
@@ -34,7 +34,7 @@ def channel_titles(state: State) -> list[str]:
 def channel_named(state: State, name: str) -> Channel:
     """Find a channel by title, by the start of its id, or a 1:1 conversation by the other's name.
 
-    Raises ``NotFoundError``.
+    Raises ``NotFoundError``, ``UsageError`` when a title could mean two of them.
     """
     wanted = safe_line(name).casefold()
     commons = state.commons
@@ -43,16 +43,20 @@ def channel_named(state: State, name: str) -> Channel:
     conversations = [
         channel for channel in state.channels.values() if channel.kind is ChannelKind.CONVERSATION
     ]
-    for channel in sorted(conversations, key=lambda one: one.state is ChannelState.LEFT):
-        if channel.title.casefold() == wanted:
-            return channel
+    titled = [one for one in conversations if one.title.casefold() == wanted]
+    titled = [one for one in titled if one.state is not ChannelState.LEFT] or titled[:1]
     for channel in conversations:
-        if len(wanted) >= 8 and channel.channel_id.hex().startswith(wanted):
+        if not titled and len(wanted) >= 8 and channel.channel_id.hex().startswith(wanted):
             return channel
-    for channel in conversations:
-        others = [one for one in member_names(state, channel) if one != _own_name(state)]
-        if len(others) == 1 and others[0].casefold() == wanted:
-            return channel
+    alone = [one for one in conversations if _is_with(state, one, wanted)]
+    if len(titled) > 1 or (titled and alone and titled[0] not in alone):
+        # Others choose titles too: what is meant for one must not go to another.
+        raise UsageError(
+            f"several conversations are called “{safe_line(name)}”",
+            hint="Name one by the start of its id; `cloister conversation list` shows it.",
+        )
+    for channel in (*titled, *alone):
+        return channel
     raise NotFoundError(
         f"there is no conversation called “{safe_line(name)}”",
         hint="`cloister conversation list` shows them; `cloister conversation new` opens one.",
@@ -71,6 +75,11 @@ def member_names(state: State, channel: Channel) -> list[str]:
         if record is not None:
             found.append(safe_line(names[record.member_id]))
     return sorted(set(found))
+
+
+def _is_with(state: State, channel: Channel, wanted: str) -> bool:
+    others = [one for one in member_names(state, channel) if one != _own_name(state)]
+    return len(others) == 1 and others[0].casefold() == wanted
 
 
 def _own_name(state: State) -> str:
