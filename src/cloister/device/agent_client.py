@@ -139,8 +139,8 @@ async def _reply(reader: asyncio.StreamReader) -> protocol.Reply:
         line = await reader.readline()
     except ValueError:
         raise protocol.AgentProtocolError("the agent's answer is too long") from None
-    if not line:
-        raise _gone()
+    if not line.endswith(b"\n"):
+        raise _gone()  # killed, maybe in the middle of a line
     reply = protocol.decode_reply(line)
     if reply.error is not None:
         raise protocol.error_of(reply.error)

@@ -225,3 +225,21 @@ def test_a_long_path_gets_a_socket_elsewhere_with_a_name_of_its_own(
     assert str(socket_path(deep)).startswith("/run/user/1/cloister/")
     assert socket_path(deep) != socket_path(deeper)
     assert len(str(socket_path(deep))) < 100
+
+
+@pytest.mark.parametrize("last_words", [b"", b'{"v":1,"res'], ids=["between lines", "in a line"])
+def test_an_agent_killed_before_it_has_answered_is_said_to_have_ended(
+    tmp_path: Path, last_words: bytes
+) -> None:
+    async def main() -> None:
+        async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            writer.write(last_words)
+            writer.close()
+
+        path = tmp_path / "agent.sock"
+        async with asyncio.timeout(20), await asyncio.start_unix_server(die, str(path)):
+            with pytest.raises(DeviceClosed, match="has ended"):
+                await RemoteDevice(path).status()
+
+    asyncio.run(main())
