@@ -73,7 +73,7 @@ def message_text(message: Message, *, is_new: bool = False) -> str:
 
     Further lines are set in, so that no text can look like a message of somebody else.
     """
-    when = datetime.fromtimestamp(message.at).astimezone().strftime("%Y-%m-%d %H:%M")
+    when = _when(message.at)
     body = safe_text(message.text).replace("\n", "\n    ")
     if message.kind is MessageKind.NOTICE:
         return f"* {when}: {body}"
@@ -84,3 +84,11 @@ def message_text(message: Message, *, is_new: bool = False) -> str:
     elif message.state is MessageState.FAILED:
         state = f" (failed: {safe_line(message.reason)})"
     return f"{name}, {when}{state}: {body}"
+
+
+def _when(at: int) -> str:
+    """The author's clock may say anything, also what no calendar has."""
+    try:
+        return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return "at an impossible time"

@@ -13,6 +13,7 @@ from typing import Final
 from cloister.client.identity import did_of
 from cloister.client.linking import on_common_refusal, refusal_error
 from cloister.client.log import tail
+from cloister.client.meaning import why_pointless
 from cloister.client.records import Intent
 from cloister.client.state import Purpose, State, Work
 from cloister.client.turn import SettledEntry, Turn
@@ -90,6 +91,10 @@ def advance(turn: Turn) -> None:
     if not intent.entry or intent.seq != size or Entry.decode(intent.entry).header.root != root:
         if intent.entry and intent.entry in turn.session.pending:
             return  # it is in the log already and only waits to be settled
+        pointless = why_pointless(roster, intent)
+        if pointless is not None:
+            _drop(turn, intent, pointless)
+            return
         last = turn.session.pending[-1:]
         floor = Entry.decode(last[0]).header.ts if last else roster.ts
         device_key = Ed25519Key(identity.device_seed)

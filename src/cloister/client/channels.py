@@ -20,10 +20,11 @@ from cloister.client.persistence import with_chain
 from cloister.client.records import ChannelState, Counter
 from cloister.client.safe_text import safe_line
 from cloister.client.state import UNPLACED, Channel, Purpose, State, with_item, without
+from cloister.client.stopping import stop, title_of
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
 from cloister.crypto.hashing import sha256
-from cloister.errors import PolicyError, RemoteError
+from cloister.errors import RemoteError
 from cloister.ids import DeviceId
 from cloister.limits import DELIVERY_WINDOW_ITEMS
 from cloister.wire.auth import ObjectKind
@@ -52,19 +53,8 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
             replace(channel, next_n=event.first_n, chains={event.first_n: channel.chain})
         )
     elif channel.next_n < event.floor_n:
-        stick(turn, channel, "messages that this device has not seen have aged out at the relay")
-
-
-def stick(turn: Turn, channel: Channel, reason: str) -> None:
-    """Stop a channel: nothing is merged and nothing posted in it from here on."""
-    turn.put_channel(replace(channel, state=ChannelState.STUCK, reason=reason))
-    turn.alarm("stuck", f"The conversation {title_of(turn.state, channel)} stands still: {reason}.")
-    turn.answer(channel.channel_id, error=PolicyError(f"the conversation stands still: {reason}"))
-
-
-def title_of(state: State, channel: Channel) -> str:
-    """Return a channel's name for people."""
-    return f"“{channel.title}”" if channel.title else channel.channel_id.hex()[:8]
+        reason = "messages that this device has not seen have aged out at the relay"
+        stop(turn, channel, reason, evidence=b"floor")
 
 
 def on_item(turn: Turn, event: Item | CommitItem) -> None:
@@ -156,7 +146,7 @@ def _show(
             f"{skipped} message(s) of {_name(turn.state, did)} in "
             f"{title_of(turn.state, moved)} have not arrived.",
         )
-    _compare_heads(turn, before, content, did)
+    _compare_heads(turn, before, content, did, event.n)
     position = moved.position + 1
     turn.put_channel(
         replace(moved, counters=with_item(moved.counters, did, counted), position=position)
@@ -197,11 +187,12 @@ def count(known: Counter | None, did: DeviceId, counter: int) -> Counter | None:
     return None
 
 
-def _compare_heads(turn: Turn, channel: Channel, content: Content, did: DeviceId) -> None:
+def _compare_heads(turn: Turn, channel: Channel, content: Content, did: DeviceId, n: int) -> None:
     """Compare what the author had seen with what this device has (C4)."""
     heads = content.heads
     known = channel.chains.get(heads.next_n)
-    if known is not None and known != heads.chain:
+    # Nobody has seen more items before his own than there are: one was kept from this device.
+    if heads.next_n > n or (known is not None and known != heads.chain):
         turn.alarm(
             "split",
             f"{_name(turn.state, did)} was shown other items of {title_of(turn.state, channel)} "

@@ -8,6 +8,7 @@ from cloister.client.binding import (
     CONVERSATION,
     SUITE,
     BindingError,
+    DeviceBinding,
     SplitView,
     check_leaf,
     checkpoint_of,
@@ -90,6 +91,22 @@ def check_commons_removals(state: State, before: mls.Group, after: mls.Group) ->
         record = roster.devices.get(did)
         if record is not None and record.was_active_at(size):
             raise BindingError("a commit removed an active member's device from the commons")
+
+
+def check_not_replaced(before: mls.Group, after: mls.Group) -> None:
+    """A device whose leaf key changes was removed and added anew: only a knock allows that (3.7).
+
+    Its knock number must have risen.  Raises ``BindingError``.
+    """
+    bindings = {one.did: (one.knock, key) for one, key in _bindings(before)}
+    for binding, key in _bindings(after):
+        known = bindings.get(binding.did)
+        if known is not None and key != known[1] and binding.knock <= known[0]:
+            raise BindingError("a device was replaced in the group without having asked for it")
+
+
+def _bindings(group: mls.Group) -> list[tuple[DeviceBinding, bytes]]:
+    return [(device_of_leaf(one.leaf), one.leaf.signature_key) for one in group.members()]
 
 
 def roster_of(state: State) -> Roster:

@@ -117,7 +117,9 @@ def _find_commons(turn: Turn) -> None:
             continue
         if kind == ChannelKind.COMMONS:
             turn.change(welcomes=without(turn.state.welcomes, key))
-            turn.change_session(head=b"", head_settled=None, pending=(), readable=0)
+            turn.change_session(
+                head=b"", head_settled=None, pending=(), pending_bytes=0, tail=None, readable=0
+            )
             joining_flow.on_event(turn, JoiningEvent.WELCOME, encoded)
             return
 
@@ -187,7 +189,7 @@ def _set_aside(turn: Turn, joining: Joining) -> None:
     key = sha256(joining.welcome)[:SHORT_ID_BYTES]
     turn.change(welcomes=with_item(turn.state.welcomes, key, joining.welcome))
     joining_flow.on_event(turn, JoiningEvent.REFUSED, b"")
-    turn.change_session(pending=(), readable=0)
+    turn.change_session(pending=(), pending_bytes=0, tail=None, readable=0)
 
 
 def on_head(turn: Turn, event: Head) -> None:
@@ -249,7 +251,8 @@ def _enter_commons(turn: Turn, joining: Joining, entries: tuple[bytes, ...]) -> 
     )
     for seq, entry in enumerate(entries[: roster.size]):
         turn.store_entry(seq, entry)
-    turn.change_session(pending=entries[roster.size :])
+    left = entries[roster.size :]
+    turn.change_session(pending=left, pending_bytes=sum(map(len, left)), tail=None)
     _add_channel(turn, item.channel_id, group)
     turn.changed("entered", "This device is in the circle.")
 
@@ -321,7 +324,7 @@ def _reject(turn: Turn, joining: Joining, error: CloisterError) -> None:
         "welcome", f"The circle's Welcome was refused: {error}.  Tell the person who invited you."
     )
     joining_flow.on_event(turn, JoiningEvent.REFUSED, b"")
-    turn.change_session(pending=(), readable=0)
+    turn.change_session(pending=(), pending_bytes=0, tail=None, readable=0)
     unprove(turn, ObjectKind.CHANNEL, InboxItem.decode(joining.welcome).channel_id)
 
 
@@ -369,6 +372,8 @@ def _shown_title(title: str) -> str:
 def _add_channel(turn: Turn, channel_id: bytes, group: mls.Group) -> None:
     info = conversation_of(group.extensions)
     wait = int.from_bytes(turn.entropy.random(2), "big") % FIRST_UPDATE_WITHIN_S
+    # Back in a conversation that this device had left: its timeline goes on where it stood.
+    before = turn.state.channels.get(channel_id)
     turn.put_channel(
         Channel(
             channel_id=channel_id,
@@ -379,6 +384,8 @@ def _add_channel(turn: Turn, channel_id: bytes, group: mls.Group) -> None:
             next_n=UNPLACED,
             chain=chain_start(group.epoch_authenticator),
             update_at=turn.now + 1 + wait,
+            position=before.position if before else 0,
+            own_counter=before.own_counter if before else 0,
         )
     )
     unprove(turn, ObjectKind.CHANNEL, channel_id)

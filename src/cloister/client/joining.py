@@ -130,7 +130,8 @@ def _on_letter(turn: Turn, joining: Joining, given: Given) -> None:
     try:
         letter = open_letter(given.item, code.seed, circle_id=code.circle_id)
     except LetterRefused as error:
-        if given.n == 0:
+        # A member may have put junk before the letter; after the last item there is no hope.
+        if given.n + 1 >= turn.session.box_items:
             abandon(turn, error)
         return
     _go(turn, replace(joining, letter=letter.encode()), JoiningStep.CHECKING_HEAD)

@@ -139,6 +139,8 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
         proven=with_item(session.proven, key, purpose.number),
         following=session.following - {key},
     )
+    if kind is ObjectKind.BOX:
+        turn.change_session(box_items=event.next_n)
     if kind is ObjectKind.CHANNEL:
         turn.change_session(current=with_item(session.current, purpose.subject, event.epoch))
 

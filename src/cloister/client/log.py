@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from cloister.client.routing import relay_set_of
 from cloister.client.state import Purpose, Work
@@ -24,6 +25,9 @@ from cloister.wire.auth import ObjectKind
 from cloister.wire.commands import FollowLog, ReadHead, ReadLog, ReadProof
 from cloister.wire.events import Entries, Head, Logged, Proof
 
+MAX_PENDING_BYTES: Final = 128 * 1024 * 1024
+"""Entries fetched and not settled: a log of 100,000 entries is half of it."""
+
 
 class Fork(TrustError):
     """The relay shows a history that is not the one this device has seen before."""
@@ -31,10 +35,19 @@ class Fork(TrustError):
 
 def tail(turn: Turn) -> tuple[int, bytes]:
     """Return size and root of the log as far as it has been fetched, settled or not."""
-    roster = turn.state.roster
-    frontier = roster.frontier if roster is not None else Frontier.empty()
-    frontier = frontier.extend(leaf_hash(entry) for entry in turn.session.pending)
+    frontier = _tail_frontier(turn)
     return frontier.size, frontier.root
+
+
+def _tail_frontier(turn: Turn) -> Frontier:
+    """The tree over all that has been fetched; kept, as it is asked for on every input."""
+    known = turn.session.tail
+    if known is None:
+        roster = turn.state.roster
+        known = roster.frontier if roster is not None else Frontier.empty()
+        known = known.extend(leaf_hash(entry) for entry in turn.session.pending)
+        turn.change_session(tail=known)
+    return known
 
 
 def advance(turn: Turn) -> None:
@@ -79,9 +92,18 @@ def on_entries(turn: Turn, event: Entries | Logged) -> None:
     fresh = event.entries[size - event.from_seq :]
     for entry in fresh:
         Entry.decode(entry)  # what is no entry ends the connection that brought it
-    if fresh:
-        turn.change_session(pending=(*turn.session.pending, *fresh))
-        settle(turn)
+    if not fresh:
+        return
+    held = turn.session.pending_bytes + sum(map(len, fresh))
+    if held > MAX_PENDING_BYTES:
+        raise Fork("the relay sends more of the log than it has signed heads for")
+    tail_before = _tail_frontier(turn)
+    turn.change_session(
+        pending=(*turn.session.pending, *fresh),
+        pending_bytes=held,
+        tail=tail_before.extend(leaf_hash(entry) for entry in fresh),
+    )
+    settle(turn)
 
 
 def on_read_log(turn: Turn, purpose: Purpose, event: Entries) -> None:
@@ -177,7 +199,8 @@ def fold(turn: Turn, entries: Sequence[bytes]) -> None:
         roots.append(roster.root)
         turn.store_entry(seq, entry)
         turn.settled.append(SettledEntry(seq=seq, entry=entry, events=events))
-    turn.change_session(pending=turn.session.pending[done:])
+    left = turn.session.pending[done:]
+    turn.change_session(pending=left, pending_bytes=sum(map(len, left)), tail=None)
     turn.change(roster=roster, roots=tuple(roots))
     if done:
         turn.changed("log")

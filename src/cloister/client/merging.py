@@ -17,6 +17,7 @@ from cloister.client.checking import (
     LogBehind,
     check_commons_removals,
     check_group,
+    check_not_replaced,
     roster_of,
 )
 from cloister.client.committing import TRANSITIONS, CommitEvent, commit_state
@@ -26,7 +27,9 @@ from cloister.client.linking import channel_key
 from cloister.client.outbox import fail_all
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import Channel, with_item, without
+from cloister.client.stopping import stop
 from cloister.client.turn import Turn
+from cloister.crypto.hashing import sha256
 from cloister.crypto.secret import Secret
 from cloister.errors import PolicyError, RemoteError, TrustError
 from cloister.ids import DeviceId
@@ -67,7 +70,7 @@ def on_commit(turn: Turn, channel: Channel, event: CommitItem) -> None:
         _hold(turn, channel, event, behind.size)
         return
     except (RemoteError, TrustError) as error:
-        _stop(turn, channel, str(error))
+        stop(turn, channel, str(error), evidence=sha256(event.envelope, event.next_key))
         return
     _merge(turn, channel, received, event)
 
@@ -104,6 +107,7 @@ def _check(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
     check_group(turn.state, group, minimum=checkpoint_of(channel.group.extensions).size)
     if conversation_of(group.extensions) != conversation_of(channel.group.extensions):
         raise BindingError("a commit changed what the group is")
+    check_not_replaced(channel.group, group)
     if channel.kind is ChannelKind.COMMONS:
         check_commons_removals(turn.state, channel.group, group)
 
@@ -203,11 +207,3 @@ def _hold(turn: Turn, channel: Channel, event: CommitItem, size: int) -> None:
         if channel.channel_id not in session.waiting_since
         else session.waiting_since,
     )
-
-
-def _stop(turn: Turn, channel: Channel, reason: str) -> None:
-    turn.put_channel(replace(channel, state=ChannelState.STUCK, reason=reason))
-    turn.alarm(
-        "stuck", f"A change of members cannot be accepted: {reason}.  Nothing is posted there."
-    )
-    turn.answer(channel.channel_id, error=PolicyError(f"the conversation stands still: {reason}"))

@@ -192,6 +192,12 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     elif event.code in (Refusal.NOT_PROVEN, Refusal.UNKNOWN_OBJECT):
         turn.delay(purpose)
     else:
+        if event.code == Refusal.ID_CONFLICT:
+            turn.alarm(
+                "conflict",
+                "The relay knows a message of this device with other bytes: was an old copy of "
+                "the vault used?",
+            )
         reason = str(refusal_error(event, "the message"))
         _finish(turn, channel, outgoing, MessageState.FAILED, 0, reason)
 

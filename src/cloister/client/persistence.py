@@ -81,6 +81,9 @@ def _writes(old: State, new: State) -> Iterator[Write]:
             before = old.channels.get(channel_id)
             if channel is not before:
                 yield from _channel(before, channel)
+        for channel_id, channel in old.channels.items():
+            if channel_id not in new.channels:
+                yield from _forget(channel)
 
 
 def _single(table: str, old: Struct | None, new: Struct | None) -> Iterator[Write]:
@@ -132,6 +135,16 @@ def _channel(old: Channel | None, new: Channel) -> Iterator[Write]:
     yield from _mapping(
         "chain", _numbered(key, old.chains if old else {}), _numbered(key, new.chains), bytes
     )
+
+
+def _forget(channel: Channel) -> Iterator[Write]:
+    """A channel that was never opened: nothing of it is kept."""
+    for table in ("channel", "epoch", "ratchet", "staged"):
+        yield DeleteRecord(table=table, key=channel.channel_id)
+    for outgoing in channel.outbox:
+        yield DeleteRecord(table="outbox", key=channel.channel_id + outgoing.message_id)
+    for key in _numbered(channel.channel_id, channel.chains):
+        yield DeleteRecord(table="chain", key=key)
 
 
 def _numbered(key: bytes, chains: Mapping[int, bytes]) -> dict[bytes, bytes]:

@@ -25,6 +25,7 @@ from cloister.client.records import (
 from cloister.crypto.secret import Secret
 from cloister.ids import DeviceId
 from cloister.roster.roster import Roster
+from cloister.transparency.merkle import Frontier
 from cloister.transparency.quorum import Settled
 from cloister.wire.events import CommitItem, Item
 
@@ -125,6 +126,9 @@ class Session:
     not_before: Mapping[Purpose, int] = field(default_factory=dict)
     pending: tuple[bytes, ...] = ()
     """Log entries beyond the settled roster, in order."""
+    pending_bytes: int = 0
+    tail: Frontier | None = None
+    """Tree over roster and ``pending``; ``None``: not computed yet."""
     readable: int = 0
     """Entries that the relay says this proof may read."""
     tail_hint: int = 0
@@ -136,6 +140,8 @@ class Session:
     """The newest head whose signatures hold, maybe ahead of the roster."""
     held: Mapping[bytes, tuple[Item | CommitItem, ...]] = field(default_factory=dict)
     """Items of a channel whose first waits for the log to catch up (C1)."""
+    box_items: int = 0
+    """Items in the box proved last: the newcomer's only one."""
     tree_parts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     """channel -> parts read of the sealed ratchet tree that a Welcome needs."""
     tree_counts: Mapping[bytes, int] = field(default_factory=dict)
@@ -173,6 +179,8 @@ class State:
     """generation -> ``LogKey`` content that this device would append (flows 2, duty)."""
     found: Mapping[bytes, bytes] = field(default_factory=dict)
     """H(J) -> join request found in a box and not yet in the log (memory only: it stays there)."""
+    suspects: Mapping[bytes, bytes] = field(default_factory=dict)
+    """channel -> what the relay showed there that cannot be accepted (memory only)."""
     own_generations: frozenset[int] = frozenset()
     """Generations that a commit of this device began (memory only)."""
     newest_is_own: bool = False

@@ -387,6 +387,9 @@ def _merge(writes: dict[tuple[object, ...], Write], write: Write) -> None:
             row: tuple[object, ...] = ("record", write.table, write.key)
         case PutMessage():
             row = ("message", write.message.channel_id, write.message.message_id)
+            first = writes.get(row)
+            if isinstance(first, PutMessage) and not (first.message.own and write.message.own):
+                return  # as the vault has it: another's message takes nobody's place
         case PutEntry():
             row = ("entry", write.seq)
     writes[row] = write

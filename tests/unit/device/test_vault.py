@@ -9,7 +9,7 @@ import stat
 import struct
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -77,12 +77,30 @@ def test_what_was_committed_is_there_after_reopening(folder: Path) -> None:
     vault.close()
 
 
-def test_a_later_write_of_a_message_replaces_the_row(folder: Path) -> None:
+def test_a_later_write_of_an_own_message_changes_what_became_of_it(folder: Path) -> None:
     vault = Vault.open(folder, PASSPHRASE)
-    vault.commit([PutMessage(message=text_message(1, state=MessageState.FAILED, reason="full"))])
-    (row,) = vault.history(CHANNEL, limit=10)
-    assert (row.state, row.reason) == (MessageState.FAILED, "full")
-    assert row == vault.message(CHANNEL, row.message_id)
+    own = text_message(40, own=True, state=MessageState.QUEUED)
+    vault.commit([PutMessage(message=own)])
+    vault.commit(
+        [PutMessage(message=replace(own, state=MessageState.FAILED, reason="full", text="other"))]
+    )
+    row = vault.message(CHANNEL, own.message_id)
+    assert row is not None
+    assert (row.state, row.reason, row.text) == (MessageState.FAILED, "full", own.text)
+    vault.close()
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["an own one", "another's"])
+def test_a_message_under_a_known_id_does_not_take_the_place_of_the_first(
+    folder: Path, own: bool
+) -> None:
+    """The id is its author's choice, and a relay and a member together can repeat one."""
+    vault = Vault.open(folder, PASSPHRASE)
+    first = text_message(41, own=own)
+    forged = replace(first, own=False, sender=b"x" * 32, text="I never said that", position=99)
+    vault.commit([PutMessage(message=first)])
+    vault.commit([PutMessage(message=forged)])
+    assert vault.message(CHANNEL, first.message_id) == first
     vault.close()
 
 

@@ -52,7 +52,14 @@ _UNFINISHED: Final = ".new"
 # Put together of constants only.
 _COLUMNS: Final = ", ".join(MESSAGE_COLUMNS)
 _PLACES: Final = ", ".join("?" * len(MESSAGE_COLUMNS))
-_PUT_MESSAGE: Final = f"INSERT OR REPLACE INTO message ({_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608
+# The id of a row is its author's choice.  So a row changes only by its own author, and only in
+# what becomes of it: another's message under the same id cannot take its place.
+_PUT_MESSAGE: Final = (
+    f"INSERT INTO message ({_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608
+    " ON CONFLICT (channel_id, message_id) DO UPDATE SET n = excluded.n, state = excluded.state,"
+    " reason = excluded.reason, envelope_hash = excluded.envelope_hash"
+    " WHERE message.own = 1 AND excluded.own = 1"
+)
 _PUT_RECORD: Final = "INSERT OR REPLACE INTO record (tbl, key, value) VALUES (?, ?, ?)"
 _DELETE_RECORD: Final = "DELETE FROM record WHERE tbl = ? AND key = ?"
 _PUT_ENTRY: Final = "INSERT OR REPLACE INTO log_entry (seq, entry) VALUES (?, ?)"
