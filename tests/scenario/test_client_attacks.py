@@ -10,6 +10,7 @@ import pytest
 
 from cloister import mls
 from cloister.client import appending, committing, conversing, duties, merging, outbox
+from cloister.client.content import Heads
 from cloister.client.effects import MessageState
 from cloister.client.identity import did_of
 from cloister.client.inputs import (
@@ -126,7 +127,7 @@ def test_a_member_who_claims_a_huge_log_keeps_nobody_from_appending(
         circle = SimulatedCircle()
         ada, ben = await two_at_a_desk(circle)
         with monkeypatch.context() as lying:
-            real = outbox.Heads
+            real = Heads
             lying.setattr(outbox, "Heads", lambda **given: real(**{**given, "log_size": 2**40}))
             await say(circle, ben, "the log is very long")
         assert ada.texts("Ben") == ["the log is very long"]
@@ -140,7 +141,7 @@ def test_another_root_of_an_earlier_log_is_a_split(monkeypatch: pytest.MonkeyPat
         circle = SimulatedCircle()
         ada, ben = await two_at_a_desk(circle)
         with monkeypatch.context() as lying:
-            real = outbox.Heads
+            real = Heads
             lying.setattr(
                 outbox,
                 "Heads",

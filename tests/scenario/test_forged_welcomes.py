@@ -58,7 +58,7 @@ def forged_welcome(
     )
     circle_id = state.roster.circle_id
     group = make_group(state, circle_id, channel_id, extensions, circle.now, entropy)
-    package = next(reversed(victim.core.state.key_packages.values())).key_package
+    package = list(victim.core.state.key_packages.values())[-1].key_package
     log_key = GroupLogKey(generation=0, key=state.log_keys[0].expose()).encode()
     made = group.commit(
         adds=[package],

@@ -73,6 +73,13 @@ def group_rows(root: Path, number: int) -> list[Message]:
 def put(root: Path, number: int, message: Message) -> None:
     """Write a row into a person's vault."""
     vault = open_vault(root, number)
+    # The vault itself lets nobody replace a row: the fault goes in underneath.
+    connection = vault._connection
+    assert connection is not None
+    connection.execute(
+        "DELETE FROM message WHERE channel_id = ? AND message_id = ?",
+        (message.channel_id, message.message_id),
+    )
     vault.commit([PutMessage(message=message)])
     vault.close()
 

@@ -29,13 +29,14 @@ from cloister.client.binding import (
 from cloister.client.checking import roster_of
 from cloister.client.linking import channel_key, on_common_refusal
 from cloister.client.mail import seal_inbox_item
+from cloister.client.objects import COMMIT_SIZES, forget_parts, is_large, stage_parts
 from cloister.client.records import ChannelKind, ChannelState, SealedDelivery, Staged
 from cloister.client.state import Channel, Purpose, State, Work
-from cloister.client.trees import forget_parts, seal_tree, stage_parts
+from cloister.client.trees import seal_tree
 from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
 from cloister.ids import SHORT_ID_BYTES, DeviceId
-from cloister.limits import ENVELOPE_SIZES, MAX_TREE_IN_WELCOME
+from cloister.limits import MAX_TREE_IN_WELCOME
 from cloister.wire.auth import ObjectKind, prove
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import Commit, Delivery
@@ -99,7 +100,7 @@ def stage(
         extensions=extensions,
         group_info_extensions=_group_info_extensions(turn.state, channel) if adds else (),
         tree_in_welcome=not outside,
-        pad_to=ENVELOPE_SIZES,
+        pad_to=COMMIT_SIZES,
         now=turn.now,
         entropy=turn.entropy,
     )
@@ -158,7 +159,8 @@ def _request(turn: Turn, channel: Channel, staged: Staged) -> Callable[[int], Co
             channel_id=channel.channel_id,
             epoch=staged.epoch,
             envelope_id=staged.envelope_id,
-            envelope=staged.envelope,
+            envelope=b"" if is_large(staged.envelope) else staged.envelope,
+            staged=sha256(staged.envelope) if is_large(staged.envelope) else b"",
             next_key=key.public,
             proof=prove(
                 key,

@@ -25,6 +25,7 @@ from cloister.client import (
     joining,
     log,
     merging,
+    objects,
     outbox,
 )
 from cloister.client.dispatch import dispatch
@@ -152,6 +153,7 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     entering.advance,
     channels.advance,
     merging.advance,
+    objects.advance,
     log.advance,
     inviting.advance,
     inviting.advance_found,
@@ -172,6 +174,9 @@ def _advance(turn: Turn) -> None:
         if turn.settled:
             appending.resolve(turn)
             turn.settled.clear()
+            turn.release = True
+        if turn.release:
+            turn.release = False
             channels.release(turn)
         while turn.finished:
             intent, error = turn.finished.pop(0)

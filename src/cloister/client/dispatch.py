@@ -18,6 +18,7 @@ from cloister.client import (
     joining,
     linking,
     log,
+    objects,
     outbox,
     pool,
     trees,
@@ -184,6 +185,8 @@ def _on_answer(turn: Turn, purpose: Purpose, event: AnyEvent) -> None:
             _on_read_head(turn, purpose, event)
         case Work.READ_PROOF, Proof():
             _on_read_proof(turn, purpose, event)
+        case Work.READ_PART, Part():
+            objects.on_part(turn, purpose, event)
         case Work.READ_TREE, Part():
             trees.on_part(turn, purpose, event)
         case Work.STAGE, Done():
@@ -235,6 +238,7 @@ _FAILED: Final[Mapping[Work, Callable[[Turn, Purpose, Failed], None]]] = {
     Work.POOL_SIZE: pool.on_failed,
     Work.PUBLISH: pool.on_failed,
     Work.READ_TREE: trees.on_failed,
+    Work.READ_PART: objects.on_failed,
 }
 
 

@@ -46,7 +46,7 @@ from cloister.roster.roster import Roster
 from cloister.transparency.errors import NotSettled
 from cloister.transparency.merkle import EMPTY_ROOT, leaf_hash, tree_hash
 from cloister.wire.auth import OPEN_LABEL, open_content
-from cloister.wire.commands import Begin, OpenCircle, ReadHead
+from cloister.wire.commands import MAX_CODE_BYTES, Begin, OpenCircle, ReadHead
 from cloister.wire.events import Begun, Done, Failed, Head
 
 ACT = b"founding"
@@ -65,6 +65,9 @@ def check_empty(state: State) -> None:
 def on_found(turn: Turn, act: FoundCircle) -> None:
     """Check the relays, make the keys, and begin."""
     check_empty(turn.state)
+    code = act.activation_code.strip()
+    if not 1 <= len(code.encode()) <= MAX_CODE_BYTES:
+        raise UsageError("this is not an activation code", hint="The home relay's operator has it.")
     policy = default_policy(test_circle=act.test_circle, single_operator=act.single_operator)
     try:
         home = RelayCard.decode(act.home_card)
@@ -79,7 +82,7 @@ def on_found(turn: Turn, act: FoundCircle) -> None:
         identity=make_identity(name, turn.entropy, steward=True),
         founding=Founding(
             step=FoundingStep.BEGINNING,
-            code=act.activation_code.strip(),
+            code=code,
             home_card=act.home_card,
             entry_cards=act.entry_cards,
             test_circle=act.test_circle,

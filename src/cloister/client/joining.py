@@ -290,7 +290,7 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     elif event.code == Refusal.ID_CONFLICT:
         error = PolicyError(
             "somebody has used this invitation already",
-            hint="If it was not you, tell the person who invited you.  Ask to be invited anew.",
+            hint="If it was not you, tell the person who invited you. Ask to be invited anew.",
         )
     else:
         error = refusal_error(event, "the request to join")

@@ -24,6 +24,7 @@ from cloister.client.committing import TRANSITIONS, CommitEvent, commit_state
 from cloister.client.content import chain_start
 from cloister.client.identity import did_of
 from cloister.client.linking import channel_key
+from cloister.client.objects import whole_commit
 from cloister.client.outbox import fail_all
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import Channel, with_item, without
@@ -57,6 +58,12 @@ def advance(turn: Turn) -> None:
 def on_commit(turn: Turn, channel: Channel, event: CommitItem) -> None:
     """Merge the commit that ended this epoch, ours or another's, or say why not."""
     staged = channel.staged
+    whole = whole_commit(turn, event, staged.envelope if staged else b"")
+    if whole is None:
+        held = with_item(turn.session.held, channel.channel_id, (event,))
+        turn.change_session(held=held)
+        return
+    event = whole
     own = staged is not None and event.envelope == staged.envelope
     if (commit_state(channel), CommitEvent.ECHO if own else CommitEvent.OTHER) not in TRANSITIONS:
         raise BindingError("a commit came that this device cannot be waiting for")

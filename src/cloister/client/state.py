@@ -63,6 +63,7 @@ class Work(IntEnum):
     FOLLOW_LOG = 20
     STAGE = 21
     READ_TREE = 22
+    READ_PART = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ class Session:
     """The newest head whose signatures hold, maybe ahead of the roster."""
     held: Mapping[bytes, tuple[Item | CommitItem, ...]] = field(default_factory=dict)
     """Items of a channel whose first waits for the log to catch up (C1)."""
+    commit_parts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    """channel and n -> parts read of a large commit."""
     box_items: int = 0
     """Items in the box proved last: the newcomer's only one."""
     tree_parts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)

@@ -7,24 +7,20 @@ joins derives that key from the Welcome, reads the parts and checks the tree's h
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final, Protocol
 
 from cloister import mls
 from cloister.client.binding import find_extension
 from cloister.client.linking import on_common_refusal, prove_welcome
-from cloister.client.records import Staged
 from cloister.client.state import Purpose, Work, with_item, without
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError, Reader, encode_opaque
 from cloister.crypto.aead import aes256gcm_open, aes256gcm_seal
 from cloister.crypto.entropy import Entropy
-from cloister.crypto.hashing import sha256
 from cloister.crypto.secret import Secret
 from cloister.errors import LocalError, RemoteError
 from cloister.limits import MAX_PARTS, PART_BYTES
-from cloister.wire.auth import ObjectKind
-from cloister.wire.commands import ReadTree, Stage
+from cloister.wire.commands import ReadTree
 from cloister.wire.events import Failed, Part
 
 TREE_KEY_LABEL: Final = "cloister tree v1"
@@ -70,45 +66,6 @@ def open_tree(epoch: Exporting, sealed: bytes) -> bytes:
 
 def _key(epoch: Exporting) -> Secret:
     return epoch.export(TREE_KEY_LABEL, b"", 32)
-
-
-# --- the committer ------------------------------------------------------------------------------
-
-
-def stage_parts(turn: Turn, channel_id: bytes, staged: Staged) -> bool:
-    """Stage the tree of a commit; return whether all its parts are at the relay."""
-    if not staged.tree:
-        return True
-    tree_hash = sha256(staged.tree)
-    count = -(-len(staged.tree) // PART_BYTES)
-    complete = True
-    for index in range(count):
-        purpose = Purpose(Work.STAGE, channel_id + staged.envelope_id, index)
-        if purpose in turn.session.done:
-            continue
-        complete = False
-        part = staged.tree[index * PART_BYTES : (index + 1) * PART_BYTES]
-        fields = (int(ObjectKind.CHANNEL), channel_id, tree_hash, index, count, part)
-        turn.ask(purpose, partial(_stage, fields))
-        break  # one part at a time: a part fills a quarter of the largest frame
-    return complete
-
-
-def _stage(fields: tuple[int, bytes, bytes, int, int, bytes], rid: int) -> Stage:
-    return Stage(rid, *fields)
-
-
-def forget_parts(turn: Turn, channel_id: bytes) -> None:
-    """Stage anew: the relay says that parts are missing."""
-    kept = frozenset(
-        one
-        for one in turn.session.done
-        if one.work is not Work.STAGE or not one.subject.startswith(channel_id)
-    )
-    turn.change_session(done=kept)
-
-
-# --- those who join -------------------------------------------------------------------------------
 
 
 class TreeNotYet(RemoteError):

@@ -54,6 +54,8 @@ class Turn:
         self.notices: list[Notice] = []
         self.settled: list[SettledEntry] = []
         self.finished: list[tuple[Intent, CloisterError | None]] = []
+        self.release = False
+        """Whether items that were held may go on now."""
         self.looked_at: set[bytes] = set()
         """Duties that some flow still wants done."""
         self.disconnect: str | None = None

@@ -24,15 +24,11 @@ from typing import Final, Protocol, TypeVar
 
 from cloister.client.effects import (
     Answer,
-    DeleteRecord,
     Disconnect,
     Effect,
     Notice,
     Notify,
     Persist,
-    PutEntry,
-    PutMessage,
-    PutRecord,
     Route,
     Send,
     Write,
@@ -45,6 +41,7 @@ from cloister.device.errors import DeviceClosed
 from cloister.device.link import Link, OnEvents
 from cloister.device.trouble import Trouble
 from cloister.device.vault import Vault
+from cloister.device.writes import merge_write
 from cloister.errors import CloisterError, PolicyError
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import AnyRequest
@@ -105,6 +102,7 @@ class Engine:
         self._last_attempt = 0.0
         self._link: Link | None = None
         self._link_number = 0
+        self._is_heard = False
         self._paused = False
         self._outstanding: set[int] = set()
         self._last_tick = 0
@@ -127,10 +125,15 @@ class Engine:
         return self._link is not None
 
     @property
+    def is_heard(self) -> bool:
+        """Whether the relay has said anything on the present link; it speaks first (Challenge)."""
+        return self._link is not None and self._is_heard
+
+    @property
     def is_quiet(self) -> bool:
         """Whether the link stands, everything asked was answered and everything said was heard."""
         is_idle = not self._outstanding and not self._inputs and not self._core.is_busy
-        return self._link is not None and is_idle
+        return self.is_heard and is_idle
 
     def now(self) -> int:
         """Return the engine's time, s since the Unix epoch."""
@@ -237,7 +240,7 @@ class Engine:
             for effect in effects:
                 if isinstance(effect, Persist):
                     for write in effect.writes:
-                        _merge(writes, write)
+                        merge_write(writes, write)
                 else:
                     later.append(effect)
             if any(isinstance(effect, Disconnect) for effect in effects):
@@ -339,12 +342,14 @@ class Engine:
 
         def on_events(events: list[AnyEvent]) -> None:
             self.trouble.clear()
+            self._is_heard = True
             for event in events:
                 self._put(_Queued(Received(event=event), number))
             if len(self._inputs) > PAUSE_ABOVE and self._link is not None and not self._paused:
                 self._paused = True
                 self._link.pause()
 
+        self._is_heard = False
         link = await self._open_link(route, on_events)
         loop = asyncio.get_running_loop()
         since = loop.time()
@@ -378,18 +383,3 @@ class Engine:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(reason)
-
-
-def _merge(writes: dict[tuple[object, ...], Write], write: Write) -> None:
-    """Keep the last write of each row: within one transaction nobody sees the others."""
-    match write:
-        case PutRecord() | DeleteRecord():
-            row: tuple[object, ...] = ("record", write.table, write.key)
-        case PutMessage():
-            row = ("message", write.message.channel_id, write.message.message_id)
-            first = writes.get(row)
-            if isinstance(first, PutMessage) and not (first.message.own and write.message.own):
-                return  # as the vault has it: another's message takes nobody's place
-        case PutEntry():
-            row = ("entry", write.seq)
-    writes[row] = write

@@ -1,0 +1,20 @@
+"""Several inputs share one transaction: of each row only what it comes to is written."""
+
+from __future__ import annotations
+
+from cloister.client.effects import DeleteRecord, PutEntry, PutMessage, PutRecord, Write
+
+
+def merge_write(writes: dict[tuple[object, ...], Write], write: Write) -> None:
+    """Keep the last write of each row: within one transaction nobody sees the others."""
+    match write:
+        case PutRecord() | DeleteRecord():
+            row: tuple[object, ...] = ("record", write.table, write.key)
+        case PutMessage():
+            row = ("message", write.message.channel_id, write.message.message_id)
+            first = writes.get(row)
+            if isinstance(first, PutMessage) and not (first.message.own and write.message.own):
+                return  # as the vault has it: another's message takes nobody's place
+        case PutEntry():
+            row = ("entry", write.seq)
+    writes[row] = write
