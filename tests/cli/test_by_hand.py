@@ -171,7 +171,8 @@ def test_a_home_with_another_certificate_is_a_trust_problem(circle: Circle) -> N
     circle.home.start()
     _, err = circle.told("Amira", "invite", expect=6)
     assert "not the pinned one" in err
-    _, err = circle.told("Amira", "members")
+    out, err = circle.told("Amira", "members", expect=6)
+    assert "Amira: steward" in out
     assert "not the pinned one" in err
 
 
@@ -307,3 +308,27 @@ def read_line(process: subprocess.Popen[str]) -> str:
     if process.stdout is None:
         raise AssertionError
     return process.stdout.readline()
+
+
+def test_a_founding_that_cannot_be_leaves_the_profile_free(circle: Circle, run: Run) -> None:
+    home, entry = f"{circle.home.folder}/relay.card", f"{circle.entry.folder}/relay.card"
+    found = ("circle", "new", "--name", "Zoe")
+    assert (
+        "--home takes" in circle.told("Zoe", *found, "--home", entry, "--entry", home, expect=2)[1]
+    )
+    for code in ("", "x" * 65):
+        (circle.folder / "code").write_text(code)
+        _, err = circle.told("Zoe", *found, "--home", home, "--entry", entry, expect=2)
+        assert "not an activation code" in err
+    (circle.folder / "code").write_text(run("relay", "code", str(circle.home.folder))[1])
+    circle.do("Zoe", *found, "--home", home, "--entry", entry)
+    assert circle.lines("Zoe", "status")[0]["phase"] == "member"
+
+
+def test_who_is_no_member_is_told_so(circle: Circle) -> None:
+    code = circle.do("Amira", "invite").strip()
+    circle.do("Mei", "join", code, "--name", "Mei")
+    assert "no member" in circle.told("Mei", "requests")[1]
+    assert "only members" in circle.told("Mei", "vouch", "Mei", "--met", expect=5)[1]
+    other = circle.do("Amira", "invite").strip()
+    assert "the code was not used" in circle.told("Mei", "join", other, "--name", "Mei")[1]

@@ -110,6 +110,10 @@ class TestExitCodes:
         status, _, err = run("invite")
         assert status == 6
         assert "not the pinned one" in err
+        status, out, err = run("requests")
+        assert status == 6
+        assert "Jonas" in out
+        assert "do not go on" in err
 
     def test_what_is_no_text_is_2(self, run: Run, profile: Path) -> None:
         for arguments in (("send", "desk", "\udcff"), ("conversation", "new", "t", "a\udc80")):

@@ -13,6 +13,7 @@ from cloister.errors import UsageError
 
 if TYPE_CHECKING:
     from cloister.device.facade import Facade, View
+    from cloister.roster.relay_card import RelayRole
 
 
 @click.group()
@@ -69,14 +70,19 @@ def new(
           --profile ./amira --passphrase-fd 3 3<passphrase.txt
     """
     from cloister.client.inputs import FoundCircle
+    from cloister.roster.relay_card import RelayRole
 
     # Read first: a wrong path shall not leave a vault behind.
-    home_card, entry_cards = read_card(home), tuple(read_card(entry) for entry in entries)
+    home_card = read_card(home, RelayRole.HOME)
+    entry_cards = tuple(read_card(entry, RelayRole.ENTRY) for entry in entries)
 
     async def found(device: Facade) -> tuple[str, View]:
         status = await device.status()
         if status["phase"] == "founding":
-            person.output.talk("Going on with the founding that this profile has begun.")
+            person.output.talk(
+                "Going on with the founding that this profile has begun, with its name and its"
+                " cards. To begin anew, use another --profile."
+            )
         else:
             act = FoundCircle(
                 ref=0,
@@ -155,18 +161,24 @@ def word_of(value: object) -> str:
     return str(value)
 
 
-def read_card(path: Path) -> bytes:
-    """Read a relay card as the relay wrote it.  Raises ``UsageError``."""
+def read_card(path: Path, role: RelayRole) -> bytes:
+    """Read the card of a relay with this role, as the relay wrote it.  Raises ``UsageError``."""
     from cloister.codec import DecodeError
     from cloister.roster.relay_card import RelayCard
 
     try:
         card = path.read_bytes()
-        RelayCard.decode(card)
+        roles = RelayCard.decode(card).roles
     except OSError as error:
         raise UsageError(f"the relay card {path} cannot be read: {error.strerror}") from None
     except DecodeError:
         raise UsageError(
             f"{path} is not a relay card", hint="the relay's operator has it"
         ) from None
+    if not roles & role:
+        word = (role.name or "").lower()
+        raise UsageError(
+            f"{path} is not the card of a relay that serves as {word}",
+            hint="--home takes the home relay's card, --entry an entry relay's",
+        )
     return card

@@ -9,7 +9,7 @@ import click
 
 from cloister.cli.person import Person, person_command
 from cloister.cli.wakeups import until_member
-from cloister.errors import NotFoundError, TrustError, UsageError
+from cloister.errors import NotFoundError, PolicyError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from cloister.device.facade import Facade, View
@@ -67,7 +67,10 @@ def join(person: Person, *, code: str, name: str | None, wait: bool) -> None:
     async def asking(device: Facade) -> None:
         status = await device.status()
         if str(status["phase"]).startswith("joining") and status["digits"]:
-            person.output.talk("This profile has asked already.")
+            person.output.talk(
+                "This profile has asked already; the code was not used. To ask another circle,"
+                " use another --profile."
+            )
             digits = str(status["digits"])
         else:
             act = Join(ref=0, code=code, name=name or _ask_name())
@@ -97,12 +100,18 @@ def requests(person: Person, *, offline: bool) -> None:
       cloister requests
       cloister requests --json
     """
-    views = person.view(lambda device: device.requests(), offline=offline)
+
+    async def looking(device: Facade) -> tuple[list[View], bool]:
+        return await device.requests(), await _is_member(device)
+
+    views, is_member = person.view(looking, offline=offline)
     for view in views:
         vouches = f"{len(view['vouches'])} of {view['needed']} vouches"
         text = f"{view['name']}: {view['state']}, {vouches}"
         person.output.data(view, f"{text}\n{groups(fingerprint_of(view))}")
-    if not views:
+    if not is_member:
+        person.output.talk("This device is no member of a circle (cloister status).")
+    elif not views:
         person.output.talk("Nobody asks to be let in.")
 
 
@@ -131,6 +140,11 @@ def vouch(person: Person, *, name: str, how: str | None, yes: bool) -> None:
         )
 
     async def vouching(device: Facade) -> tuple[str, View]:
+        if not await _is_member(device):
+            raise PolicyError(
+                "only members can vouch, and this device is none",
+                hint="cloister status says where it stands",
+            )
         view = find_request(await device.requests(), name)
         if can_ask() and not yes:
             _compare(person, view, how)
@@ -249,6 +263,10 @@ def find_request(views: list[View], name: str) -> View:
         f"nobody called {name[:64]!r} asks to be let in",
         hint=f"there are: {names}" if names else "nobody asks at the moment",
     )
+
+
+async def _is_member(device: Facade) -> bool:
+    return bool((await device.status())["phase"] == "member")
 
 
 def _is_called(view: View, name: str) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from cloister.errors import UsageError
+from cloister.errors import CloisterError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from cloister.cli.output import Output
@@ -41,6 +41,8 @@ class Person:
     origins: dict[str, str]
     output: Output
     passphrase_fd: int | None
+    problems: list[CloisterError] = field(default_factory=list)
+    """What was met on the way and decides the exit status, after all data has been shown."""
 
     @property
     def folder(self) -> Path:
@@ -91,6 +93,9 @@ class Person:
             if status["link"] != "off":
                 reason = status["trouble"] or "it is still answering"
                 self.output.talk(f"not caught up with the relay ({reason}); this is what is here")
+            if status["trust_problem"]:
+                hint = "do not go on: somebody may stand in between; ask the operator in person"
+                self.problems.append(TrustError(str(status["trouble"]), hint=hint))
 
     async def _run(self, work: Work[T], create: bool, resumable: bool) -> T:
         from cloister.cli.wakeups import telling_alarms, until_locked
@@ -186,7 +191,10 @@ def person_command(function: Callable[..., None]) -> Callable[..., None]:
         }
         settings, origins = load_settings(config_file(), flags=flags)
         output = Output(as_json=as_json, plain=settings.plain, quiet=quiet)
-        function(Person(settings, origins, output, passphrase_fd), **options)
+        person = Person(settings, origins, output, passphrase_fd)
+        function(person, **options)
+        for problem in person.problems[:1]:
+            raise problem
 
     return command
 

@@ -23,8 +23,8 @@ def harden_process() -> None:
     """
     os.umask(0o077)
     # Libraries log what surprised them, with tracebacks and the peer's bytes; without a handler
-    # of ours Python would print it.
-    logging.lastResort = None
+    # of ours Python would print it, and with none at all complain that there is none.
+    logging.lastResort = logging.NullHandler()
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

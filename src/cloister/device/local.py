@@ -13,7 +13,7 @@ from cloister.device.errors import FellBehind, NotAnswered
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
 from cloister.device.vault import Vault
 from cloister.device.views import Views
-from cloister.errors import CloisterError, NotFoundError
+from cloister.errors import CloisterError, NotFoundError, TrustError
 
 MOST_NOTICES: Final = 4096
 """Notices kept for a reader that is busy; beyond it the reader goes back to the vault."""
@@ -139,6 +139,7 @@ class Device:
             **self._views.status(self._engine.core, self._engine.now()),
             "link": link,
             "trouble": None if trouble is None or link == "up" else str(trouble),
+            "trust_problem": link == "down" and isinstance(trouble, TrustError),
             "unread": sum(unread.values()),
         }
 
@@ -215,6 +216,11 @@ class Device:
         trouble = self._engine.trouble.error
         if trouble is not None and not self._engine.is_connected:
             return NotAnswered(f"not done within {timeout_s:.0f} s: {trouble}", hint=trouble.hint)
+        if self._engine.is_connected and not self._engine.is_heard:
+            return NotAnswered(
+                f"the home relay has said nothing for {timeout_s:.0f} s",
+                hint="it is overloaded, or is no home relay; try again, or ask its operator",
+            )
         return NotAnswered(
             f"not done within {timeout_s:.0f} s",
             hint="it may still be done; look with `cloister status`, or wait longer (--timeout)",

@@ -7,7 +7,7 @@ and are checked by the decoder, before anything else looks at a request.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -40,7 +40,8 @@ Part = Annotated[bytes, msgspec.Meta(min_length=1, max_length=PART_BYTES)]
 Entry = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_ENTRY_BYTES)]
 BoxItem = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_BOX_ITEM_BYTES)]
 Origin = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-Code = Annotated[bytes, msgspec.Meta(min_length=1, max_length=64)]
+MAX_CODE_BYTES: Final = 64
+Code = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_CODE_BYTES)]
 Package = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_KEY_PACKAGE_BYTES)]
 
 

@@ -320,6 +320,21 @@ def test_without_routes_nobody_is_called(tmp_path: Path) -> None:
     play(tmp_path, ScriptedCore(), story)
 
 
+def test_a_relay_that_has_said_nothing_is_not_quiet_but_silent(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.until(lambda: kinds(world.core) == ["LinkUp"])
+        assert world.engine.is_connected
+        assert not world.engine.is_quiet
+        world.links[0].on_events([event()])
+        await world.until(lambda: world.engine.is_quiet)
+        world.links[0].close(NetworkError("gone"))
+        await world.until(lambda: len(world.links) == 2 and world.engine.is_connected)
+        assert not world.engine.is_quiet
+
+    core = ScriptedCore(script=lambda core, given, now: (), routes=(ROUTE,))
+    play(tmp_path, core, story)
+
+
 def test_quiet_means_connected_and_every_request_answered(tmp_path: Path) -> None:
     def script(core: ScriptedCore, given: Any, now: int) -> tuple[Any, ...]:
         return (Send(request=Ping(rid=9)),) if isinstance(given, LinkUp) else ()
