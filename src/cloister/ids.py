@@ -21,14 +21,11 @@ InboxId = NewType("InboxId", bytes)
 """A device's mailbox for Welcomes, 16 random bytes."""
 BoxId = NewType("BoxId", bytes)
 """The short-lived mailbox of one invitation, 16 bytes derived from its seed."""
-EnvelopeId = NewType("EnvelopeId", bytes)
-"""Chosen by the sender before the first attempt and kept over retries, 16 random bytes."""
 InviteId = NewType("InviteId", bytes)
 """SHA-256 over an invitation's public key, 32 bytes."""
 
 LeafIndex = NewType("LeafIndex", int)
 NodeIndex = NewType("NodeIndex", int)
-Epoch = NewType("Epoch", int)
 
 SHORT_ID_BYTES: Final = 16
 LONG_ID_BYTES: Final = 32

@@ -23,7 +23,6 @@ from cloister.relay.services.parts import Parts
 from cloister.relay.session import Session, make_outbox
 from cloister.relay.storage.memory import MemoryStore
 from cloister.roster.relay_card import RelayCard, RelayRole, make_relay_card
-from cloister.transparency import UnverifiedNote
 from cloister.wire.auth import NONCE_BYTES
 from cloister.wire.commands import AnyRequest
 from cloister.wire.events import Challenge
@@ -128,13 +127,6 @@ class SimulatedRelays:
     def disconnect(self, session: Session) -> None:
         """Close a connection."""
         self._dispatch.forget(session)
-
-    def settled_size(self, origin: str) -> int:
-        """Return the size of the newest head that both relays have signed."""
-        live = self.logs.get(origin)
-        if live is None or not live.settled:
-            return 0
-        return int(UnverifiedNote.parse(live.settled).text.split(b"\n")[1])
 
     @property
     def relay_set(self) -> tuple[RelayCard, RelayCard]:
