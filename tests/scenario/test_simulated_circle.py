@@ -11,7 +11,17 @@ import pytest
 
 from cloister.client import pool
 from cloister.client.effects import MessageState
-from cloister.client.inputs import Leave, OpenConversation, Remove, SendText, Tick
+from cloister.client.inputs import (
+    Invite,
+    Join,
+    Leave,
+    OpenConversation,
+    Remove,
+    SendText,
+    ShowInvitation,
+    Tick,
+)
+from cloister.errors import NotFoundError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 
 EXPECTED_ALARMS = {"removed"}
@@ -62,6 +72,24 @@ def test_three_people_meet_talk_and_part() -> None:
         assert ben.texts("Ada") == ["I am Ada", "between us"]
         assert cyd.texts("Ada") == ["I am Ada"]
         assert not unexpected_alarms(circle)
+
+    play(story())
+
+
+def test_the_code_of_an_invitation_can_be_shown_again_until_it_is_used() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada = await circle.found("Ada")
+        with pytest.raises(NotFoundError):
+            await circle.act(ada, ShowInvitation(ref=circle.ref()))
+        code = await circle.act(ada, Invite(ref=circle.ref()))
+        ada.crash()
+        await circle.settle()
+        assert await circle.act(ada, ShowInvitation(ref=circle.ref())) == code
+        ben = circle.add("Ben")
+        await circle.act(ben, Join(ref=circle.ref(), code=code, name="Ben"))
+        with pytest.raises(NotFoundError):
+            await circle.act(ada, ShowInvitation(ref=circle.ref()))
 
     play(story())
 

@@ -20,24 +20,26 @@ REASONS = {"departure": 1, "misconduct": 2, "compromise": 3}
 
 @click.command()
 @click.option("--days", type=click.IntRange(1, 30), default=7, show_default=True, help="Valid for.")
+@click.option("--again", is_flag=True, help="Show the last code again, if nobody has used it.")
 @click.option("--no-qr", is_flag=True, help="Print the code only.")
 @person_command
-def invite(person: Person, *, days: int, no_qr: bool) -> None:
+def invite(person: Person, *, days: int, again: bool, no_qr: bool) -> None:
     """Invite one person; prints the code to hand over in person or by a trusted channel.
 
     \b
     Examples:
       cloister invite
       cloister invite --days 1 --json
+      cloister invite --again
     """
-    from cloister.client.inputs import Invite
+    from cloister.client.inputs import Act, Invite, ShowInvitation
 
-    act = Invite(ref=0, lifetime_s=days * 86_400)
+    act: Act = ShowInvitation(ref=0) if again else Invite(ref=0, lifetime_s=days * 86_400)
     code = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))
     person.output.talk("Hand this code to one person only. Whoever has it can ask to be let in:")
     if sys.stdout.isatty() and not (no_qr or person.output.as_json or person.output.plain):
         person.output.talk(_qr(code))
-    person.output.data({"code": code, "days": days}, code)
+    person.output.data({"code": code} if again else {"code": code, "days": days}, code)
 
 
 @click.command()

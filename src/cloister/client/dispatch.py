@@ -36,6 +36,7 @@ from cloister.client.inputs import (
     Received,
     Remove,
     SendText,
+    ShowInvitation,
     Tick,
     Vouch,
 )
@@ -85,6 +86,8 @@ def dispatch(turn: Turn, given: AnyInput) -> None:
             joining.on_join(turn, given)
         case Invite():
             inviting.on_invite(turn, given)
+        case ShowInvitation():
+            inviting.on_show(turn, given)
         case Vouch():
             governing.on_vouch(turn, given)
         case Remove():

@@ -61,6 +61,11 @@ class Invite(Act):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShowInvitation(Act):
+    """Show the code of the newest own invitation again that is open and that nobody has used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Join(Act):
     """Ask to be let in (flows 3.3).  Answered with the 60 digits when the request is in the box."""
 

@@ -14,6 +14,7 @@ from typing import Final
 from cloister.client.appending import has_intent, intend
 from cloister.client.duties import DUTY_LABEL, is_due
 from cloister.client.inputs import Invite as InviteAct
+from cloister.client.inputs import ShowInvitation
 from cloister.client.linking import follow, on_common_refusal, prove_key, refusal_error
 from cloister.client.records import Intent, InvitingStep, OwnInvitation
 from cloister.client.state import Purpose, State, Work, with_item, without
@@ -24,7 +25,8 @@ from cloister.crypto.hashing import sha256
 from cloister.crypto.hpke import HpkeKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
-from cloister.errors import CloisterError, PolicyError, UsageError
+from cloister.errors import CloisterError, NotFoundError, PolicyError, UsageError
+from cloister.ids import InviteId
 from cloister.limits import MAX_INVITE_LIFETIME_S, STALE_FORBID_S
 from cloister.roster.content import Invite, InviteKind, Role
 from cloister.roster.entry import SealedType
@@ -74,6 +76,22 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
     )
     turn.change(invitations=with_item(state.invitations, content.invite_id, invitation))
     turn.owe(bytes(content.invite_id), act.ref)
+
+
+def on_show(turn: Turn, act: ShowInvitation) -> None:
+    """Answer with the code of an own invitation: the first answer may have been lost in a crash."""
+    roster = turn.state.roster
+    for invitation in reversed(tuple(turn.state.invitations.values())):
+        record = roster.invites.get(InviteId(invitation.invite_id)) if roster else None
+        is_unused = record is not None and not record.requests and record.admitted is None
+        if is_unused and invitation.step is InvitingStep.READY and turn.now < invitation.expires:
+            key = b"show" + invitation.invite_id
+            turn.owe(key, act.ref)
+            turn.answer(key, text=invitation.code)
+            return
+    raise NotFoundError(
+        "this device has no invitation that is open and unused", hint="Make one: `cloister invite`."
+    )
 
 
 def on_intent_finished(turn: Turn, intent: Intent, error: CloisterError | None) -> None:

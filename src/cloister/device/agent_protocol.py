@@ -33,6 +33,7 @@ ACTS: Final[dict[str, type[inputs.Act]]] = {
         inputs.Vouch,
         inputs.Remove,
         inputs.Leave,
+        inputs.ShowInvitation,
         inputs.OpenConversation,
         inputs.SendText,
     )

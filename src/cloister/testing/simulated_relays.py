@@ -22,7 +22,7 @@ from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
 from cloister.relay.session import Session, make_outbox
 from cloister.relay.storage.memory import MemoryStore
-from cloister.roster.relay_card import RelayCard, RelayRole, make_relay_card
+from cloister.roster.relay_card import RelayRole, make_relay_card
 from cloister.wire.auth import NONCE_BYTES
 from cloister.wire.commands import AnyRequest
 from cloister.wire.events import Challenge
@@ -127,8 +127,3 @@ class SimulatedRelays:
     def disconnect(self, session: Session) -> None:
         """Close a connection."""
         self._dispatch.forget(session)
-
-    @property
-    def relay_set(self) -> tuple[RelayCard, RelayCard]:
-        """Home and entry."""
-        return self.home_card, self.entry_card
