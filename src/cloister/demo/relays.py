@@ -19,7 +19,7 @@ PLACES: Final = {ENTRY: ("PA", "Canal Relay Cooperative"), HOME: ("HK", "Harbour
 """Role -> declared jurisdiction (ISO 3166-1) and operator."""
 READY_S: Final = 30.0
 COMMAND_S: Final = 60.0
-COMMAND_TRIES: Final = 5
+COMMAND_TRIES: Final = 20
 
 
 async def set_up(folder: Folder) -> str:
@@ -88,7 +88,8 @@ async def _command(*arguments: str, before: Callable[[], None] | None = None) ->
             return out.decode("utf-8", "replace")
         if process.returncode is None or process.returncode > 0:
             break
-    raise DemoFailed(f"cloister {' '.join(arguments[:2])}: {_end_of(errors)}")
+    said = _end_of(errors) or f"ended with status {process.returncode}"
+    raise DemoFailed(f"cloister {' '.join(arguments[:2])}: {said}")
 
 
 def _end_of(said: bytes) -> str:
