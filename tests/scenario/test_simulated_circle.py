@@ -76,6 +76,18 @@ def test_three_people_meet_talk_and_part() -> None:
     play(story())
 
 
+def test_the_age_of_the_log_survives_a_restart() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _, _ = await three(circle)
+        before = ada.core.state.head_time
+        ada.is_offline = True
+        ada.crash()
+        assert ada.core.state.head_time == before > 0
+
+    play(story())
+
+
 def test_the_code_of_an_invitation_can_be_shown_again_until_it_is_used() -> None:
     async def story() -> None:
         circle = SimulatedCircle()

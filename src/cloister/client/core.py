@@ -10,7 +10,7 @@ bytes that break a rule end in an alarm and an unchanged state.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from cloister.client import (
@@ -51,7 +51,7 @@ from cloister.client.seam import Records
 from cloister.client.state import State
 from cloister.client.turn import Turn
 from cloister.crypto.entropy import Entropy
-from cloister.errors import CloisterError, LocalError
+from cloister.errors import CloisterError, LocalError, RemoteError
 from cloister.roster.entry import Entry
 from cloister.transparency.merkle import EMPTY_ROOT
 
@@ -72,12 +72,12 @@ class Core:
     @classmethod
     def load(cls, records: Records, entries: tuple[bytes, ...]) -> Self:
         """Rebuild from the vault.  Raises ``VaultContentError``."""
-        from dataclasses import replace
-
         state = load_state(records)
         if state.roster is not None:
             roots = [Entry.decode(entry).header.root for entry in entries[: state.roster.size]]
             state = replace(state, roots=(*roots, state.roster.root))
+            if state.circle is not None and state.circle.head:
+                state = replace(state, head_time=_head_time(state, state.circle.head))
         else:
             state = replace(state, roots=(EMPTY_ROOT,))
         return cls(state=state)
@@ -182,6 +182,14 @@ def _advance(turn: Turn) -> None:
             intent, error = turn.finished.pop(0)
             inviting.on_intent_finished(turn, intent, error)
     duties.forget_done(turn)
+
+
+def _head_time(state: State, head: bytes) -> int:
+    """How fresh the log is counts from the head's own signatures, also after a restart."""
+    try:
+        return log.verify_head(state, head).newest_cosignature_time
+    except RemoteError:
+        return 0  # under other relays than it was signed by: as old as can be
 
 
 def _mind_the_clock(turn: Turn) -> None:

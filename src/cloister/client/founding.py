@@ -216,7 +216,7 @@ def on_head(turn: Turn, purpose: Purpose, event: Head) -> None:
     if founding is None or founding.step is not FoundingStep.SETTLING:
         return
     try:
-        settled = verify_head(turn, event.note)
+        settled = verify_head(turn.state, event.note)
     except NotSettled:
         turn.delay(purpose, 1)  # the entry relay has not cosigned yet
         return

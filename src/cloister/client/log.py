@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from cloister.client.routing import relay_set_of
-from cloister.client.state import Purpose, Work
+from cloister.client.state import Purpose, State, Work
 from cloister.client.turn import SettledEntry, Turn
 from cloister.errors import TrustError
 from cloister.roster.entry import Entry
@@ -115,7 +115,7 @@ def on_read_log(turn: Turn, purpose: Purpose, event: Entries) -> None:
 
 def on_head(turn: Turn, event: Head) -> None:
     """Verify a head and settle what it covers.  A head that does not verify changes nothing."""
-    settled = verify_head(turn, event.note)
+    settled = verify_head(turn.state, event.note)
     known = turn.session.head_settled
     if known is not None and settled.size < known.size:
         return
@@ -123,13 +123,12 @@ def on_head(turn: Turn, event: Head) -> None:
     settle(turn)
 
 
-def verify_head(turn: Turn, note: bytes) -> Settled:
+def verify_head(state: State, note: bytes) -> Settled:
     """Verify a signed note against the relay set in force.  Raises subclasses of RemoteError."""
-    relay_set = relay_set_of(turn.state)
+    relay_set = relay_set_of(state)
     if relay_set is None:
         raise Fork("a head arrived before the relays are known")
-    roster = turn.state.roster
-    founding = turn.state.founding
+    roster, founding = state.roster, state.founding
     origin = roster.origin if roster is not None else founding.origin if founding else ""
     return verify_settled(
         note,
