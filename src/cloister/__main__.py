@@ -11,8 +11,15 @@ def main() -> None:
 
         sys.stdout.write(f"cloister {__version__}\n")
         return
-    from cloister.cli.main import main as run
-
+    try:
+        from cloister.cli.main import main as run
+    except ModuleNotFoundError as error:
+        # Only the words, no traceback: whoever sees this has nothing to debug.
+        sys.stderr.write(
+            f"cloister: the environment is broken, it has no {error.name}\n"
+            "    remove the folder .venv of the checkout and start again\n"
+        )
+        sys.exit(1)
     run()
 
 

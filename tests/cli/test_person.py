@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -124,6 +125,16 @@ class TestExitCodes:
     def test_leaving_is_not_done_by_accident(self, run: Run, profile: Path) -> None:
         assert run("leave")[0] == 2
         assert run("leave", "--yes")[0] == 0
+
+
+def test_a_broken_environment_is_said_without_a_traceback() -> None:
+    program = "import sys; sys.modules['click'] = None; from cloister.__main__ import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("cloister: the environment is broken, it has no click\n")
+    assert "Traceback" not in ended.stderr
 
 
 class TestHelp:

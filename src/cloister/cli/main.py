@@ -112,6 +112,10 @@ def main(arguments: list[str] | None = None) -> None:
         if error.hint:
             click.echo(safe_text(f"    {error.hint}"), err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        click.echo(f"cloister: the environment is broken, it has no {error.name}", err=True)
+        click.echo("    remove the folder .venv of the checkout and start again", err=True)
+        sys.exit(1)
     except Exception as error:  # noqa: BLE001 (the outermost frame: nobody else can)
         from cloister.cli.failures import report_bug
 

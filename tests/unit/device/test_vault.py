@@ -39,6 +39,7 @@ from cloister.device.vault import (
     VaultMissing,
     VaultWriteFailed,
 )
+from cloister.device.vault.connection import read_error
 from cloister.device.vault.key_file import ShareKind, unwrap_key, wrap_key
 from cloister.device.vault.schema import MESSAGE_COLUMNS, SCHEMA
 from cloister.errors import LockedError
@@ -408,3 +409,21 @@ def test_the_table_of_messages_has_the_fields_of_a_message() -> None:
     )
     assert "message_order" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_a_lock_that_cannot_be_opened_is_no_bug(folder: Path) -> None:
+    (folder / "vault.lock").unlink()
+    (folder / "vault.lock").mkdir()
+    with pytest.raises(VaultWriteFailed, match="Is a directory") as raised:
+        Vault.open(folder, PASSPHRASE)
+    assert "writable" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize(
+    "said", ["disk I/O error", "database or disk is full", "attempt to write a readonly database"]
+)
+def test_a_disk_that_refuses_is_not_called_damage(said: str) -> None:
+    error = read_error(dbapi2.OperationalError(said))
+    assert isinstance(error, VaultWriteFailed)
+    assert said in str(error)
+    assert isinstance(read_error(dbapi2.DatabaseError("file is not a database")), VaultDamaged)

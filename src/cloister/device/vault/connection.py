@@ -19,6 +19,7 @@ _RESTORE_HINT: Final = (
     "put vault.db and vault.key back from one and the same backup, without vault.db-wal and "
     "vault.db-shm; or join again with a new profile folder"
 )
+_DISK_REFUSED: Final = ("disk I/O", "full", "readonly", "unable to open")
 _READ_FAILED: Final = ("not a database", "malformed", "corrupt", "hmac")
 
 
@@ -70,7 +71,7 @@ def make_database(path: Path, vault_key: Secret) -> None:
 def open_database(path: Path, vault_key: Secret) -> Any:
     """Open a vault's database, check it whole, and demand durable commits.
 
-    Raises ``VaultDamaged``.
+    Raises ``VaultDamaged``, or ``VaultWriteFailed`` when the disk refuses.
     """
     connection = connect(path, vault_key)
     try:
@@ -108,6 +109,13 @@ def read_error(error: Exception) -> CloisterError:
     text = str(error)
     if any(sign in text for sign in _READ_FAILED):
         return VaultDamaged(f"vault.db is damaged or not this key's: {text}", hint=_RESTORE_HINT)
+    if any(sign in text for sign in _DISK_REFUSED):
+        # Reading needs room too, for the write-ahead log: with none, nothing is damaged.
+        return VaultWriteFailed(
+            f"vault.db cannot be used: {text}",
+            hint="is the disk full, read-only or failing? Make room and try again; only if that"
+            " does not help put vault.db and vault.key back from a backup",
+        )
     return VaultDamaged(f"vault.db cannot be read: {text}", hint=_RESTORE_HINT)
 
 

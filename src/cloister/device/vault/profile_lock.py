@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Final, Self
 
-from cloister.device.vault.errors import VaultBusy
+from cloister.device.vault.errors import VaultBusy, VaultWriteFailed
 
 LOCK_NAME: Final = "vault.lock"
 
@@ -21,9 +21,16 @@ class ProfileLock:
 
     @classmethod
     def take(cls, folder: Path) -> Self:
-        """Take the lock at once, or raise ``VaultBusy``."""
+        """Take the lock at once, or raise ``VaultBusy``; ``VaultWriteFailed`` without a file."""
         path = folder / LOCK_NAME
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise VaultWriteFailed(
+                f"{LOCK_NAME} in the profile folder cannot be opened: {error.strerror}",
+                hint="the folder and its files must be this user's and writable, also to read",
+            ) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
