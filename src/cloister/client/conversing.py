@@ -30,7 +30,7 @@ def on_open(turn: Turn, act: OpenConversation) -> None:
     if turn.now - state.head_time > STALE_FORBID_S:
         raise PolicyError(
             "the newest cosignature of the log is older than a day",
-            hint="Connect first (`cloister status`), and see that the clock of this device is right.",
+            hint="Connect first (`cloister status`); see that this device's clock is right.",
         )
     title = safe_line(act.title)
     if len(title.encode()) > MAX_NAME_BYTES:

@@ -52,7 +52,7 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
     if turn.now - state.head_time > STALE_FORBID_S:
         raise PolicyError(
             "the newest cosignature of the log is older than a day",
-            hint="Connect first (`cloister status`), and see that the clock of this device is right.",
+            hint="Connect first (`cloister status`); see that this device's clock is right.",
         )
     seed = InvitationSeed.generate(turn.entropy)
     expires = turn.now + act.lifetime_s
