@@ -156,7 +156,8 @@ def test_dropped_envelope(copy: Path) -> None:
 def test_altered_envelope(copy: Path) -> None:
     channel, n = group_envelope(copy)
     statement = (
-        "UPDATE envelope SET bytes = CAST(substr(bytes, 1, 500) || x'00' ||"
+        "UPDATE envelope SET bytes = CAST(substr(bytes, 1, 500) ||"
+        " CASE substr(bytes, 501, 1) WHEN x'00' THEN x'01' ELSE x'00' END ||"
         " substr(bytes, 502) AS BLOB) WHERE channel = ? AND n = ?"
     )
     change_relay(copy, "home", (statement, (channel, n)))
