@@ -6,6 +6,8 @@ import dataclasses
 import io
 import json
 import os
+import pty
+import signal
 import ssl
 import stat
 import subprocess
@@ -135,6 +137,25 @@ def test_a_broken_environment_is_said_without_a_traceback() -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("cloister: the environment is broken, it has no click\n")
     assert "Traceback" not in ended.stderr
+
+
+def test_one_ctrl_c_ends_a_question(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLOISTER_PASSPHRASE_FILE")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "cloister", "status"]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while b"Passphrase" not in said:
+            said += os.read(ours, 100)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(20) == 130
+        finally:
+            process.kill()
+    os.close(ours)
 
 
 class TestHelp:

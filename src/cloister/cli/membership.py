@@ -279,6 +279,8 @@ def _compare(person: Person, view: View, how: str) -> None:
     """Let the person type two groups that the newcomer reads out: a yes is given too easily."""
     import secrets
 
+    from cloister.cli.secrets_input import interruptible
+
     plain = _plain(fingerprint_of(view))
     fives = [plain[start : start + 5] for start in range(0, len(plain), 5)]
     if how == "neither" or len(fives) < 12:
@@ -291,7 +293,8 @@ def _compare(person: Person, view: View, how: str) -> None:
     person.output.talk(f"{view['name']}, let the digits be read to you and fill in the gaps:")
     person.output.talk("\n".join(rows))
     for number in hidden:
-        typed = click.prompt(f"Group {number + 1}", err=True)
+        with interruptible():
+            typed = click.prompt(f"Group {number + 1}", err=True)
         if _plain(typed) != fives[number]:
             raise TrustError(
                 "these are not the digits: nothing was vouched for",
@@ -309,18 +312,20 @@ def _code(code: str) -> str:
 
 
 def _ask_name() -> str:
-    from cloister.cli.secrets_input import can_ask
+    from cloister.cli.secrets_input import can_ask, interruptible
 
     if not can_ask():
         raise UsageError("your name in the circle is needed", hint="give it with --name")
-    return str(click.prompt("Your name in the circle", err=True))
+    with interruptible():
+        return str(click.prompt("Your name in the circle", err=True))
 
 
 def _confirm(yes: bool, question: str) -> None:
-    from cloister.cli.secrets_input import can_ask
+    from cloister.cli.secrets_input import can_ask, interruptible
 
     if not yes and can_ask():
-        click.confirm(question, abort=True, err=True)
+        with interruptible():
+            click.confirm(question, abort=True, err=True)
 
 
 def _plain(digits: str) -> str:

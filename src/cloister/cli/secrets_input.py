@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +26,23 @@ PASSPHRASE_CREDENTIAL: Final = "cloister-passphrase"  # noqa: S105 (a name, not 
 def can_ask() -> bool:
     """Tell whether there is somebody to ask: questions go to standard error only."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl+C end a question at once.
+
+    asyncio's own handler cancels a task and waits for the loop, which stands still while a
+    person is asked.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def passphrase(descriptor: int | None, *, new: bool) -> Secret:
@@ -102,7 +123,8 @@ def _chomp(secret: bytes) -> bytes:
 
 
 def _ask(question: str) -> bytes:
-    return getpass.getpass(question, stream=sys.stderr).encode("utf-8")
+    with interruptible():
+        return getpass.getpass(question, stream=sys.stderr).encode("utf-8")
 
 
 def _ask_new() -> bytes:
