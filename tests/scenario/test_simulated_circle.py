@@ -76,6 +76,40 @@ def test_three_people_meet_talk_and_part() -> None:
     play(story())
 
 
+def test_a_deadline_of_log_time_is_met_by_a_tick() -> None:
+    """Dan's vouch counts from the end of his probation, and nobody appends anything by then."""
+
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        dan = await circle.admit("Dan", ada, [ada, ben])
+        await _later(circle, 8 * 86_400)
+        eve = await circle.admit("Eve", ada, [ada, dan])
+        assert eve.phase == "joining: waiting"
+        roster = cyd.core.state.roster
+        assert roster is not None
+        size, until = roster.size, roster.ts + 7 * 86_400
+        await _later(circle, 6 * 86_400 + 60)
+        assert circle.now < until
+        assert eve.phase == "member"
+        assert cyd.core.state.roster.size == size + 1  # type: ignore[union-attr]
+        assert not unexpected_alarms(circle)
+
+    play(story())
+
+
+async def _later(circle: SimulatedCircle, seconds: int) -> None:
+    """Let time pass; the relays renew their signatures meanwhile, as they do every hour."""
+    circle.now += seconds
+    roster = circle.devices[0].core.state.roster
+    assert roster is not None
+    circle.relays.logs.on_grown(roster.origin)
+    await circle.settle()
+    for device in circle.devices:
+        device.feed(Tick())
+    await circle.settle()
+
+
 def test_the_age_of_the_log_survives_a_restart() -> None:
     async def story() -> None:
         circle = SimulatedCircle()
