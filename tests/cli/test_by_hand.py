@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +19,7 @@ import pytest
 from cloister.device.agent_client import RemoteDevice
 from cloister.device.paths import socket_path
 from cloister.errors import CloisterError
+from cloister.roster.relay_card import RelayCard
 from unit.device.relays import make_identity
 
 Run = Callable[..., tuple[int, str, str]]
@@ -332,3 +336,28 @@ def test_who_is_no_member_is_told_so(circle: Circle) -> None:
     assert "only members" in circle.told("Mei", "vouch", "Mei", "--met", expect=5)[1]
     other = circle.do("Amira", "invite").strip()
     assert "the code was not used" in circle.told("Mei", "join", other, "--name", "Mei")[1]
+
+
+def test_a_strangers_broken_handshakes_leave_no_word_in_the_log(circle: Circle) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(
+        incoming, outgoing, server_hostname="stranger"
+    )
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    hello = outgoing.read()
+    for relay in (circle.home, circle.entry):
+        port = RelayCard.decode((relay.folder / "relay.card").read_bytes()).port
+        for said in (b"GET / HTTP/1.0\r\n\r\n", hello[:40], hello, hello + bytes(100)):
+            with socket.create_connection(("127.0.0.1", port)) as stranger:
+                stranger.sendall(said)
+                stranger.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(ConnectionError):
+                    while stranger.recv(65536):
+                        pass
+        process = relay.process
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+        assert {"signal", "stopped"} <= {json.loads(line)["event"] for line in log.splitlines()}
+        assert "stranger" not in log

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import resource
 import signal
@@ -39,6 +40,8 @@ def run_relay(path: Path, environment: Mapping[str, str]) -> None:
     folder.identity()
     lock = folder.lock()
     os.umask(0o077)
+    # Libraries log a stranger's broken handshake with a traceback, and could quote the stranger.
+    logging.lastResort = logging.NullHandler()
     _raise_file_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
