@@ -94,7 +94,8 @@ def deliver(
 def extensions_of(device: SimulatedDevice, **changes: Any) -> tuple[mls.Extension, ...]:
     group = channel(device).group
     checkpoint, info = checkpoint_of(group.extensions), conversation_of(group.extensions)
-    values = {"size": checkpoint.size, "root": checkpoint.root, "info": info} | changes
+    values: dict[str, Any] = {"size": checkpoint.size, "root": checkpoint.root, "info": info}
+    values |= changes
     return group_extensions(checkpoint.origin, values["size"], values["root"], values["info"])
 
 

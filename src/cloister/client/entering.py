@@ -164,9 +164,9 @@ def _advance_commons(turn: Turn) -> None:
     else:
         covered = Frontier.empty().extend(leaf_hash(one) for one in session.pending[:head])
         if covered.root != session.head_settled.root:
-            _reject(turn, joining, TrustError("the log does not fit its signed head"))
-        else:
-            _enter_commons(turn, joining, session.pending[:head])
+            # The relay's lie, not the Welcome's fault: the next connection asks for it again.
+            raise TrustError("the log that the relay serves does not fit its signed head")
+        _enter_commons(turn, joining, session.pending[:head])
 
 
 def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
@@ -227,7 +227,7 @@ def _enter_commons(turn: Turn, joining: Joining, entries: tuple[bytes, ...]) -> 
         group = opened.join(tree, now=turn.now)
         roster, log_keys = _fold_all(entries, log_keys, group)
         state = replace(turn.state, roster=roster, roots=_roots(entries, roster), log_keys=log_keys)
-        _check_entry(state, joining, item, group)
+        check_entry(state, joining, item, group)
     except TreeNotYet:
         return
     except (RemoteError, TrustError) as error:
@@ -295,7 +295,7 @@ def _roots(entries: tuple[bytes, ...], roster: Roster) -> tuple[bytes, ...]:
     return (*(Entry.decode(one).header.root for one in entries[: roster.size]), roster.root)
 
 
-def _check_entry(state: State, joining: Joining, item: InboxItem, group: mls.Group) -> None:
+def check_entry(state: State, joining: Joining, item: InboxItem, group: mls.Group) -> None:
     """All that flows 3.6.2 demands.  Raises subclasses of RemoteError."""
     roster = state.roster
     code, letter = joining_flow.code_of(joining), joining_flow.letter_of(joining)
