@@ -55,7 +55,7 @@ def channel(device: SimulatedDevice, title: str = "Desk") -> Channel:
     raise AssertionError(f"no channel {title}")
 
 
-def deliver(
+def forge(
     circle: SimulatedCircle,
     author: SimulatedDevice,
     victim: SimulatedDevice,
@@ -64,8 +64,8 @@ def deliver(
     adds: Sequence[bytes] = (),
     removes: Sequence[int] = (),
     extensions: Sequence[mls.Extension] | None = None,
-) -> str:
-    """Let the author's valid commit reach the victim; return what the victim says of it."""
+) -> CommitItem:
+    """The author's commit, valid to MLS, at the place where the victim expects the next item."""
     source, target = channel(author, title), channel(victim, title)
     made = source.group.commit(
         adds=adds,
@@ -76,8 +76,8 @@ def deliver(
         now=circle.now,
         entropy=ENTROPY,
     )
-    key = channel_key(made.next, victim.core.state.session.relay_id, target.channel_id)
-    event = CommitItem(
+    key = channel_key(made.next, circle.relays.home_card.relay_id, target.channel_id)
+    return CommitItem(
         channel_id=target.channel_id,
         n=target.next_n,
         epoch=target.group.epoch,
@@ -85,9 +85,21 @@ def deliver(
         envelope=made.message,
         next_key=key.public,
     )
+
+
+def deliver(
+    circle: SimulatedCircle,
+    author: SimulatedDevice,
+    victim: SimulatedDevice,
+    *,
+    title: str = "Desk",
+    **commit: Any,
+) -> str:
+    """Let a forged commit reach the victim; return what the victim says of it."""
+    event = forge(circle, author, victim, title=title, **commit)
     before = len(victim.alarms)
     victim.feed(Received(event=event))
-    assert channel(victim, title).group.epoch == target.group.epoch
+    assert channel(victim, title).group.epoch == event.epoch
     return " ".join(alarm.text for alarm in victim.alarms[before:])
 
 
@@ -241,34 +253,27 @@ def test_a_channel_that_was_refused_twice_is_stuck_and_stays_so_after_a_restart(
     async def story() -> None:
         circle = SimulatedCircle()
         ada, ben, _ = await three(circle)
-        wrong = extensions_of(ada, root=bytes(32))
-        source, target = channel(ada), channel(ben)
-        made = source.group.commit(
-            adds=(),
-            removes=(),
-            extensions=wrong,
-            tree_in_welcome=True,
-            pad_to=ENVELOPE_SIZES,
-            now=circle.now,
-            entropy=ENTROPY,
-        )
-        for _ in range(2):
-            key = channel_key(made.next, circle.relays.home_card.relay_id, target.channel_id)
-            ben.feed(
-                Received(
-                    event=CommitItem(
-                        channel_id=target.channel_id,
-                        n=target.next_n,
-                        epoch=target.group.epoch,
-                        envelope_id=bytes(16),
-                        envelope=made.message,
-                        next_key=key.public,
-                    )
-                )
-            )
+        event = forge(circle, ada, ben, extensions=extensions_of(ada, root=bytes(32)))
+        for expected in (ChannelState.ACTIVE, ChannelState.STUCK):
+            ben.feed(Received(event=event))
+            assert channel(ben).state is expected
             await circle.settle()
-        assert channel(ben).state is ChannelState.STUCK
         ben.crash()
         assert channel(ben).state is ChannelState.STUCK
+
+    play(story)
+
+
+def test_a_suspicion_ends_when_the_relay_shows_what_is_right() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, _ = await three(circle)
+        event = forge(circle, ada, ben, extensions=extensions_of(ada, root=bytes(32)))
+        ben.feed(Received(event=event))
+        assert channel(ben).channel_id in ben.core.state.suspects
+        await circle.act(ada, Remove(ref=circle.ref(), member="Cyd"))
+        await circle.act(ben, Remove(ref=circle.ref(), member="Cyd"))
+        assert channel(ben).state is ChannelState.ACTIVE
+        assert ben.core.state.suspects == {}
 
     play(story)

@@ -1,4 +1,4 @@
-"""Items of a channel, in order: messages are decrypted and shown, commits go to ``committing``.
+"""Items of a channel, in order: messages are decrypted and shown, commits go to ``merging``.
 
 The index n is contiguous: a gap is a hole and an alarm, never a skip.  What cannot be decrypted is
 reported and passed over, because one member's garbage must not stop the others.
@@ -30,6 +30,8 @@ from cloister.limits import DELIVERY_WINDOW_ITEMS
 from cloister.wire.auth import ObjectKind
 from cloister.wire.events import CommitItem, Item, Proved
 
+FLOOR: Final = b"floor"
+"""Evidence (``stopping``) that the relay no longer has what this device has not seen."""
 MAX_MISSING: Final = 64
 """Missing counters remembered for each author; beyond it a late message is taken for a replay."""
 
@@ -54,7 +56,10 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
         )
     elif channel.next_n < event.floor_n:
         reason = "messages that this device has not seen have aged out at the relay"
-        stop(turn, channel, reason, evidence=b"floor")
+        stop(turn, channel, reason, evidence=FLOOR)
+    elif turn.state.suspects.get(channel.channel_id) == FLOOR:
+        # It was a lie, or a fault that is gone: the next one is a first one again.
+        turn.change(suspects=without(turn.state.suspects, channel.channel_id))
 
 
 def on_item(turn: Turn, event: Item | CommitItem) -> None:

@@ -138,6 +138,7 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
             counters={did: one for did, one in channel.counters.items() if did in inside},
         )
     )
+    turn.change(suspects=without(turn.state.suspects, channel.channel_id))
     session = turn.session
     turn.change_session(
         current=with_item(session.current, channel.channel_id, group.epoch),
