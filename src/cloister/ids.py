@@ -23,6 +23,8 @@ BoxId = NewType("BoxId", bytes)
 """The short-lived mailbox of one invitation, 16 bytes derived from its seed."""
 InviteId = NewType("InviteId", bytes)
 """SHA-256 over an invitation's public key, 32 bytes."""
+Handle = NewType("Handle", bytes)
+"""A device at one relay, for unlock shares, orders and its seat: 16 random bytes, by the relay."""
 
 LeafIndex = NewType("LeafIndex", int)
 NodeIndex = NewType("NodeIndex", int)

@@ -16,6 +16,7 @@ from cloister.roster.content import (
     Invite,
     InviteKind,
     Leave,
+    RemovalKind,
     Remove,
     Role,
     Tick,
@@ -91,6 +92,7 @@ INVITE = Invite(
     kind=InviteKind.MEMBER,
     role=Role.MEMBER,
     expires=1_800_604_800,
+    subject=None,
 )
 LOG_KEY_CONTENT = make_log_key(1, exported=EXPORTED, previous=LOG_KEY, entropy=Counting())
 VOUCH = Vouch(request_hash=REQUEST.request_hash, how=Acquaintance.MET)
@@ -130,7 +132,11 @@ IN_ROSTER = {
     "content, log_key": LOG_KEY_CONTENT.encode().hex(),
     "content, invite": INVITE.encode().hex(),
     "content, vouch": VOUCH.encode().hex(),
-    "content, remove": Remove(member_id=MemberId(repeated(0x0A, 16)), reason="gone").encode().hex(),
+    "content, remove": Remove(
+        kind=RemovalKind.DEPARTURE, since=0, member_id=MemberId(repeated(0x0A, 16)), reason="gone"
+    )
+    .encode()
+    .hex(),
     "content, approve": Approve(entry_hash=sha256(ENTRY)).encode().hex(),
     "content, leave": Leave().encode().hex() or "(no bytes)",
     "content, tick": Tick().encode().hex() or "(no bytes)",

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from cloister.codec import DecodeError
 from cloister.errors import CloisterError
-from cloister.roster.content import Acquaintance, Approve, Invite, Leave, Remove, Role, Tick, Vouch
+from cloister.roster.content import (
+    Acquaintance,
+    Approve,
+    Invite,
+    Leave,
+    RemovalKind,
+    Remove,
+    Role,
+    Tick,
+    Vouch,
+)
 from cloister.roster.entry import Entry
 from cloister.roster.errors import LogBroken, SnapshotError, UpdateNeeded
 from cloister.roster.events import Admitted, Ignored
@@ -99,7 +109,9 @@ class Player:
             request = self.requests[-1 - (which if which > 20 else 0) % len(self.requests)]
             return Vouch(request_hash=request.request_hash, how=Acquaintance.VOICE)
         if act == "remove":
-            return Remove(member_id=somebody.member_id, reason="move")
+            return Remove(
+                kind=RemovalKind.DEPARTURE, since=0, member_id=somebody.member_id, reason="move"
+            )
         if act == "approve" and circle.roster.proposals:
             proposals = list(circle.roster.proposals)
             return Approve(entry_hash=proposals[which % len(proposals)])

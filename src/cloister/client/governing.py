@@ -9,7 +9,7 @@ from cloister.client.inputs import Remove as RemoveAct
 from cloister.client.inputs import Vouch as VouchAct
 from cloister.client.turn import Turn
 from cloister.errors import NotFoundError, PolicyError, UsageError
-from cloister.roster.content import Acquaintance, Approve, Leave, Remove, Role, Vouch
+from cloister.roster.content import Acquaintance, Approve, Leave, RemovalKind, Remove, Role, Vouch
 from cloister.roster.entry import SealedType
 from cloister.roster.join_request import fingerprint
 from cloister.roster.roster import Roster
@@ -99,7 +99,10 @@ def on_remove(turn: Turn, act: RemoveAct) -> None:
             hint="They run the same command.",
         )
     proposal_content = Remove(
-        member_id=member.member_id, reason=REASONS.get(act.reason, "departure")
+        kind=RemovalKind(act.reason),
+        since=0,
+        member_id=member.member_id,
+        reason=REASONS.get(act.reason, "departure"),
     )
     turn.owe(intend(turn, SealedType.REMOVE, proposal_content.encode()), act.ref)
 

@@ -64,6 +64,7 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
         kind=InviteKind.MEMBER,
         role=Role.MEMBER,
         expires=expires,
+        subject=None,
     )
     intend(turn, SealedType.INVITE, content.encode())
     invitation = OwnInvitation(

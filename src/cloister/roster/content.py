@@ -5,12 +5,31 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from cloister.codec import Struct, enum8, fixed, layout, opaque, text, uint32, uint64
+from cloister.codec import (
+    Struct,
+    enum8,
+    fixed,
+    layout,
+    nested,
+    opaque,
+    optional,
+    text,
+    uint32,
+    uint64,
+)
 from cloister.crypto.hpke import HpkeKey
+from cloister.crypto.hybrid_signature import HybridPublic, HybridSignature
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
-from cloister.ids import BoxId, InviteId, MemberId
-from cloister.roster.fields import BOX_ID, ED25519_PUBLIC_BYTES, HASH_BYTES, MEMBER_ID
+from cloister.ids import BoxId, DeviceId, InviteId, MemberId
+from cloister.roster.fields import (
+    BOX_ID,
+    DEVICE_ID,
+    ED25519_PUBLIC_BYTES,
+    HASH_BYTES,
+    INVITE_ID,
+    MEMBER_ID,
+)
 from cloister.roster.labels import labelled_hash
 
 MAX_REASON_BYTES: Final = 128
@@ -20,6 +39,8 @@ WRAPPED_LOG_KEY_BYTES: Final = 12 + 64 + 16
 
 # An invite id stands in join requests; under its own label it is no other hash of the same key.
 INVITE_ID_LABEL: Final = b"Invite id"
+# A steward key says: the device of this did may name me. No other signature of it has this label.
+STEWARD_KEY_LABEL: Final = b"StewardKey"
 
 
 class InviteKind(IntEnum):
@@ -27,13 +48,36 @@ class InviteKind(IntEnum):
 
     MEMBER = 1
     DEVICE = 2
+    RETURN = 3
+    """A member who has no device any more, on a new one, vouched for like a newcomer."""
 
 
 class Role(IntEnum):
-    """What a member may do. A founder is a steward."""
+    """What a member may do. A founder is a steward.
+
+    A role follows from the key the member holds in the steward set: see orders.StewardSet.
+    """
 
     MEMBER = 1
     STEWARD = 2
+    OFFICER = 3
+
+
+class RemovalKind(IntEnum):
+    """Why somebody goes. Only COMPROMISE reaches back to what the member vouched for."""
+
+    DEPARTURE = 1
+    MISCONDUCT = 2
+    COMPROMISE = 3
+
+
+class RevokeKind(IntEnum):
+    """What becomes of a device that its own member revokes."""
+
+    RETIRED = 1
+    """For good."""
+    LOST = 2
+    """Locked: an unlock lets it in again."""
 
 
 class Acquaintance(IntEnum):
@@ -52,12 +96,13 @@ def invite_id_of(inv_key: bytes) -> InviteId:
 @layout
 class Invite(Struct):
     """struct { opaque inv_key[32]; opaque box_id[16]; opaque box_seed[32];
-    opaque invite_hpke_seed<V> (32 bytes); InviteKind kind; Role role; uint64 expires; } Invite
+    opaque invite_hpke_seed<V> (32 bytes); InviteKind kind; Role role; uint64 expires;
+    optional<MemberId> subject; } Invite
 
     Both seeds are private keys that all members share, so that any of them can read the box and
     open what a newcomer puts there: no absence of the inviter blocks a newcomer. Nobody but the
     inviter and the newcomer holds the private half of ``inv_key``. ``expires`` is in seconds
-    since the Unix epoch.
+    since the Unix epoch. ``subject`` is the member whose device is to come (DEVICE, RETURN).
     """
 
     inv_key: bytes = fixed(ED25519_PUBLIC_BYTES)
@@ -67,6 +112,7 @@ class Invite(Struct):
     kind: InviteKind = enum8(InviteKind)
     role: Role = enum8(Role)
     expires: int = uint64()
+    subject: MemberId | None = optional(MEMBER_ID)
 
     @property
     def box_key(self) -> bytes:
@@ -106,9 +152,15 @@ class LogKey(Struct):
 
 @layout
 class Remove(Struct):
-    """struct { opaque member_id[16]; opaque reason<V>; } Remove: a proposal, not yet a removal."""
+    """struct { opaque member_id[16]; RemovalKind kind; uint64 since; opaque reason<V>; } Remove
+
+    A proposal, not yet a removal. ``since`` is the position in the log from which on the
+    member's own entries are not trusted (COMPROMISE), and 0 otherwise.
+    """
 
     member_id: MemberId = MEMBER_ID
+    kind: RemovalKind = enum8(RemovalKind)
+    since: int = uint64()
     reason: str = text(MAX_REASON_BYTES)
 
 
@@ -127,3 +179,71 @@ class Leave(Struct):
 @layout
 class Tick(Struct):
     """struct { } Tick: nothing but the passing of log time."""
+
+
+@layout
+class InviteRevoke(Struct):
+    """struct { opaque invite_id[32]; } InviteRevoke: by the inviter or a steward."""
+
+    invite_id: InviteId = INVITE_ID
+
+
+@layout
+class VouchRevoke(Struct):
+    """struct { opaque request_hash[32]; } VouchRevoke: the author's vouch counts no more."""
+
+    request_hash: bytes = fixed(HASH_BYTES)
+
+
+@layout
+class DeviceRevoke(Struct):
+    """struct { opaque did[32]; RevokeKind kind; } DeviceRevoke: by another device of the member,
+    or, when RETIRED, by the device itself."""
+
+    did: DeviceId = DEVICE_ID
+    kind: RevokeKind = enum8(RevokeKind)
+
+
+@layout
+class Suspend(Struct):
+    """struct { opaque member_id[16]; opaque reason<V>; } Suspend: by one steward, at once.
+
+    It lapses after SUSPENSION_S unless a second steward approves it.
+    """
+
+    member_id: MemberId = MEMBER_ID
+    reason: str = text(MAX_REASON_BYTES)
+
+
+@layout
+class Reinstate(Struct):
+    """struct { opaque member_id[16]; opaque reason<V>; } Reinstate
+
+    Ends a suspension: at once while nobody has approved it, by two stewards afterwards.
+    """
+
+    member_id: MemberId = MEMBER_ID
+    reason: str = text(MAX_REASON_BYTES)
+
+
+@layout
+class StewardKey(Struct):
+    """struct { HybridPublic key; HybridSignature proof; } StewardKey
+
+    The author's member would sign as steward or officer with this key; ``proof`` is the key's own
+    signature over the author's did. It gives no power: a steward_set does.
+    """
+
+    key: HybridPublic = nested(HybridPublic)
+    proof: HybridSignature = nested(HybridSignature)
+
+
+@layout
+class Objection(Struct):
+    """struct { opaque entry_hash[32]; opaque reason<V>; } Objection: to an order_erase.
+
+    Two members' objections pause it: stewards carry them to the relays as a pause.
+    """
+
+    entry_hash: bytes = fixed(HASH_BYTES)
+    reason: str = text(MAX_REASON_BYTES)

@@ -57,7 +57,7 @@ class EntryKind(IntEnum):
 
 
 class SealedType(IntEnum):
-    """Types of sealed entries. Those after TICK are reserved: the fold stops at them."""
+    """Types of sealed entries. The fold stops at any other."""
 
     INVITE = 1
     JOIN_REQUEST = 2
@@ -69,14 +69,14 @@ class SealedType(IntEnum):
     TICK = 8
     INVITE_REVOKE = 9
     VOUCH_REVOKE = 10
-    DEVICE_ADD = 11
     DEVICE_REVOKE = 12
     SUSPEND = 13
     REINSTATE = 14
-    ROLE = 15
+    STEWARD_KEY = 15
     POLICY = 16
     OBJECTION = 17
     SEAT = 18
+    ERASE_RECEIPT = 19
 
 
 @layout

@@ -15,6 +15,7 @@ from cloister.ids import (
     ChannelId,
     CircleId,
     DeviceId,
+    Handle,
     InboxId,
     InviteId,
     MemberId,
@@ -29,6 +30,7 @@ MEMBER_ID: Final = cast(MemberId, fixed(SHORT_ID_BYTES))
 CHANNEL_ID: Final = cast(ChannelId, fixed(SHORT_ID_BYTES))
 INBOX_ID: Final = cast(InboxId, fixed(SHORT_ID_BYTES))
 BOX_ID: Final = cast(BoxId, fixed(SHORT_ID_BYTES))
+HANDLE: Final = cast(Handle, fixed(SHORT_ID_BYTES))
 
 ED25519_PUBLIC_BYTES: Final = 32
 ED25519_SIGNATURE_BYTES: Final = 64

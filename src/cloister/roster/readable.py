@@ -24,7 +24,7 @@ READABLE_SIGNATURE_LABEL: Final = b"ReadableEntry"
 
 
 class ReadableType(IntEnum):
-    """Types of readable entries. All after GENESIS are reserved: both folds stop at them."""
+    """Types of readable entries. Both folds stop at any other."""
 
     GENESIS = 1
     STEWARD_SET = 2
@@ -38,6 +38,7 @@ class ReadableType(IntEnum):
     HOLD = 10
     HOLD_RELEASE = 11
     CHANNEL_RESET = 12
+    PAUSE = 13
 
 
 @layout

@@ -21,6 +21,19 @@ EPOCH_KEY_LABEL: Final = "cloister relay access v1"
 """MLS exporter label of the epoch key; the context is :func:`epoch_key_context`."""
 EPOCH_SEED_BYTES: Final = 32
 NONCE_BYTES: Final = 32
+ENROL_LABEL: Final = b"RelayEnrol"
+"""Signature of a ticket's key over the keys that it enrols."""
+SHARE_LABEL: Final = b"RelayShare"
+"""Signature of an unlock or confirm key over one act on a share, on one connection."""
+
+
+class ShareAct(IntEnum):
+    """What is asked of a share; the unlock key signs EVALUATE, the confirm key the others."""
+
+    EVALUATE = 1
+    CONFIRM = 2
+    NEXT = 3
+    DROP = 4
 
 
 class ObjectKind(IntEnum):
@@ -49,6 +62,31 @@ class OpenContent(Struct):
     relay_id: bytes = fixed(32)
     code_hash: bytes = fixed(32)
     genesis: bytes = opaque()
+
+
+@layout
+class EnrolContent(Struct):
+    """Signed by the ticket's key.  No nonce: a ticket is used once, and answers repeat."""
+
+    relay_id: bytes = fixed(32)
+    ticket: bytes = opaque()
+    unlock_key: bytes = fixed(32)
+    confirm_key: bytes = fixed(32)
+    owner_key: bytes = fixed(32)
+    bind: bytes = fixed(32)
+
+
+@layout
+class ShareContent(Struct):
+    """Signed by the unlock or the confirm key of a handle.  ``element`` is the blinded element of
+    EVALUATE and empty otherwise."""
+
+    relay_id: bytes = fixed(32)
+    handle: bytes = fixed(16)
+    generation: int = uint64()
+    act: int = uint8()
+    element: bytes = opaque()
+    nonce: bytes = fixed(NONCE_BYTES)
 
 
 @layout

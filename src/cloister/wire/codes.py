@@ -43,3 +43,19 @@ class Refusal(IntEnum):
     """The relay is stopping; detail = seconds after which to come back."""
     VERSION = 17
     """This relay speaks no version of the protocol that the device speaks."""
+    LOCKED = 18
+    """The shares of this device are locked. [a steward or the owner has to unlock it]"""
+    SEALED = 19
+    """Too many wrong tries. [two stewards, or the owner and one, unlock the device]"""
+    ERASED = 20
+    """The shares are destroyed, for good."""
+    HELD = 21
+    """A legal hold forbids it."""
+    NO_SEAT = 22
+    """Every seat of the account is taken or reserved; detail = seats. [buy seats, free one]"""
+    BAD_TICKET = 23
+    """The ticket is wrong, has expired, or was used with other keys. [invite anew]"""
+    GENERATION = 24
+    """No such generation of this share; detail = the newest."""
+    LAPSED = 25
+    """No seat of the circle is paid for: reading, commits and the log go on, puts do not."""

@@ -42,6 +42,7 @@ BoxItem = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_BOX_ITEM_BY
 Origin = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 MAX_CODE_BYTES: Final = 64
 Code = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_CODE_BYTES)]
+MAX_ORDER_BYTES: Final = 16 * 1024
 Package = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_KEY_PACKAGE_BYTES)]
 
 
@@ -149,6 +150,8 @@ class Begin(Request, frozen=True, tag=9):
     code: Code
     setup_key: Key
     signature: Signature
+    relays: Annotated[tuple[Key, ...], msgspec.Meta(max_length=3)] = ()
+    """Ids of the relays at which the founder's device will enrol: tickets for these."""
 
 
 class OpenCircle(Request, frozen=True, tag=10):
@@ -181,7 +184,9 @@ class OpenInbox(Request, frozen=True, tag=12):
 
 
 class OpenBox(Request, frozen=True, tag=13):
-    """Open the box of an invitation until ``expires`` (s), under the proven commons."""
+    """Open the box of an invitation until ``expires`` (s), under the proven commons, and reserve a
+    seat as long.  Answer: ``Opened`` with tickets for the box's key; the same again, other
+    tickets: ``NO_SEAT`` when every seat of the account is taken."""
 
     commons_id: ShortId
     box_id: ShortId
@@ -251,6 +256,80 @@ class Ping(Request, frozen=True, tag=22):
     """Keep the connection, learn that it works.  Answer: ``Done(relay's time, s)``."""
 
 
+class Enrol(Request, frozen=True, tag=23):
+    """Put a share's keys under a fresh handle (flows 5.1).  Answer: ``Enrolled``.
+
+    ``ticket`` is an encoded ticket of the home; ``signature`` is by the ticket's key
+    (``auth.EnrolContent``).  The same ticket with the same keys again gets the same answer."""
+
+    ticket: Annotated[bytes, msgspec.Meta(min_length=1, max_length=4096)]
+    unlock_key: Key
+    confirm_key: Key
+    owner_key: Key
+    bind: Hash
+    signature: Signature
+
+
+class Evaluate(Request, frozen=True, tag=24):
+    """Evaluate the OPRF of a share at one blinded element.  Answer: ``Evaluated``.
+
+    A try is used up durably before anything is evaluated.  ``signature`` is by the unlock key
+    (``auth.ShareContent``, act EVALUATE, with the blinded element)."""
+
+    handle: ShortId
+    generation: Uint
+    blinded: Key
+    signature: Signature
+
+
+class Confirm(Request, frozen=True, tag=25):
+    """The vault opened: give the tries back.  Answer: ``Done(tries left)``.
+
+    ``signature`` is by the confirm key, which only the open vault has (act CONFIRM)."""
+
+    handle: ShortId
+    generation: Uint
+    signature: Signature
+
+
+class NextGeneration(Request, frozen=True, tag=26):
+    """Make the scalar of ``generation``, one above the newest; the one before stays, until it is
+    dropped.  Answer: ``Done(generation)``.  ``signature`` is by the confirm key (act NEXT)."""
+
+    handle: ShortId
+    generation: Uint
+    signature: Signature
+
+
+class DropGeneration(Request, frozen=True, tag=27):
+    """Destroy the scalars before ``generation``.  Answer: ``Done``.  ``signature`` is by the
+    confirm key (act DROP)."""
+
+    handle: ShortId
+    generation: Uint
+    signature: Signature
+
+
+class Order(Request, frozen=True, tag=28):
+    """Lock shares on receipt: an encoded ``SignedLock`` of a steward or the owner (flows 5.2).
+    Answer: ``Done(number of shares of this relay that are locked by it)``."""
+
+    order: Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_ORDER_BYTES)]
+
+
+class ReadErasure(Request, frozen=True, tag=29):
+    """How far an erase of a handle has come.  Answer: ``Erasure``."""
+
+    handle: ShortId
+    order_hash: Hash
+
+
+class ReadSeats(Request, frozen=True, tag=30):
+    """Read the terms of the circle's seats, under the proven commons.  Answer: ``Seats``."""
+
+    commons_id: ShortId
+
+
 AnyRequest = (
     Prove
     | Follow
@@ -274,4 +353,12 @@ AnyRequest = (
     | ReadProof
     | FollowLog
     | Ping
+    | Enrol
+    | Evaluate
+    | Confirm
+    | NextGeneration
+    | DropGeneration
+    | Order
+    | ReadErasure
+    | ReadSeats
 )

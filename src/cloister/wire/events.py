@@ -96,10 +96,14 @@ class Part(Event, frozen=True, tag=8):
 
 
 class Begun(Event, frozen=True, tag=9):
-    """The origin that the circle's log will have."""
+    """The origin that the circle's log will have, and what the founder's device enrols with."""
 
     rid: int
     origin: str
+    tickets: tuple[bytes, ...] = ()
+    """Encoded tickets for the setup key, one for each relay of the founder's choice."""
+    sells_seats: bool = False
+    """Whether the operator sells seats: the genesis says so then, and every device needs one."""
 
 
 class Package(Event, frozen=True, tag=10):
@@ -140,6 +144,50 @@ class Logged(Event, frozen=True, tag=14):
     entries: tuple[bytes, ...]
 
 
+class Enrolled(Event, frozen=True, tag=15):
+    """An encoded ``ShareReceipt``; at a home with seats an encoded ``SeatTerm``, else empty."""
+
+    rid: int
+    receipt: bytes
+    seat: bytes = b""
+
+
+class Evaluated(Event, frozen=True, tag=16):
+    """The evaluated element, 32 bytes; ``left`` tries until the share is sealed."""
+
+    rid: int
+    element: bytes
+    left: int
+
+
+class Opened(Event, frozen=True, tag=17):
+    """A box is open; encoded tickets for its key, one for each share relay."""
+
+    rid: int
+    tickets: tuple[bytes, ...] = ()
+
+
+class Erasure(Event, frozen=True, tag=18):
+    """``state``: 1 nothing known, 2 pending, 3 erased; then ``receipt`` is an encoded
+    ``ErasureReceipt``."""
+
+    rid: int
+    state: int
+    receipt: bytes = b""
+
+
+class Seats(Event, frozen=True, tag=19):
+    """An encoded ``SeatTerm`` of all the circle's handles; empty where seats are not sold.
+    ``seats`` are bought, ``used`` are taken or reserved."""
+
+    rid: int
+    term: bytes
+    seats: int
+    used: int
+    term_end: int
+    """s since the Unix epoch; 0 where seats are not sold."""
+
+
 AnyEvent = (
     Challenge
     | Done
@@ -155,4 +203,9 @@ AnyEvent = (
     | Head
     | Proof
     | Logged
+    | Enrolled
+    | Evaluated
+    | Opened
+    | Erasure
+    | Seats
 )

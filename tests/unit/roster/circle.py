@@ -22,6 +22,7 @@ from cloister.roster.content import (
     Invite,
     InviteKind,
     Leave,
+    RemovalKind,
     Remove,
     Role,
     Tick,
@@ -258,6 +259,7 @@ class Circle:
             kind=kind,
             role=role,
             expires=self.now + 1 + lifetime,
+            subject=None,
         )
         return seed, invite
 
@@ -306,7 +308,10 @@ class Circle:
 
     def remove(self, steward: Person, subject: Person, approver: Person) -> None:
         """Propose and approve a removal."""
-        self.act(steward, Remove(member_id=subject.member_id, reason="test"))
+        self.act(
+            steward,
+            Remove(kind=RemovalKind.DEPARTURE, since=0, member_id=subject.member_id, reason="test"),
+        )
         proposal = list(self.roster.proposals)[-1]
         self.act(approver, Approve(entry_hash=proposal))
         assert not self.roster.is_active(subject.did)

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from cloister.roster.content import Approve, Leave, Remove, Role, Tick
+from cloister.roster.content import Approve, Leave, RemovalKind, Remove, Role, Tick
 from cloister.roster.events import Left, RemovalProposed, Removed
 from cloister.roster.policy import PROPOSAL_LIFETIME_S
 from cloister.roster.rules import Rule
@@ -18,7 +18,10 @@ ADA, BEN, CLEO, DAN = (person(name) for name in ("Ada", "Ben", "Cleo", "Dan"))
 
 def proposal_to_remove(circle: Circle, steward: Person, subject: Person) -> bytes:
     """Propose a removal; the hash an approval names."""
-    (event,) = circle.act(steward, Remove(member_id=subject.member_id, reason="gone"))
+    (event,) = circle.act(
+        steward,
+        Remove(kind=RemovalKind.DEPARTURE, since=0, member_id=subject.member_id, reason="gone"),
+    )
     assert isinstance(event, RemovalProposed)
     return event.entry_hash
 
@@ -34,23 +37,25 @@ def circle_with_two_stewards() -> Circle:
 
 def test_attack_member_without_office_removes_somebody_ROS_090() -> None:
     circle = circle_of_three()
-    removal = Remove(member_id=CLEO.member_id, reason="")
+    removal = Remove(kind=RemovalKind.DEPARTURE, since=0, member_id=CLEO.member_id, reason="")
     assert circle.rule_broken(BEN, removal) is Rule.REMOVE_AUTHOR
 
 
 def test_who_is_no_member_is_not_removed_ROS_091() -> None:
     circle = circle_of_three()
-    removal = Remove(member_id=DAN.member_id, reason="")
+    removal = Remove(kind=RemovalKind.DEPARTURE, since=0, member_id=DAN.member_id, reason="")
     assert circle.rule_broken(ADA, removal) is Rule.REMOVE_SUBJECT
     circle.remove(ADA, CLEO, BEN)
-    again = Remove(member_id=CLEO.member_id, reason="")
+    again = Remove(kind=RemovalKind.DEPARTURE, since=0, member_id=CLEO.member_id, reason="")
     assert circle.rule_broken(ADA, again) is Rule.REMOVE_SUBJECT
 
 
 def test_attack_steward_removes_all_other_stewards_ROS_092() -> None:
     circle = circle_with_two_stewards()
     for subject in (BEN, ADA):
-        removal = Remove(member_id=subject.member_id, reason="")
+        removal = Remove(
+            kind=RemovalKind.DEPARTURE, since=0, member_id=subject.member_id, reason=""
+        )
         assert circle.rule_broken(ADA, removal) is Rule.REMOVE_STEWARD
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloister.roster.content import Approve, Remove
+from cloister.roster.content import Approve, RemovalKind, Remove
 from cloister.roster.events import (
     Admitted,
     Asked,
@@ -56,7 +56,9 @@ def test_with_three_members_forming_ends_and_two_vouches_are_needed() -> None:
 
 def test_removal_takes_two_and_a_new_log_key_follows() -> None:
     circle = circle_of_three()
-    (proposed,) = circle.act(ADA, Remove(member_id=CLEO.member_id, reason="gone"))
+    (proposed,) = circle.act(
+        ADA, Remove(kind=RemovalKind.DEPARTURE, since=0, member_id=CLEO.member_id, reason="gone")
+    )
     assert isinstance(proposed, RemovalProposed)
     assert circle.roster.is_active(CLEO.did)
     (removed,) = circle.act(BEN, Approve(entry_hash=proposed.entry_hash))
