@@ -17,6 +17,7 @@ import msgspec
 from cloister import errors
 from cloister.client import inputs
 from cloister.client.effects import Alarm, Changed, Message, Shown
+from cloister.client.powers import POWERS
 from cloister.device.facade import FollowedNotice
 from cloister.errors import CloisterError, LocalError, RemoteError
 
@@ -36,6 +37,7 @@ ACTS: Final[dict[str, type[inputs.Act]]] = {
         inputs.ShowInvitation,
         inputs.OpenConversation,
         inputs.SendText,
+        *POWERS,
     )
 }
 

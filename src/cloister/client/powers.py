@@ -1,0 +1,187 @@
+"""Acts of power over people and devices: what a steward, an officer or an owner may wish.
+
+Each becomes an entry of the log.  Where two are needed, the first act proposes and ``Approve``
+carries it out.  A ``reference`` is a name, a device, or the first six hexadecimal digits of the
+entry that is meant; ``cloister pending`` lists them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cloister.client.inputs import Act
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspend(Act):
+    """Suspend a member at once, for seven days or until a second steward makes it last."""
+
+    member: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reinstate(Act):
+    """End a suspension: at once while nobody has confirmed it, else with a second steward."""
+
+    member: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Object(Act):
+    """Object to an erasure; two members' objections pause it for three days."""
+
+    reference: str
+    reason: str = ""
+
+
+# --- offices --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferStewardKey(Act):
+    """Announce this device's key, so that it can be made a steward's or an officer's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeStewards(Act):
+    """Propose another set of stewards and officers; all by the names of members."""
+
+    add: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    add_officers: tuple[str, ...] = ()
+    drop_officers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPolicy(Act):
+    """Propose other values of the circle's rules: (field, value) each."""
+
+    changes: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve(Act):
+    """Approve what waits for a second person."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse(Act):
+    """Withdraw an own proposal, or stop an erasure or a reset of the commons."""
+
+    reference: str
+
+
+# --- devices --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockDevice(Act):
+    """Lock a lost device, or all devices of a member, at every relay at once.
+
+    By a steward any device, by the owner another device of their own.  Answered as soon as the
+    order is stored here, with the hash of the order; ``governance_views.locks`` says how far it is.
+    """
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlockDevice(Act):
+    """Let a locked device ask for its shares again: two stewards, or the owner and one."""
+
+    device: str
+    consents: tuple[str, ...] = ()
+    """Lines that the owner's other device made (``ConsentToUnlock``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentToUnlock(Act):
+    """Answered with a line for a steward: the owner agrees that a device is unlocked."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseDevice(Act):
+    """Propose to destroy the unlock shares of a device, for good.  Locks it at once."""
+
+    device: str
+    reason: int
+    """A value of ``roster.orders.EraseReason``."""
+    note: str = ""
+    """Read by members only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetireDevice(Act):
+    """Take a device of one's own out of use, for good; its shares stay as they are."""
+
+    device: str
+
+
+# --- holds ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceHold(Act):
+    """Place a legal hold: nothing that it covers is erased or deleted until it is released."""
+
+    scope: int
+    """A value of ``roster.orders.HoldScope``."""
+    subject: str = ""
+    """The member's name, or the conversation's."""
+    authority_hash: str = ""
+    """SHA-256 of the document that demands the hold, 64 hexadecimal digits, or nothing."""
+    note: str = ""
+    """Read by members only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseHold(Act):
+    """Propose to release a hold; a second steward approves."""
+
+    reference: str
+
+
+Power = (
+    Suspend
+    | Reinstate
+    | Object
+    | OfferStewardKey
+    | ProposeStewards
+    | SetPolicy
+    | Approve
+    | Refuse
+    | LockDevice
+    | UnlockDevice
+    | ConsentToUnlock
+    | EraseDevice
+    | RetireDevice
+    | PlaceHold
+    | ReleaseHold
+)
+
+POWERS: Final[tuple[type[Act], ...]] = (
+    Suspend,
+    Reinstate,
+    Object,
+    OfferStewardKey,
+    ProposeStewards,
+    SetPolicy,
+    Approve,
+    Refuse,
+    LockDevice,
+    UnlockDevice,
+    ConsentToUnlock,
+    EraseDevice,
+    RetireDevice,
+    PlaceHold,
+    ReleaseHold,
+)
