@@ -119,6 +119,8 @@ def test_a_genesis_must_mean_this_relay_its_peers_this_commons_and_now(pair: Pai
             name="stranger",
             mirror_host="192.0.2.1",
             mirror_port=444,
+            unlock_host="192.0.2.1",
+            unlock_port=445,
         )
         circle.make_genesis(entries=(entry, stranger))
         with pytest.raises(Refused) as foreign:

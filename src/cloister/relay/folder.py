@@ -106,7 +106,9 @@ class Folder:
         key = _key_of(seeds)
         taken: set[int] = {port}
         port = port or _free_port(taken)
-        mirror_port = _free_port(taken) if role == "entry" else 0
+        is_entry = role == "entry"
+        mirror_port = _free_port(taken) if is_entry else 0
+        unlock_port = _free_port(taken) if is_entry else 0
         settings = Settings(
             relay=RelaySection(
                 role=role,
@@ -116,6 +118,7 @@ class Folder:
                 host=host,
                 port=port,
                 mirror_port=mirror_port,
+                unlock_port=unlock_port,
             ),
             listen=ListenSection(
                 host=host if _is_address(host) else "0.0.0.0",
@@ -235,6 +238,8 @@ def _make_card(key: HybridKey, settings: Settings, certificate: bytes) -> RelayC
         name=relay.name,
         mirror_host=relay.host if is_entry else "",
         mirror_port=relay.mirror_port,
+        unlock_host=relay.host if is_entry else "",
+        unlock_port=relay.unlock_port,
     )
 
 

@@ -40,6 +40,7 @@ class RelaySection(_Section, frozen=True):
     host: str
     port: Port
     mirror_port: Port = 0
+    unlock_port: Port = 0
 
 
 class ListenSection(_Section, frozen=True):

@@ -52,14 +52,15 @@ class RelayRole(IntFlag):
 class RelayCard(CachedStruct):
     """struct { opaque relay_id[32]; HybridPublic key; opaque tls_certificate<V>;
     opaque jurisdiction<V>; opaque operator<V>; opaque host<V>; uint16 port;
-    opaque mirror_host<V>; uint16 mirror_port; uint8 roles; opaque name<V>;
-    HybridSignature self_signature; } RelayCard
+    opaque mirror_host<V>; uint16 mirror_port; opaque unlock_host<V>; uint16 unlock_port;
+    uint8 roles; opaque name<V>; HybridSignature self_signature; } RelayCard
 
     ``tls_certificate`` is DER, self-signed, and the only trust anchor for this relay.
     ``jurisdiction`` is an ISO 3166-1 alpha-2 code. ``port`` is the CONNECT listener of an entry
     relay, the TLS WebSocket listener of a home relay. ``mirror_host`` and ``mirror_port`` are
-    where an entry relay takes entries to mirror; empty and 0 at a home relay. ``name`` is the
-    key name in its checkpoint notes.
+    where an entry relay takes entries to mirror, ``unlock_host`` and ``unlock_port`` where its
+    own proxy leads to the unlock shares that it keeps; empty and 0 at a home relay, which serves
+    shares at ``port``. ``name`` is the key name in its checkpoint notes.
     """
 
     relay_id: RelayId = RELAY_ID
@@ -71,6 +72,8 @@ class RelayCard(CachedStruct):
     port: int = uint16()
     mirror_host: str = text(_MAX_HOST_BYTES)
     mirror_port: int = uint16()
+    unlock_host: str = text(_MAX_HOST_BYTES)
+    unlock_port: int = uint16()
     roles: int = uint8()
     name: str = text(255)
     self_signature: HybridSignature = nested(HybridSignature)
@@ -106,6 +109,8 @@ def make_relay_card(
     name: str,
     mirror_host: str = "",
     mirror_port: int = 0,
+    unlock_host: str = "",
+    unlock_port: int = 0,
 ) -> RelayCard:
     """Make and sign a relay's card. Raises RelayRefused when a value breaks a rule of cards."""
     blank = HybridSignature(ed25519=bytes(64), ml_dsa_44=bytes(2420))
@@ -119,6 +124,8 @@ def make_relay_card(
         port=port,
         mirror_host=mirror_host,
         mirror_port=mirror_port,
+        unlock_host=unlock_host,
+        unlock_port=unlock_port,
         roles=int(roles),
         name=name,
         self_signature=blank,
@@ -200,11 +207,17 @@ def _problem_in(card: RelayCard) -> str | None:
         return "host or port is missing"
     if card.roles & ~int(RelayRole.ENTRY | RelayRole.HOME) or card.roles == 0:
         return "role is unknown"
-    has_mirror = _is_token(card.mirror_host) and card.mirror_port != 0
-    has_none = not card.mirror_host and card.mirror_port == 0
-    if not (has_mirror if card.roles & RelayRole.ENTRY else has_none):
+    is_entry = bool(card.roles & RelayRole.ENTRY)
+    if not _fits_role(card.mirror_host, card.mirror_port, is_entry):
         return "mirror address does not fit the role"
+    if not _fits_role(card.unlock_host, card.unlock_port, is_entry):
+        return "unlock address does not fit the role"
     return None
+
+
+def _fits_role(host: str, port: int, is_entry: bool) -> bool:
+    """Whether an address that entry relays have, and no others, is there or left out."""
+    return (_is_token(host) and port != 0) if is_entry else (not host and port == 0)
 
 
 def _is_token(value: str) -> bool:

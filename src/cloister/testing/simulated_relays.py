@@ -63,6 +63,8 @@ class SimulatedRelays:
             name="entry.example",
             mirror_host="127.0.0.1",
             mirror_port=3,
+            unlock_host="127.0.0.1",
+            unlock_port=4,
         )
         self.cosigns = True
         self.flusher: Final = Flusher(Metrics())

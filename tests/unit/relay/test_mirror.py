@@ -62,6 +62,8 @@ def card(key: HybridKey, role: RelayRole, name: str, place: str) -> RelayCard:
         name=name,
         mirror_host="192.0.2.1" if is_entry else "",
         mirror_port=444 if is_entry else 0,
+        unlock_host="192.0.2.1" if is_entry else "",
+        unlock_port=445 if is_entry else 0,
     )
 
 

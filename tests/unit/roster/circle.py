@@ -128,6 +128,8 @@ def relay(name: str, role: RelayRole, jurisdiction: str, operator: str) -> Relay
         name=name,
         mirror_host=name if is_entry else "",
         mirror_port=8443 if is_entry else 0,
+        unlock_host=name if is_entry else "",
+        unlock_port=9443 if is_entry else 0,
     )
 
 
@@ -312,7 +314,7 @@ class Circle:
             steward,
             Remove(kind=RemovalKind.DEPARTURE, since=0, member_id=subject.member_id, reason="test"),
         )
-        proposal = list(self.roster.proposals)[-1]
+        proposal = list(self.roster.sealed_proposals)[-1]
         self.act(approver, Approve(entry_hash=proposal))
         assert not self.roster.is_active(subject.did)
 

@@ -71,6 +71,8 @@ def test_attack_card_under_the_name_of_another_key() -> None:
         {"roles": 4},
         {"mirror_port": 1},
         {"mirror_host": "home.example", "mirror_port": 1},
+        {"unlock_port": 1},
+        {"unlock_host": "home.example", "unlock_port": 1},
         {"roles": 1},
     ],
     ids=str,
@@ -135,6 +137,8 @@ def test_attack_one_key_or_name_stands_for_two_relays() -> None:
             name=name,
             mirror_host="entry.example",
             mirror_port=444,
+            unlock_host="entry.example",
+            unlock_port=445,
         )
         with pytest.raises(RelayRefused, match="share"):
             check_relay_set(RelaySet(home=HOME, entries=(twin,)), POLICY)
@@ -152,17 +156,22 @@ def test_attack_relay_signs_a_card_under_the_id_of_another() -> None:
 
 
 @pytest.mark.parametrize(("host", "port"), [("", 0), ("m.example", 0), ("", 1), ("m m", 1)])
-def test_entry_relay_says_where_it_takes_entries(host: str, port: int) -> None:
-    with pytest.raises(RelayRefused):
-        make_relay_card(
-            steward_key(),
-            tls_certificate=b"certificate",
-            jurisdiction="PA",
-            operator="Canal",
-            host="entry.example",
-            port=443,
-            roles=RelayRole.ENTRY,
-            name="entry.example",
-            mirror_host=host,
-            mirror_port=port,
-        )
+@pytest.mark.parametrize("face", ["mirror", "unlock"])
+def test_entry_relay_says_where_its_other_faces_are(face: str, host: str, port: int) -> None:
+    fields: dict[str, object] = {
+        "tls_certificate": b"certificate",
+        "jurisdiction": "PA",
+        "operator": "Canal",
+        "host": "entry.example",
+        "port": 443,
+        "roles": RelayRole.ENTRY,
+        "name": "entry.example",
+        "mirror_host": "entry.example",
+        "mirror_port": 444,
+        "unlock_host": "entry.example",
+        "unlock_port": 445,
+    }
+    make_relay_card(steward_key(), **fields)  # type: ignore[arg-type]
+    change = {f"{face}_host": host, f"{face}_port": port}
+    with pytest.raises(RelayRefused, match=face):
+        make_relay_card(steward_key(), **(fields | change))  # type: ignore[arg-type]
