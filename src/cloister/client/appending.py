@@ -3,6 +3,10 @@
 One entry is under way at a time.  Its bytes are stored before they are sent; after a crash the
 same bytes go out again and get the same answer.  When another entry took the place, the intent is
 asked whether it is still meant, and signed anew.
+
+Sealed entries are signed by the device and sealed under the newest log key; they need the commons.
+Readable ones are signed with the device's steward key and need nothing but the log's tail: stewards
+are heard even while somebody else owns the commons, and before a log key is announced.
 """
 
 from __future__ import annotations
@@ -10,18 +14,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from cloister.client.identity import did_of
+from cloister.client.identity import did_of, identity_of, steward_key
 from cloister.client.linking import on_common_refusal, refusal_error
 from cloister.client.log import tail
 from cloister.client.meaning import why_pointless
-from cloister.client.records import Intent
+from cloister.client.records import Intent, kind_of
 from cloister.client.state import Purpose, State, Work
 from cloister.client.turn import SettledEntry, Turn
 from cloister.crypto.signature import Ed25519Key
 from cloister.errors import CloisterError, PolicyError
 from cloister.ids import SHORT_ID_BYTES
-from cloister.roster.entry import Entry, SealedType, seal_entry
+from cloister.roster.entry import Entry, EntryKind, SealedType, seal_entry
 from cloister.roster.events import Ignored
+from cloister.roster.readable import ReadableType, make_readable
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import Append
 from cloister.wire.events import Done, Failed
@@ -31,14 +36,15 @@ REFUSED_PAUSE_S: Final = 30
 _ANY: Final = Purpose(Work.APPEND)
 
 
-def intend(turn: Turn, entry_type: SealedType, content: bytes) -> bytes:
+def intend(turn: Turn, entry_type: SealedType | ReadableType, content: bytes) -> bytes:
     """Queue something to be appended; return the intent's id.  Equal ones are queued once."""
     for intent in turn.state.intents:
-        if (intent.entry_type, intent.content) == (int(entry_type), content):
+        if intent.is_of(entry_type) and intent.content == content:
             return intent.intent_id
     intent_id = turn.entropy.random(SHORT_ID_BYTES)
     intent = Intent(
         intent_id=intent_id,
+        kind=kind_of(entry_type),
         entry_type=int(entry_type),
         content=content,
         entry=b"",
@@ -49,11 +55,12 @@ def intend(turn: Turn, entry_type: SealedType, content: bytes) -> bytes:
     return intent_id
 
 
-def has_intent(state: State, entry_type: SealedType, content: bytes | None = None) -> bool:
+def has_intent(
+    state: State, entry_type: SealedType | ReadableType, content: bytes | None = None
+) -> bool:
     """Return whether such an entry is queued already."""
     return any(
-        intent.entry_type == entry_type and content in (None, intent.content)
-        for intent in state.intents
+        intent.is_of(entry_type) and content in (None, intent.content) for intent in state.intents
     )
 
 
@@ -65,26 +72,14 @@ def newest_generation(state: State) -> int:
 def advance(turn: Turn) -> None:
     """Sign the first intent that may go at the log's tail, and send it."""
     state = turn.state
-    roster, commons, identity = state.roster, state.commons, state.identity
-    if roster is None or commons is None or identity is None or not turn.is_linked:
+    roster = state.roster
+    if roster is None or state.identity is None or not turn.is_linked:
         return
-    if not turn.is_current(commons.channel_id):
+    intent = next((one for one in state.intents if _may_go(turn, one)), None)
+    if intent is None or intent.appended:
         return
-    generation = newest_generation(state)
-    # Nothing is appended in a generation before its log_key has been (flows 2).
-    allowed = [
-        one
-        for one in state.intents
-        if one.entry_type == SealedType.LOG_KEY or generation == roster.generation
-    ]
-    if not allowed:
+    if not (turn.may_ask(_purpose(intent)) and turn.may_ask(_ANY)):
         return
-    intent = allowed[0]
-    if intent.appended or not (turn.may_ask(_purpose(intent)) and turn.may_ask(_ANY)):
-        return
-    if intent.entry_type == SealedType.LOG_KEY:
-        # Two removals may come before the first is announced: one after the other.
-        generation = roster.generation + 1
     size, root = tail(turn)
     if size < turn.session.tail_hint:
         return
@@ -97,26 +92,60 @@ def advance(turn: Turn) -> None:
             return
         last = turn.session.pending[-1:]
         floor = Entry.decode(last[0]).header.ts if last else roster.ts
-        device_key = Ed25519Key(identity.device_seed)
-        entry = seal_entry(
-            intent.entry_type,
-            intent.content,
-            author=did_of(state),
-            device_key=device_key,
-            circle_id=roster.circle_id,
-            seq=size,
-            root=root,
-            ts=max(turn.now, floor),
-            generation=generation,
-            log_key=state.log_keys[generation],
-            entropy=turn.entropy,
-        )
+        entry = sign(turn, intent, seq=size, root=root, ts=max(turn.now, floor))
         intent = replace(intent, entry=entry, seq=size)
         _put(turn, intent)
     origin, entry, expected = roster.origin, intent.entry, intent.seq
     turn.ask(
         _purpose(intent),
         lambda rid: Append(rid=rid, origin=origin, expected=expected, entry=entry),
+    )
+
+
+def _may_go(turn: Turn, intent: Intent) -> bool:
+    """Whether the relay would take such an entry now, and members count it."""
+    if intent.kind is EntryKind.READABLE:
+        return True
+    roster, commons = turn.state.roster, turn.state.commons
+    if roster is None or commons is None or not turn.is_current(commons.channel_id):
+        return False
+    # Nothing is appended in a generation before its log_key has been (flows 2).
+    return intent.is_of(SealedType.LOG_KEY) or newest_generation(turn.state) == roster.generation
+
+
+def sign(turn: Turn, intent: Intent, *, seq: int, root: bytes, ts: int) -> bytes:
+    """Make the entry of an intent for a place in the log; ``ts`` in s since the Unix epoch."""
+    state = turn.state
+    identity = identity_of(state)
+    roster = state.roster
+    if roster is None:
+        raise PolicyError("there is no log to write to yet")
+    if intent.kind is EntryKind.READABLE:
+        return make_readable(
+            intent.entry_type,
+            intent.content,
+            steward_key=steward_key(identity),
+            circle_id=roster.circle_id,
+            seq=seq,
+            root=root,
+            ts=ts,
+        )
+    generation = newest_generation(state)
+    if intent.is_of(SealedType.LOG_KEY):
+        # Two removals may come before the first is announced: one after the other.
+        generation = roster.generation + 1
+    return seal_entry(
+        intent.entry_type,
+        intent.content,
+        author=did_of(state),
+        device_key=Ed25519Key(identity.device_seed),
+        circle_id=roster.circle_id,
+        seq=seq,
+        root=root,
+        ts=ts,
+        generation=generation,
+        log_key=state.log_keys[generation],
+        entropy=turn.entropy,
     )
 
 

@@ -66,7 +66,7 @@ def _announce_log_key(turn: Turn) -> None:
     done = [generation for generation in state.announcements if generation <= roster.generation]
     if done:
         kept = {g: one for g, one in state.announcements.items() if g not in done}
-        kept_intents = tuple(one for one in state.intents if one.entry_type != SealedType.LOG_KEY)
+        kept_intents = tuple(one for one in state.intents if not one.is_of(SealedType.LOG_KEY))
         turn.change(announcements=kept, intents=kept_intents)
         return
     generation = roster.generation + 1

@@ -23,14 +23,17 @@ from cloister.codec import (
     text,
     uint8,
     uint16,
+    uint32,
     uint64,
     vector,
 )
 from cloister.crypto.secret import Secret
-from cloister.ids import DeviceId
-from cloister.roster.fields import DEVICE_ID
+from cloister.ids import DeviceId, RelayId
+from cloister.roster.entry import EntryKind, SealedType
+from cloister.roster.fields import DEVICE_ID, RELAY_ID
+from cloister.roster.readable import ReadableType
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 
 
 def secret(length: int) -> Secret:
@@ -49,8 +52,9 @@ class FoundingStep(IntEnum):
     """Steps of flows 3.1, in order."""
 
     BEGINNING = 1
-    OPENING = 2
-    SETTLING = 3
+    ENROLLING = 2
+    OPENING = 3
+    SETTLING = 4
 
 
 class JoiningStep(IntEnum):
@@ -58,10 +62,11 @@ class JoiningStep(IntEnum):
 
     FETCHING_LETTER = 1
     CHECKING_HEAD = 2
-    OPENING_INBOX = 3
-    ASKING = 4
-    WAITING = 5
-    ENTERING = 6
+    ENROLLING = 3
+    OPENING_INBOX = 4
+    ASKING = 5
+    WAITING = 6
+    ENTERING = 7
 
 
 class InvitingStep(IntEnum):
@@ -103,6 +108,12 @@ class Identity(Struct):
     steward: bool = flag()
     steward_ed25519_seed: Secret = secret(32)
     steward_ml_dsa_seed: Secret = secret(32)
+    unlock_seed: Secret = secret(32)
+    """Of the unlock key at each share relay (``share_keys``)."""
+    confirm_seed: Secret = secret(32)
+    """Of the confirm key at each share relay."""
+    owner_secret: Secret = secret(32)
+    """The member's, the same on all its devices: each can lock any other of them."""
 
 
 @layout
@@ -127,6 +138,11 @@ class Founding(Struct):
     entry_cards: tuple[bytes, ...] = vector(opaque(), max_items=8)
     test_circle: bool = flag()
     single_operator: bool = flag()
+    unlock_shares: bool = flag()
+    sells_seats: bool = flag()
+    """What the home relay said to ``Begin``."""
+    cool_off_s: int = uint32()
+    change_delay_s: int = uint32()
     setup_seed: Secret = secret(32)
     origin: str = text(256)
     genesis: bytes = opaque()
@@ -148,6 +164,30 @@ class Joining(Struct):
 
 
 @layout
+class Enrolment(Struct):
+    """A share relay at which this device enrols, or has."""
+
+    ticket: bytes = opaque()
+    ticket_seed: Secret = secret(32)
+    opening: bytes = fixed(32)
+    """r of the bind: drawn for each relay, so that two relays cannot compare their binds."""
+    receipt: bytes = opaque()
+    """Encoded ``ShareReceipt``, verified; empty until the relay has answered."""
+    seat: bytes = opaque()
+    """Encoded ``SeatTerm`` that came with it; empty where seats are not sold."""
+
+
+@layout
+class PendingOrder(Struct):
+    """A lock on its way to the relays that keep the shares it names."""
+
+    order: bytes = opaque()
+    """Encoded ``SignedLock``."""
+    waiting: tuple[RelayId, ...] = vector(RELAY_ID)
+    """Relays that have not answered yet."""
+
+
+@layout
 class OwnInvitation(Struct):
     """An invitation that this device issued."""
 
@@ -161,14 +201,28 @@ class OwnInvitation(Struct):
 
 @layout
 class Intent(Struct):
-    """Something to append to the log.  ``entry`` is empty until signed for ``seq``."""
+    """Something to append to the log.  ``entry`` is empty until signed for ``seq``.
+
+    ``entry_type`` is a ``SealedType`` or a ``ReadableType``, as ``kind`` says.
+    """
 
     intent_id: bytes = fixed(16)
+    kind: EntryKind = enum8(EntryKind)
     entry_type: int = uint16()
     content: bytes = opaque()
     entry: bytes = opaque()
     seq: int = uint64()
     appended: bool = flag()
+
+    def is_of(self, entry_type: SealedType | ReadableType) -> bool:
+        """Whether it becomes an entry of this type; the two families number theirs alike."""
+        return (self.kind, self.entry_type) == (kind_of(entry_type), entry_type)
+
+
+def kind_of(entry_type: SealedType | ReadableType) -> EntryKind:
+    """Who will be able to read an entry of this type."""
+    is_readable = isinstance(entry_type, ReadableType)
+    return EntryKind.READABLE if is_readable else EntryKind.SEALED
 
 
 @layout
