@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from cloister import mls
+from cloister.client import exposure
 from cloister.client.binding import (
     LOG_KEY_LABEL,
     BindingError,
@@ -138,6 +139,7 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
             counters={did: one for did, one in channel.counters.items() if did in inside},
         )
     )
+    exposure.on_merged(turn, channel, channel.group, group, event.n)
     turn.change(suspects=without(turn.state.suspects, channel.channel_id))
     session = turn.session
     turn.change_session(

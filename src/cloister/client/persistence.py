@@ -13,14 +13,18 @@ from cloister import mls
 from cloister.client.effects import DeleteRecord, PutRecord, Write
 from cloister.client.records import (
     RECORD_VERSION,
+    ChannelExposure,
     ChannelRecord,
     Circle,
+    Enrolment,
     Founding,
     Identity,
     Intent,
     Joining,
     Outgoing,
     OwnInvitation,
+    OwnLock,
+    PendingOrder,
     Staged,
 )
 from cloister.client.seam import Records
@@ -76,6 +80,10 @@ def _writes(old: State, new: State) -> Iterator[Write]:
         "key_package", old.key_packages, new.key_packages, mls.KeyPackageSecrets.encode
     )
     yield from _mapping("welcome", old.welcomes, new.welcomes, bytes)
+    yield from _mapping("enrolment", old.enrolments, new.enrolments, Enrolment.encode)
+    yield from _mapping("order", old.orders, new.orders, PendingOrder.encode)
+    yield from _mapping("lock", old.locks, new.locks, OwnLock.encode)
+    yield from _mapping("exposure", old.exposures, new.exposures, ChannelExposure.encode)
     if new.channels is not old.channels:
         for channel_id, channel in new.channels.items():
             before = old.channels.get(channel_id)
@@ -179,7 +187,8 @@ def load_state(records: Records) -> State:
     for versioned in (state.identity, state.circle):
         if versioned is not None and versioned.version != RECORD_VERSION:
             raise VaultContentError(
-                "the vault was written by a newer version", hint="Update the program."
+                "the vault was written by another version of the program",
+                hint="Use the version that wrote it, or join again from a new profile.",
             )
     return state
 
@@ -204,6 +213,10 @@ def _load(records: Records) -> State:
         channels={key: _load_channel(records, key) for key in records.get("channel", NOTHING)},
         key_packages=_all(records, "key_package", mls.KeyPackageSecrets.decode),
         welcomes=dict(records.get("welcome", NOTHING)),
+        enrolments=_all(records, "enrolment", Enrolment.decode),
+        orders=_all(records, "order", PendingOrder.decode),
+        locks=_all(records, "lock", OwnLock.decode),
+        exposures=_all(records, "exposure", ChannelExposure.decode),
         announcements={
             int.from_bytes(key, "big"): value
             for key, value in records.get("announcement", NOTHING).items()

@@ -20,6 +20,7 @@ from cloister.codec import (
     flag,
     layout,
     opaque,
+    optional,
     text,
     uint8,
     uint16,
@@ -296,3 +297,52 @@ class InboxItem(Struct):
     version: int = uint8()
     channel_id: bytes = fixed(16)
     welcome: bytes = opaque()
+
+
+@layout
+class LeafSpan(Struct):
+    """When a device's leaf was in a group, in items of its channel (``exposure``)."""
+
+    did: DeviceId = DEVICE_ID
+    from_n: int | None = optional(UINT64)
+    """First item it could read; nothing: it was there before this device came."""
+    until_n: int | None = optional(UINT64)
+    """The commit that removed it; nothing: it is still there."""
+    until_at: int = uint64()
+    """When this device merged that commit, s; 0: not yet."""
+
+
+@layout
+class LockMark(Struct):
+    """How far a channel was when a lock of a device was ordered, or heard of."""
+
+    did: DeviceId = DEVICE_ID
+    n: int = uint64()
+    at: int = uint64()
+
+
+@layout
+class ChannelExposure(Struct):
+    """What this device knows of who could read a channel, and from when to when."""
+
+    spans: tuple[LeafSpan, ...] = vector(LeafSpan)
+    locks: tuple[LockMark, ...] = vector(LockMark)
+
+
+@layout
+class RelayAnswer(Struct):
+    """What a relay answered to a lock: ``code`` 0 when it has locked, else a ``Refusal``."""
+
+    relay_id: RelayId = RELAY_ID
+    at: int = uint64()
+    code: int = uint16()
+
+
+@layout
+class OwnLock(Struct):
+    """A lock that this device ordered, kept to tell how far it is."""
+
+    order: bytes = opaque()
+    """Encoded ``SignedLock``."""
+    dids: tuple[DeviceId, ...] = vector(DEVICE_ID)
+    answers: tuple[RelayAnswer, ...] = vector(RelayAnswer)

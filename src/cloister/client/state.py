@@ -10,16 +10,20 @@ from typing import Final, TypeVar
 
 from cloister import mls
 from cloister.client.records import (
+    ChannelExposure,
     ChannelKind,
     ChannelState,
     Circle,
     Counter,
+    Enrolment,
     Founding,
     Identity,
     Intent,
     Joining,
     Outgoing,
     OwnInvitation,
+    OwnLock,
+    PendingOrder,
     Staged,
 )
 from cloister.crypto.secret import Secret
@@ -175,6 +179,16 @@ class State:
     welcomes: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
     """hash -> opened inbox item that could not be taken up yet."""
     inbox_cursor: int = 0
+    enrolments: Mapping[bytes, Enrolment] = field(default_factory=dict, repr=False)
+    """relay id -> where this device enrols, or has."""
+    orders: Mapping[bytes, PendingOrder] = field(default_factory=dict)
+    """order hash -> a lock that not every relay has answered yet."""
+    erasures: frozenset[tuple[bytes, bytes, bytes]] = frozenset()
+    """(relay id, handle, hash of the order): asked about until erased (memory only: a duty)."""
+    locks: Mapping[bytes, OwnLock] = field(default_factory=dict)
+    """order hash -> a lock that this device ordered."""
+    exposures: Mapping[bytes, ChannelExposure] = field(default_factory=dict)
+    """channel -> who could read it from when to when, as far as this device knows."""
     session: Session = field(default_factory=Session)
     owed: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)
     """What acts started (intent, invitation, channel id …) -> ``ref`` of each."""
