@@ -39,20 +39,26 @@ from cloister.client.effects import (
     Route,
     Send,
 )
+from cloister.client.enrolling import enrolled_shares
+from cloister.client.errands import Errand
 from cloister.client.inputs import (
     Act,
     AnyInput,
+    ErrandDone,
     Received,
 )
 from cloister.client.persistence import load_state, writes_between
 from cloister.client.records import JoiningStep
 from cloister.client.routing import routes_of
+from cloister.client.running import errands_of
 from cloister.client.seam import Records
 from cloister.client.state import State
 from cloister.client.turn import Turn
 from cloister.crypto.entropy import Entropy
 from cloister.errors import CloisterError, LocalError, RemoteError
 from cloister.roster.entry import Entry
+from cloister.roster.relay_card import RelayCard
+from cloister.roster.share import OpenedReceipt
 from cloister.transparency.merkle import EMPTY_ROOT
 
 CLOCK_STEP_S: Final = 120
@@ -88,6 +94,16 @@ class Core:
         return routes_of(self.state)
 
     @property
+    def errands(self) -> tuple[Errand, ...]:
+        """What has to be done at relays over connections of their own, until it is gone here."""
+        return errands_of(self.state)
+
+    @property
+    def enrolled_shares(self) -> tuple[tuple[OpenedReceipt, RelayCard], ...]:
+        """This device's unlock shares, once it has enrolled at every share relay; else nothing."""
+        return enrolled_shares(self.state)
+
+    @property
     def wake_at(self) -> int | None:
         """When to call with ``Tick``; ``None``: not before another input."""
         if not self.state.session.nonce:
@@ -111,6 +127,7 @@ class Core:
             or (state.joining and state.joining.step is not JoiningStep.WAITING)
             or any(not intent.appended for intent in state.intents)
             or any(one.staged for one in state.channels.values())
+            or state.orders
             or any(state.handled_at < due <= soon for due in state.duties.values())
         )
 
@@ -127,10 +144,12 @@ class Core:
         except CloisterError as error:
             if isinstance(given, Act):
                 return self, (Notify(notice=Answer(ref=given.ref, error=error)),)
-            if isinstance(error, LocalError) and not isinstance(given, Received):
+            if isinstance(error, LocalError) and not isinstance(given, Received | ErrandDone):
                 raise
-            alarm = Alarm(code=type(error).__name__, text=str(error))
-            return self, (Notify(notice=alarm), Disconnect(reason="refused"))
+            alarm = Notify(notice=Alarm(code=type(error).__name__, text=str(error)))
+            if isinstance(given, ErrandDone):
+                return self, (alarm,)  # another relay's, or another connection's, fault
+            return self, (alarm, Disconnect(reason="refused"))
 
     def _finish(self, turn: Turn) -> tuple[Self, tuple[Effect, ...]]:
         turn.change(handled_at=turn.now)

@@ -21,11 +21,14 @@ from cloister.client import (
     objects,
     outbox,
     pool,
+    running,
     trees,
     welcomes,
 )
 from cloister.client.inputs import (
     AnyInput,
+    ErrandDone,
+    ErrandRefused,
     FoundCircle,
     Invite,
     Join,
@@ -58,6 +61,7 @@ from cloister.wire.events import (
     Item,
     Logged,
     MailItem,
+    Opened,
     Package,
     Part,
     Proof,
@@ -80,6 +84,10 @@ def dispatch(turn: Turn, given: AnyInput) -> None:
             linking.on_link_down(turn)
         case Tick():
             pass
+        case ErrandDone():
+            running.on_done(turn, given)
+        case ErrandRefused():
+            running.on_refused(turn, given)
         case FoundCircle():
             founding.on_found(turn, given)
         case Join():
@@ -168,8 +176,10 @@ def _on_answer(turn: Turn, purpose: Purpose, event: AnyEvent) -> None:
             founding.on_opened(turn, event)
         case Work.OPEN_CHANNEL, Done():
             conversing.on_opened(turn, purpose, event)
+        case Work.OPEN_BOX, Opened():
+            inviting.on_box_opened(turn, purpose, event.tickets)
         case Work.OPEN_BOX, Done():
-            inviting.on_box_opened(turn, purpose)
+            inviting.on_box_opened(turn, purpose, ())
         case Work.PUT_BOX, Done() if purpose.subject == joining.ACT:
             joining.on_event(turn, JoiningEvent.REQUEST_PUT, event)
         case Work.PUT_BOX, Done():

@@ -1,7 +1,8 @@
 """Founding a circle (flows 3.1): begin, genesis and commons, open, settled.
 
-    BEGINNING  --begun-->  OPENING  --opened-->  SETTLING  --settled-->  (member)
+    BEGINNING --begun--> ENROLLING --enrolled--> OPENING --opened--> SETTLING --settled--> (member)
 
+A circle without unlock shares, which only a test circle may be, goes from BEGINNING to OPENING.
 Every step is stored before its request goes out and may be repeated: the same code with the same
 setup key gets the same origin, the same genesis the same answer.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cloister.client import enrolling
 from cloister.client.binding import ConversationInfo, group_extensions
 from cloister.client.content import chain_start
 from cloister.client.identity import (
@@ -36,13 +38,14 @@ from cloister.codec import DecodeError
 from cloister.crypto.hashing import sha256
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
-from cloister.errors import PolicyError, UsageError
+from cloister.errors import CloisterError, PolicyError, UsageError
 from cloister.ids import SHORT_ID_BYTES, ChannelId, MemberId
 from cloister.roster.genesis import circle_id_of, make_genesis
 from cloister.roster.name import check_new_name
-from cloister.roster.policy import default_policy
+from cloister.roster.policy import default_policy, unknown_in_policy
 from cloister.roster.relay_card import RelayCard, RelaySet, check_relay_set
 from cloister.roster.roster import Roster
+from cloister.roster.share import share_relays
 from cloister.transparency.errors import NotSettled
 from cloister.transparency.merkle import EMPTY_ROOT, leaf_hash, tree_hash
 from cloister.wire.auth import OPEN_LABEL, open_content
@@ -68,7 +71,19 @@ def on_found(turn: Turn, act: FoundCircle) -> None:
     code = act.activation_code.strip()
     if not 1 <= len(code.encode()) <= MAX_CODE_BYTES:
         raise UsageError("this is not an activation code", hint="The home relay's operator has it.")
-    policy = default_policy(test_circle=act.test_circle, single_operator=act.single_operator)
+    policy = default_policy(
+        test_circle=act.test_circle,
+        single_operator=act.single_operator,
+        unlock_shares=int(act.unlock_shares),
+        cool_off_s=act.cool_off_s,
+        change_delay_s=act.change_delay_s,
+    )
+    problem = unknown_in_policy(policy)
+    if problem is not None:
+        raise UsageError(
+            f"a circle cannot be founded with this value of {problem}",
+            hint="Shorter times, and circles without unlock shares, are for test circles.",
+        )
     try:
         home = RelayCard.decode(act.home_card)
         entries = tuple(RelayCard.decode(card) for card in act.entry_cards)
@@ -87,6 +102,10 @@ def on_found(turn: Turn, act: FoundCircle) -> None:
             entry_cards=act.entry_cards,
             test_circle=act.test_circle,
             single_operator=act.single_operator,
+            unlock_shares=act.unlock_shares,
+            sells_seats=False,
+            cool_off_s=act.cool_off_s,
+            change_delay_s=act.change_delay_s,
             setup_seed=Secret(turn.entropy.random(32)),
             origin="",
             genesis=b"",
@@ -111,8 +130,20 @@ def advance(turn: Turn) -> None:
 def _begin(turn: Turn, founding: Founding, rid: int) -> Begin:
     code, setup = founding.code.encode(), Ed25519Key(founding.setup_seed)
     content = open_content(turn.session.relay_id, sha256(code), b"")
+    relays = share_relays(_relay_set(founding)) if founding.unlock_shares else ()
     return Begin(
-        rid=rid, code=code, setup_key=setup.public, signature=setup.sign(OPEN_LABEL, content)
+        rid=rid,
+        code=code,
+        setup_key=setup.public,
+        signature=setup.sign(OPEN_LABEL, content),
+        relays=tuple(bytes(card.relay_id) for card in relays),
+    )
+
+
+def _relay_set(founding: Founding) -> RelaySet:
+    return RelaySet(
+        home=RelayCard.decode(founding.home_card),
+        entries=tuple(RelayCard.decode(card) for card in founding.entry_cards),
     )
 
 
@@ -135,21 +166,38 @@ def _open(turn: Turn, founding: Founding, rid: int) -> OpenCircle:
 
 
 def on_begun(turn: Turn, event: Begun) -> None:
-    """Make the genesis and the commons for the origin that the relay gave."""
+    """Enrol at the share relays with the tickets that came, or go on without."""
     founding = turn.state.founding
     if founding is None or founding.step is not FoundingStep.BEGINNING:
         return
+    begun = replace(founding, origin=event.origin, sells_seats=event.sells_seats)
+    if not founding.unlock_shares:
+        _make_circle(turn, begun)
+        return
+    enrolling.begin(turn, _relay_set(founding), event.tickets, Ed25519Key(founding.setup_seed))
+    turn.change(founding=replace(begun, step=FoundingStep.ENROLLING))
+
+
+def on_enrolled(turn: Turn) -> None:
+    """Every share relay has given its receipt."""
+    if turn.state.founding is not None:
+        _make_circle(turn, turn.state.founding)
+
+
+def _make_circle(turn: Turn, founding: Founding) -> None:
+    """Make the genesis and the commons for the origin that the relay gave."""
     identity = identity_of(turn.state)
     log_key = Secret(turn.entropy.random(32))
-    relay_set = RelaySet(
-        home=RelayCard.decode(founding.home_card),
-        entries=tuple(RelayCard.decode(card) for card in founding.entry_cards),
-    )
     genesis = make_genesis(
-        origin=event.origin,
-        relay_set=relay_set,
+        origin=founding.origin,
+        relay_set=_relay_set(founding),
         policy=default_policy(
-            test_circle=founding.test_circle, single_operator=founding.single_operator
+            test_circle=founding.test_circle,
+            single_operator=founding.single_operator,
+            unlock_shares=int(founding.unlock_shares),
+            seats=int(founding.sells_seats and founding.unlock_shares),
+            cool_off_s=founding.cool_off_s,
+            change_delay_s=founding.change_delay_s,
         ),
         steward_key=steward_key(identity),
         device_key=Ed25519Key(identity.device_seed),
@@ -160,6 +208,8 @@ def on_begun(turn: Turn, event: Begun) -> None:
         log_key=log_key,
         ts=turn.now,
         entropy=turn.entropy,
+        receipts=enrolling.receipts_of(turn.state),
+        seat=enrolling.seat_of(turn.state) if founding.sells_seats else None,
     )
     circle_id = circle_id_of(genesis)
     info = ConversationInfo(kind=int(ChannelKind.COMMONS), title="")
@@ -168,12 +218,12 @@ def on_begun(turn: Turn, event: Begun) -> None:
         turn.state,
         circle_id,
         founding.commons_id,
-        group_extensions(event.origin, 1, root, info),
+        group_extensions(founding.origin, 1, root, info),
         turn.now,
         turn.entropy,
     )
     turn.change(
-        founding=replace(founding, step=FoundingStep.OPENING, origin=event.origin, genesis=genesis),
+        founding=replace(founding, step=FoundingStep.OPENING, genesis=genesis),
         log_keys=with_item(turn.state.log_keys, 0, log_key),
     )
     turn.put_channel(
@@ -246,6 +296,11 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     """A wrong code ends the founding; what time may mend is tried again."""
     if on_common_refusal(turn, purpose, event):
         return
-    turn.answer(ACT, error=refusal_error(event, "to open the circle"))
-    turn.change(founding=None, identity=None, channels={}, log_keys={})
+    abandon(turn, refusal_error(event, "to open the circle"))
+
+
+def abandon(turn: Turn, error: CloisterError) -> None:
+    """Give the founding up and say why: the profile is empty again."""
+    turn.answer(ACT, error=error)
+    turn.change(founding=None, identity=None, channels={}, log_keys={}, enrolments={})
     turn.drop_link("refused")

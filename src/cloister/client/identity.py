@@ -46,6 +46,9 @@ def make_identity(name: str, entropy: Entropy, *, steward: bool) -> Identity:
         steward=steward,
         steward_ed25519_seed=seed(),
         steward_ml_dsa_seed=seed(),
+        unlock_seed=seed(),
+        confirm_seed=seed(),
+        owner_secret=seed(),
     )
 
 

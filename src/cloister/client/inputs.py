@@ -29,6 +29,25 @@ class Tick:
     """``Core.wake_at`` has come (or any other moment; a tick too early does nothing)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrandDone:
+    """A relay answered an errand of ``Core.errands`` on a connection of its own."""
+
+    errand_id: bytes
+    event: AnyEvent
+    """Decoded but otherwise unverified."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrandRefused:
+    """A relay refused an errand.  While the core goes on naming it, it is run again later."""
+
+    errand_id: bytes
+    code: int
+    """A value of ``wire.codes.Refusal``."""
+    detail: int = 0
+
+
 # --- the person's wishes; each is answered by an ``Answer`` with the same ``ref`` -----------------
 
 
@@ -51,6 +70,12 @@ class FoundCircle(Act):
     activation_code: str = field(repr=False)
     test_circle: bool = False
     single_operator: bool = False
+    unlock_shares: bool = True
+    """Whether every device enrols at the share relays; test circles alone may do without."""
+    cool_off_s: int = 86_400
+    """From an approved erase to its execution; shorter in test circles only."""
+    change_delay_s: int = 86_400
+    """From an approved change of stewards or relays to its effect; shorter in test circles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +83,11 @@ class Invite(Act):
     """Invite one person (flows 3.2).  Answered with the code when the letter is in its box."""
 
     lifetime_s: int = 7 * 86_400
+    kind: str = "member"
+    """``member``; ``device``: one more device of one's own; ``return``: a member on a new device,
+    who has no other any more."""
+    member: str = ""
+    """Who returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +120,8 @@ class Remove(Act):
     member: str
     reason: int = 1
     """1 departure, 2 misconduct, 3 compromise."""
+    since: int = 0
+    """With 3: the position in the log from which on the member's entries are not trusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,4 +145,4 @@ class SendText(Act):
     text: str
 
 
-AnyInput = LinkUp | LinkDown | Received | Tick | Act
+AnyInput = LinkUp | LinkDown | Received | Tick | ErrandDone | ErrandRefused | Act

@@ -13,10 +13,12 @@ from typing import Final
 
 from cloister.client.appending import has_intent, intend
 from cloister.client.duties import DUTY_LABEL, is_due
+from cloister.client.identity import did_of, identity_of
 from cloister.client.inputs import Invite as InviteAct
 from cloister.client.inputs import ShowInvitation
 from cloister.client.linking import follow, on_common_refusal, prove_key, refusal_error
 from cloister.client.records import Intent, InvitingStep, OwnInvitation
+from cloister.client.safe_text import safe_line
 from cloister.client.state import Purpose, State, Work, with_item, without
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
@@ -26,14 +28,15 @@ from cloister.crypto.hpke import HpkeKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
 from cloister.errors import CloisterError, NotFoundError, PolicyError, UsageError
-from cloister.ids import InviteId
+from cloister.ids import InviteId, MemberId
 from cloister.limits import MAX_INVITE_LIFETIME_S, STALE_FORBID_S
 from cloister.roster.content import Invite, InviteKind, Role
 from cloister.roster.entry import SealedType
 from cloister.roster.errors import RuleViolation
 from cloister.roster.invitation import InvitationCode, InvitationSeed
 from cloister.roster.join_request import JoinRequest, open_join_request
-from cloister.roster.letter import Letter, seal_letter
+from cloister.roster.letter import MAX_TICKETS, Letter, seal_letter
+from cloister.roster.roster import Roster
 from cloister.roster.state import InviteRecord
 from cloister.wire.auth import ObjectKind
 from cloister.wire.commands import OpenBox, PutBox
@@ -54,6 +57,7 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
             "the newest cosignature of the log is older than a day",
             hint="Connect first (`cloister status`); see that this device's clock is right.",
         )
+    kind, subject = _whom(state, state.roster, act)
     seed = InvitationSeed.generate(turn.entropy)
     expires = turn.now + act.lifetime_s
     content = Invite(
@@ -61,10 +65,10 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
         box_id=seed.box_id,
         box_seed=seed.box_key.seed.expose(),
         invite_hpke_seed=turn.entropy.random(32),
-        kind=InviteKind.MEMBER,
+        kind=kind,
         role=Role.MEMBER,
         expires=expires,
-        subject=None,
+        subject=subject,
     )
     intend(turn, SealedType.INVITE, content.encode())
     invitation = OwnInvitation(
@@ -77,6 +81,37 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
     )
     turn.change(invitations=with_item(state.invitations, content.invite_id, invitation))
     turn.owe(bytes(content.invite_id), act.ref)
+
+
+def _whom(state: State, roster: Roster, act: InviteAct) -> tuple[InviteKind, MemberId | None]:
+    """Return what the invitation is for, and whose device it lets in.
+
+    Raises ``UsageError``, ``NotFoundError``, ``PolicyError``.
+    """
+    own = roster.devices[did_of(state)].member_id
+    try:
+        kind = InviteKind[act.kind.upper()]
+    except KeyError:
+        raise UsageError("an invitation is for a member, a device or a return") from None
+    if kind is not InviteKind.RETURN:
+        return kind, own if kind is InviteKind.DEVICE else None
+    member = roster.member_named(act.member)
+    if member is None:
+        raise NotFoundError(
+            f"nobody in the circle is called “{safe_line(act.member)}”",
+            hint="See `cloister members`.",
+        )
+    if member.member_id == own:
+        raise PolicyError(
+            "nobody can invite themself to return",
+            hint="For one more device of your own: `cloister device add`.",
+        )
+    if member.is_out:
+        raise PolicyError(
+            f"{member.name} was removed or has left: that is no return",
+            hint="Invite as somebody new: `cloister invite`.",
+        )
+    return kind, member.member_id
 
 
 def on_show(turn: Turn, act: ShowInvitation) -> None:
@@ -97,7 +132,7 @@ def on_show(turn: Turn, act: ShowInvitation) -> None:
 
 def on_intent_finished(turn: Turn, intent: Intent, error: CloisterError | None) -> None:
     """The ``invite`` entry is settled, or was refused by the rules."""
-    if intent.entry_type != SealedType.INVITE:
+    if not intent.is_of(SealedType.INVITE):
         return
     invite_id = bytes(Invite.decode(intent.content).invite_id)
     invitation = turn.state.invitations.get(invite_id)
@@ -147,8 +182,8 @@ def _open_box(turn: Turn, invitation: OwnInvitation) -> None:
     )
 
 
-def on_box_opened(turn: Turn, purpose: Purpose) -> None:
-    """Write the letter: it names today's relays and checkpoint."""
+def on_box_opened(turn: Turn, purpose: Purpose, tickets: tuple[bytes, ...]) -> None:
+    """Write the letter: it names today's relays and checkpoint, and carries the tickets."""
     invitation = turn.state.invitations.get(purpose.subject)
     roster, circle = turn.state.roster, turn.state.circle
     if invitation is None or roster is None or circle is None:
@@ -164,7 +199,10 @@ def on_box_opened(turn: Turn, purpose: Purpose) -> None:
         policy=roster.policy,
         checkpoint=circle.head,
         invite_hpke_key=HpkeKey(Secret(record.invite.invite_hpke_seed)).public,
-        tickets=(),
+        kind=record.invite.kind,
+        subject=record.invite.subject,
+        tickets=tickets[:MAX_TICKETS],
+        owner_secret=_owner_secret(turn.state, record.invite.kind),
     )
     entry = roster.relay_set.entries[0]
     home = roster.relay_set.home
@@ -184,6 +222,11 @@ def on_box_opened(turn: Turn, purpose: Purpose) -> None:
         turn,
         replace(invitation, step=InvitingStep.PUTTING_LETTER, letter=sealed, code=code.to_text()),
     )
+
+
+def _owner_secret(state: State, kind: InviteKind) -> bytes:
+    """Return what lets one more device of the member lock the others; no one else's device."""
+    return identity_of(state).owner_secret.expose() if kind is InviteKind.DEVICE else b""
 
 
 def _put_letter(turn: Turn, invitation: OwnInvitation) -> None:

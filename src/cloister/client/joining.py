@@ -1,7 +1,10 @@
 """Joining a circle (flows 3.3 and 3.6), as a table of steps and events.
 
-The steps before WAITING are done with the invitation's box key; nobody has to trust the relay for
-them.  Each step is stored before its request goes out, and may be repeated after a crash.
+    FETCHING_LETTER -> CHECKING_HEAD -> ENROLLING -> OPENING_INBOX -> ASKING -> WAITING -> ENTERING
+
+A circle without unlock shares has nothing to enrol at.  The steps before WAITING are done with
+the invitation's box key and tickets; nobody has to trust the relay for them.  Each step is stored
+before its request goes out, and may be repeated after a crash.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import Final
 
-from cloister.client import pool
+from cloister.client import enrolling, pool
 from cloister.client.founding import check_empty
 from cloister.client.identity import device_card, identity_of, make_identity
 from cloister.client.inputs import Join
@@ -19,9 +22,11 @@ from cloister.client.linking import follow, on_common_refusal, prove_key, refusa
 from cloister.client.records import Joining, JoiningStep
 from cloister.client.state import Purpose, Work
 from cloister.client.turn import Turn
+from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
 from cloister.errors import CloisterError, NotFoundError, PolicyError
 from cloister.ids import CircleId, MemberId
+from cloister.roster.content import InviteKind
 from cloister.roster.errors import LetterRefused
 from cloister.roster.invitation import InvitationCode, parse_invitation
 from cloister.roster.join_request import (
@@ -42,6 +47,7 @@ from cloister.wire.events import AnyEvent, Failed, Head, MailItem, Proof
 
 ACT: Final = b"joining"
 """Key under which the joining act waits for its answer."""
+OWNER_SECRET_BYTES: Final = 32
 
 
 Given = AnyEvent | bytes
@@ -58,6 +64,7 @@ class JoiningEvent(IntEnum):
     REQUEST_PUT = 5
     WELCOME = 6
     REFUSED = 7
+    ENROLLED = 8
 
 
 def on_join(turn: Turn, act: Join) -> None:
@@ -134,8 +141,31 @@ def _on_letter(turn: Turn, joining: Joining, given: Given) -> None:
         if given.n + 1 >= turn.session.box_items:
             abandon(turn, error)
         return
+    try:
+        _take_subject(turn, letter)
+    except LetterRefused as error:
+        abandon(turn, error)
+        return
     _go(turn, replace(joining, letter=letter.encode()), JoiningStep.CHECKING_HEAD)
     turn.drop_link("letter read")
+
+
+def _take_subject(turn: Turn, letter: Letter) -> None:
+    """Become the member that the letter speaks of.  Raises ``LetterRefused``.
+
+    With the member's owner secret, one more device can lock the others.  Who returns draws a new
+    one: the devices that the old one could lock are retired when the new one is admitted.
+    """
+    is_member = letter.kind is InviteKind.MEMBER
+    has_secret = len(letter.owner_secret) == OWNER_SECRET_BYTES
+    if is_member != (letter.subject is None) or (letter.kind is InviteKind.DEVICE) != has_secret:
+        raise LetterRefused("the letter does not say whose device this is to be")
+    identity = identity_of(turn.state)
+    if letter.subject is not None:
+        identity = replace(identity, member_id=bytes(letter.subject))
+    if has_secret:
+        identity = replace(identity, owner_secret=Secret(letter.owner_secret))
+    turn.change(identity=identity)
 
 
 def letter_of(joining: Joining) -> Letter:
@@ -182,7 +212,7 @@ def _on_head(turn: Turn, joining: Joining, given: Given) -> None:
         if head.root != seen.root:
             abandon(turn, LetterRefused("the relays show another log than the inviter saw"))
         else:
-            _go(turn, joining, JoiningStep.OPENING_INBOX)
+            _enrol(turn, joining)
 
 
 def _on_proof(turn: Turn, joining: Joining, given: Given) -> None:
@@ -190,6 +220,32 @@ def _on_proof(turn: Turn, joining: Joining, given: Given) -> None:
     if not isinstance(given, Proof) or head is None:
         return
     verify_consistency(code.size, code.root, head.size, head.root, given.hashes)
+    _enrol(turn, joining)
+
+
+# --- enrolment ------------------------------------------------------------------------------------
+
+
+def _enrol(turn: Turn, joining: Joining) -> None:
+    """Enrol at the share relays with the letter's tickets, where the circle has unlock shares."""
+    letter, code = letter_of(joining), code_of(joining)
+    if not letter.policy.unlock_shares:
+        _go(turn, joining, JoiningStep.OPENING_INBOX)
+        return
+    try:
+        enrolling.begin(turn, letter.relay_set, letter.tickets, code.seed.box_key)
+    except enrolling.TicketsRefused as error:
+        abandon(turn, error)
+        return
+    _go(turn, joining, JoiningStep.ENROLLING)
+
+
+def on_enrolled(turn: Turn) -> None:
+    """Every share relay has given its receipt."""
+    on_event(turn, JoiningEvent.ENROLLED, b"")
+
+
+def _on_enrolled(turn: Turn, joining: Joining, given: Given) -> None:
     _go(turn, joining, JoiningStep.OPENING_INBOX)
 
 
@@ -224,6 +280,8 @@ def _on_inbox_opened(turn: Turn, joining: Joining, given: Given) -> None:
         name=identity.name,
         seen_size=seen.size,
         seen_root=seen.root,
+        receipts=enrolling.receipts_of(turn.state),
+        seat=enrolling.seat_of(turn.state) if letter.policy.seats else None,
     )
     # Stored, so that a restart puts the same bytes: another request would contest the first.
     sealed = seal_join_request(request, letter.invite_hpke_key)
@@ -270,6 +328,7 @@ _TABLE: Final[Mapping[tuple[JoiningStep, JoiningEvent], Callable[[Turn, Joining,
     (JoiningStep.FETCHING_LETTER, JoiningEvent.LETTER): _on_letter,
     (JoiningStep.CHECKING_HEAD, JoiningEvent.HEAD): _on_head,
     (JoiningStep.CHECKING_HEAD, JoiningEvent.PROOF): _on_proof,
+    (JoiningStep.ENROLLING, JoiningEvent.ENROLLED): _on_enrolled,
     (JoiningStep.OPENING_INBOX, JoiningEvent.INBOX_OPENED): _on_inbox_opened,
     (JoiningStep.ASKING, JoiningEvent.REQUEST_PUT): _on_request_put,
     (JoiningStep.WAITING, JoiningEvent.WELCOME): _on_welcome,
@@ -301,5 +360,7 @@ def abandon(turn: Turn, error: CloisterError) -> None:
     """Give the attempt up and say why; nothing of it is kept but the reason."""
     turn.answer(ACT, error=error)
     turn.alarm("joining", str(error))
-    turn.change(identity=None, joining=None, key_packages={}, inbox_cursor=0, welcomes={})
+    turn.change(
+        identity=None, joining=None, key_packages={}, inbox_cursor=0, welcomes={}, enrolments={}
+    )
     turn.drop_link("joining abandoned")

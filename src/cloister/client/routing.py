@@ -30,24 +30,48 @@ def home_of(state: State) -> RelayCard | None:
     return None if relay_set is None else relay_set.home
 
 
+def home_routes(relay_set: RelaySet) -> tuple[Route, ...]:
+    """Return the ways to the home relay, one through each entry relay."""
+    return tuple(_route(entry, relay_set.home) for entry in relay_set.entries)
+
+
+def unlock_route(relay_set: RelaySet, card: RelayCard) -> tuple[Route, ...]:
+    """Return the ways to a relay's unlock face: the home's is that of its channels.
+
+    An entry relay is reached through its own proxy: whoever runs it sees the address either way.
+    """
+    if card.relay_id == relay_set.home.relay_id:
+        return home_routes(relay_set)
+    return (
+        Route(
+            entry_host=card.host,
+            entry_port=card.port,
+            entry_certificate=card.tls_certificate,
+            home_host=card.unlock_host,
+            home_port=card.unlock_port,
+            home_certificate=card.tls_certificate,
+        ),
+    )
+
+
+def _route(entry: RelayCard, home: RelayCard) -> Route:
+    return Route(
+        entry_host=entry.host,
+        entry_port=entry.port,
+        entry_certificate=entry.tls_certificate,
+        home_host=home.host,
+        home_port=home.port,
+        home_certificate=home.tls_certificate,
+    )
+
+
 def routes_of(state: State) -> tuple[Route, ...]:
     """Return the ways to the home relay; none when this device has nobody to talk to."""
     if state.circle is not None and state.circle.left:
         return ()
     relay_set = relay_set_of(state)
     if relay_set is not None:
-        home = relay_set.home
-        return tuple(
-            Route(
-                entry_host=entry.host,
-                entry_port=entry.port,
-                entry_certificate=entry.tls_certificate,
-                home_host=home.host,
-                home_port=home.port,
-                home_certificate=home.tls_certificate,
-            )
-            for entry in relay_set.entries
-        )
+        return home_routes(relay_set)
     if state.joining is not None and state.joining.step == JoiningStep.FETCHING_LETTER:
         # It had not expired when it was typed in; whether it has now is for the relay to say.
         code = parse_invitation(state.joining.code, now=0)

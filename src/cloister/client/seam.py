@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Protocol, Self
 
 from cloister.client.effects import Effect, Route
+from cloister.client.errands import Errand
 from cloister.client.inputs import AnyInput
 from cloister.crypto.entropy import Entropy
+from cloister.roster.relay_card import RelayCard
+from cloister.roster.share import OpenedReceipt
 
 Records = Mapping[str, Mapping[bytes, bytes]]
 """table -> key -> value, as ``PutRecord`` wrote them."""
@@ -19,6 +22,16 @@ class ClientCore(Protocol):
     @property
     def routes(self) -> tuple[Route, ...]:
         """Ways to the home relay, tried in turn; empty: do not connect."""
+        ...
+
+    @property
+    def errands(self) -> tuple[Errand, ...]:
+        """Requests to relays over connections of their own; each runs until it is gone here."""
+        ...
+
+    @property
+    def enrolled_shares(self) -> tuple[tuple[OpenedReceipt, RelayCard], ...]:
+        """The unlock shares, once this device has enrolled at every share relay; else nothing."""
         ...
 
     @property
