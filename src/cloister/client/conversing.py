@@ -11,6 +11,7 @@ from cloister.client.inputs import OpenConversation
 from cloister.client.linking import channel_key, on_common_refusal, refusal_error
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.safe_text import safe_line
+from cloister.client.standing import standing_of
 from cloister.client.state import UNPLACED, Channel, Purpose, Work
 from cloister.client.turn import Turn
 from cloister.client.views import COMMONS_NAME, channel_titles
@@ -89,8 +90,13 @@ def advance(turn: Turn) -> None:
         if channel.kind is not ChannelKind.CONVERSATION:
             continue
         wanted = tuple(did for did in channel.wanted if state.roster.is_active(did))
-        if wanted != channel.wanted:
-            turn.put_channel(replace(channel, wanted=wanted))
+        # Whoever is out for good has no place left to come back to.
+        dropped = tuple(
+            did for did in channel.dropped if not standing_of(state.roster, did).is_final
+        )
+        if (wanted, dropped) != (channel.wanted, channel.dropped):
+            turn.put_channel(replace(channel, wanted=wanted, dropped=dropped))
+            channel = turn.state.channels[channel.channel_id]
         if channel.state is ChannelState.ACTIVE and not wanted:
             turn.answer(channel.channel_id, text=channel.channel_id.hex())
         if channel.state is not ChannelState.OPENING:

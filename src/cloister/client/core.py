@@ -27,6 +27,7 @@ from cloister.client import (
     merging,
     objects,
     outbox,
+    returning,
 )
 from cloister.client.dispatch import dispatch
 from cloister.client.effects import (
@@ -182,11 +183,21 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     committing.advance,
     outbox.advance,
 )
+_ADVANCE_OUT: Final[tuple[Callable[[Turn], None], ...]] = (
+    entering.advance_inbox,
+    returning.advance,
+    channels.advance,
+    merging.advance,
+    objects.advance,
+    log.advance,
+)
+"""What a device does that is out: it reads what it may, and waits for a Welcome."""
 
 
 def _advance(turn: Turn) -> None:
     """Let every flow look once; then act on what was settled, as long as anything was."""
-    for flow in _ADVANCE:
+    circle = turn.state.circle
+    for flow in _ADVANCE_OUT if circle is not None and circle.left else _ADVANCE:
         if turn.disconnect is not None:
             return
         flow(turn)

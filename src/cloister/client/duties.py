@@ -126,9 +126,19 @@ def devices_to_add(state: State, channel: Channel) -> tuple[DeviceId, ...]:
     if channel.kind is ChannelKind.COMMONS:
         wanted: Sequence[DeviceId] = [record.did for record in roster.active_devices()]
     else:
-        wanted = [did for did in channel.wanted if roster.is_active(did)]
+        wanted = [did for did in (*channel.wanted, *channel.dropped) if roster.is_active(did)]
+        wanted += [did for did in _own_others(state, roster) if did not in wanted]
     missing = tuple(did for did in wanted if did not in inside)
     return missing[: batch_size(len(inside))]
+
+
+def _own_others(state: State, roster: Roster) -> Sequence[DeviceId]:
+    """Return this member's other active devices: what one of them reads, all do."""
+    record = roster.devices.get(did_of(state))
+    if record is None:
+        return ()
+    devices = roster.members[record.member_id].devices
+    return [did for did in devices if did != record.did and roster.is_active(did)]
 
 
 def batch_size(leaves: int) -> int:
@@ -189,7 +199,9 @@ def _may_add(turn: Turn, channel: Channel) -> bool:
 
 
 def _add(turn: Turn, channel: Channel, adds: tuple[DeviceId, ...]) -> None:
-    if channel.kind is ChannelKind.COMMONS:
+    # The opener brings in whom it wants, and each member its own devices; who was out for a time
+    # is everybody's to bring back, as the newcomers of the circle are.
+    if channel.kind is ChannelKind.COMMONS or set(adds) & set(channel.dropped):
         duty = sha256(DUTY_LABEL, b"add", channel.channel_id, *adds)
         if not is_due(turn, duty, caused_it=turn.state.newest_is_own):
             return

@@ -25,10 +25,12 @@ from cloister.client.committing import TRANSITIONS, CommitEvent, commit_state
 from cloister.client.content import chain_start
 from cloister.client.identity import did_of
 from cloister.client.linking import channel_key
+from cloister.client.log import is_caught_up
 from cloister.client.objects import whole_commit
 from cloister.client.outbox import fail_all
 from cloister.client.records import ChannelKind, ChannelState
-from cloister.client.state import Channel, with_item, without
+from cloister.client.standing import WORDS, Standing, standing_of
+from cloister.client.state import Channel, State, with_item, without
 from cloister.client.stopping import stop
 from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
@@ -136,6 +138,7 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
             chain=start,
             chains={event.n + 1: start},
             wanted=tuple(did for did in channel.wanted if did not in inside),
+            dropped=_dropped(turn.state, channel, group),
             counters={did: one for did, one in channel.counters.items() if did in inside},
         )
     )
@@ -154,6 +157,25 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
 def leaves_gone(before: mls.Group, after: mls.Group) -> set[DeviceId]:
     """Return the dids whose leaf is in ``before`` and not in ``after``."""
     return set(dids_of(before).values()) - set(dids_of(after).values())
+
+
+def _dropped(state: State, channel: Channel, after: mls.Group) -> tuple[DeviceId, ...]:
+    """Return who has lost its leaf because it was out for a time, and is not in again.
+
+    The commons needs no such list: everybody active belongs there.
+    """
+    if channel.kind is ChannelKind.COMMONS:
+        return ()
+    roster = roster_of(state)
+    size = checkpoint_of(after.extensions).size
+    gone = [
+        did
+        for did in leaves_gone(channel.group, after)
+        if did in roster.devices and not roster.devices[did].was_active_at(size)
+    ]
+    inside = set(dids_of(after).values())
+    known = dict.fromkeys((*channel.dropped, *sorted(gone)))
+    return tuple(did for did in known if did not in inside)
 
 
 def _begin_generation(turn: Turn, group: mls.Group, *, own: bool) -> None:
@@ -178,34 +200,58 @@ def exported_log_secret(group: mls.Group) -> Secret:
 
 
 def _on_removed(turn: Turn, channel: Channel, event: CommitItem) -> None:
-    if channel.kind is ChannelKind.COMMONS:
-        roster = roster_of(turn.state)
-        if roster.is_active(did_of(turn.state)):
-            # C2 holds for the own leaf too: nobody is out before the settled log says so.
-            raise LogBehind(roster.size + 1)
+    """This device has lost its leaf: for good, for a time, or in one conversation only."""
+    roster = roster_of(turn.state)
+    is_commons = channel.kind is ChannelKind.COMMONS
+    standing = standing_of(roster, did_of(turn.state))
+    if standing is Standing.ACTIVE and is_commons:
+        # C2 holds for the own leaf too: nobody is out before the settled log says so.
+        raise LogBehind(roster.size + 1)
+    if standing is Standing.ACTIVE and not is_caught_up(turn):
+        raise LogBehind(roster.size)  # the reason may stand in entries that are on their way
     reason = "this device was removed from it"
+    if standing is not Standing.ACTIVE:
+        reason = WORDS[standing][0]
+    state = ChannelState.OUT if standing.is_out else ChannelState.LEFT
     turn.put_channel(
         replace(
             channel,
-            state=ChannelState.LEFT,
+            state=state,
             reason=reason,
             next_n=event.n + 1,
             staged=None,
             wanted=(),
+            dropped=(),
         )
     )
-    fail_all(turn, turn.state.channels[channel.channel_id], reason)
-    if channel.kind is ChannelKind.COMMONS and turn.state.circle is not None:
-        turn.change(circle=replace(turn.state.circle, left=True))
-        for other in turn.state.channels.values():
-            turn.put_channel(replace(other, state=ChannelState.LEFT, staged=None, wanted=()))
-            fail_all(turn, turn.state.channels[other.channel_id], reason)
-        for owed in turn.state.owed:
-            turn.answer(owed, error=PolicyError("this device is not in the circle any more"))
-        turn.alarm("removed", "This device has been removed from the circle.")
-        turn.drop_link("removed")
-    else:
+    if not standing.is_out:
+        fail_all(turn, turn.state.channels[channel.channel_id], reason)
+    if is_commons:
+        _on_out(turn, standing)
+    elif standing is Standing.ACTIVE:
         turn.alarm("removed", "This device has been removed from a conversation.")
+
+
+def _on_out(turn: Turn, standing: Standing) -> None:
+    """This device is out of the circle; conversations go on by themselves while it may return."""
+    if turn.state.circle is not None:
+        turn.change(circle=replace(turn.state.circle, left=True))
+    reason, hint = WORDS[standing]
+    if not standing.is_out:
+        for other in turn.state.channels.values():
+            turn.put_channel(
+                replace(other, state=ChannelState.LEFT, staged=None, wanted=(), dropped=())
+            )
+            fail_all(turn, turn.state.channels[other.channel_id], reason)
+    # What was asked of a member is not done by somebody who comes back another day.
+    turn.change(intents=())
+    for owed in turn.state.owed:
+        turn.answer(owed, error=PolicyError(f"this device is out of the circle: {reason}"))
+    if standing.is_out:
+        turn.alarm("out", f"This device is out of the circle for now: {reason}.  {hint}")
+    else:
+        turn.alarm("removed", f"This device is out of the circle for good: {reason}.")
+    turn.drop_link("removed")
 
 
 def _hold(turn: Turn, channel: Channel, event: CommitItem, size: int) -> None:

@@ -171,6 +171,7 @@ def _record_of(channel: Channel) -> ChannelRecord:
         own_counter=channel.own_counter,
         counters=tuple(one for _, one in sorted(channel.counters.items())),
         wanted=channel.wanted,
+        dropped=channel.dropped,
         update_at=channel.update_at,
     )
 
@@ -259,6 +260,7 @@ def _load_channel(records: Records, channel_id: bytes) -> Channel:
         own_counter=record.own_counter,
         counters={counter.did: counter for counter in record.counters},
         wanted=record.wanted,
+        dropped=record.dropped,
         update_at=record.update_at,
         reason=record.reason,
         staged=None if staged is None else Staged.decode(staged),

@@ -93,6 +93,8 @@ class ChannelState(IntEnum):
     ACTIVE = 2
     STUCK = 3
     LEFT = 4
+    OUT = 5
+    """For a time, with the device: others add it again when it is active again."""
 
 
 @layout
@@ -250,6 +252,7 @@ class ChannelRecord(Struct):
     own_counter: int = uint64()
     counters: tuple[Counter, ...] = vector(Counter)
     wanted: tuple[DeviceId, ...] = vector(DEVICE_ID)
+    dropped: tuple[DeviceId, ...] = vector(DEVICE_ID)
     update_at: int = uint64()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from cloister.client.effects import Route
+from cloister.client.identity import did_of
 from cloister.client.records import JoiningStep
+from cloister.client.standing import standing_of
 from cloister.client.state import State
 from cloister.roster.invitation import parse_invitation
 from cloister.roster.letter import Letter
@@ -65,9 +67,16 @@ def _route(entry: RelayCard, home: RelayCard) -> Route:
     )
 
 
+def is_out(state: State) -> bool:
+    """Whether this device is out of its circle for a time, and may come back."""
+    if state.roster is None or state.identity is None:
+        return False
+    return standing_of(state.roster, did_of(state)).is_out
+
+
 def routes_of(state: State) -> tuple[Route, ...]:
     """Return the ways to the home relay; none when this device has nobody to talk to."""
-    if state.circle is not None and state.circle.left:
+    if state.circle is not None and state.circle.left and not is_out(state):
         return ()
     relay_set = relay_set_of(state)
     if relay_set is not None:

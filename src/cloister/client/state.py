@@ -98,6 +98,8 @@ class Channel:
     counters: Mapping[DeviceId, Counter] = field(default_factory=dict)
     wanted: tuple[DeviceId, ...] = ()
     """Devices that the opener wants in and that are not in yet."""
+    dropped: tuple[DeviceId, ...] = ()
+    """Devices that were members until they went out for a time; added again when they are back."""
     update_at: int = 0
     """When this device commits its first own update (flows 3.6.4), s; 0: done."""
     reason: str = ""

@@ -10,6 +10,7 @@ from cloister.client.joining import digits_of
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.routing import relay_set_of
 from cloister.client.safe_text import safe_line
+from cloister.client.standing import WORDS, Standing, standing_of
 from cloister.client.state import Channel, State
 from cloister.errors import NotFoundError, UsageError
 from cloister.limits import STALE_WARN_S
@@ -93,12 +94,28 @@ def _own_name(state: State) -> str:
 def phase_of(state: State) -> str:
     """Say in a word where this device stands."""
     if state.circle is not None:
+        standing = standing_now(state)
+        if standing.is_out:
+            return standing.name.lower()
         return "removed" if state.circle.left else "member"
     if state.founding is not None:
         return "founding"
     if state.joining is not None:
         return f"joining: {state.joining.step.name.lower().replace('_', ' ')}"
     return "empty"
+
+
+def standing_now(state: State) -> Standing:
+    """Where this device stands by the newest settled entry."""
+    if state.roster is None or state.identity is None:
+        return Standing.ACTIVE
+    return standing_of(state.roster, did_of(state))
+
+
+def _standing_view(state: State) -> View:
+    standing = standing_now(state)
+    reason, hint = WORDS[standing]
+    return {"state": standing.name.lower(), "reason": reason, "hint": hint}
 
 
 def status_view(state: State, now: int) -> View:
@@ -108,6 +125,7 @@ def status_view(state: State, now: int) -> View:
         "phase": phase_of(state),
         "name": state.identity.name if state.identity else "",
         "device": did_of(state).hex() if state.identity else "",
+        "standing": _standing_view(state) if state.circle else None,
         "linked": bool(state.session.nonce),
         "log_size": roster.size if roster else 0,
         "log_root": roster.root.hex() if roster else "",
@@ -162,7 +180,7 @@ def members_view(state: State) -> list[View]:
     names = roster.shown_names()
     commons = state.commons
     inside = set(dids_of(commons.group).values()) if commons else set()
-    proposed = {proposal.member_id for proposal in roster.proposals.values()}
+    proposed = {proposal.member_id for proposal in roster.sealed_proposals.values()}
     return [
         {
             "name": safe_line(names[member.member_id]),

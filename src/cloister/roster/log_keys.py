@@ -31,7 +31,7 @@ from cloister.roster.labels import framed, labelled_hash
 from cloister.roster.rules import Rule
 
 if TYPE_CHECKING:
-    from cloister.roster.state import Act, Draft
+    from cloister.roster.draft import Act, Draft
 
 # A commitment shows nothing of the key: no other use of a log key has this label.
 LOG_KEY_COMMITMENT_LABEL: Final = b"log key commitment"
@@ -106,22 +106,23 @@ def on_log_key(draft: Draft, act: Act, content: LogKey) -> Event:
 
 
 def recover_log_keys(
-    entries: Sequence[bytes], generation: int, log_key: Secret
+    entries: Sequence[bytes], generation: int, log_key: Secret, *, oldest: int = 0
 ) -> dict[int, Secret]:
     """Find all log keys up to ``generation`` from the newest, for a newcomer.
 
     Args:
-        entries: the log from its genesis on.
+        entries: the log from its genesis on, or from where the key ``oldest`` was the current one.
         generation, log_key: what the group information of the Welcome carried.
+        oldest: the first key wanted.
 
-    Returns: generation to key, from 0 to ``generation``; key 0 is still to be compared with the
-    genesis, which ``Roster.found`` does.
+    Returns: generation to key, from ``oldest`` to ``generation``. The caller compares the oldest
+    with what it knows: key 0 with the genesis, which ``Roster.found`` does.
 
     Raises: LogKeyChainBroken when a link is missing; LogBroken for entries without valid form.
     """
     keys = {generation: log_key}
     position = len(entries)
-    while generation > 0:
+    while generation > oldest:
         found = _previous_in(entries[:position], generation, keys[generation])
         if found is None:
             raise LogKeyChainBroken(

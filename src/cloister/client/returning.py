@@ -1,0 +1,138 @@
+"""Back into the commons: a device that was out for a time, and that the log lets in again.
+
+It was suspended, locked or not paid for, and lost its leaf.  It kept its inbox, its own roster and
+its log keys.  Others add it like a newcomer, and it checks what a newcomer checks; only it need
+not believe anybody about the beginning of the log: it goes on from the roster that it has, and
+every entry since must continue that history and be covered by a signed head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from cloister import mls
+from cloister.client.binding import BindingError, checkpoint_of, conversation_of
+from cloister.client.checking import LogBehind, check_group
+from cloister.client.folding import Folded, fold_on, log_key_of
+from cloister.client.linking import prove_welcome, unprove
+from cloister.client.records import ChannelKind, InboxItem
+from cloister.client.state import Purpose, State, Work, without
+from cloister.client.taking_up import add_channel
+from cloister.client.trees import TreeNotYet, tree_for
+from cloister.client.turn import Turn
+from cloister.client.welcomes import open_item
+from cloister.crypto.secret import Secret
+from cloister.errors import RemoteError, TrustError
+from cloister.roster.log_keys import recover_log_keys
+from cloister.roster.roster import Roster
+from cloister.transparency.merkle import leaf_hash
+from cloister.wire.auth import ObjectKind
+
+
+def advance(turn: Turn) -> None:
+    """Take up a Welcome of the commons while this device is out; one after the other."""
+    circle = turn.state.circle
+    if circle is None or not circle.left or not turn.is_linked:
+        return
+    for key, encoded in turn.state.welcomes.items():
+        item = InboxItem.decode(encoded)
+        if item.channel_id == circle.commons_id:
+            _come_back(turn, key, item)
+            return
+
+
+def _come_back(turn: Turn, key: bytes, item: InboxItem) -> None:
+    roster, circle = turn.state.roster, turn.state.circle
+    if roster is None or circle is None:
+        return
+    try:
+        opened, reference = open_item(turn.state, item)
+        if not prove_welcome(turn, opened, item.channel_id):
+            return
+        entries = _settled_tail(turn, roster)
+        wanted = checkpoint_of(opened.group_context.extensions).size
+        if entries is None or roster.size + len(entries) < wanted:
+            turn.change_session(heard_size=max(turn.session.heard_size, wanted))
+            return
+        log_keys = _log_keys(turn.state, entries, opened)
+        group = opened.join(tree_for(turn, item.channel_id, opened), now=turn.now)
+        folded = fold_on(Folded(roster, log_keys), entries, group)
+        after = _with(turn.state, folded)
+        _check(after, roster, item, group)
+    except (TreeNotYet, LogBehind):
+        return
+    except (RemoteError, TrustError) as error:
+        turn.alarm("welcome", f"A Welcome back into the circle was refused: {error}.")
+        turn.change(welcomes=without(turn.state.welcomes, key))
+        unprove(turn, ObjectKind.CHANNEL, item.channel_id)
+        return
+    head = turn.session.head_settled
+    turn.change(
+        roster=after.roster,
+        roots=after.roots,
+        log_keys=after.log_keys,
+        welcomes=without(turn.state.welcomes, key),
+        key_packages=without(turn.state.key_packages, reference),
+        head_time=head.newest_cosignature_time if head else turn.state.head_time,
+        circle=replace(circle, left=False, head=turn.session.head),
+    )
+    for one in folded.settled:
+        turn.store_entry(one.seq, one.entry)
+        turn.settled.append(one)
+    left = turn.session.pending[len(folded.settled) :]
+    turn.change_session(pending=left, pending_bytes=sum(map(len, left)), tail=None)
+    add_channel(turn, item.channel_id, group)
+    turn.changed("entered", "This device is back in the circle.")
+
+
+def _settled_tail(turn: Turn, roster: Roster) -> Sequence[bytes] | None:
+    """Return the entries after the roster that a signed head covers; nothing while more come.
+
+    Raises ``TrustError`` when they are not what the head was signed over.
+    """
+    session = turn.session
+    head = session.head_settled
+    size = roster.size + len(session.pending)
+    if head is None:
+        return None
+    if head.size <= size:
+        covered = session.pending[: max(head.size - roster.size, 0)]
+        frontier = roster.frontier.extend(leaf_hash(entry) for entry in covered)
+        if frontier.size == head.size and frontier.root != head.root:
+            raise TrustError("the log that the relay serves does not fit its signed head")
+        return covered
+    # The epoch of the Welcome has ended since: what it may read is a prefix, by a proof (``log``).
+    is_proved = Purpose(Work.READ_PROOF, number=size) in session.done
+    return session.pending if is_proved and size == session.readable else None
+
+
+def _log_keys(
+    state: State, entries: Sequence[bytes], opened: mls.OpenedWelcome
+) -> Mapping[int, Secret]:
+    """Return the own keys with those since, by the chain that ends in the Welcome's."""
+    generation, log_key = log_key_of(opened)
+    newest = max(state.log_keys)
+    oldest = min(newest, generation)
+    found = recover_log_keys(entries, generation, log_key, oldest=oldest)
+    if found[oldest] != state.log_keys[oldest]:
+        raise TrustError("the Welcome's log key belongs to another history of the circle")
+    return {**found, **state.log_keys}
+
+
+def _with(state: State, folded: Folded) -> State:
+    return replace(
+        state,
+        roster=folded.roster,
+        roots=(*state.roots[:-1], *folded.roots_before(), folded.roster.root),
+        log_keys=folded.log_keys,
+    )
+
+
+def _check(after: State, before: Roster, item: InboxItem, group: mls.Group) -> None:
+    """The group is the commons, of this device's own history, and later than its absence."""
+    if group.group_id != item.channel_id:
+        raise BindingError("the Welcome is for another channel than it says")
+    if conversation_of(group.extensions).kind != ChannelKind.COMMONS:
+        raise BindingError("the Welcome leads into a group that is not the commons")
+    check_group(after, group, minimum=before.size)

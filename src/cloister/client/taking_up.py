@@ -1,0 +1,105 @@
+"""Taking up Welcomes into conversations, new ones and those this device was out of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cloister import mls
+from cloister.client.binding import BindingError, conversation_of
+from cloister.client.checking import LogBehind, check_group
+from cloister.client.content import chain_start
+from cloister.client.linking import prove_welcome, unprove
+from cloister.client.records import ChannelKind, ChannelState, InboxItem
+from cloister.client.safe_text import safe_line
+from cloister.client.state import UNPLACED, Channel, State, without
+from cloister.client.trees import TreeNotYet, tree_for
+from cloister.client.turn import Turn
+from cloister.client.welcomes import open_item
+from cloister.errors import RemoteError
+from cloister.limits import MAX_NAME_BYTES
+from cloister.wire.auth import ObjectKind
+
+FIRST_UPDATE_WITHIN_S: Final = 600
+"""A device commits its first own update within this time, so that its leaf is merged (3.6.4)."""
+
+
+def advance(turn: Turn) -> None:
+    """Take up what can be taken up; the rest waits."""
+    for key, item in turn.state.welcomes.items():
+        _take_up(turn, key, InboxItem.decode(item))
+
+
+def _take_up(turn: Turn, key: bytes, item: InboxItem) -> None:
+    channel_id = item.channel_id
+    known = turn.state.channels.get(channel_id)
+    if known is not None and known.state is ChannelState.ACTIVE:
+        # Later than this device is: it was removed and added again while it was away, and has
+        # yet to see the removal.  Anything else has been taken up before.
+        if not _is_ahead(turn.state, known, item):
+            turn.change(welcomes=without(turn.state.welcomes, key))
+        return
+    try:
+        opened, reference = open_item(turn.state, item)
+        if not prove_welcome(turn, opened, channel_id):
+            return
+        group = opened.join(tree_for(turn, channel_id, opened), now=turn.now)
+        if group.group_id != channel_id:
+            raise BindingError("the Welcome is for another channel than it says")
+        if conversation_of(group.extensions).kind != ChannelKind.CONVERSATION:
+            raise BindingError("the Welcome is not for a conversation")
+        check_group(turn.state, group, minimum=1)
+    except TreeNotYet:
+        return
+    except LogBehind as behind:
+        turn.change_session(heard_size=max(turn.session.heard_size, behind.size))
+        return
+    except RemoteError as error:
+        turn.alarm("welcome", f"An invitation into a conversation was refused: {error}.")
+        turn.change(welcomes=without(turn.state.welcomes, key))
+        return
+    turn.change(
+        welcomes=without(turn.state.welcomes, key),
+        key_packages=without(turn.state.key_packages, reference),
+    )
+    add_channel(turn, channel_id, group)
+    turn.changed("conversations")
+
+
+def _is_ahead(state: State, known: Channel, item: InboxItem) -> bool:
+    try:
+        opened, _ = open_item(state, item)
+    except (mls.MLSError, BindingError):
+        return False
+    return opened.epoch > known.group.epoch
+
+
+def add_channel(turn: Turn, channel_id: bytes, group: mls.Group) -> None:
+    """Put a group that has been checked in place, before the first item of its epoch.
+
+    Back in a channel that this device was out of, its timeline goes on where it stood, and what
+    waits to be sent goes out: under its old id, so that the relay can tell what it has already.
+    """
+    info = conversation_of(group.extensions)
+    wait = int.from_bytes(turn.entropy.random(2), "big") % FIRST_UPDATE_WITHIN_S
+    before = turn.state.channels.get(channel_id)
+    turn.put_channel(
+        Channel(
+            channel_id=channel_id,
+            kind=ChannelKind(info.kind),
+            state=ChannelState.ACTIVE,
+            title=_shown_title(info.title),
+            group=group,
+            next_n=UNPLACED,
+            chain=chain_start(group.epoch_authenticator),
+            update_at=turn.now + 1 + wait,
+            position=before.position if before else 0,
+            own_counter=before.own_counter if before else 0,
+            outbox=before.outbox if before else (),
+        )
+    )
+    unprove(turn, ObjectKind.CHANNEL, channel_id)
+
+
+def _shown_title(title: str) -> str:
+    """What another member called it, safe to show and no longer than a title may be."""
+    return safe_line(title).encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
