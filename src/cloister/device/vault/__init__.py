@@ -3,25 +3,33 @@
 docs/spec/vault.md.  Made once, never silently made again; one process at a time.
 """
 
+from cloister.device.vault.closed import ClosedVault
 from cloister.device.vault.errors import (
+    SecretNotRight,
     VaultBusy,
     VaultDamaged,
     VaultExists,
     VaultMissing,
+    VaultNeedsShares,
     VaultWriteFailed,
 )
-from cloister.device.vault.key_file import DEFAULT_COST, Cost, NoUnlockShares, UnlockShares
+from cloister.device.vault.files import vault_exists
+from cloister.device.vault.key_file import DEFAULT_COST, Cost
+from cloister.device.vault.open_key import OpenKey
 from cloister.device.vault.store import Vault
 
 __all__ = [
     "DEFAULT_COST",
+    "ClosedVault",
     "Cost",
-    "NoUnlockShares",
-    "UnlockShares",
+    "OpenKey",
+    "SecretNotRight",
     "Vault",
     "VaultBusy",
     "VaultDamaged",
     "VaultExists",
     "VaultMissing",
+    "VaultNeedsShares",
     "VaultWriteFailed",
+    "vault_exists",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloister.errors import LocalError, NotFoundError
+from cloister.errors import LocalError, LockedError, NotFoundError
 
 
 class VaultMissing(NotFoundError):
@@ -23,3 +23,11 @@ class VaultBusy(LocalError):
 
 class VaultWriteFailed(LocalError):
     """The disk refused a write; nothing of the transaction counts."""
+
+
+class SecretNotRight(LockedError):
+    """The passphrase or PIN is another."""
+
+
+class VaultNeedsShares(LockedError):
+    """Only the relays and the PIN together open this vault."""

@@ -1,9 +1,24 @@
-"""Files that are written once and must survive a loss of power."""
+"""The vault's files: their names, and writing that survives a loss of power."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
+
+DATABASE_NAME: Final = "vault.db"
+KEY_NAME: Final = "vault.key"
+UNFINISHED: Final = ".new"
+"""Ends the names of a vault that is being made and holds nothing yet."""
+NEXT_KEY_NAME: Final = "vault.key.next"
+"""What ``vault.key`` is about to be replaced by; of no account until it has that name."""
+
+
+def vault_exists(folder: Path) -> bool:
+    """Tell whether the profile holds a vault, be it whole or not."""
+    return (folder / KEY_NAME).exists() or (
+        (folder / DATABASE_NAME).exists() and not (folder / (KEY_NAME + UNFINISHED)).exists()
+    )
 
 
 def write_new_file(path: Path, content: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,6 +18,7 @@ from cloister.client.effects import (
 )
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
+from cloister.device.vault.closed import ClosedVault
 from cloister.device.vault.connection import (
     DatabaseError,
     make_database,
@@ -28,26 +29,28 @@ from cloister.device.vault.connection import (
 from cloister.device.vault.errors import (
     VaultDamaged,
     VaultExists,
-    VaultMissing,
     VaultWriteFailed,
 )
-from cloister.device.vault.files import sync_file, sync_folder, write_new_file
+from cloister.device.vault.files import (
+    DATABASE_NAME,
+    KEY_NAME,
+    UNFINISHED,
+    sync_file,
+    sync_folder,
+    write_new_file,
+)
 from cloister.device.vault.key_file import (
     DEFAULT_COST,
     KEY_BYTES,
     Cost,
-    NoUnlockShares,
-    UnlockShares,
-    unwrap_key,
-    wrap_key,
+    Stretched,
+    parse_key_file,
 )
+from cloister.device.vault.open_key import OpenKey
 from cloister.device.vault.profile_lock import ProfileLock
 from cloister.device.vault.schema import MESSAGE_COLUMNS
+from cloister.device.vault.wrapping import fresh_stretch, unwrap_alone, wrap_alone
 from cloister.errors import CloisterError
-
-DATABASE_NAME: Final = "vault.db"
-KEY_NAME: Final = "vault.key"
-_UNFINISHED: Final = ".new"
 
 # Put together of constants only.
 _COLUMNS: Final = ", ".join(MESSAGE_COLUMNS)
@@ -85,83 +88,70 @@ _UNREAD: Final = (
 )
 
 
-def vault_exists(folder: Path) -> bool:
-    """Tell whether the profile holds a vault, be it whole or not."""
-    return (folder / KEY_NAME).exists() or (
-        (folder / DATABASE_NAME).exists() and not (folder / (KEY_NAME + _UNFINISHED)).exists()
-    )
-
-
 class Vault:
     """One open vault.  Not for use by two threads at once."""
 
-    def __init__(self, lock: ProfileLock, connection: Any) -> None:
+    def __init__(self, lock: ProfileLock, connection: Any, key: OpenKey) -> None:
         self._lock = lock
         self._connection = connection
         self._failed: CloisterError | None = None
+        self.key: Final = key
 
     @classmethod
     def create(
-        cls,
-        folder: Path,
-        passphrase: Secret,
-        *,
-        entropy: Entropy,
-        cost: Cost = DEFAULT_COST,
-        shares: UnlockShares | None = None,
+        cls, folder: Path, passphrase: Secret, *, entropy: Entropy, cost: Cost = DEFAULT_COST
     ) -> Self:
         """Make a vault in a folder that has none, and open it.
 
-        ``vault.key`` gets its name last: until then nothing was ever stored, so what an
-        interrupted attempt left may be removed.  Raises ``VaultExists``, ``VaultDamaged`` (a
-        database without its key file), ``VaultBusy``, ``VaultWriteFailed``.
+        The passphrase alone opens it until the device has enrolled at its relays.  ``vault.key``
+        gets its name last: until then nothing was ever stored, so what an interrupted attempt
+        left may be removed.  Raises ``VaultExists``, ``VaultDamaged`` (a database without its key
+        file), ``VaultBusy``, ``VaultWriteFailed``.
         """
         lock = ProfileLock.take(folder)
         try:
             _make_room(folder)
             vault_key = Secret(entropy.random(KEY_BYTES))
-            key_file = wrap_key(
-                vault_key,
-                passphrase,
-                cost=cost,
-                shares=shares or NoUnlockShares(),
-                entropy=entropy,
-            )
+            stretched = fresh_stretch(passphrase, cost, entropy)
+            content = wrap_alone(vault_key, stretched, entropy)
             try:
-                _write(folder, vault_key, key_file)
+                _write(folder, vault_key, content)
             except OSError as error:
                 raise VaultWriteFailed(
                     f"the vault could not be made: {error.strerror}",
                     hint="check the disk and the rights of the profile folder, then try again",
                 ) from None
-            return cls(lock, open_database(folder / DATABASE_NAME, vault_key))
+            key = OpenKey(folder, parse_key_file(content), vault_key, stretched)
+            return cls(lock, open_database(folder / DATABASE_NAME, vault_key), key)
         except BaseException:
             lock.release()
             raise
 
     @classmethod
-    def open(cls, folder: Path, passphrase: Secret, *, shares: UnlockShares | None = None) -> Self:
-        """Open the vault of a folder.
+    def open(cls, folder: Path, passphrase: Secret) -> Self:
+        """Open the vault of a folder that the passphrase alone opens.
 
         Raises ``VaultMissing``, ``VaultDamaged``, ``VaultBusy``, ``LockedError``.
         """
-        if not vault_exists(folder):
-            raise VaultMissing(
-                "this profile has no vault yet",
-                hint="found a circle (cloister circle new) or join one (cloister join)",
-            )
-        lock = ProfileLock.take(folder)
+        held = ClosedVault.take(folder)
         try:
-            key_file = _read_key_file(folder)
-            if not (folder / DATABASE_NAME).exists():
-                raise VaultDamaged(
-                    "vault.db is missing", hint="put it back from a backup; nothing was changed"
-                )
-            vault_key = unwrap_key(key_file, passphrase, shares or NoUnlockShares())
-            return cls(lock, open_database(folder / DATABASE_NAME, vault_key))
+            vault_key, stretched = unwrap_alone(held.file, passphrase)
+            return cls.open_held(held, vault_key, stretched, {})
         except BaseException:
-            lock.release()
+            held.release()
             raise
+
+    @classmethod
+    def open_held(
+        cls,
+        held: ClosedVault,
+        vault_key: Secret,
+        stretched: Stretched,
+        shares: Mapping[bytes, Secret],
+    ) -> Self:
+        """Open a vault whose key is known.  Raises ``VaultDamaged``; then it stays held."""
+        key = OpenKey(held.folder, held.file, vault_key, stretched, shares)
+        return cls(held.lock, open_database(held.folder / DATABASE_NAME, vault_key), key)
 
     def close(self) -> None:
         """Empty the write-ahead log, close the database, give the lock up."""
@@ -267,27 +257,13 @@ def _message(row: tuple[Any, ...]) -> Message:
     return Message(**fields)
 
 
-def _read_key_file(folder: Path) -> bytes:
-    try:
-        return (folder / KEY_NAME).read_bytes()
-    except FileNotFoundError:
-        raise VaultDamaged(
-            "vault.key is missing",
-            hint="put it back from a backup; without it nobody can open vault.db",
-        ) from None
-    except OSError as error:
-        raise VaultDamaged(
-            f"vault.key cannot be read: {error.strerror}", hint="check the disk and the rights"
-        ) from None
-
-
 def _make_room(folder: Path) -> None:
     """Remove what an interrupted creation left; refuse to touch anything else."""
     if (folder / KEY_NAME).exists():
         raise VaultExists(
             "this profile has a vault already", hint="use another profile (--profile)"
         )
-    unfinished_key = folder / (KEY_NAME + _UNFINISHED)
+    unfinished_key = folder / (KEY_NAME + UNFINISHED)
     database = folder / DATABASE_NAME
     if database.exists() and not unfinished_key.exists():
         raise VaultDamaged(
@@ -296,13 +272,13 @@ def _make_room(folder: Path) -> None:
         )
     for suffix in ("", "-wal", "-shm", "-journal"):
         (folder / (DATABASE_NAME + suffix)).unlink(missing_ok=True)
-        (folder / (DATABASE_NAME + _UNFINISHED + suffix)).unlink(missing_ok=True)
+        (folder / (DATABASE_NAME + UNFINISHED + suffix)).unlink(missing_ok=True)
     unfinished_key.unlink(missing_ok=True)
 
 
 def _write(folder: Path, vault_key: Secret, key_file: bytes) -> None:
-    unfinished_database = folder / (DATABASE_NAME + _UNFINISHED)
-    unfinished_key = folder / (KEY_NAME + _UNFINISHED)
+    unfinished_database = folder / (DATABASE_NAME + UNFINISHED)
+    unfinished_key = folder / (KEY_NAME + UNFINISHED)
     write_new_file(unfinished_database, b"")
     make_database(unfinished_database, vault_key)
     sync_file(unfinished_database)

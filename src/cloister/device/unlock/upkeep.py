@@ -1,0 +1,269 @@
+"""What an open vault owes its shares: tries given back, the key file as the enrolment says.
+
+    unconfirmed   a relay counted the opening: Confirm, with a key that only the open vault has
+    not wrapped   the core has enrolled, the key file does not need the shares yet: wrap anew
+    undropped     a PIN was changed: the relays may destroy the generation before
+    moved         a relay has another address: write it down
+
+Each is a state that can be seen in the vault and its key file, so whatever ends the process in
+between, the next one goes on.  A failure is tried again with backoff; none of it stops the device.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from cloister.crypto.entropy import Entropy
+from cloister.crypto.secret import Secret
+from cloister.device.backoff import Backoff
+from cloister.device.calls import Call, CallRefused, OpenLink, calling
+from cloister.device.unlock.enrolled import EnrolledShare
+from cloister.device.unlock.evaluation import (
+    confirm,
+    drop_before,
+    evaluate_all,
+    next_generation,
+)
+from cloister.device.unlock.lease import LeasedShare, leased_shares
+from cloister.device.unlock.pin_rules import check_pin
+from cloister.device.unlock.words import in_words, not_opened
+from cloister.device.vault import OpenKey, SecretNotRight
+from cloister.device.vault.key_file import Cost, ShareKeyFile, ShareReference, Stretched, sealed
+from cloister.device.vault.wrapping import fresh_stretch, wrap_alone, wrap_with_shares
+from cloister.errors import CloisterError
+from cloister.wire.codes import Refusal
+
+OnLease = Callable[[tuple[LeasedShare, ...]], None]
+OnDisk = Callable[[Callable[[], None]], Awaitable[None]]
+"""Runs something where the vault is used."""
+Step = Callable[[Call, ShareReference, EnrolledShare], Awaitable[None]]
+
+
+class Upkeep:
+    """The shares of one open vault.  ``shares`` says what the core has enrolled, at any time."""
+
+    def __init__(
+        self,
+        key: OpenKey,
+        shares: Callable[[], tuple[EnrolledShare, ...]],
+        *,
+        entropy: Entropy,
+        open_link: OpenLink,
+        on_disk: OnDisk,
+        on_lease: OnLease = lambda shares: None,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._key = key
+        self._shares = shares
+        self._entropy = entropy
+        self._open_link = open_link
+        self._on_disk = on_disk
+        self._on_lease = on_lease
+        self._backoff = Backoff(uniform)
+        self._one_at_a_time = asyncio.Lock()
+        self._looked = asyncio.Event()
+        self.trouble: CloisterError | None = None
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether anything is left to do."""
+        return bool(self._unconfirmed or self._is_unwrapped or self._is_undropped or self._moved)
+
+    @property
+    def state(self) -> str:
+        """How the vault's key is kept, in words."""
+        if self._is_unwrapped:
+            return "passphrase alone; the unlock shares are enrolled and not in force yet"
+        if not self._key.references:
+            return "passphrase alone"
+        return f"PIN and unlock shares of {len(self._key.references)} relays"
+
+    def look(self) -> None:
+        """Note that the core has changed."""
+        self._looked.set()
+
+    async def run(self) -> None:
+        """Do what is owed, for as long as the vault is open."""
+        while True:
+            self._looked.clear()
+            if not self.is_owed:
+                await self._looked.wait()
+                continue
+            try:
+                await self.settle()
+            except CloisterError as error:
+                self.trouble = in_words(error)
+                await asyncio.sleep(self._backoff.next_delay())
+
+    async def settle(self) -> None:
+        """Do all that is owed now.  Raises what stands in the way."""
+        async with self._one_at_a_time:
+            self._begin_lease()
+            await self._give_tries_back()
+            if self._is_unwrapped:
+                await self._wrap_anew()
+            if self._is_undropped:
+                await self._drop_generation_before()
+            if self._moved:
+                await self._write_routes()
+            self._backoff.reset()
+            self.trouble = None
+
+    async def change_pin(self, old: Secret, new: Secret) -> None:
+        """Put another PIN in the place of the one in force.
+
+        Two generations: the relays make new scalars and keep the old ones until the new key file
+        is on the disk.  At whatever step it is interrupted, the PIN whose key file lies there
+        opens the vault, and changing it again takes up the generation that was made.
+
+        Raises ``SecretNotRight``, ``UsageError`` for a PIN that is too easy, and whatever a relay
+        refuses: under a hold nothing is changed.
+        """
+        async with self._one_at_a_time:
+            if not await asyncio.to_thread(self._key.is_right, old):
+                raise SecretNotRight("The PIN is not right.", hint="nothing was changed")
+            if self._is_unwrapped:
+                await self._wrap_anew()
+            cost = self._key.stretched.cost
+            if not self._key.references:
+                await self._change_passphrase(new, cost)
+                return
+            check_pin(new)
+            if self._is_undropped:
+                # Else three generations would be about; no relay keeps so many.
+                await self._drop_generation_before()
+            following = tuple(
+                replace(one, generation=one.generation + 1) for one in self._key.references
+            )
+            try:
+                await self._at_all(following, _make)
+                stretched = await asyncio.to_thread(fresh_stretch, new, cost, self._entropy)
+                await self._wrap(following, stretched, undropped=True)
+            except CloisterError as error:
+                raise in_words(error) from None
+            with suppress(CloisterError):
+                # The new PIN is in force. What is left is owed and will be done.
+                await self._drop_generation_before()
+        self.look()
+
+    # --- the parts --------------------------------------------------------------------------------
+
+    @property
+    def _unconfirmed(self) -> bool:
+        return bool(self._key.unconfirmed and self._shares())
+
+    @property
+    def _is_unwrapped(self) -> bool:
+        enrolled = {one.reference.name for one in self._shares()}
+        return bool(enrolled) and enrolled != {one.name for one in self._key.references}
+
+    @property
+    def _is_undropped(self) -> bool:
+        file = self._key.file
+        return isinstance(file, ShareKeyFile) and file.undropped and bool(self._shares())
+
+    @property
+    def _moved(self) -> bool:
+        known = {one.reference.name: one.reference.routes for one in self._shares()}
+        return any(known.get(one.name, one.routes) != one.routes for one in self._key.references)
+
+    def _begin_lease(self) -> None:
+        leased = leased_shares(self._key.references, self._key.shares)
+        if leased:
+            self._on_lease(leased)
+
+    async def _give_tries_back(self) -> None:
+        counted = [one for one in self._key.references if one.relay_id in self._key.unconfirmed]
+        if counted and self._shares():
+            await self._at_all(counted, _confirm)
+
+    async def _wrap_anew(self) -> None:
+        references = tuple(one.reference for one in self._shares())
+        await self._wrap(references, self._key.stretched, undropped=False)
+
+    async def _wrap(
+        self, references: tuple[ShareReference, ...], stretched: Stretched, *, undropped: bool
+    ) -> None:
+        """Evaluate at every relay, and put a key file that needs the answers in place."""
+        asked = await evaluate_all(references, stretched, self._entropy, self._open_link)
+        # Tries are counted from here on, whatever comes of the rest.
+        self._key.unconfirmed.update(share.relay_id for share in asked.shares)
+        if asked.failures:
+            raise not_opened(asked.failures)
+        content = wrap_with_shares(
+            self._key.vault_key,
+            stretched,
+            references,
+            asked.by_relay,
+            undropped=undropped,
+            entropy=self._entropy,
+        )
+        await self._on_disk(lambda: self._key.replace(content, stretched, asked.by_relay))
+        self._begin_lease()
+        with suppress(CloisterError):
+            await self._give_tries_back()
+
+    async def _change_passphrase(self, new: Secret, cost: Cost) -> None:
+        stretched = await asyncio.to_thread(fresh_stretch, new, cost, self._entropy)
+        content = wrap_alone(self._key.vault_key, stretched, self._entropy)
+        await self._on_disk(lambda: self._key.replace(content, stretched, {}))
+
+    async def _drop_generation_before(self) -> None:
+        await self._at_all(self._key.references, _drop)
+        await self._rewrite(undropped=False)
+
+    async def _write_routes(self) -> None:
+        known = {one.reference.name: one.reference.routes for one in self._shares()}
+        await self._rewrite(
+            references=tuple(
+                replace(one, routes=known.get(one.name, one.routes)) for one in self._key.references
+            )
+        )
+
+    async def _rewrite(self, **changes: object) -> None:
+        """Change what the wraps are not bound to."""
+        file = self._key.file
+        if isinstance(file, ShareKeyFile):
+            content = sealed(replace(file, **changes))  # type: ignore[arg-type]
+            key = self._key
+            await self._on_disk(lambda: key.replace(content, key.stretched, key.shares))
+
+    async def _at_all(self, references: Sequence[ShareReference], step: Step) -> None:
+        """Take a step at each relay, all at once; raise the first failure after all have ended."""
+        enrolled = {one.reference.name: one for one in self._shares()}
+
+        async def one(reference: ShareReference) -> None:
+            share = enrolled.get(reference.name)
+            if share is None:
+                return  # of an enrolment that is no longer this device's
+            routes = [one.route for one in share.reference.routes]
+            async with calling(routes, reference.relay_id, self._open_link) as call:
+                await step(call, reference, share)
+            if step is _confirm:
+                self._key.unconfirmed.discard(reference.relay_id)
+
+        results = await asyncio.gather(*map(one, references), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+
+async def _confirm(call: Call, reference: ShareReference, share: EnrolledShare) -> None:
+    await confirm(call, reference, share.confirm_key)
+
+
+async def _make(call: Call, reference: ShareReference, share: EnrolledShare) -> None:
+    try:
+        await next_generation(call, reference, share.confirm_key)
+    except CallRefused as refused:
+        # An earlier attempt got as far as this relay.
+        if (refused.code, refused.detail) != (Refusal.GENERATION, reference.generation):
+            raise
+
+
+async def _drop(call: Call, reference: ShareReference, share: EnrolledShare) -> None:
+    await drop_before(call, reference, share.confirm_key)
