@@ -34,6 +34,10 @@ class PackageError(RemoteError):
     """A key package that must not be used."""
 
 
+class PackageExpired(PackageError):
+    """A key package of a device that has been away for long; a later one may do."""
+
+
 def check_package(package: bytes, record: DeviceRecord, circle_id: bytes, now: int) -> None:
     """Check that a key package is of that device, for this circle, this suite and this time.
 
@@ -49,8 +53,10 @@ def check_package(package: bytes, record: DeviceRecord, circle_id: bytes, now: i
     except (DecodeError, BindingError) as error:
         raise PackageError(str(error)) from None
     lifetime = parsed.leaf_node.lifetime
+    if lifetime is not None and lifetime.not_after < now:
+        raise PackageExpired("its lifetime is over (or a clock is wrong)")
     if lifetime is None or not lifetime.includes(now):
-        raise PackageError("its lifetime is over (or a clock is wrong)")
+        raise PackageError("it is not valid yet (or a clock is wrong)")
 
 
 def check_group(state: State, group: mls.Group, *, minimum: int) -> None:

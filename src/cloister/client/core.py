@@ -27,7 +27,9 @@ from cloister.client import (
     merging,
     objects,
     outbox,
+    pool,
     returning,
+    seating,
 )
 from cloister.client.dispatch import dispatch
 from cloister.client.effects import (
@@ -178,6 +180,8 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     inviting.advance,
     inviting.advance_found,
     conversing.advance,
+    pool.advance_stale,
+    seating.advance,
     duties.advance,
     appending.advance,
     committing.advance,

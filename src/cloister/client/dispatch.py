@@ -22,6 +22,7 @@ from cloister.client import (
     outbox,
     pool,
     running,
+    seating,
     trees,
     welcomes,
 )
@@ -66,6 +67,7 @@ from cloister.wire.events import (
     Part,
     Proof,
     Proved,
+    Seats,
 )
 
 BOX_RETRY_S: Final = 15
@@ -188,6 +190,10 @@ def _on_answer(turn: Turn, purpose: Purpose, event: AnyEvent) -> None:
             joining.on_event(turn, JoiningEvent.INBOX_OPENED, event)
         case Work.POOL_SIZE, Done():
             _on_pool_size(turn, purpose, event)
+        case Work.WITHDRAW, Package():
+            pool.on_withdrawn(turn, event)
+        case Work.READ_SEATS, Seats():
+            seating.on_seats(turn, purpose, event)
         case Work.TAKE_PACKAGE, Package():
             duties.on_package(turn, purpose, event)
         case Work.READ_LOG, Entries() if turn.state.roster is None:
@@ -249,6 +255,7 @@ _FAILED: Final[Mapping[Work, Callable[[Turn, Purpose, Failed], None]]] = {
     Work.OPEN_INBOX: joining.on_failed,
     Work.TAKE_PACKAGE: duties.on_package_failed,
     Work.POOL_SIZE: pool.on_failed,
+    Work.WITHDRAW: pool.on_withdraw_failed,
     Work.PUBLISH: pool.on_failed,
     Work.READ_TREE: trees.on_failed,
     Work.READ_PART: objects.on_failed,

@@ -15,7 +15,7 @@ from cloister import mls
 from cloister.client import committing
 from cloister.client.appending import has_intent, intend, newest_generation
 from cloister.client.binding import dids_of
-from cloister.client.checking import PackageError, check_package
+from cloister.client.checking import PackageError, PackageExpired, check_package
 from cloister.client.identity import did_of
 from cloister.client.linking import on_common_refusal
 from cloister.client.records import ChannelKind, ChannelState
@@ -250,6 +250,8 @@ def on_package(turn: Turn, purpose: Purpose, event: Package) -> None:
         return
     try:
         check_package(event.package, record, roster.circle_id, turn.now)
+    except PackageExpired:
+        return  # the pool hands out the oldest first: the next one may hold
     except PackageError as error:
         turn.alarm("key package", f"A key package of a member was refused: {error}.")
         turn.delay(purpose, NO_PACKAGE_RETRY_S)  # each try uses one up

@@ -216,6 +216,9 @@ def refusal_error(event: Failed, what: str) -> RelayRefusal:
         Refusal.QUOTA: "its quota is used up",
         Refusal.TOO_LARGE: "it is too large",
         Refusal.UNKNOWN_OBJECT: "the relay does not know it, or grants no right to it",
+        Refusal.NO_SEAT: "every seat is taken or reserved; a steward buys one or frees one",
+        Refusal.LAPSED: "the circle's seats are not paid for any more; a steward renews them",
+        Refusal.HELD: "a legal hold forbids it",
         Refusal.BAD_ENTRY: "the log entry does not fit (is this device's clock right?)",
     }
     reason = words.get(Refusal(event.code)) if event.code in set(Refusal) else None

@@ -9,6 +9,7 @@ from cloister.roster.content import Approve, LogKey, Remove, Vouch
 from cloister.roster.entry import SealedType
 from cloister.roster.join_request import JoinRequest
 from cloister.roster.roster import Roster
+from cloister.roster.share import SeatTerm
 from cloister.roster.state import RequestState
 
 
@@ -39,10 +40,23 @@ def _words(roster: Roster, intent: Intent) -> str:
             is_gone = member is None or not member.is_active
             return "that person is not a member any more" if is_gone else ""
         case SealedType.APPROVE:
-            is_open = Approve.decode(intent.content).entry_hash in roster.proposals
+            is_open = Approve.decode(intent.content).entry_hash in roster.sealed_proposals
             return "" if is_open else "the proposal has been carried out, or has lapsed"
+        case SealedType.SEAT:
+            is_news = term_grows(roster, SeatTerm.decode(intent.content))
+            return "" if is_news else "the circle knows that term already"
         case SealedType.LOG_KEY:
             is_old = LogKey.decode(intent.content).generation <= roster.generation
             return "another member has announced the log key" if is_old else ""
         case _:
             return ""
+
+
+def term_grows(roster: Roster, term: SeatTerm) -> bool:
+    """Whether a term is newer than what the roster has for any of its devices."""
+    home = roster.relay_set.home.relay_id
+    named = {(home, handle) for handle in term.handles}
+    return any(
+        device.term_end < term.term_end and named.intersection(device.handles)
+        for device in roster.devices.values()
+    )

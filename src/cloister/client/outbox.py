@@ -29,6 +29,8 @@ from cloister.wire.codes import Refusal
 from cloister.wire.commands import Put
 from cloister.wire.events import Done, Failed
 
+UNPAID_RETRY_S = 300
+"""A message that the relay does not take for want of a seat is tried again this often."""
 MAX_IN_FLIGHT = 64
 """Puts of one channel under way; more would only wait in the relay's queue."""
 
@@ -191,6 +193,8 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         )
     elif event.code in (Refusal.NOT_PROVEN, Refusal.UNKNOWN_OBJECT):
         turn.delay(purpose)
+    elif event.code == Refusal.LAPSED:
+        turn.delay(purpose, UNPAID_RETRY_S)  # it waits until somebody pays
     else:
         if event.code == Refusal.ID_CONFLICT:
             turn.alarm(

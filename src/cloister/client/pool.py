@@ -1,21 +1,32 @@
-"""This device's key packages at the relay, so that others can add it while it is away."""
+"""This device's key packages at the relay, so that others can add it while it is away.
+
+A key package is valid for 80 days.  Well before that the device publishes fresh ones and takes the
+old ones out of its own pool, so that whoever adds it after a long absence finds one that still
+holds.  The relay hands out the oldest first, so what is pooled are the newest of those made.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
+from cloister import mls
+from cloister.client.binding import KEY_PACKAGE_LIFETIME_S
 from cloister.client.identity import identity_of, make_key_package
 from cloister.client.linking import on_common_refusal
-from cloister.client.state import Purpose, Work
+from cloister.client.state import Purpose, Work, without
 from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
+from cloister.limits import RETENTION_S
 from cloister.wire.auth import ObjectKind
-from cloister.wire.commands import PublishKeyPackages
-from cloister.wire.events import Done, Failed
+from cloister.wire.commands import PublishKeyPackages, TakeKeyPackage
+from cloister.wire.events import Done, Failed, Package
 
 POOL_SIZE: Final = 20
 """Key packages kept at the relay: conversations that can be opened while the device is away."""
 POOL_LOW: Final = 10
+STALE_BEFORE_END_S: Final = KEY_PACKAGE_LIFETIME_S // 2
+"""A key package with less to live than this is replaced: the device may be away for as long."""
 LOOK_AGAIN_S: Final = 300
 """A connection looks at the pool this often: others may have used it up, or wasted it."""
 MAX_UNUSED: Final = 200
@@ -41,24 +52,75 @@ def on_pool_size(turn: Turn, purpose: Purpose, event: Done, circle_id: bytes) ->
     """Make and publish as many as are missing; their private halves are stored first."""
     turn.mark_done(purpose)
     turn.change_session(pool_seen_at=turn.now)
-    if event.n <= POOL_LOW:
-        publish(turn, circle_id, POOL_SIZE - event.n)
+    ends = _ends(turn.state.key_packages)
+    pooled = sorted(ends.values())[-event.n :] if event.n else []
+    fresh = sum(end - turn.now >= STALE_BEFORE_END_S for end in pooled)
+    turn.change_session(pool_stale=len(pooled) - fresh)
+    if fresh <= POOL_LOW:
+        publish(turn, circle_id, POOL_SIZE - fresh)
+
+
+def _ends(made: Mapping[bytes, mls.KeyPackageSecrets]) -> dict[bytes, int]:
+    """Return reference -> end of the lifetime, s, of key packages that this device made."""
+    ends = {}
+    for reference, one in made.items():
+        lifetime = one.parsed().leaf_node.lifetime
+        ends[reference] = lifetime.not_after if lifetime is not None else 0
+    return ends
 
 
 def publish(turn: Turn, circle_id: bytes, count: int) -> None:
     """Make ``count`` key packages and publish them."""
     identity = identity_of(turn.state)
     made = [make_key_package(turn.state, circle_id, turn.now, turn.entropy) for _ in range(count)]
-    kept = {**turn.state.key_packages, **{one.reference: one for one in made}}
-    while len(kept) > MAX_UNUSED:
-        kept.pop(next(iter(kept)))
-    turn.change(key_packages=kept)
+    turn.change(
+        key_packages={
+            **_still_useful(turn.state.key_packages, turn.now, MAX_UNUSED - count),
+            **{one.reference: one for one in made},
+        }
+    )
     packages = tuple(one.key_package for one in made)
     number = int.from_bytes(sha256(*packages)[:4], "big")
     turn.ask(
         Purpose(Work.PUBLISH, number=number),
         lambda rid: PublishKeyPackages(rid=rid, inbox_id=identity.inbox_id, packages=packages),
     )
+
+
+def _still_useful(
+    made: Mapping[bytes, mls.KeyPackageSecrets], now: int, most: int
+) -> dict[bytes, mls.KeyPackageSecrets]:
+    """Return the newest that a Welcome may still come for: made in time and kept by the relay."""
+    ends = _ends(made)
+    newest = sorted(ends, key=lambda reference: ends[reference])[-most:]
+    return {one: made[one] for one in newest if ends[one] + RETENTION_S >= now}
+
+
+def advance_stale(turn: Turn) -> None:
+    """Take the own old key packages out of the pool, one after the other."""
+    circle = turn.state.circle
+    if not turn.session.pool_stale or circle is None or not turn.is_current(circle.commons_id):
+        return
+    inbox_id, commons_id = identity_of(turn.state).inbox_id, circle.commons_id
+    turn.ask(
+        Purpose(Work.WITHDRAW),
+        lambda rid: TakeKeyPackage(rid=rid, commons_id=commons_id, inbox_id=inbox_id),
+    )
+
+
+def on_withdrawn(turn: Turn, event: Package) -> None:
+    """Nobody else has seen this one: its private half is of no use any more."""
+    turn.change_session(pool_stale=max(turn.session.pool_stale - 1, 0))
+    for reference, one in turn.state.key_packages.items():
+        if one.key_package == event.package:
+            turn.change(key_packages=without(turn.state.key_packages, reference))
+            return
+
+
+def on_withdraw_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """Others have emptied the pool, or the relay wants time."""
+    if not on_common_refusal(turn, purpose, event):
+        turn.change_session(pool_stale=0)
 
 
 def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:

@@ -31,7 +31,7 @@ from cloister.ids import DeviceId
 from cloister.roster.roster import Roster
 from cloister.transparency.merkle import Frontier
 from cloister.transparency.quorum import Settled
-from cloister.wire.events import CommitItem, Item
+from cloister.wire.events import CommitItem, Item, Seats
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -68,6 +68,8 @@ class Work(IntEnum):
     STAGE = 21
     READ_TREE = 22
     READ_PART = 23
+    READ_SEATS = 24
+    WITHDRAW = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,12 @@ class Session:
     tree_counts: Mapping[bytes, int] = field(default_factory=dict)
     pool_seen_at: int = 0
     """When the relay last said how many key packages are pooled, s."""
+    pool_stale: int = 0
+    """Own key packages in the pool that are to be taken out."""
+    seats_seen_at: int = 0
+    """When the relay last said how long the seats are paid for, s."""
+    seats: Seats | None = None
+    """What it said, verified."""
     waiting_since: Mapping[bytes, int] = field(default_factory=dict)
     packages: Mapping[DeviceId, bytes] = field(default_factory=dict)
     """did -> key package taken for the next commit."""

@@ -10,6 +10,7 @@ from cloister.client.joining import digits_of
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.routing import relay_set_of
 from cloister.client.safe_text import safe_line
+from cloister.client.seating import term_view
 from cloister.client.standing import WORDS, Standing, standing_of
 from cloister.client.state import Channel, State
 from cloister.errors import NotFoundError, UsageError
@@ -125,6 +126,7 @@ def status_view(state: State, now: int) -> View:
         "phase": phase_of(state),
         "name": state.identity.name if state.identity else "",
         "device": did_of(state).hex() if state.identity else "",
+        "term": term_view(state, now),
         "standing": _standing_view(state) if state.circle else None,
         "linked": bool(state.session.nonce),
         "log_size": roster.size if roster else 0,
