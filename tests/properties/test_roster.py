@@ -112,8 +112,8 @@ class Player:
             return Remove(
                 kind=RemovalKind.DEPARTURE, since=0, member_id=somebody.member_id, reason="move"
             )
-        if act == "approve" and circle.roster.proposals:
-            proposals = list(circle.roster.proposals)
+        if act == "approve" and circle.roster.sealed_proposals:
+            proposals = list(circle.roster.sealed_proposals)
             return Approve(entry_hash=proposals[which % len(proposals)])
         return Leave() if act == "leave" else Tick()
 

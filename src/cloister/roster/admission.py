@@ -1,4 +1,4 @@
-"""Invitations, join requests, vouches, and the admission that follows from them.
+"""Vouches, and the admission that follows from them.
 
 An admission is no entry: it is derived, on every device alike, at the first entry at which all its
 conditions hold together. All times are log time; no local clock has a say.
@@ -6,25 +6,20 @@ conditions hold together. All times are log time; no local clock has a say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
-from cloister.crypto.errors import BadPublicKey, BadSignature
-from cloister.crypto.signature import check_ed25519_public
 from cloister.ids import MemberId
-from cloister.limits import MAX_DEVICES, MAX_INVITE_LIFETIME_S
-from cloister.roster.content import Invite, InviteKind, Role, Vouch
-from cloister.roster.device_card import DeviceCard, check_device_card
+from cloister.limits import MAX_DEVICES
+from cloister.roster.content import InviteKind, Role, Vouch, VouchRevoke
+from cloister.roster.draft import Act, Draft
 from cloister.roster.errors import RuleViolation
-from cloister.roster.events import Admitted, Asked, Contested, Event, Invited, Vouched
-from cloister.roster.join_request import JoinRequest, verify_device_proof, verify_invite_proof
-from cloister.roster.name import has_name_form
-from cloister.roster.policy import FORMING_MEMBERS
+from cloister.roster.events import Admitted, DeviceAdded, Event, Returned, Vouched, VouchRevoked
+from cloister.roster.policy import Policy
+from cloister.roster.revouching import on_vouch_again
 from cloister.roster.rules import Rule
 from cloister.roster.state import (
-    Act,
     DeviceRecord,
-    Draft,
-    InviteRecord,
+    Grant,
     Member,
     MemberState,
     OpenRequest,
@@ -34,115 +29,6 @@ from cloister.roster.state import (
 )
 
 
-def on_invite(draft: Draft, act: Act, invite: Invite) -> Event:
-    """Apply an invite entry."""
-    if invite.kind is not InviteKind.MEMBER:
-        raise RuleViolation(Rule.INVITE_KIND)
-    if invite.role is Role.STEWARD and not draft.forming:
-        raise RuleViolation(Rule.INVITE_STEWARD)
-    if not act.ts < invite.expires <= act.ts + MAX_INVITE_LIFETIME_S:
-        raise RuleViolation(Rule.INVITE_LIFETIME)
-    keys = (invite.inv_key, invite.box_seed, invite.box_id)
-    if len(set(keys)) != len(keys) or not draft.spent.isdisjoint(keys):
-        raise RuleViolation(Rule.INVITE_NEW)
-    try:
-        check_ed25519_public(invite.inv_key)
-    except BadPublicKey:
-        raise RuleViolation(Rule.INVITE_KEYS) from None
-    inviter = act.author.member_id
-    still_open = [
-        invite_id
-        for invite_id in draft.open_invites.get(inviter, ())
-        if draft.invites[invite_id].is_open(act.ts)
-    ]
-    if len(still_open) >= draft.policy.max_open_invites:
-        raise RuleViolation(Rule.INVITE_BUDGET)
-    invite_id = invite.invite_id
-    draft.spent.update(keys)
-    draft.open_invites[inviter] = (*still_open, invite_id)
-    draft.invites[invite_id] = InviteRecord(
-        invite=invite, inviter=inviter, seq=act.seq, ts=act.ts, requests=(), admitted=None
-    )
-    return Invited(
-        seq=act.seq,
-        invite_id=invite_id,
-        inviter=inviter,
-        role=invite.role,
-        expires=invite.expires,
-    )
-
-
-def check_join_request(draft: Draft, request: JoinRequest, *, seq: int, ts: int) -> InviteRecord:
-    """Judge a request as if it were appended at ``seq`` with time ``ts``.
-
-    Returns: the invitation it answers. Raises RuleViolation.
-    """
-    if request.circle_id != draft.circle_id or not 1 <= request.seen_size <= seq:
-        raise RuleViolation(Rule.JOIN_CIRCLE)
-    if request.request_hash in draft.requests:
-        raise RuleViolation(Rule.JOIN_REPLAY)
-    record = draft.invites.get(request.invite_id)
-    if record is None:
-        raise RuleViolation(Rule.JOIN_INVITE)
-    if record.admitted is not None:
-        raise RuleViolation(Rule.JOIN_USED)
-    if record.is_contested:
-        raise RuleViolation(Rule.CONTESTED)
-    if ts > record.invite.expires or draft.active_member(record.inviter) is None:
-        raise RuleViolation(Rule.JOIN_OPEN)
-    if request.receipts or request.seat_receipt:
-        raise RuleViolation(Rule.JOIN_SEAMS)
-    if not has_name_form(request.name):
-        raise RuleViolation(Rule.JOIN_NAME)
-    # What is not new is looked for first: it is cheaper than curve arithmetic, and a copy of
-    # somebody's keys must never reach the place where two requests contest an invitation.
-    if not draft.spent.isdisjoint(_keys_of(request.member_id, request.device)):
-        raise RuleViolation(Rule.JOIN_NEW)
-    try:
-        check_device_card(request.device)
-    except BadPublicKey:
-        raise RuleViolation(Rule.JOIN_KEYS) from None
-    try:
-        verify_invite_proof(request, record.invite.inv_key)
-    except BadSignature:
-        raise RuleViolation(Rule.JOIN_INVITE_PROOF) from None
-    try:
-        verify_device_proof(request)
-    except BadSignature:
-        raise RuleViolation(Rule.JOIN_DEVICE_PROOF) from None
-    return record
-
-
-def on_join_request(draft: Draft, act: Act, request: JoinRequest) -> Event:
-    """Apply a join_request entry. A second valid request on an invitation contests both."""
-    record = check_join_request(draft, request, seq=act.seq, ts=act.ts)
-    request_hash = request.request_hash
-    record = changed(record, requests=(*record.requests, request_hash))
-    draft.invites[request.invite_id] = record
-    draft.spent.update(_keys_of(request.member_id, request.device))
-    draft.requests[request_hash] = OpenRequest(
-        request=request,
-        request_hash=request_hash,
-        seq=act.seq,
-        ts=act.ts,
-        vouches=(),
-        needed=draft.vouches_needed,
-        state=RequestState.OPEN,
-    )
-    if not record.is_contested:
-        return Asked(
-            seq=act.seq,
-            request_hash=request_hash,
-            invite_id=request.invite_id,
-            name=request.name,
-            poster=act.author.member_id,
-        )
-    for contested in record.requests:
-        draft.waiting.pop(contested, None)
-        draft.requests[contested] = changed(draft.requests[contested], state=RequestState.CONTESTED)
-    return Contested(seq=act.seq, invite_id=request.invite_id, request_hashes=record.requests)
-
-
 def on_vouch(draft: Draft, act: Act, vouch: Vouch) -> Event:
     """Apply a vouch entry. A member's newer vouch takes the place of the older."""
     asked = draft.requests.get(vouch.request_hash)
@@ -150,11 +36,13 @@ def on_vouch(draft: Draft, act: Act, vouch: Vouch) -> Event:
         raise RuleViolation(Rule.VOUCH_REQUEST)
     if asked.state is RequestState.CONTESTED:
         raise RuleViolation(Rule.VOUCH_CONTESTED)
+    if asked.state is RequestState.CLOSED:
+        raise RuleViolation(Rule.VOUCH_CLOSED)
     if asked.state is RequestState.ADMITTED:
-        raise RuleViolation(Rule.VOUCH_LATE)
+        return on_vouch_again(draft, act, asked)
     voucher = act.author.member_id
     others = tuple(one for one in asked.vouches if one.voucher != voucher)
-    newest = VouchRecord(voucher=voucher, how=vouch.how, ts=act.ts)
+    newest = VouchRecord(voucher=voucher, how=vouch.how, seq=act.seq, ts=act.ts)
     asked = changed(asked, vouches=(*others, newest))
     draft.requests[vouch.request_hash] = asked
     draft.waiting[vouch.request_hash] = None
@@ -163,18 +51,38 @@ def on_vouch(draft: Draft, act: Act, vouch: Vouch) -> Event:
         request_hash=vouch.request_hash,
         voucher=voucher,
         how=vouch.how,
-        counts_now=newest in counted_vouches(draft, asked, act.ts),
+        counts_now=newest in counted_vouches(draft.policy, draft.members, asked, act.ts),
     )
 
 
-def counted_vouches(draft: Draft, asked: OpenRequest, ts: int) -> tuple[VouchRecord, ...]:
-    """The vouches that count at log time ``ts``: fresh, by active members past probation."""
+def on_vouch_revoke(draft: Draft, act: Act, revoke: VouchRevoke) -> Event:
+    """Apply a vouch_revoke entry: the author's vouch counts no more."""
+    asked = draft.requests.get(revoke.request_hash)
+    voucher = act.author.member_id
+    if asked is None or asked.state is not RequestState.OPEN:
+        raise RuleViolation(Rule.VOUCH_REVOKE_OPEN)
+    others = tuple(one for one in asked.vouches if one.voucher != voucher)
+    if others == asked.vouches:
+        raise RuleViolation(Rule.VOUCH_REVOKE_OWN)
+    draft.requests[revoke.request_hash] = changed(asked, vouches=others)
+    return VouchRevoked(seq=act.seq, request_hash=revoke.request_hash, voucher=voucher)
+
+
+def counted_vouches(
+    policy: Policy, members: Mapping[MemberId, Member], asked: OpenRequest, ts: int
+) -> tuple[VouchRecord, ...]:
+    """The vouches that count at log time ``ts``.
+
+    They are fresh and by active members past probation, who need no vouches themselves. A member
+    does not vouch for its own further device, nor for its own return.
+    """
     counted = []
     for vouch in asked.vouches:
-        if ts - vouch.ts > draft.policy.vouch_lifetime_s:
+        if ts - vouch.ts > policy.vouch_lifetime_s:
             continue
-        member = draft.active_member(vouch.voucher)
-        if member is not None and ts >= member.probation_until:
+        if vouch.voucher == asked.request.member_id:
+            continue
+        if members[vouch.voucher].may_vouch(ts):
             counted.append(vouch)
     return tuple(counted)
 
@@ -186,81 +94,131 @@ def derive_admissions(draft: Draft, seq: int, ts: int) -> list[Event]:
     events: list[Event] = []
     for request_hash in sorted(draft.waiting, key=lambda one: draft.requests[one].seq):
         asked = draft.requests[request_hash]
+        needed = draft.needed_for(asked.kind)
         # Log time never goes back, so a vouch that is too old stays too old.
-        if all(ts - vouch.ts > draft.policy.vouch_lifetime_s for vouch in asked.vouches):
+        if needed and all(ts - one.ts > draft.policy.vouch_lifetime_s for one in asked.vouches):
             del draft.waiting[request_hash]
             continue
-        counted = counted_vouches(draft, asked, ts)
-        if len(counted) < draft.vouches_needed or ts < asked.ts + draft.policy.veto_s:
+        counted = counted_vouches(draft.policy, draft.members, asked, ts)
+        if len(counted) < needed or ts < asked.ts + draft.policy.veto_s:
             continue
-        role = draft.invites[asked.request.invite_id].invite.role
-        if role is Role.STEWARD and not draft.forming:
+        if draft.active_devices >= MAX_DEVICES:
             continue
-        if sum(device.active_until is None for device in draft.devices.values()) >= MAX_DEVICES:
-            continue
-        events.append(_admit(draft, asked, counted, seq, ts))
+        if asked.kind is InviteKind.MEMBER:
+            events.append(_admit_member(draft, asked, counted, seq, ts))
+        elif _may_get_a_device(draft, asked):
+            events.append(_admit_device(draft, asked, counted, seq))
     return events
 
 
-def _admit(
+def _may_get_a_device(draft: Draft, asked: OpenRequest) -> bool:
+    """Whether the member that a further device or a return is for can have it now."""
+    member = draft.members[asked.request.member_id]
+    if asked.kind is InviteKind.DEVICE:
+        return member.is_active and not member.needs_revouch
+    # Whoever is under a legal hold keeps the devices there are: a return would retire them.
+    return not member.is_out
+
+
+def _admit_member(
     draft: Draft, asked: OpenRequest, counted: tuple[VouchRecord, ...], seq: int, ts: int
 ) -> Event:
     request = asked.request
     record = draft.invites[request.invite_id]
-    did = request.device.did
-    needed = draft.vouches_needed
     # Whoever comes while the circle is forming may vouch at once, or nobody could for two weeks.
     probation_until = 0 if draft.forming else ts + draft.policy.probation_s
-    draft.add_member(
-        Member(
-            member_id=request.member_id,
-            name=request.name,
-            role=record.invite.role,
-            state=MemberState.ACTIVE,
-            admitted_at_size=seq + 1,
-            admitted_at_ts=ts,
-            probation_until=probation_until,
-            vouchers=tuple(vouch.voucher for vouch in counted),
-            invited_by=record.inviter,
-            devices=(did,),
-        ),
-        DeviceRecord(
-            did=did,
-            card=request.device,
-            member_id=request.member_id,
-            active_from=seq + 1,
-            active_until=None,
-        ),
+    member = Member(
+        member_id=request.member_id,
+        name=request.name,
+        role=Role.MEMBER,
+        state=MemberState.ACTIVE,
+        admitted_at_size=seq + 1,
+        admitted_at_ts=ts,
+        probation_until=probation_until,
+        grants=_grants_of(counted),
+        needed_at_admission=draft.vouches_needed,
+        invited_by=record.inviter,
+        devices=(),
+        announced=(),
+        suspended_until=0,
+        suspension_confirmed=False,
+        key_suspended=False,
+        revouch_by=0,
+        revouch_overdue=False,
     )
-    del draft.waiting[asked.request_hash]
-    draft.requests[asked.request_hash] = changed(asked, state=RequestState.ADMITTED)
-    draft.invites[request.invite_id] = changed(record, admitted=asked.request_hash)
-    if draft.active_members >= FORMING_MEMBERS:
-        draft.forming = False
-    if draft.vouches_needed != needed:
-        draft.refresh_needed()
+    _close_request(draft, asked)
+    draft.add_member(member)
+    device = _new_device(asked)
+    draft.add_device(device, seq)
     return Admitted(
         seq=seq,
         request_hash=asked.request_hash,
         member_id=request.member_id,
-        did=did,
+        did=device.did,
         role=record.invite.role,
     )
 
 
-def spent_keys(
-    founder: tuple[MemberId, DeviceCard],
-    invites: Iterable[Invite],
-    requests: Iterable[JoinRequest],
-) -> set[bytes]:
-    """Everything that must never be enrolled again."""
-    spent: set[bytes] = set(_keys_of(*founder))
-    for invite in invites:
-        spent.update((invite.inv_key, invite.box_seed, invite.box_id))
-    for request in requests:
-        spent.update(_keys_of(request.member_id, request.device))
-    return spent
+def _admit_device(
+    draft: Draft, asked: OpenRequest, counted: tuple[VouchRecord, ...], seq: int
+) -> Event:
+    member = draft.members[asked.request.member_id]
+    device = _new_device(asked)
+    _close_request(draft, asked)
+    if asked.kind is InviteKind.DEVICE:
+        draft.add_device(device, seq)
+        return DeviceAdded(
+            seq=seq,
+            request_hash=asked.request_hash,
+            member_id=member.member_id,
+            did=device.did,
+        )
+    retired = tuple(did for did in member.devices if not draft.devices[did].retired)
+    for did in retired:
+        draft.put_device(changed(draft.devices[did], retired=True), seq)
+    # The membership rests on these vouches from here, and on no older ones.
+    member = changed(
+        member,
+        grants=_grants_of(counted),
+        needed_at_admission=draft.vouches_needed,
+        revouch_by=0,
+        revouch_overdue=False,
+    )
+    draft.put_member(member, seq)
+    draft.add_device(device, seq)
+    return Returned(
+        seq=seq,
+        request_hash=asked.request_hash,
+        member_id=member.member_id,
+        did=device.did,
+        retired=retired,
+    )
 
 
-def _keys_of(member_id: MemberId, card: DeviceCard) -> tuple[bytes, ...]:
-    return (member_id, card.device_key, card.hpke_key, card.inbox_id, card.inbox_key)
+def _new_device(asked: OpenRequest) -> DeviceRecord:
+    """The record of the device that a request enrols, before it has a span."""
+    request = asked.request
+    return DeviceRecord(
+        did=request.device.did,
+        card=request.device,
+        member_id=request.member_id,
+        spans=(),
+        receipts=request.receipts,
+        term_end=0 if request.seat is None else request.seat.term_end,
+        locked=False,
+        lapsed=False,
+        retired=False,
+        lost_at=0,
+        erased_by=(),
+    )
+
+
+def _grants_of(counted: tuple[VouchRecord, ...]) -> tuple[Grant, ...]:
+    return tuple(Grant(voucher=one.voucher, seq=one.seq, void=False) for one in counted)
+
+
+def _close_request(draft: Draft, asked: OpenRequest) -> None:
+    invite_id = asked.request.invite_id
+    del draft.waiting[asked.request_hash]
+    draft.requests[asked.request_hash] = changed(asked, state=RequestState.ADMITTED)
+    draft.invites[invite_id] = changed(draft.invites[invite_id], admitted=asked.request_hash)

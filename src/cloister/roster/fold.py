@@ -12,8 +12,24 @@ from typing import TypeVar
 from cloister.codec import DecodeError, Struct
 from cloister.crypto.errors import BadPublicKey, BadSignature, DecryptError
 from cloister.crypto.secret import Secret
-from cloister.roster.admission import derive_admissions, on_invite, on_join_request, on_vouch
-from cloister.roster.content import Approve, Invite, Leave, LogKey, Remove, Tick, Vouch
+from cloister.roster.admission import derive_admissions, on_vouch, on_vouch_revoke
+from cloister.roster.approving import on_approve
+from cloister.roster.content import (
+    Approve,
+    DeviceRevoke,
+    Invite,
+    InviteRevoke,
+    Leave,
+    LogKey,
+    Reinstate,
+    Remove,
+    StewardKey,
+    Suspend,
+    Tick,
+    Vouch,
+    VouchRevoke,
+)
+from cloister.roster.draft import NEVER, Act, Draft
 from cloister.roster.entry import (
     Entry,
     EntryKind,
@@ -24,25 +40,37 @@ from cloister.roster.entry import (
 )
 from cloister.roster.errors import NeedsLogKey, RuleViolation, UpdateNeeded
 from cloister.roster.events import Event, Ignored, Ticked
+from cloister.roster.inviting import on_invite, on_invite_revoke
 from cloister.roster.join_request import JoinRequest
 from cloister.roster.log_keys import on_log_key
-from cloister.roster.membership import on_approve, on_leave, on_remove
+from cloister.roster.membership import on_leave, on_remove
+from cloister.roster.office import on_steward_key
+from cloister.roster.policy import Policy
+from cloister.roster.policy_change import derive_policy, on_policy
 from cloister.roster.readable import judge_readable
+from cloister.roster.requesting import on_join_request
+from cloister.roster.revoking import on_device_revoke
+from cloister.roster.revouching import derive_overdue
 from cloister.roster.rules import Rule
-from cloister.roster.state import Act, Draft
+from cloister.roster.seats import derive_seat_lapses, on_seat
+from cloister.roster.share import SeatTerm
+from cloister.roster.suspension import derive_lapses, on_reinstate, on_suspend
 
 C = TypeVar("C", bound=Struct)
 
-Handler = Callable[[Draft, Act, bytes], Event]
+Handler = Callable[[Draft, Act, bytes], tuple[Event, ...]]
 
 
-def _handler(structure: type[C], apply: Callable[[Draft, Act, C], Event]) -> Handler:
-    def run(draft: Draft, act: Act, content: bytes) -> Event:
+def _handler(
+    structure: type[C], apply: Callable[[Draft, Act, C], Event | tuple[Event, ...]]
+) -> Handler:
+    def run(draft: Draft, act: Act, content: bytes) -> tuple[Event, ...]:
         try:
             decoded = structure.decode(content)
         except DecodeError:
             raise RuleViolation(Rule.CONTENT) from None
-        return apply(draft, act, decoded)
+        events = apply(draft, act, decoded)
+        return events if isinstance(events, tuple) else (events,)
 
     return run
 
@@ -61,6 +89,14 @@ _HANDLERS: Mapping[int, Handler] = {
     SealedType.APPROVE: _handler(Approve, on_approve),
     SealedType.LEAVE: _handler(Leave, on_leave),
     SealedType.TICK: _handler(Tick, _on_tick),
+    SealedType.INVITE_REVOKE: _handler(InviteRevoke, on_invite_revoke),
+    SealedType.VOUCH_REVOKE: _handler(VouchRevoke, on_vouch_revoke),
+    SealedType.DEVICE_REVOKE: _handler(DeviceRevoke, on_device_revoke),
+    SealedType.SUSPEND: _handler(Suspend, on_suspend),
+    SealedType.REINSTATE: _handler(Reinstate, on_reinstate),
+    SealedType.STEWARD_KEY: _handler(StewardKey, on_steward_key),
+    SealedType.POLICY: _handler(Policy, on_policy),
+    SealedType.SEAT: _handler(SeatTerm, on_seat),
 }
 
 
@@ -70,24 +106,41 @@ def apply_entry(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> t
     Raises NeedsLogKey, UpdateNeeded; the draft is unchanged then.
     """
     seq, ts = entry.header.seq, entry.header.ts
+    events: tuple[Event, ...]
     try:
         if entry.header.kind is EntryKind.READABLE:
             judge_readable(entry, draft.steward_keys)
         else:
-            event: Event = _apply_sealed(draft, entry, log_keys)
+            events = _apply_sealed(draft, entry, log_keys)
     except RuleViolation as violation:
-        event = Ignored(seq=seq, rule=violation.rule)
-    # Every entry moves log time, so every entry may be the one that admits.
-    return (event, *derive_admissions(draft, seq, ts))
+        events = (Ignored(seq=seq, rule=violation.rule),)
+    # Every entry moves log time, so every entry may be the one that admits or ends something.
+    return (*events, *derive_standing(draft, seq, ts), *derive_admissions(draft, seq, ts))
 
 
-def _apply_sealed(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> Event:
+def derive_standing(draft: Draft, seq: int, ts: int) -> tuple[Event, ...]:
+    """Let everything happen to members and devices that is due at log time ``ts``."""
+    if ts < draft.next_due:
+        return ()
+    # Each of these looks at all there is and notes what falls due next.
+    draft.next_due = NEVER
+    return (
+        *derive_policy(draft, seq, ts),
+        *derive_lapses(draft, seq, ts),
+        *derive_overdue(draft, seq, ts),
+        *derive_seat_lapses(draft, seq, ts),
+    )
+
+
+def _apply_sealed(
+    draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]
+) -> tuple[Event, ...]:
     header = entry.header
     sealed, log_key = _open(draft, entry, log_keys)
     if header.lk_gen != draft.generation and sealed.type != SealedType.LOG_KEY:
         raise RuleViolation(Rule.LOG_KEY_FIRST)
     author = draft.devices.get(sealed.author)
-    if author is None or author.active_until is not None:
+    if author is None or not author.is_active:
         raise RuleViolation(Rule.AUTHOR)
     try:
         verify_sealed(header, sealed, author.card.device_key)

@@ -10,7 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cloister.codec import CachedStruct, DecodeError, fixed, layout, nested, opaque, text
+from cloister.codec import (
+    CachedStruct,
+    DecodeError,
+    fixed,
+    layout,
+    nested,
+    opaque,
+    optional,
+    text,
+    vector,
+)
 from cloister.crypto.aead import NONCE_LENGTH, aes256gcm_open, aes256gcm_seal
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.errors import BadPublicKey, BadSignature, DecryptError
@@ -22,6 +32,7 @@ from cloister.errors import LocalError
 from cloister.ids import ChannelId, CircleId, MemberId
 from cloister.limits import MAX_NAME_BYTES
 from cloister.roster.device_card import DeviceCard, check_device_card
+from cloister.roster.enrolment import are_receipts_of, is_seat_of
 from cloister.roster.entry import NO_CIRCLE, EntryKind, Header
 from cloister.roster.errors import LogBroken, RelayRefused, UpdateNeeded
 from cloister.roster.fields import CHANNEL_ID, ED25519_SIGNATURE_BYTES, HASH_BYTES, MEMBER_ID
@@ -39,9 +50,12 @@ from cloister.roster.readable import (
 )
 from cloister.roster.relay_card import RelaySet, check_relay_set
 from cloister.roster.rules import Rule
+from cloister.roster.share import SHARE_RELAYS, OpenedReceipt, SeatTerm
 from cloister.transparency.merkle import EMPTY_ROOT
 
 MAX_ORIGIN_BYTES: Final = 255
+_MAX_FOUNDING_BYTES: Final = 12_288
+"""Three receipts, a seat term, a device card and a name, sealed."""
 
 # The commons channel id is 128 random bits, so its hash hides it from whoever mirrors the log.
 COMMONS_COMMITMENT_LABEL: Final = b"commons channel"
@@ -72,7 +86,7 @@ class Genesis(CachedStruct):
     """struct { GenesisTerms terms; opaque sealed_founding<V>; } Genesis"""
 
     terms: GenesisTerms = nested(GenesisTerms)
-    sealed_founding: bytes = opaque(max_bytes=4096)
+    sealed_founding: bytes = opaque(max_bytes=_MAX_FOUNDING_BYTES)
 
 
 @layout
@@ -80,7 +94,7 @@ class Founding(CachedStruct):
     """What only members read.
 
     struct { DeviceCard founder; opaque commons_channel[16]; opaque member_id[16]; opaque name<V>;
-             opaque signature[64]; } Founding
+             OpenedReceipt receipts<V>; optional<SeatTerm> seat; opaque signature[64]; } Founding
 
     The signature is the founder's device's, over GenesisTerms and everything before it here.
     """
@@ -89,6 +103,8 @@ class Founding(CachedStruct):
     commons_channel: ChannelId = CHANNEL_ID
     member_id: MemberId = MEMBER_ID
     name: str = text(MAX_NAME_BYTES)
+    receipts: tuple[OpenedReceipt, ...] = vector(OpenedReceipt, max_items=SHARE_RELAYS)
+    seat: SeatTerm | None = optional(SeatTerm)
     signature: bytes = fixed(ED25519_SIGNATURE_BYTES)
 
 
@@ -127,6 +143,8 @@ def make_genesis(
     log_key: Secret,
     ts: int,
     entropy: Entropy,
+    receipts: tuple[OpenedReceipt, ...] = (),
+    seat: SeatTerm | None = None,
 ) -> bytes:
     """Make entry 0 and return it encoded.
 
@@ -135,6 +153,8 @@ def make_genesis(
         device_key: the private half of ``device.device_key``.
         log_key: LK_0, 32 random bytes.
         ts: seconds since the Unix epoch.
+        receipts: of the share relays, in their order, where the policy has unlock shares.
+        seat: the home relay's seat term, where the policy has seats.
 
     Raises: RelayRefused for relays that break the pair rule; NameRefused; LocalError.
     """
@@ -157,6 +177,8 @@ def make_genesis(
         commons_channel=commons_channel,
         member_id=member_id,
         name=check_new_name(name),
+        receipts=receipts,
+        seat=seat,
         signature=bytes(ED25519_SIGNATURE_BYTES),
     ).encode()[:-ED25519_SIGNATURE_BYTES]
     founding = unsigned + device_key.sign(FOUNDING_SIGNATURE_LABEL, terms.encode() + unsigned)
@@ -237,6 +259,11 @@ def open_founding(genesis: ReadGenesis, log_key: Secret) -> Founding:
         raise LogBroken(Rule.GENESIS_FOUNDING, 0)
     if commons_commitment_of(founding.commons_channel) != terms.commons_commitment:
         raise LogBroken(Rule.GENESIS_COMMONS, 0)
+    relays, policy = terms.relay_set, terms.policy
+    if not are_receipts_of(founding.receipts, relays, policy, terms.origin):
+        raise LogBroken(Rule.GENESIS_RECEIPTS, 0)
+    if not is_seat_of(founding.seat, founding.receipts, relays, policy):
+        raise LogBroken(Rule.GENESIS_RECEIPTS, 0)
     return founding
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from cloister.codec import (
-    OPAQUE,
     CachedStruct,
     DecodeError,
     Reader,
@@ -17,7 +16,7 @@ from cloister.codec import (
     fixed,
     layout,
     nested,
-    opaque,
+    optional,
     text,
     uint64,
     vector,
@@ -39,10 +38,11 @@ from cloister.roster.fields import (
 )
 from cloister.roster.labels import framed, labelled_hash
 from cloister.roster.name import check_new_name
+from cloister.roster.share import SHARE_RELAYS, OpenedReceipt, SeatTerm
 
-JOIN_REQUEST_PLAINTEXT_BYTES: Final = 4096
-"""Every sealed request has this length inside, so that a name's length does not show."""
-MAX_RECEIPTS: Final = 8
+JOIN_REQUEST_PLAINTEXT_BYTES: Final = 12_288
+"""Every sealed request has this length inside, so that neither a name's length nor the number of
+share relays shows: three receipts, a seat term and the rest are at most 12,145 bytes."""
 
 # The invitation's key says: these keys, and no others, may use me.
 INVITE_PROOF_LABEL: Final = b"JoinRequest invitation"
@@ -62,13 +62,13 @@ _FINGERPRINT_GROUPS: Final = 12
 @layout
 class JoinRequest(CachedStruct):
     """struct { opaque circle_id[32]; opaque invite_id[32]; opaque member_id[16];
-    DeviceCard device; opaque name<V>; opaque receipts<V><V>; opaque seat_receipt<V>;
+    DeviceCard device; opaque name<V>; OpenedReceipt receipts<V>; optional<SeatTerm> seat;
     uint64 seen_size; opaque seen_root[32]; opaque inv_signature[64];
     opaque device_signature[64]; } JoinRequest
 
-    Both signatures are over everything before the first of them. ``receipts`` and
-    ``seat_receipt`` are empty until later versions. ``seen_size`` and ``seen_root`` are the
-    checkpoint the newcomer saw.
+    Both signatures are over everything before the first of them. ``receipts`` are those
+    of the share relays, ``seat`` is the home relay's; both only where the policy asks for them.
+    ``seen_size`` and ``seen_root`` are the checkpoint the newcomer saw.
     """
 
     circle_id: CircleId = CIRCLE_ID
@@ -76,8 +76,8 @@ class JoinRequest(CachedStruct):
     member_id: MemberId = MEMBER_ID
     device: DeviceCard = nested(DeviceCard)
     name: str = text(MAX_NAME_BYTES)
-    receipts: tuple[bytes, ...] = vector(OPAQUE, max_items=MAX_RECEIPTS)
-    seat_receipt: bytes = opaque(max_bytes=512)
+    receipts: tuple[OpenedReceipt, ...] = vector(OpenedReceipt, max_items=SHARE_RELAYS)
+    seat: SeatTerm | None = optional(SeatTerm)
     seen_size: int = uint64()
     seen_root: bytes = fixed(HASH_BYTES)
     inv_signature: bytes = fixed(ED25519_SIGNATURE_BYTES)
@@ -104,6 +104,8 @@ def make_join_request(
     name: str,
     seen_size: int,
     seen_root: bytes,
+    receipts: tuple[OpenedReceipt, ...] = (),
+    seat: SeatTerm | None = None,
 ) -> JoinRequest:
     """Make a request. Raises NameRefused.
 
@@ -111,6 +113,8 @@ def make_join_request(
         inv_key: the invitation's key, derived from its seed.
         device_key: the private half of ``device.device_key``.
         seen_size: size and root of the settled checkpoint the newcomer has verified.
+        receipts: of the share relays, in their order, where the policy has unlock shares.
+        seat: the home relay's seat term, where the policy has seats.
     """
     unsigned = JoinRequest(
         circle_id=circle_id,
@@ -118,8 +122,8 @@ def make_join_request(
         member_id=member_id,
         device=device,
         name=check_new_name(name),
-        receipts=(),
-        seat_receipt=b"",
+        receipts=receipts,
+        seat=seat,
         seen_size=seen_size,
         seen_root=seen_root,
         inv_signature=bytes(ED25519_SIGNATURE_BYTES),
@@ -166,7 +170,7 @@ def fingerprint(request: JoinRequest) -> str:
 
 
 def seal_join_request(request: JoinRequest, invite_hpke_public: bytes) -> bytes:
-    """Seal a request to the invitation's HPKE key; 5,232 bytes. Raises BadPublicKey."""
+    """Seal a request to the invitation's HPKE key; 13,424 bytes. Raises BadPublicKey."""
     plaintext = encode_opaque(request.encode()).ljust(JOIN_REQUEST_PLAINTEXT_BYTES, b"\0")
     return hpke_seal(invite_hpke_public, _info(request.invite_id), plaintext)
 

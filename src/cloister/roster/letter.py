@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from cloister.codec import OPAQUE, DecodeError, Struct, layout, nested, opaque, text, vector
+from cloister.codec import (
+    OPAQUE,
+    DecodeError,
+    Struct,
+    enum8,
+    layout,
+    nested,
+    opaque,
+    optional,
+    text,
+    vector,
+)
 from cloister.crypto.aead import NONCE_LENGTH, TAG_LENGTH, aes256gcm_open, aes256gcm_seal
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.errors import BadPublicKey, DecryptError
 from cloister.crypto.hpke import check_hpke_public
-from cloister.ids import CircleId
+from cloister.ids import CircleId, MemberId
+from cloister.roster.content import InviteKind
 from cloister.roster.errors import LetterRefused
-from cloister.roster.fields import CIRCLE_ID, HPKE_PUBLIC_BYTES
+from cloister.roster.fields import CIRCLE_ID, HPKE_PUBLIC_BYTES, MEMBER_ID
 from cloister.roster.genesis import MAX_ORIGIN_BYTES
 from cloister.roster.invitation import InvitationSeed
 from cloister.roster.labels import framed
@@ -28,10 +40,16 @@ LETTER_AAD_LABEL: Final = b"letter"
 @layout
 class Letter(Struct):
     """struct { opaque circle_id[32]; opaque origin<V>; RelaySet relay_set; Policy policy;
-    opaque checkpoint<V>; opaque invite_hpke_key<V> (1216 bytes); opaque tickets<V><V>; } Letter
+    opaque checkpoint<V>; opaque invite_hpke_key<V> (1216 bytes); InviteKind kind;
+    optional<MemberId> subject; opaque tickets<V><V>; opaque owner_secret<V> (0 or 32); } Letter
 
     ``policy`` is the genesis's: the newcomer must know, before it connects through the pair,
     whether the circle may share an operator. ``checkpoint`` is a settled note.
+    ``kind`` and ``subject`` are the invitation's: whose device the newcomer's is to be.
+    ``tickets`` are encoded, one for each share relay. ``owner_secret`` is what the owner keys of
+    the member's devices are made of: for one more device of the same member (DEVICE), empty
+    otherwise. The seed that opens the letter is then known to two devices of that member alone,
+    and whoever steals it can ask in the member's name anyway, before a voucher's eyes.
     """
 
     circle_id: CircleId = CIRCLE_ID
@@ -40,7 +58,10 @@ class Letter(Struct):
     policy: Policy = nested(Policy)
     checkpoint: bytes = opaque(min_bytes=1, max_bytes=_MAX_CHECKPOINT_BYTES)
     invite_hpke_key: bytes = opaque(min_bytes=HPKE_PUBLIC_BYTES, max_bytes=HPKE_PUBLIC_BYTES)
+    kind: InviteKind = enum8(InviteKind)
+    subject: MemberId | None = optional(MEMBER_ID)
     tickets: tuple[bytes, ...] = vector(OPAQUE, max_items=MAX_TICKETS)
+    owner_secret: bytes = opaque(max_bytes=32)
 
 
 def seal_letter(letter: Letter, seed: InvitationSeed, *, entropy: Entropy) -> bytes:

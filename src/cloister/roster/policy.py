@@ -7,6 +7,8 @@ from typing import Final
 
 from cloister.codec import Struct, layout, uint8, uint32
 
+DAY_S: Final = 86_400
+
 LARGE_CIRCLE: Final = 11
 """Active members from which ``vouches_large`` applies."""
 FORMING_MEMBERS: Final = 3
@@ -27,9 +29,13 @@ class PolicyFlag(IntFlag):
 @layout
 class Policy(Struct):
     """struct { uint8 vouches; uint8 vouches_large; uint32 probation_s; uint32 vouch_lifetime_s;
-    uint32 veto_s; uint8 max_open_invites; uint8 flags; uint8 unlock_shares; uint8 seats; } Policy
+    uint32 veto_s; uint8 max_open_invites; uint8 flags; uint8 unlock_shares; uint8 seats;
+    uint32 cool_off_s; uint32 change_delay_s; } Policy
 
-    ``unlock_shares`` and ``seats`` are 0 until later versions give the other values a meaning.
+    ``unlock_shares`` is 1 where every device has shares at the circle's relays, ``seats`` is 1
+    where the home relay sells seats, which belong to the handles of shares. ``cool_off_s`` passes
+    between the approval of an erase and its execution, ``change_delay_s`` between that of a change
+    of stewards, relays or policy and its effect. All durations are in seconds of log time.
     """
 
     vouches: int = uint8()
@@ -41,6 +47,8 @@ class Policy(Struct):
     flags: int = uint8()
     unlock_shares: int = uint8()
     seats: int = uint8()
+    cool_off_s: int = uint32()
+    change_delay_s: int = uint32()
 
     @property
     def is_test_circle(self) -> bool:
@@ -53,8 +61,19 @@ class Policy(Struct):
         return bool(self.flags & PolicyFlag.SINGLE_OPERATOR)
 
 
-def default_policy(*, test_circle: bool = False, single_operator: bool = False) -> Policy:
-    """The policy a circle gets when its founder asks for nothing else."""
+def default_policy(
+    *,
+    test_circle: bool = False,
+    single_operator: bool = False,
+    unlock_shares: int = 0,
+    seats: int = 0,
+    cool_off_s: int = DAY_S,
+    change_delay_s: int = DAY_S,
+) -> Policy:
+    """The policy a circle gets when its founder asks for nothing else.
+
+    ``cool_off_s`` and ``change_delay_s`` are shorter than a day in test circles only.
+    """
     flags = PolicyFlag.TEST_CIRCLE if test_circle else PolicyFlag(0)
     if single_operator:
         flags |= PolicyFlag.SINGLE_OPERATOR
@@ -66,27 +85,33 @@ def default_policy(*, test_circle: bool = False, single_operator: bool = False) 
         veto_s=0,
         max_open_invites=3,
         flags=int(flags),
-        unlock_shares=0,
-        seats=0,
+        unlock_shares=unlock_shares,
+        seats=seats,
+        cool_off_s=cool_off_s,
+        change_delay_s=change_delay_s,
     )
 
 
 def unknown_in_policy(policy: Policy) -> str | None:
     """What this program cannot apply in ``policy`` (ROS-013), or None when it knows all of it.
 
-    A single vouch would make every member a gatekeeper alone, so it is left to test circles.
+    A single vouch would make every member a gatekeeper alone, and without a day's delay nobody
+    could object in time; both are left to test circles.
     """
     known_flags = int(PolicyFlag.TEST_CIRCLE | PolicyFlag.SINGLE_OPERATOR)
     least = 1 if policy.is_test_circle else 2
+    least_delay = 0 if policy.is_test_circle else DAY_S
     checks: tuple[tuple[str, bool], ...] = (
         ("flags", policy.flags & ~known_flags == 0),
-        ("unlock_shares", policy.unlock_shares == 0),
-        ("seats", policy.seats == 0),
+        ("unlock_shares", policy.unlock_shares <= 1),
+        ("seats", policy.seats <= policy.unlock_shares),
         ("vouches", least <= policy.vouches <= policy.vouches_large),
         ("probation_s", policy.probation_s <= _MAX_DURATION_S),
         ("vouch_lifetime_s", _MIN_VOUCH_LIFETIME_S <= policy.vouch_lifetime_s <= _MAX_DURATION_S),
         ("veto_s", policy.veto_s <= _MAX_DURATION_S),
         ("max_open_invites", policy.max_open_invites >= 1),
+        ("cool_off_s", least_delay <= policy.cool_off_s <= _MAX_DURATION_S),
+        ("change_delay_s", least_delay <= policy.change_delay_s <= _MAX_DURATION_S),
     )
     return next((name for name, holds in checks if not holds), None)
 

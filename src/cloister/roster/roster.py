@@ -10,73 +10,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from cloister.crypto.hybrid_signature import HybridPublic
 from cloister.crypto.secret import Secret
-from cloister.ids import ChannelId, CircleId, DeviceId, InviteId, MemberId
-from cloister.roster.admission import check_join_request, counted_vouches, spent_keys
+from cloister.ids import InviteId, MemberId
 from cloister.roster.content import Role
+from cloister.roster.draft import Draft
 from cloister.roster.errors import WrongLogKey
 from cloister.roster.events import Event
-from cloister.roster.fold import apply_entry
+from cloister.roster.fold import apply_entry, derive_standing
 from cloister.roster.form import check_form
-from cloister.roster.genesis import open_founding, read_genesis
+from cloister.roster.genesis import Founding, open_founding, read_genesis
 from cloister.roster.join_request import JoinRequest
 from cloister.roster.log_keys import log_key_commitment
-from cloister.roster.name import skeleton
-from cloister.roster.policy import Policy, vouches_needed
 from cloister.roster.readable import steward_key_id
-from cloister.roster.relay_card import RelaySet
+from cloister.roster.requesting import check_join_request, spent_keys
 from cloister.roster.snapshot import SNAPSHOT_VERSION, RosterSnapshot, read_snapshot
 from cloister.roster.state import (
+    AnnouncedKey,
     DeviceRecord,
-    Draft,
-    InviteRecord,
     Member,
     MemberState,
-    OpenRequest,
-    Proposal,
     RequestState,
-    VouchRecord,
+    Span,
 )
+from cloister.roster.view import RosterView
 from cloister.transparency.merkle import Frontier, leaf_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Roster:
-    """Everything the log says about a circle, at one size of the log.
-
-    ``ts`` is log time: that of the newest entry, in seconds since the Unix epoch. ``generation``
-    is the number of the current log key. ``requests`` are all join requests by their hash,
-    ``proposals`` the removals proposed and not carried out by the hash of their entry. Mappings
-    are not to be changed.
-    """
-
-    circle_id: CircleId
-    origin: str
-    commons_channel: ChannelId
-    policy: Policy
-    relay_set: RelaySet
-    steward_keys: Mapping[bytes, HybridPublic]
-    frontier: Frontier
-    root: bytes
-    ts: int
-    forming: bool
-    generation: int
-    log_key_commitment: bytes
-    members: Mapping[MemberId, Member]
-    devices: Mapping[DeviceId, DeviceRecord]
-    invites: Mapping[InviteId, InviteRecord]
-    requests: Mapping[bytes, OpenRequest]
-    proposals: Mapping[bytes, Proposal]
-    # What follows is derived from the fields above; it is here so that nothing is searched for.
-    active_members: int = field(compare=False, repr=False)
-    device_keys: Mapping[bytes, DeviceId] = field(compare=False, repr=False)
-    spent: frozenset[bytes] = field(compare=False, repr=False)
-    waiting: tuple[bytes, ...] = field(compare=False, repr=False)
-    open_invites: Mapping[MemberId, tuple[InviteId, ...]] = field(compare=False, repr=False)
+class Roster(RosterView):
+    """A view that goes on: with each entry, and from its stored form."""
 
     @classmethod
     def found(cls, genesis: bytes, log_key_0: Secret) -> Self:
@@ -84,22 +50,6 @@ class Roster:
         read = read_genesis(genesis)
         founding = open_founding(read, log_key_0)
         terms = read.terms
-        card = founding.founder
-        founder = Member(
-            member_id=founding.member_id,
-            name=founding.name,
-            role=Role.STEWARD,
-            state=MemberState.ACTIVE,
-            admitted_at_size=1,
-            admitted_at_ts=read.ts,
-            probation_until=0,
-            vouchers=(),
-            invited_by=None,
-            devices=(card.did,),
-        )
-        device = DeviceRecord(
-            did=card.did, card=card, member_id=founder.member_id, active_from=1, active_until=None
-        )
         return cls._derive(
             RosterSnapshot(
                 version=SNAPSHOT_VERSION,
@@ -114,11 +64,12 @@ class Roster:
                 forming=True,
                 generation=0,
                 log_key_commitment=terms.log_key_commitment,
-                members=(founder,),
-                devices=(device,),
+                members=(_founder(founding, terms.steward_key, read.ts),),
+                devices=(_first_device(founding),),
                 invites=(),
                 requests=(),
                 proposals=(),
+                objections=(),
             )
         )
 
@@ -146,7 +97,8 @@ class Roster:
             devices=tuple(self.devices.values()),
             invites=tuple(self.invites.values()),
             requests=tuple(self.requests.values()),
-            proposals=tuple(self.proposals.values()),
+            proposals=tuple(self.sealed_proposals.values()),
+            objections=tuple(self.objections.values()),
         ).encode()
 
     @classmethod
@@ -177,12 +129,20 @@ class Roster:
             devices=devices,
             invites=invites,
             requests=requests,
-            proposals={proposal.entry_hash: proposal for proposal in stored.proposals},
+            sealed_proposals={proposal.entry_hash: proposal for proposal in stored.proposals},
+            objections={one.entry_hash: one for one in stored.objections},
             active_members=sum(member.is_active for member in stored.members),
+            active_device_count=sum(device.is_active for device in stored.devices),
             device_keys={device.card.device_key: did for did, device in devices.items()},
+            handles={handle: did for did, device in devices.items() for handle in device.handles},
+            key_owners={
+                one.key_id: member.member_id
+                for member in stored.members
+                for one in member.announced
+            },
             spent=frozenset(
                 spent_keys(
-                    (founder.member_id, founder.card),
+                    (founder.member_id, founder.card, founder.receipts),
                     (record.invite for record in stored.invites),
                     (asked.request for asked in stored.requests),
                 )
@@ -190,9 +150,11 @@ class Roster:
             waiting=tuple(
                 request_hash
                 for request_hash, asked in requests.items()
-                if asked.state is RequestState.OPEN and asked.vouches
+                if asked.state is RequestState.OPEN and (asked.vouches or not asked.needed)
             ),
             open_invites=open_invites,
+            # Not known: the first entry looks at all there is.
+            next_due=0,
         )
 
     # --- the fold ----------------------------------------------------------------------------
@@ -237,64 +199,15 @@ class Roster:
         """
         check_join_request(self._thaw(), request, seq=self.size, ts=ts)
 
-    # --- questions ---------------------------------------------------------------------------
+    def needs_tick(self, now: int) -> bool:
+        """Whether something that changes somebody's standing is due by ``now``.
 
-    @property
-    def size(self) -> int:
-        """The number of entries in the log."""
-        return self.frontier.size
-
-    def active_devices(self) -> tuple[DeviceRecord, ...]:
-        """The devices that belong now, in the order of their admission."""
-        return tuple(device for device in self.devices.values() if device.active_until is None)
-
-    def is_active(self, did: DeviceId) -> bool:
-        """Whether a device belongs now."""
-        device = self.devices.get(did)
-        return device is not None and device.active_until is None
-
-    def was_active_at(self, did: DeviceId, size: int) -> bool:
-        """Whether a device belonged when the log had ``size`` entries, if it has had so many."""
-        device = self.devices.get(did)
-        return device is not None and size <= self.size and device.was_active_at(size)
-
-    def did_of_key(self, device_key: bytes) -> DeviceId | None:
-        """The device whose Ed25519 device key this is, if it ever belonged."""
-        return self.device_keys.get(device_key)
-
-    def vouches_needed(self) -> int:
-        """How many members must vouch for a newcomer now."""
-        return vouches_needed(self.policy, forming=self.forming, active_members=self.active_members)
-
-    def counted_vouches(self, request_hash: bytes) -> tuple[VouchRecord, ...]:
-        """The vouches for a request that count at log time ``ts``; empty when it is unknown."""
-        asked = self.requests.get(request_hash)
-        return () if asked is None else counted_vouches(self._thaw(), asked, self.ts)
-
-    def shown_names(self) -> Mapping[MemberId, str]:
-        """A name for each member that nobody else in the circle has.
-
-        Who was admitted first keeps the plain name; a reader would take the later ones for the
-        same person, so they get a number: ``Ada (2)``. Names of members who are out stay taken.
+        ``now`` is the device's own time, in seconds since the Unix epoch. It decides nothing but
+        whether to append an entry, which moves log time there.
         """
-        taken: set[str] = set()
-        names: dict[MemberId, str] = {}
-        for member_id, member in self.members.items():
-            shown, number = member.name, 1
-            while skeleton(shown) in taken:
-                number += 1
-                shown = f"{member.name} ({number})"
-            taken.add(skeleton(shown))
-            names[member_id] = shown
-        return names
-
-    def member_named(self, name: str) -> Member | None:
-        """The member shown under this name, whatever case or form it is typed in."""
-        wanted = skeleton(name)
-        for member_id, shown in self.shown_names().items():
-            if skeleton(shown) == wanted:
-                return self.members[member_id]
-        return None
+        if now < self.next_due:
+            return False
+        return bool(derive_standing(self._thaw(), self.size, now))
 
     # --- thawing and freezing ----------------------------------------------------------------
 
@@ -306,21 +219,28 @@ class Roster:
     def _thaw(self) -> Draft:
         return Draft(
             circle_id=self.circle_id,
+            origin=self.origin,
             policy=self.policy,
+            relay_set=self.relay_set,
             steward_keys=self.steward_keys,
             forming=self.forming,
             generation=self.generation,
             log_key_commitment=self.log_key_commitment,
             active_members=self.active_members,
+            active_devices=self.active_device_count,
             members=dict(self.members),
             devices=dict(self.devices),
             device_keys=dict(self.device_keys),
+            handles=dict(self.handles),
+            key_owners=dict(self.key_owners),
             invites=dict(self.invites),
             requests=dict(self.requests),
-            proposals=dict(self.proposals),
+            proposals=dict(self.sealed_proposals),
+            objections=dict(self.objections),
             spent=set(self.spent),
             waiting=dict.fromkeys(self.waiting),
             open_invites=dict(self.open_invites),
+            next_due=self.next_due,
         )
 
     def _freeze(self, draft: Draft, frontier: Frontier, root: bytes, ts: int) -> Self:
@@ -328,9 +248,9 @@ class Roster:
             circle_id=self.circle_id,
             origin=self.origin,
             commons_channel=self.commons_channel,
-            policy=self.policy,
-            relay_set=self.relay_set,
-            steward_keys=self.steward_keys,
+            policy=draft.policy,
+            relay_set=draft.relay_set,
+            steward_keys=draft.steward_keys,
             frontier=frontier,
             root=root,
             ts=ts,
@@ -341,10 +261,54 @@ class Roster:
             devices=draft.devices,
             invites=draft.invites,
             requests=draft.requests,
-            proposals=draft.proposals,
+            sealed_proposals=draft.proposals,
+            objections=draft.objections,
             active_members=draft.active_members,
+            active_device_count=draft.active_devices,
             device_keys=draft.device_keys,
+            handles=draft.handles,
+            key_owners=draft.key_owners,
             spent=frozenset(draft.spent),
             waiting=tuple(draft.waiting),
             open_invites=draft.open_invites,
+            next_due=draft.next_due,
         )
+
+
+def _founder(founding: Founding, steward_key: HybridPublic, ts: int) -> Member:
+    key = AnnouncedKey(key_id=steward_key_id(steward_key), key=steward_key)
+    return Member(
+        member_id=founding.member_id,
+        name=founding.name,
+        role=Role.STEWARD,
+        state=MemberState.ACTIVE,
+        admitted_at_size=1,
+        admitted_at_ts=ts,
+        probation_until=0,
+        grants=(),
+        needed_at_admission=0,
+        invited_by=None,
+        devices=(founding.founder.did,),
+        announced=(key,),
+        suspended_until=0,
+        suspension_confirmed=False,
+        key_suspended=False,
+        revouch_by=0,
+        revouch_overdue=False,
+    )
+
+
+def _first_device(founding: Founding) -> DeviceRecord:
+    return DeviceRecord(
+        did=founding.founder.did,
+        card=founding.founder,
+        member_id=founding.member_id,
+        spans=(Span(from_size=1, until_size=None),),
+        receipts=founding.receipts,
+        term_end=0 if founding.seat is None else founding.seat.term_end,
+        locked=False,
+        lapsed=False,
+        retired=False,
+        lost_at=0,
+        erased_by=(),
+    )

@@ -66,6 +66,8 @@ class Rule(Enum):
         "device")
     GENESIS_COMMONS = _Text("ROS-015", "genesis-commons", _B, "genesis:open_founding",
         "the commons channel id fits its commitment")
+    GENESIS_RECEIPTS = _Text("ROS-016", "genesis-receipts", _B, "genesis:open_founding",
+        "the founder's receipts and seat term are those that the policy asks for")
     # --- sealed entries ------------------------------------------------------------------------
     OLD_GENERATION = _Text("ROS-020", "old-generation", _I, "fold:_open",
         "a sealed entry is not under a generation before the current one")
@@ -97,50 +99,51 @@ class Rule(Enum):
     READABLE_TYPE = _Text("ROS-034", "unknown-readable-type", _S, "readable:judge_readable",
         "the type of a readable entry is known to this program")
     # --- invite --------------------------------------------------------------------------------
-    INVITE_KIND = _Text("ROS-040", "invite-for-device", _I, "admission:on_invite",
-        "an invitation is for a member (second devices come with a later version)")
-    INVITE_KEYS = _Text("ROS-041", "invite-keys", _I, "admission:on_invite",
+    INVITE_SUBJECT = _Text("ROS-040", "invite-subject", _I, "inviting:_check_subject",
+        "an invitation is for nobody known, for its author's further device, or for the return "
+        "of another member who belongs")
+    INVITE_KEYS = _Text("ROS-041", "invite-keys", _I, "inviting:on_invite",
         "the key of an invitation is canonical and of large order")
-    INVITE_NEW = _Text("ROS-042", "invite-not-new", _I, "admission:on_invite",
+    INVITE_NEW = _Text("ROS-042", "invite-not-new", _I, "inviting:on_invite",
         "the keys and the box of an invitation are new to the log")
-    INVITE_LIFETIME = _Text("ROS-043", "invite-lifetime", _I, "admission:on_invite",
+    INVITE_LIFETIME = _Text("ROS-043", "invite-lifetime", _I, "inviting:on_invite",
         "an invitation ends after the entry's ts and at most 30 days later")
-    INVITE_BUDGET = _Text("ROS-044", "invite-budget", _I, "admission:on_invite",
+    INVITE_BUDGET = _Text("ROS-044", "invite-budget", _I, "inviting:on_invite",
         "a member has no more open invitations than the policy allows")
-    INVITE_STEWARD = _Text("ROS-045", "invite-steward", _I, "admission:on_invite",
-        "an invitation makes a steward only while the circle is forming")
+    INVITE_STEWARD = _Text("ROS-045", "invite-steward", _I, "inviting:on_invite",
+        "an invitation hopes for a steward only while the circle is forming")
     # --- join_request --------------------------------------------------------------------------
-    JOIN_CIRCLE = _Text("ROS-050", "join-circle", _I, "admission:check_join_request",
+    JOIN_CIRCLE = _Text("ROS-050", "join-circle", _I, "requesting:check_join_request",
         "a join request names this circle and a size the log has reached")
-    JOIN_INVITE = _Text("ROS-051", "join-no-invite", _I, "admission:check_join_request",
+    JOIN_INVITE = _Text("ROS-051", "join-no-invite", _I, "requesting:check_join_request",
         "a join request names an invitation of this log")
-    JOIN_OPEN = _Text("ROS-052", "join-invite-closed", _I, "admission:check_join_request",
-        "the invitation has not expired and its inviter is active")
-    JOIN_USED = _Text("ROS-053", "join-invite-used", _I, "admission:check_join_request",
+    JOIN_OPEN = _Text("ROS-052", "join-invite-closed", _I, "requesting:check_join_request",
+        "the invitation is neither over nor revoked; its inviter is active and needs no vouches")
+    JOIN_USED = _Text("ROS-053", "join-invite-used", _I, "requesting:check_join_request",
         "nobody has been admitted on the invitation yet")
-    JOIN_REPLAY = _Text("ROS-054", "join-replay", _I, "admission:check_join_request",
+    JOIN_REPLAY = _Text("ROS-054", "join-replay", _I, "requesting:check_join_request",
         "a join request is appended once")
-    JOIN_KEYS = _Text("ROS-055", "join-keys", _I, "admission:check_join_request",
+    JOIN_KEYS = _Text("ROS-055", "join-keys", _I, "requesting:check_join_request",
         "the newcomer's keys are canonical, of large order and well-formed")
-    JOIN_NEW = _Text("ROS-056", "join-not-new", _I, "admission:check_join_request",
+    JOIN_NEW = _Text("ROS-056", "join-not-new", _I, "requesting:check_join_request",
         "the newcomer's member id, inbox and keys are new to the log")
-    JOIN_INVITE_PROOF = _Text("ROS-057", "join-invite-proof", _I, "admission:check_join_request",
+    JOIN_INVITE_PROOF = _Text("ROS-057", "join-invite-proof", _I, "requesting:check_join_request",
         "the invitation's key signed the newcomer's own keys")
-    JOIN_DEVICE_PROOF = _Text("ROS-058", "join-device-proof", _I, "admission:check_join_request",
+    JOIN_DEVICE_PROOF = _Text("ROS-058", "join-device-proof", _I, "requesting:check_join_request",
         "the newcomer's device key signed the request")
-    JOIN_NAME = _Text("ROS-059", "join-name", _I, "admission:check_join_request",
+    JOIN_NAME = _Text("ROS-059", "join-name", _I, "requesting:check_join_request",
         "the name keeps the fixed form of names")
-    JOIN_SEAMS = _Text("ROS-060", "join-receipts", _I, "admission:check_join_request",
-        "receipts are empty where the policy asks for none")
-    CONTESTED = _Text("ROS-061", "contested", _W, "admission:on_join_request",
+    JOIN_RECEIPTS = _Text("ROS-060", "join-receipts", _I, "requesting:check_join_request",
+        "there is one valid receipt of each share relay, or none where the policy asks for none")
+    CONTESTED = _Text("ROS-061", "contested", _W, "requesting:on_join_request",
         "an invitation carries one request; a second before admission contests both")
     # --- vouch and admission -------------------------------------------------------------------
     VOUCH_REQUEST = _Text("ROS-070", "vouch-no-request", _I, "admission:on_vouch",
         "a vouch names, by its hash, a join request of this log")
     VOUCH_CONTESTED = _Text("ROS-071", "vouch-contested", _I, "admission:on_vouch",
         "no vouch counts for a contested request")
-    VOUCH_LATE = _Text("ROS-072", "vouch-after-admission", _I, "admission:on_vouch",
-        "a vouch comes before the admission")
+    VOUCH_LATE = _Text("ROS-072", "vouch-after-admission", _I, "revouching:on_vouch_again",
+        "a vouch comes before the admission, or for a member who needs vouches again")
     COUNT_MEMBERS = _Text("ROS-073", "one-per-member", _W, "admission:counted_vouches",
         "vouches are counted by members, one each, whatever device")
     COUNT_FRESH = _Text("ROS-074", "vouch-too-old", _W, "admission:counted_vouches",
@@ -157,29 +160,27 @@ class Rule(Enum):
     ORDER = _Text("ROS-079", "order-of-requests", _W, "admission:derive_admissions",
         "requests ready at one entry are judged in the order of their appending, each after "
         "the one before")
-    FORMING_ROLE = _Text("ROS-080", "steward-after-forming", _W, "admission:derive_admissions",
-        "a steward is admitted only while the circle is forming")
     FULL = _Text("ROS-081", "circle-full", _W, "admission:derive_admissions",
         "a circle has at most 1,000 active devices")
     # --- leaving and removal -------------------------------------------------------------------
     REMOVE_AUTHOR = _Text("ROS-090", "remove-not-steward", _I, "membership:on_remove",
         "a steward proposes a removal")
     REMOVE_SUBJECT = _Text("ROS-091", "remove-not-member", _I, "membership:on_remove",
-        "the subject of a removal is an active member")
+        "the subject of a removal is a member who belongs")
     REMOVE_STEWARD = _Text("ROS-092", "remove-steward", _I, "membership:on_remove",
-        "a steward is not removed by this entry")
-    APPROVE_PROPOSAL = _Text("ROS-093", "approve-no-proposal", _I, "membership:on_approve",
-        "an approval names, by its hash, a removal proposed in this log and still open")
-    APPROVE_LAPSED = _Text("ROS-094", "proposal-lapsed", _I, "membership:on_approve",
+        "whoever holds an office is not removed by this entry")
+    APPROVE_PROPOSAL = _Text("ROS-093", "approve-no-proposal", _I, "approving:on_approve",
+        "an approval names, by its hash, what was proposed in this log and is still open")
+    APPROVE_LAPSED = _Text("ROS-094", "proposal-lapsed", _I, "approving:on_approve",
         "a proposal lapses 7 days after it was made, by log time")
-    APPROVE_OTHER = _Text("ROS-095", "approve-own", _I, "membership:on_approve",
+    APPROVE_OTHER = _Text("ROS-095", "approve-own", _I, "approving:on_approve",
         "proposer and approver are different members and neither is the subject")
-    APPROVE_STEWARD = _Text("ROS-096", "approve-not-steward", _I, "membership:on_approve",
-        "where two stewards other than the subject exist, the approver is a steward")
-    APPROVE_PROPOSER = _Text("ROS-097", "proposer-gone", _I, "membership:on_approve",
+    APPROVE_STEWARD = _Text("ROS-096", "approve-not-steward", _I, "approving:on_approve",
+        "the approver is a steward; a removal may have another, where one steward is all there is")
+    APPROVE_PROPOSER = _Text("ROS-097", "proposer-gone", _I, "approving:on_approve",
         "the proposer is still an active steward when the approval is made")
     LEAVE_STEWARD = _Text("ROS-098", "steward-leaves", _I, "membership:on_leave",
-        "a steward does not leave before another entry has taken the office")
+        "whoever holds an office does not leave before another entry has taken it")
     # --- log keys ------------------------------------------------------------------------------
     LOG_KEY_ONCE = _Text("ROS-100", "log-key-again", _I, "log_keys:on_log_key",
         "a log_key begins the next generation and is sealed under it")
@@ -189,6 +190,80 @@ class Rule(Enum):
         "the wrapped key is the one the generation before committed to")
     LOG_KEY_BINDS = _Text("ROS-103", "log-key-binds", _I, "log_keys:on_log_key",
         "the key of a generation is derived from the key before it")
+    # --- further devices, returns, what is taken back ------------------------------------------
+    INVITE_STANDING = _Text("ROS-170", "inviter-needs-vouches", _I, "inviting:on_invite",
+        "who needs vouches again invites nobody")
+    INVITE_REVOKE_OPEN = _Text("ROS-171", "invite-revoke-closed", _I, "inviting:on_invite_revoke",
+        "an invite_revoke names an invitation of this log on which nobody came in yet")
+    INVITE_REVOKE_AUTHOR = _Text("ROS-172", "invite-revoke-author", _I,
+        "inviting:on_invite_revoke",
+        "an invitation is revoked by its inviter or a steward")
+    JOIN_SUBJECT = _Text("ROS-173", "join-subject", _I, "requesting:check_join_request",
+        "the request for a further device or a return names the invitation's member")
+    JOIN_SEAT = _Text("ROS-174", "join-seat", _I, "requesting:check_join_request",
+        "there is a seat term of the home relay for the new device, or none where the policy "
+        "has no seats")
+    VOUCH_CLOSED = _Text("ROS-175", "vouch-invite-revoked", _I, "admission:on_vouch",
+        "nobody vouches for a request whose invitation was revoked")
+    VOUCH_REVOKE_OPEN = _Text("ROS-176", "vouch-revoke-closed", _I, "admission:on_vouch_revoke",
+        "a vouch is taken back while its request is open")
+    VOUCH_REVOKE_OWN = _Text("ROS-177", "vouch-revoke-none", _I, "admission:on_vouch_revoke",
+        "a vouch_revoke takes back the author's own vouch")
+    COUNT_OTHERS = _Text("ROS-178", "vouch-for-self", _W, "admission:counted_vouches",
+        "nobody vouches for a device of their own or for their own return")
+    COUNT_STANDING = _Text("ROS-179", "voucher-needs-vouches", _W, "state:may_vouch",
+        "the voucher needs no vouches at the entry that admits")
+    DEVICE_OWNER = _Text("ROS-180", "device-owner", _W, "admission:_may_get_a_device",
+        "a further device is for an active member who needs no vouches, a return for one who "
+        "is neither out nor under a legal hold")
+    DEVICE_VOUCH = _Text("ROS-181", "device-vouch", _W, "draft:needed_for",
+        "a further device needs the vouch of one other member, where there is another")
+    # --- compromise and new vouches ------------------------------------------------------------
+    REMOVE_SINCE = _Text("ROS-185", "remove-since", _I, "membership:on_remove",
+        "only a removal for compromise reaches back, to an entry before itself")
+    APPROVE_OFFICE = _Text("ROS-186", "approve-office", _I, "approving:_subject_of",
+        "the subject has come to no office since the proposal")
+    REVOUCH_VOUCHER = _Text("ROS-187", "revouch-voucher", _I, "revouching:on_vouch_again",
+        "who vouches again is another active member, past probation, who needs no vouches")
+    REVOUCH_TWICE = _Text("ROS-188", "revouch-twice", _I, "revouching:on_vouch_again",
+        "a member counts once among the vouches behind another")
+    # --- suspension ----------------------------------------------------------------------------
+    SUSPEND_AUTHOR = _Text("ROS-190", "suspend-not-steward", _I, "suspension:on_suspend",
+        "a steward suspends")
+    SUSPEND_SUBJECT = _Text("ROS-191", "suspend-subject", _I, "suspension:on_suspend",
+        "the subject belongs and is not suspended by a steward already")
+    SUSPEND_STEWARD = _Text("ROS-192", "suspend-steward", _I, "suspension:on_suspend",
+        "whoever holds an office is suspended by a readable entry")
+    REINSTATE_AUTHOR = _Text("ROS-193", "reinstate-not-steward", _I, "suspension:on_reinstate",
+        "a steward reinstates")
+    REINSTATE_SUBJECT = _Text("ROS-194", "reinstate-subject", _I, "suspension:on_reinstate",
+        "the subject is suspended by a sealed entry")
+    # --- offices and policy --------------------------------------------------------------------
+    KEY_NEW = _Text("ROS-200", "steward-key-known", _I, "office:on_steward_key",
+        "an announced steward key is new to the log")
+    KEY_COUNT = _Text("ROS-201", "steward-key-many", _I, "office:on_steward_key",
+        "a member announces at most 8 steward keys")
+    KEY_PROOF = _Text("ROS-202", "steward-key-proof", _I, "office:on_steward_key",
+        "an announced steward key is well-formed and signed the did that announces it")
+    POLICY_AUTHOR = _Text("ROS-203", "policy-not-steward", _I, "policy_change:on_policy",
+        "a steward proposes a policy")
+    POLICY_RANGE = _Text("ROS-204", "policy-range", _I, "policy_change:on_policy",
+        "a proposed policy is one that a genesis might have")
+    POLICY_FIXED = _Text("ROS-205", "policy-fixed", _I, "policy_change:on_policy",
+        "a proposed policy leaves as it is what relays act on: flags, shares, seats and delays")
+    # --- devices: lost, seated, erased ---------------------------------------------------------
+    REVOKE_OWN = _Text("ROS-210", "revoke-not-own", _I, "revoking:on_device_revoke",
+        "a device is revoked by a device of the same member")
+    REVOKE_SELF = _Text("ROS-211", "revoke-self", _I, "revoking:on_device_revoke",
+        "a device does not call itself lost")
+    REVOKE_AGAIN = _Text("ROS-212", "revoke-again", _I, "revoking:on_device_revoke",
+        "the device is not retired, and not called lost a second time")
+    SEAT_POLICY = _Text("ROS-215", "seat-none", _I, "seats:on_seat",
+        "the circle has seats")
+    SEAT_HOME = _Text("ROS-216", "seat-home", _I, "seats:on_seat",
+        "the home relay signed the seat term")
+    SEAT_GROWS = _Text("ROS-217", "seat-grows", _I, "seats:on_seat",
+        "a seat entry lengthens the term of at least one device of the log, and shortens none")
     # fmt: on
 
     @property

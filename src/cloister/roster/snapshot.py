@@ -24,10 +24,17 @@ from cloister.roster.fields import CHANNEL_ID, CIRCLE_ID, HASH_BYTES
 from cloister.roster.genesis import MAX_ORIGIN_BYTES
 from cloister.roster.policy import Policy
 from cloister.roster.relay_card import RelaySet
-from cloister.roster.state import DeviceRecord, InviteRecord, Member, OpenRequest, Proposal
+from cloister.roster.state import (
+    DeviceRecord,
+    InviteRecord,
+    Member,
+    Objections,
+    OpenRequest,
+    Proposal,
+)
 from cloister.transparency.merkle import Frontier
 
-SNAPSHOT_VERSION: Final = 1
+SNAPSHOT_VERSION: Final = 2
 """Another version is not read: the roster is folded anew from the log, which is kept."""
 
 
@@ -55,6 +62,7 @@ class RosterSnapshot(Struct):
     invites: tuple[InviteRecord, ...] = vector(InviteRecord)
     requests: tuple[OpenRequest, ...] = vector(OpenRequest)
     proposals: tuple[Proposal, ...] = vector(Proposal)
+    objections: tuple[Objections, ...] = vector(Objections)
 
 
 def read_snapshot(data: bytes) -> RosterSnapshot:

@@ -1,62 +1,90 @@
-"""The records a roster is made of, and the draft that the fold works on.
-
-Records are layouts, so that a snapshot is their encoding. A draft is the only mutable value: it
-lives inside one call of the fold, which thaws a roster, applies entries and freezes it again.
-"""
+"""The records a roster is made of. They are layouts, so that a snapshot is their encoding."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
+from typing import Final
 
 from cloister.codec import (
     Struct,
     enum8,
     fixed,
+    flag,
     layout,
     nested,
+    opaque,
     optional,
     text,
     uint64,
     vector,
 )
 from cloister.crypto.hybrid_signature import HybridPublic
-from cloister.crypto.secret import Secret
-from cloister.ids import CircleId, DeviceId, InviteId, MemberId
+from cloister.ids import DeviceId, Handle, MemberId, RelayId
 from cloister.limits import MAX_DEVICES, MAX_NAME_BYTES
-from cloister.roster.content import MAX_REASON_BYTES, Acquaintance, Invite, Role
+from cloister.roster.content import MAX_REASON_BYTES, Acquaintance, Invite, InviteKind, Role
 from cloister.roster.device_card import DeviceCard
-from cloister.roster.fields import DEVICE_ID, HASH_BYTES, MEMBER_ID
+from cloister.roster.fields import DEVICE_ID, HASH_BYTES, MEMBER_ID, RELAY_ID
 from cloister.roster.join_request import JoinRequest
-from cloister.roster.policy import Policy, vouches_needed
+from cloister.roster.orders import Target
+from cloister.roster.share import MIN_SHARE_RELAYS, SHARE_RELAYS, OpenedReceipt
 
 # A record with some fields changed.
 changed = replace
 
+MAX_ANNOUNCED_KEYS: Final = 8
+"""Steward keys one member may announce; each stays in every roster for ever."""
+_MAX_PROPOSAL_BYTES: Final = 1024
+
 
 class MemberState(IntEnum):
-    """Whether a member belongs. Who is out comes back only as somebody new."""
+    """Whether a member belongs. Who is removed or has left comes back only as somebody new."""
 
     ACTIVE = 1
     REMOVED = 2
     LEFT = 3
+    SUSPENDED = 4
 
 
 class RequestState(IntEnum):
-    """Where a join request stands."""
+    """Where a join request stands. CLOSED: its invitation was revoked."""
 
     OPEN = 1
     CONTESTED = 2
     ADMITTED = 3
+    CLOSED = 4
+
+
+@layout
+class Grant(Struct):
+    """A vouch that a membership rests on, made at entry ``seq``.
+
+    ``void``: its author turned out to be compromised then, or lost the own vouches by that.
+    """
+
+    voucher: MemberId = MEMBER_ID
+    seq: int = uint64()
+    void: bool = flag()
+
+
+@layout
+class AnnouncedKey(Struct):
+    """A key its member would sign with as steward or officer."""
+
+    key_id: bytes = fixed(HASH_BYTES)
+    key: HybridPublic = nested(HybridPublic)
 
 
 @layout
 class Member(Struct):
     """A person. Sizes are sizes of the log, times are log time in seconds since the Unix epoch.
 
-    ``admitted_at_size`` is the size of the log with the admitting entry in it. ``vouchers`` and
+    ``admitted_at_size`` is the size of the log with the admitting entry in it. ``grants`` and
     ``invited_by`` are empty for the founder. ``probation_until`` is 0 for whoever has none.
+
+    A member is suspended by a steward until ``suspended_until`` (0: by none) or, confirmed, until
+    it is reinstated; by its steward key (``key_suspended``); or because it was not vouched for
+    again by ``revouch_by`` (``revouch_overdue``). ``revouch_by`` is 0 when it need not be.
     """
 
     member_id: MemberId = MEMBER_ID
@@ -66,29 +94,119 @@ class Member(Struct):
     admitted_at_size: int = uint64()
     admitted_at_ts: int = uint64()
     probation_until: int = uint64()
-    vouchers: tuple[MemberId, ...] = vector(MEMBER_ID, max_items=MAX_DEVICES)
+    grants: tuple[Grant, ...] = vector(Grant, max_items=MAX_DEVICES)
+    needed_at_admission: int = uint64()
     invited_by: MemberId | None = optional(MEMBER_ID)
     devices: tuple[DeviceId, ...] = vector(DEVICE_ID, max_items=MAX_DEVICES)
+    announced: tuple[AnnouncedKey, ...] = vector(AnnouncedKey, max_items=MAX_ANNOUNCED_KEYS)
+    suspended_until: int = uint64()
+    suspension_confirmed: bool = flag()
+    key_suspended: bool = flag()
+    revouch_by: int = uint64()
+    revouch_overdue: bool = flag()
+
+    @property
+    def vouchers(self) -> tuple[MemberId, ...]:
+        """Whose vouches let the member in, in their order, void ones too."""
+        return tuple(grant.voucher for grant in self.grants)
 
     @property
     def is_active(self) -> bool:
-        """Whether the member belongs now."""
+        """Whether the member belongs now and may act."""
         return self.state is MemberState.ACTIVE
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the member was removed or has left."""
+        return self.state in (MemberState.REMOVED, MemberState.LEFT)
+
+    @property
+    def needs_revouch(self) -> bool:
+        """Whether the vouches behind the member are too few since some of them are void."""
+        return self.revouch_by > 0
+
+    @property
+    def is_suspended_by_steward(self) -> bool:
+        """Whether a sealed suspension stands, confirmed or not."""
+        return self.suspended_until > 0 or self.suspension_confirmed
+
+    @property
+    def steward_key_id(self) -> bytes | None:
+        """The newest key the member announced."""
+        return self.announced[-1].key_id if self.announced else None
+
+    def may_vouch(self, ts: int) -> bool:
+        """Whether the member's vouches count at log time ``ts``."""
+        return self.is_active and ts >= self.probation_until and not self.needs_revouch
+
+
+@layout
+class Span(Struct):
+    """Sizes of the log from ``from_size`` up to, not including, ``until_size``."""
+
+    from_size: int = uint64()
+    until_size: int | None = optional(uint64())
+
+    def covers(self, size: int) -> bool:
+        """Whether ``size`` lies in the span."""
+        return self.from_size <= size and (self.until_size is None or size < self.until_size)
 
 
 @layout
 class DeviceRecord(Struct):
-    """A device, active at the sizes from ``active_from`` up to, not including, ``active_until``."""
+    """A device, active at the sizes of its ``spans``: in the last of them now, if it is open.
+
+    ``receipts`` are of its unlock shares. ``term_end`` is when its seat is paid until, 0 where
+    the circle has no seats. What keeps it out is ``locked``, ``lapsed``, ``retired``, ``erased``,
+    or that its member is not active. ``lost_at`` is the seq of the owner's own word that it is
+    lost, and 0 without; ``erased_by`` are the relays that destroyed their share.
+    """
 
     did: DeviceId = DEVICE_ID
     card: DeviceCard = nested(DeviceCard)
     member_id: MemberId = MEMBER_ID
-    active_from: int = uint64()
-    active_until: int | None = optional(uint64())
+    spans: tuple[Span, ...] = vector(Span)
+    receipts: tuple[OpenedReceipt, ...] = vector(OpenedReceipt, max_items=SHARE_RELAYS)
+    term_end: int = uint64()
+    locked: bool = flag()
+    lapsed: bool = flag()
+    retired: bool = flag()
+    lost_at: int = uint64()
+    erased_by: tuple[RelayId, ...] = vector(RELAY_ID, max_items=SHARE_RELAYS)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the device belongs now."""
+        return bool(self.spans) and self.spans[-1].until_size is None
+
+    @property
+    def erased(self) -> bool:
+        """Whether too few unlock shares are left to open its vault."""
+        return bool(self.erased_by) and (
+            len(self.receipts) - len(self.erased_by) < MIN_SHARE_RELAYS
+        )
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether nothing about the device itself keeps it out."""
+        return not (self.locked or self.lapsed or self.retired or self.erased)
+
+    @property
+    def handles(self) -> tuple[tuple[RelayId, Handle], ...]:
+        """Under which handle each share relay knows the device."""
+        return tuple((one.receipt.relay_id, one.receipt.handle) for one in self.receipts)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The same with openings, for an order."""
+        return tuple(
+            Target(relay_id=one.receipt.relay_id, handle=one.receipt.handle, opening=one.opening)
+            for one in self.receipts
+        )
 
     def was_active_at(self, size: int) -> bool:
         """Whether the device belonged to the circle when the log had ``size`` entries."""
-        return self.active_from <= size and (self.active_until is None or size < self.active_until)
+        return any(span.covers(size) for span in self.spans)
 
 
 @layout
@@ -101,6 +219,7 @@ class InviteRecord(Struct):
     ts: int = uint64()
     requests: tuple[bytes, ...] = vector(fixed(HASH_BYTES))
     admitted: bytes | None = optional(fixed(HASH_BYTES))
+    revoked: bool = flag()
 
     @property
     def is_contested(self) -> bool:
@@ -109,15 +228,21 @@ class InviteRecord(Struct):
 
     def is_open(self, ts: int) -> bool:
         """Whether the invitation waits for an admission at log time ``ts``."""
-        return ts <= self.invite.expires and self.admitted is None and not self.is_contested
+        return (
+            ts <= self.invite.expires
+            and self.admitted is None
+            and not self.is_contested
+            and not self.revoked
+        )
 
 
 @layout
 class VouchRecord(Struct):
-    """The newest vouch of one member for one request."""
+    """The newest vouch of one member for one request, made at entry ``seq``."""
 
     voucher: MemberId = MEMBER_ID
     how: Acquaintance = enum8(Acquaintance)
+    seq: int = uint64()
     ts: int = uint64()
 
 
@@ -125,12 +250,13 @@ class VouchRecord(Struct):
 class OpenRequest(Struct):
     """A join request in the log, in whatever state.
 
-    ``needed`` is how many vouches must count, as the circle stands at the newest entry; it stays
-    as it was once the request is not open any more.
+    ``kind`` is the invitation's. ``needed`` is how many vouches must count, as the circle stands
+    at the newest entry; it stays as it was once the request is not open any more.
     """
 
     request: JoinRequest = nested(JoinRequest)
     request_hash: bytes = fixed(HASH_BYTES)
+    kind: InviteKind = enum8(InviteKind)
     seq: int = uint64()
     ts: int = uint64()
     vouches: tuple[VouchRecord, ...] = vector(VouchRecord, max_items=MAX_DEVICES)
@@ -138,74 +264,38 @@ class OpenRequest(Struct):
     state: RequestState = enum8(RequestState)
 
 
+class ProposalKind(IntEnum):
+    """What a sealed proposal would do when a second member approves it."""
+
+    REMOVE = 1
+    SUSPEND = 2
+    """The suspension is in force; the approval makes it last."""
+    REINSTATE = 3
+    POLICY = 4
+
+
 @layout
 class Proposal(Struct):
-    """A removal a steward proposed and nobody has approved yet."""
+    """What a steward proposed in a sealed entry, and what has not taken effect in full yet.
+
+    ``member_id`` is the subject, none for a policy. ``content`` is the entry's, encoded. ``due``
+    is when an approved policy takes effect, in seconds since the Unix epoch; 0 before approval.
+    """
 
     entry_hash: bytes = fixed(HASH_BYTES)
+    kind: ProposalKind = enum8(ProposalKind)
     seq: int = uint64()
     ts: int = uint64()
-    member_id: MemberId = MEMBER_ID
+    member_id: MemberId | None = optional(MEMBER_ID)
     proposer: MemberId = MEMBER_ID
     reason: str = text(MAX_REASON_BYTES)
+    content: bytes = opaque(max_bytes=_MAX_PROPOSAL_BYTES)
+    due: int = uint64()
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """A sealed entry whose author and signature have been checked."""
+@layout
+class Objections(Struct):
+    """Who objected to an order_erase, in the order of their entries."""
 
-    seq: int
-    ts: int
-    entry_hash: bytes
-    author: DeviceRecord
-    generation: int
-    log_key: Secret
-
-
-@dataclass(slots=True)
-class Draft:
-    """A roster being changed. Dictionaries are its own copies; records in them are frozen."""
-
-    circle_id: CircleId
-    policy: Policy
-    steward_keys: Mapping[bytes, HybridPublic]
-    forming: bool
-    generation: int
-    log_key_commitment: bytes
-    active_members: int
-    members: dict[MemberId, Member]
-    devices: dict[DeviceId, DeviceRecord]
-    device_keys: dict[bytes, DeviceId]
-    invites: dict[InviteId, InviteRecord]
-    requests: dict[bytes, OpenRequest]
-    proposals: dict[bytes, Proposal]
-    spent: set[bytes]
-    """Keys, inboxes, boxes and member ids that have stood in a valid entry."""
-    waiting: dict[bytes, None]
-    """Hashes of open requests with a vouch that may still count."""
-    open_invites: dict[MemberId, tuple[InviteId, ...]]
-    """By inviter: all invitations that are open, and some that are not any more."""
-
-    @property
-    def vouches_needed(self) -> int:
-        """How many members must vouch for a newcomer now."""
-        return vouches_needed(self.policy, forming=self.forming, active_members=self.active_members)
-
-    def active_member(self, member_id: MemberId) -> Member | None:
-        """The member, if it belongs now."""
-        member = self.members.get(member_id)
-        return member if member is not None and member.is_active else None
-
-    def refresh_needed(self) -> None:
-        """Bring ``needed`` of the open requests up to date, after members came or went."""
-        needed = self.vouches_needed
-        for request_hash, asked in self.requests.items():
-            if asked.state is RequestState.OPEN and asked.needed != needed:
-                self.requests[request_hash] = changed(asked, needed=needed)
-
-    def add_member(self, member: Member, device: DeviceRecord) -> None:
-        """Let a member in, with one device."""
-        self.members[member.member_id] = member
-        self.devices[device.did] = device
-        self.device_keys[device.card.device_key] = device.did
-        self.active_members += 1
+    entry_hash: bytes = fixed(HASH_BYTES)
+    members: tuple[MemberId, ...] = vector(MEMBER_ID, max_items=MAX_DEVICES)

@@ -10,6 +10,7 @@ from cloister.crypto.aead import aes256gcm_seal
 from cloister.crypto.hpke import HpkeKey
 from cloister.crypto.secret import Secret
 from cloister.ids import CircleId
+from cloister.roster.content import InviteKind
 from cloister.roster.errors import InvitationError, InvitationExpired, LetterRefused, RelayRefused
 from cloister.roster.invitation import (
     CODE_PREFIX,
@@ -45,7 +46,10 @@ LETTER = Letter(
     policy=default_policy(),
     checkpoint=b"a signed note",
     invite_hpke_key=HpkeKey(secret("invite hpke")).public,
+    kind=InviteKind.MEMBER,
+    subject=None,
     tickets=(),
+    owner_secret=b"",
 )
 
 

@@ -76,7 +76,7 @@ def test_all_proposals_against_a_member_end_with_the_removal_ROS_093() -> None:
     first, second = (proposal_to_remove(circle, ADA, CLEO) for _ in range(2))
     circle.act(BEN, Approve(entry_hash=second))
     assert circle.rule_broken(BEN, Approve(entry_hash=first)) is Rule.APPROVE_PROPOSAL
-    assert not circle.roster.proposals
+    assert not circle.roster.sealed_proposals
 
 
 def test_proposal_lapses_by_log_time_ROS_094() -> None:

@@ -162,7 +162,7 @@ class CircleChecks:
                 for member in channel.group.members():
                     did = device_of_leaf(member.leaf).did
                     record = roster.devices.get(did)
-                    if record is None or record.active_until is not None:
+                    if record is None or not record.is_active:
                         raise Wrong(f"{person.name}: a leaf of {channel.title!r} does not belong")
                     check_leaf(member.leaf, roster.circle_id, record.card.device_key)
                     leaves += 1
