@@ -71,6 +71,10 @@ COMMIT_INTERVAL_S: Final = 10
 SEALED_APPEND_BURST: Final = 10
 SEALED_APPEND_INTERVAL_S: Final = 1
 """Sealed entries of one circle: a burst, then one per interval (flows 2)."""
+READABLE_APPEND_BURST: Final = 20
+READABLE_APPEND_INTERVAL_S: Final = 1
+"""Readable entries of one circle: exempt from the sealed rate, so that no member keeps a steward
+waiting; but a stolen steward key must not fill the disks of the relays."""
 
 # --- circle ----------------------------------------------------------------------------------
 
@@ -91,6 +95,11 @@ MAX_LOG_PAGE_BYTES: Final = 512 * KIB
 MAX_CLOCK_SKEW_S: Final = 600
 """Relays refuse entries whose time is further from theirs (flows D2)."""
 MAX_INVITE_LIFETIME_S: Final = 30 * 86_400
+
+# --- seats -----------------------------------------------------------------------------------
+
+SEAT_GRACE_S: Final = 14 * 86_400
+"""After the end of a term everything works for so long (flows 5.3); longer harms the operator."""
 
 # --- freshness -------------------------------------------------------------------------------
 

@@ -19,13 +19,14 @@ from typing import Any
 import uvloop
 
 from cloister import __version__
+from cloister.clock import VARIABLE, ahead_s, wall_time
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import LocalError, NetworkError
 from cloister.relay.folder import Folder
 from cloister.relay.gate import Gate
 from cloister.relay.health import Health
 from cloister.relay.home import Home
-from cloister.relay.logsafe import Cause, Log, Port, Word
+from cloister.relay.logsafe import Cause, Log, Port, Seconds, Word
 
 
 class StorageLost(LocalError):
@@ -66,6 +67,8 @@ class _App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        if VARIABLE in os.environ:
+            self._log.warning("clock-file-in-force", ahead=Seconds(ahead_s()))
         role = self._settings.relay.role
         face_class = Home if role == "home" else Gate
         face = self._face = face_class(
@@ -136,7 +139,7 @@ class _Ended(Exception):
 
 
 def _now() -> int:
-    return int(time.time())
+    return int(wall_time())
 
 
 def _raise_file_limit() -> None:

@@ -12,6 +12,7 @@ from cloister.relay.services.founding import Foundings
 from cloister.relay.services.log import Logs
 from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
+from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, State
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind
@@ -33,6 +34,7 @@ class Dispatch:
         parts: Parts,
         logs: Logs,
         foundings: Foundings,
+        seats: Seats,
     ) -> None:
         self._context = context
         self._channels = channels
@@ -63,6 +65,7 @@ class Dispatch:
             commands.ReadHead: logs.read_head,
             commands.ReadProof: logs.read_proof,
             commands.FollowLog: logs.follow,
+            commands.ReadSeats: seats.read,
         }
         self._table: dict[State, dict[type, Handler]] = {
             State.GREETED: strangers,

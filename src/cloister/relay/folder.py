@@ -6,6 +6,7 @@ keys/relay.key        two seeds of 32 bytes: Ed25519, ML-DSA-44 (secret)
 keys/tls.key tls.crt  private key (secret) and certificate of the listeners
 peers/*.card          cards of the relays that this one works with
 codes/HASH            one empty file for each activation code handed out, named by its SHA-256
+books/accounts.json   what the operator's books publish: accounts, seats, ends of terms
 data/relay.sqlite3    everything that devices stored
 """
 
@@ -72,6 +73,7 @@ class Folder:
         self.settings_path = path / "relay.toml"
         self.card_path = path / "relay.card"
         self.database_path = path / "data" / "relay.sqlite3"
+        self.accounts_path = path / "books" / "accounts.json"
         self._key_path = path / "keys" / "relay.key"
         self.tls_key_path = path / "keys" / "tls.key"
         self.tls_certificate_path = path / "keys" / "tls.crt"

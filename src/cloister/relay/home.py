@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from cloister.crypto.entropy import Entropy
+from cloister.relay.accounts import Accounts
 from cloister.relay.cosigning import Cosigning
 from cloister.relay.dispatch import Dispatch
 from cloister.relay.folder import Folder, Identity
@@ -22,6 +23,7 @@ from cloister.relay.services.founding import Foundings
 from cloister.relay.services.log import Logs
 from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
+from cloister.relay.services.seats import Seats
 from cloister.relay.settings import Settings
 from cloister.relay.storage.sqlite import SqliteStore
 
@@ -56,19 +58,22 @@ class Home:
             now=now,
             monotonic=time.monotonic,
         )
-        channels = Channels(context)
-        mailboxes = Mailboxes(context)
+        accounts = Accounts(folder.accounts_path, log)
+        self._seats = Seats(context, accounts, identity.card.relay_id, identity.key)
+        channels = Channels(context, self._seats)
+        mailboxes = Mailboxes(context, self._seats)
         logs = Logs(context, identity.card.name, identity.key)
         foundings = Foundings(
             context,
             logs,
+            self._seats,
             card=identity.card,
             peers=peers.mirrors,
             is_code=folder.is_code,
             entropy=entropy,
         )
         parts = Parts(context, channels, mailboxes)
-        dispatch = Dispatch(context, channels, mailboxes, parts, logs, foundings)
+        dispatch = Dispatch(context, channels, mailboxes, parts, logs, foundings, self._seats)
         self._listener = Listener(
             context,
             dispatch,
@@ -96,6 +101,7 @@ class Home:
         group.create_task(self._listener.sweep_forever())
         group.create_task(self._cosigning.run())
         group.create_task(self._retention.run())
+        group.create_task(self._seats.watch())
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:

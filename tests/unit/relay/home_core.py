@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cloister.crypto.hashing import sha256
+from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
+from cloister.ids import RelayId
+from cloister.relay.accounts import Accounts
 from cloister.relay.delivery import Flusher
 from cloister.relay.dispatch import Dispatch
+from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
 from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
+from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, make_outbox
 from cloister.relay.storage.memory import MemoryStore
 from cloister.relay.storage.writes import (
@@ -33,6 +40,7 @@ COMMONS = b"C" * 16
 INBOX = b"I" * 16
 CHANNEL = int(ObjectKind.CHANNEL)
 NOW = 1_800_000_000
+RELAY_KEY = HybridKey(Secret(b"e" * 32), Secret(b"m" * 32))
 
 
 def key(name: str) -> Ed25519Key:
@@ -49,19 +57,23 @@ class NoLogs:
 class HomeCore:
     """Services, a clock by hand, and what each session was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, accounts: Path = Path("/nonexistent")) -> None:
         self.time = 1000.0
+        self.now = NOW
         self.metrics = Metrics()
         self.store = MemoryStore()
         self.context = Context(
             relay_id=RELAY_ID,
             store=self.store,
             metrics=self.metrics,
-            now=lambda: NOW,
+            now=lambda: self.now,
             monotonic=lambda: self.time,
         )
-        self.channels = Channels(self.context)
-        mailboxes = Mailboxes(self.context)
+        log = Log(lambda: self.now, io.StringIO())
+        self.accounts = Accounts(accounts, log)
+        self.seats = Seats(self.context, self.accounts, RelayId(RELAY_ID), RELAY_KEY)
+        self.channels = Channels(self.context, self.seats)
+        mailboxes = Mailboxes(self.context, self.seats)
         logs: Any = NoLogs()
         self.dispatch = Dispatch(
             self.context,
@@ -70,6 +82,7 @@ class HomeCore:
             Parts(self.context, self.channels, mailboxes),
             logs,
             logs,
+            self.seats,
         )
         self.flusher = Flusher(self.metrics)
         self.sent: dict[Session, list[Any]] = {}

@@ -91,7 +91,7 @@ def test_the_settings_hold_and_are_strict(tmp_path: Path) -> None:
     assert (mode, synchronous, erasing) == ("wal", 2, 1)
     tables = connection.execute("SELECT name, strict FROM pragma_table_list").fetchall()
     own = [(name, strict) for name, strict in tables if not name.startswith("sqlite_")]
-    assert len(own) == 13
+    assert len(own) == 15
     assert all(strict for _, strict in own)
 
 

@@ -17,6 +17,7 @@ from cloister.limits import (
 from cloister.relay.delivery import Follow
 from cloister.relay.ratelimit import Bucket
 from cloister.relay.services.context import Context
+from cloister.relay.services.seats import Seats
 from cloister.relay.session import Grant, Session, State
 from cloister.relay.storage.api import EnvelopeKind, EnvelopeRow
 from cloister.relay.storage.writes import (
@@ -41,6 +42,8 @@ _CHANNEL: Final = int(ObjectKind.CHANNEL)
 NO_KEY: Final = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
 """A key nobody proves (RFC 8032, 7.1, test 1): checked where there is no object, so that the time
 of the answer does not tell a stranger what exists."""
+_NO_EPOCH: Final = -1
+"""No channel is ever in it: a put into it gets the answer of a stored id, and stores nothing."""
 
 
 class LiveChannel:
@@ -57,10 +60,11 @@ class LiveChannel:
 
 
 class Channels:
-    """The service.  ``on_commit`` hooks are told of every fresh commit."""
+    """The service."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, seats: Seats) -> None:
         self._context = context
+        self._is_lapsed = seats.is_lapsed
         self._live: dict[bytes, LiveChannel] = {}
         self._commits: dict[bytes, Bucket] = {}
 
@@ -179,9 +183,9 @@ class Channels:
             session.refuse(request.rid, Refusal.MALFORMED)
             return
         context = self._context
-        write = PutEnvelope(
-            request.channel_id, request.epoch, request.envelope_id, envelope, context.now()
-        )
+        # Of a lapsed circle nothing new is stored; a retry of what is stored is answered (D4).
+        epoch = _NO_EPOCH if self._is_lapsed(grant.origin) else request.epoch
+        write = PutEnvelope(request.channel_id, epoch, request.envelope_id, envelope, context.now())
         context.begin_write(session, len(envelope))
         context.store.submit(write, partial(self._on_put, session, request.rid, write))
 
@@ -195,6 +199,8 @@ class Channels:
                     self._push(live, write, outcome.n)
             if session.state is not State.CLOSED:
                 session.outbox.send(encode_message(Done(rid, outcome.n)))
+        elif write.epoch == _NO_EPOCH and _is_stale(outcome):
+            self._context.refuse(session, rid, Refused(Refusal.LAPSED))
         else:
             self._context.refuse(session, rid, outcome)
 
@@ -343,6 +349,10 @@ class Channels:
         if not rows:
             return Refused(Refusal.UNKNOWN_OBJECT)
         return rows[0].object_hash, rows[0].parts
+
+
+def _is_stale(outcome: Outcome) -> bool:
+    return isinstance(outcome, Refused) and outcome.code is Refusal.STALE_EPOCH
 
 
 def _is_well_formed(request: commands.Commit) -> bool:

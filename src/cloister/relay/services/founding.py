@@ -15,6 +15,7 @@ from cloister.ids import ChannelId
 from cloister.limits import MAX_CLOCK_SKEW_S
 from cloister.relay.services.context import Context
 from cloister.relay.services.log import Logs
+from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session
 from cloister.relay.storage.writes import (
     Accepted,
@@ -45,6 +46,7 @@ class Foundings:
         self,
         context: Context,
         logs: Logs,
+        seats: Seats,
         *,
         card: RelayCard,
         peers: Callable[[], Mapping[bytes, RelayCard]],
@@ -53,6 +55,7 @@ class Foundings:
     ) -> None:
         self._context = context
         self._logs = logs
+        self._seats = seats
         self._card = card
         self._peers = peers
         self._is_code = is_code
@@ -64,14 +67,24 @@ class Foundings:
             session.refuse(request.rid, Refusal.WRONG_CODE)
             return
         origin = f"{self._card.name}/{self._entropy.random(ORIGIN_BYTES).hex()}"
-        write = BindCode(sha256(request.code), request.setup_key, origin)
+        code_hash = sha256(request.code)
+        account = self._seats.account_of_code(code_hash)
+        reservation = None
+        if account is not None:
+            reservation = self._seats.reserve_for_founder(account, request.setup_key)
+        write = BindCode(code_hash, request.setup_key, origin, reservation)
         self._context.begin_write(session, 0)
-        self._context.store.submit(write, partial(self._on_bound, session, request.rid))
+        self._context.store.submit(
+            write, partial(self._on_bound, session, request, account is not None)
+        )
 
-    def _on_bound(self, session: Session, rid: int, outcome: Outcome) -> None:
+    def _on_bound(
+        self, session: Session, request: commands.Begin, sells_seats: bool, outcome: Outcome
+    ) -> None:
+        rid = request.rid
         self._context.end_write(session, 0)
         if isinstance(outcome, Bound):
-            session.answer(Begun(rid, outcome.origin))
+            session.answer(Begun(rid, outcome.origin, sells_seats=sells_seats))
         else:
             self._context.refuse(session, rid, outcome)
 
@@ -128,7 +141,7 @@ class Foundings:
             verify_ed25519(setup_key, OPEN_LABEL, content, signature)
         except (BadSignature, BadPublicKey):
             return False
-        return self._is_code(code_hash)
+        return self._is_code(code_hash) or self._seats.account_of_code(code_hash) is not None
 
     def _fits(self, fold: RelayFold, commons_id: bytes) -> bool:
         """Tell whether the genesis means this relay, this commons, and entries of the list.

@@ -10,6 +10,7 @@ from cloister.limits import MAX_FOLLOWED_OBJECTS, MAX_INVITE_LIFETIME_S
 from cloister.relay.delivery import Follow
 from cloister.relay.services.channels import NO_KEY
 from cloister.relay.services.context import Context
+from cloister.relay.services.seats import Seats
 from cloister.relay.session import Grant, Session, State
 from cloister.relay.storage.api import MailRow
 from cloister.relay.storage.writes import (
@@ -35,8 +36,9 @@ _Key = tuple[int, bytes]
 class Mailboxes:
     """The service."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, seats: Seats) -> None:
         self._context = context
+        self._seats = seats
         self._follows: dict[_Key, set[Follow]] = {}
         context.on_mail = self.on_mail
 
@@ -130,7 +132,8 @@ class Mailboxes:
         if request.expires <= now:
             session.refuse(request.rid, Refusal.EXPIRED)
             return
-        write = OpenBox(grant.origin, request.box_id, request.box_key, request.expires)
+        reservation = self._seats.reserve_for_box(grant.origin, request.box_key, request.expires)
+        write = OpenBox(grant.origin, request.box_id, request.box_key, request.expires, reservation)
         self._context.submit_simple(session, request.rid, write)
 
     def open_inbox(self, session: Session, request: commands.OpenInbox) -> None:

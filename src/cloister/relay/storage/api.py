@@ -118,6 +118,14 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SeatRows:
+    """The seats of an account: the handles that have one, in order, and how many are reserved."""
+
+    handles: tuple[bytes, ...]
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How much is stored, for the status page: numbers and nothing else."""
 
@@ -168,6 +176,15 @@ class Store(Protocol):
 
     def origins(self) -> list[str]:
         """Return the origins of all logs."""
+
+    def code_of(self, origin: str) -> bytes | None:
+        """Return the hash of the activation code that a log was opened with."""
+
+    def seats(self, account: str, now: int) -> SeatRows:
+        """Return the seats of an account and the reservations that have not run out."""
+
+    def account_of_seat(self, key: bytes, handle: bytes) -> str | None:
+        """Return the account of a seated handle, else of the reservation of a ticket's key."""
 
     def counts(self) -> Counts:
         """Return how much is stored."""

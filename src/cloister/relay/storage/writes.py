@@ -69,12 +69,34 @@ Outcome = Accepted | Refused | Taken | Bound | Delivered
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What an account may seat: its id in the operator's books, the seats it has bought, the
+    handles that the operator set free.  A reservation counts until it ends, at ``now`` or later."""
+
+    account: str
+    seats: int
+    freed: frozenset[bytes]
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Keep a seat free for whoever uses the ticket of ``key``, until ``expires``."""
+
+    allowance: Allowance
+    key: bytes
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
 class BindCode:
-    """Bind an activation code to a setup key.  ``Bound``; ``WRONG_CODE`` with another key."""
+    """Bind an activation code to a setup key.  ``Bound``; ``WRONG_CODE`` with another key;
+    ``NO_SEAT(seats)`` when it is bound for the first time and its account has none to reserve."""
 
     code_hash: bytes
     setup_key: bytes
     origin: str
+    reservation: Reservation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +140,24 @@ class OpenInbox:
 
 @dataclass(frozen=True, slots=True)
 class OpenBox:
-    """Open an invite box.  ``ID_CONFLICT`` when the id is taken."""
+    """Open an invite box.  ``ID_CONFLICT`` when the id is taken, ``NO_SEAT(seats)``."""
 
     origin: str
     box_id: bytes
     key: bytes
     expires: int
+    reservation: Reservation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSeat:
+    """Seat a handle in the place of the reservation of ``key``, of which nothing stays then: no
+    row links a handle to an invitation.  ``BAD_TICKET`` without a reservation; ``NO_SEAT(seats)``
+    when it had run out and every seat is taken."""
+
+    allowance: Allowance
+    key: bytes
+    handle: bytes
 
 
 class PutEnvelope:
@@ -241,13 +275,17 @@ class SetNote:
 class Expire:
     """Delete what is older than ``before`` or has run out at ``now``; at most ``limit`` envelopes.
 
-    Never the commit that opened a current epoch.  Ids of deleted envelopes are remembered until
-    they are older than ``forget_before``.  ``Accepted(number of envelopes deleted)``."""
+    Never the commit that opened a current epoch, and nothing that is under a legal hold: neither
+    what lies in the channels of ``held_channels``, nor anything of the circles of
+    ``held_origins``.  Ids of deleted envelopes are remembered until they are older than
+    ``forget_before``.  ``Accepted(number of envelopes deleted)``."""
 
     before: int
     forget_before: int
     now: int
     limit: int
+    held_channels: frozenset[bytes] = frozenset()
+    held_origins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +308,7 @@ Write = (
     | OpenChannel
     | OpenInbox
     | OpenBox
+    | TakeSeat
     | PutBoxItem
     | AddKeyPackages
     | TakeKeyPackage

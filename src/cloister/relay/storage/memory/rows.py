@@ -73,6 +73,8 @@ class Rows:
 
     def __init__(self) -> None:
         self._codes: dict[bytes, tuple[bytes, str]] = {}
+        self._reserved: dict[bytes, tuple[str, int]] = {}  # account, end of the reservation
+        self._seats: dict[bytes, str] = {}  # account by handle
         self._channels: dict[bytes, Channel] = {}
         self._mailboxes: dict[tuple[ObjectKind, bytes], Mailbox] = {}
         self._staged: dict[tuple[bytes, bytes], Staged] = {}
@@ -128,6 +130,17 @@ class Rows:
 
     def origins(self) -> list[str]:
         return list(self._logs)
+
+    def code_of(self, origin: str) -> bytes | None:
+        return next((code for code, (_, one) in self._codes.items() if one == origin), None)
+
+    def seats(self, account: str, now: int) -> api.SeatRows:
+        handles = sorted(handle for handle, one in self._seats.items() if one == account)
+        reserved = [one for one, until in self._reserved.values() if until >= now]
+        return api.SeatRows(tuple(handles), reserved.count(account))
+
+    def account_of_seat(self, key: bytes, handle: bytes) -> str | None:
+        return self._seats.get(handle, self._reserved.get(key, (None, 0))[0])
 
     def counts(self) -> api.Counts:
         return api.Counts(

@@ -20,13 +20,14 @@ from cloister.limits import (
 )
 from cloister.relay.storage import api, writes
 from cloister.relay.storage.api import EnvelopeKind
-from cloister.relay.storage.memory.rows import Channel, Log, Mailbox, Rows, Staged
+from cloister.relay.storage.memory.rows import Channel, Log, Mailbox, Staged
+from cloister.relay.storage.memory.seats import SeatWrites, no_seat
 from cloister.relay.storage.writes import Accepted, Bound, Delivered, Refused, Taken
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 
 
-class MemoryStore(Rows):
+class MemoryStore(SeatWrites):
     """See :class:`cloister.relay.storage.api.Store`."""
 
     def submit(self, write: writes.Write, done: api.Done) -> None:
@@ -47,10 +48,14 @@ class MemoryStore(Rows):
             case writes.StagePart():
                 return self._stage_part(write)
             case writes.BindCode():
-                known = self._codes.setdefault(write.code_hash, (write.setup_key, write.origin))
-                if known[0] != write.setup_key:
-                    return Refused(Refusal.WRONG_CODE)
-                return Bound(known[1])
+                known = self._codes.get(write.code_hash)
+                if known is not None:
+                    is_same = known[0] == write.setup_key
+                    return Bound(known[1]) if is_same else Refused(Refusal.WRONG_CODE)
+                if not self._reserve(write.reservation):
+                    return no_seat(write.reservation)
+                self._codes[write.code_hash] = (write.setup_key, write.origin)
+                return Bound(write.origin)
             case writes.OpenCircle():
                 return self._open_circle(write)
             case writes.OpenChannel():
@@ -58,9 +63,14 @@ class MemoryStore(Rows):
             case writes.OpenInbox():
                 return self._open_inbox(write)
             case writes.OpenBox():
+                is_new = (ObjectKind.BOX, write.box_id) not in self._mailboxes
+                if is_new and not self._reserve(write.reservation):
+                    return no_seat(write.reservation)
                 return self._open_mailbox(
                     ObjectKind.BOX, write.origin, write.box_id, write.key, write.expires
                 )
+            case writes.TakeSeat():
+                return self._take_seat(write)
             case writes.PutBoxItem():
                 return self._put_box_item(write)
             case writes.AddKeyPackages():
@@ -317,6 +327,8 @@ class MemoryStore(Rows):
     def _expire(self, write: writes.Expire) -> writes.Outcome:
         deleted = 0
         for channel_id, channel in self._channels.items():
+            if channel_id in write.held_channels or channel.origin in write.held_origins:
+                continue
             opened = channel.ladder[channel.epoch].first_n - 1
             for n in sorted(channel.envelopes):
                 if channel.times[n] >= write.before or deleted == write.limit:
@@ -340,6 +352,8 @@ class MemoryStore(Rows):
                     self._kept.pop((channel_id, rung.tree), None)
                     del channel.ladder[epoch]
         for (kind, object_id), mailbox in list(self._mailboxes.items()):
+            if mailbox.origin in write.held_origins:
+                continue
             if kind is ObjectKind.BOX and mailbox.expires < write.before:
                 del self._mailboxes[kind, object_id]
                 continue
@@ -349,4 +363,6 @@ class MemoryStore(Rows):
                     del mailbox.times[n]
                     mailbox.floor_n = max(mailbox.floor_n, n + 1)
         self._staged = {key: one for key, one in self._staged.items() if one.until >= write.now}
+        reserved = self._reserved.items()
+        self._reserved = {key: one for key, one in reserved if one[1] >= write.before}
         return Accepted(deleted)

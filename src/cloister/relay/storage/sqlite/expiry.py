@@ -1,9 +1,12 @@
 """Deleting by age, and by nothing else (flows 4.2.4).
 
-Rows lie in the order of their coming, so the scan stops at the first young one.
+Rows lie in the order of their coming, so the scan stops at the first young one.  What is under a
+legal hold stays, and goes with the first pass after its release.
 """
 
 from __future__ import annotations
+
+import json
 
 import sqlcipher3.dbapi2 as sqlite
 
@@ -21,15 +24,20 @@ def expire(connection: sqlite.Connection, states: ChannelStates, write: Expire) 
     """Apply an expiry inside the transaction that the writer has begun."""
     execute = connection.execute
     before = write.before // HOUR_S
+    held_channels = json.dumps([channel_id.hex().upper() for channel_id in write.held_channels])
+    held_origins = json.dumps(sorted(write.held_origins))
     old = execute(
         "SELECT e.key, e.channel, e.n, e.id, e.hash, e.parts, e.hour, channel.id,"
         "       CASE e.hour >= ?2 WHEN 1 THEN e.bytes END, length(e.bytes)"
         " FROM envelope AS e JOIN channel ON channel.key = e.channel"
+        " JOIN circle ON circle.key = channel.circle"
         " JOIN ladder ON ladder.channel = e.channel AND ladder.epoch = channel.epoch"
         " WHERE e.key < coalesce((SELECT min(key) FROM envelope WHERE hour >= ?1),"
         "                        (SELECT max(key) + 1 FROM envelope))"
-        " AND e.hour < ?1 AND e.n <> ladder.first_n - 1 ORDER BY e.key LIMIT ?3",
-        (before, write.forget_before // HOUR_S, write.limit),
+        " AND e.hour < ?1 AND e.n <> ladder.first_n - 1"
+        " AND hex(channel.id) NOT IN (SELECT value FROM json_each(?4))"
+        " AND circle.origin NOT IN (SELECT value FROM json_each(?5)) ORDER BY e.key LIMIT ?3",
+        (before, write.forget_before // HOUR_S, write.limit, held_channels, held_origins),
     ).fetchall()
     for key, channel, n, envelope_id, object_hash, parts, hour, channel_id, envelope, size in old:
         # The saved point moves first: the index must not be given again, nor the size counted.
@@ -66,14 +74,20 @@ def expire(connection: sqlite.Connection, states: ChannelStates, write: Expire) 
         )
     execute("DELETE FROM put_id WHERE hour < ?", (write.forget_before // HOUR_S,))
     execute("DELETE FROM part WHERE until > 0 AND until < ?", (write.now,))
-    _expire_mail(connection, before, write)
+    execute("DELETE FROM seat_reserved WHERE expires < ?", (write.before,))
+    _expire_mail(connection, before, write, held_origins)
     return Accepted(len(old))
 
 
-def _expire_mail(connection: sqlite.Connection, before: int, write: Expire) -> None:
+def _expire_mail(
+    connection: sqlite.Connection, before: int, write: Expire, held_origins: str
+) -> None:
     execute = connection.execute
     aged = execute(
-        "DELETE FROM inbox_item WHERE hour < ? RETURNING inbox, n, hash", (before,)
+        "DELETE FROM inbox_item WHERE hour < ? AND inbox NOT IN"
+        " (SELECT inbox.key FROM inbox JOIN circle ON circle.key = inbox.circle"
+        " WHERE origin IN (SELECT value FROM json_each(?))) RETURNING inbox, n, hash",
+        (before, held_origins),
     ).fetchall()
     for inbox, n, object_hash in aged:
         row = execute(
@@ -84,7 +98,11 @@ def _expire_mail(connection: sqlite.Connection, before: int, write: Expire) -> N
                 "DELETE FROM part WHERE owner = ? AND hash = ? AND until = 0",
                 (row[0], object_hash),
             )
-    boxes = execute("SELECT key FROM invite_box WHERE expires < ?", (write.before,)).fetchall()
+    boxes = execute(
+        "SELECT invite_box.key FROM invite_box JOIN circle ON circle.key = circle"
+        " WHERE expires < ? AND origin NOT IN (SELECT value FROM json_each(?))",
+        (write.before, held_origins),
+    ).fetchall()
     for (box,) in boxes:
         execute("DELETE FROM box_item WHERE box = ?", (box,))
         execute("DELETE FROM invite_box WHERE key = ?", (box,))

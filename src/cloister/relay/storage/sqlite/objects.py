@@ -11,6 +11,7 @@ from cloister.limits import (
     MAX_STAGED_BYTES,
     MAX_STAGED_OBJECTS,
 )
+from cloister.relay.storage.sqlite.seats import reserve
 from cloister.relay.storage.writes import (
     Accepted,
     AddKeyPackages,
@@ -40,17 +41,24 @@ class ObjectWrites:
     """Applies one write inside the transaction that the writer has begun."""
 
     def __init__(self, connection: sqlite.Connection) -> None:
+        self._connection = connection
         self._execute = connection.execute
 
     def bind_code(self, write: BindCode) -> Outcome:
-        self._execute(
-            "INSERT OR IGNORE INTO activation (code_hash, setup_key, origin) VALUES (?, ?, ?)",
-            (write.code_hash, write.setup_key, write.origin),
-        )
-        setup_key, origin = self._execute(
+        bound = self._execute(
             "SELECT setup_key, origin FROM activation WHERE code_hash = ?", (write.code_hash,)
         ).fetchone()
-        return Bound(origin) if setup_key == write.setup_key else Refused(Refusal.WRONG_CODE)
+        if bound is not None:
+            is_same = bound[0] == write.setup_key
+            return Bound(bound[1]) if is_same else Refused(Refusal.WRONG_CODE)
+        refused = reserve(self._connection, write.reservation) if write.reservation else None
+        if refused is not None:
+            return refused
+        self._execute(
+            "INSERT INTO activation (code_hash, setup_key, origin) VALUES (?, ?, ?)",
+            (write.code_hash, write.setup_key, write.origin),
+        )
+        return Bound(write.origin)
 
     def open_circle(self, write: OpenCircle) -> Outcome:
         bound = self._execute(
@@ -134,6 +142,9 @@ class ObjectWrites:
         if known is not None:
             is_same = known == (circle, write.key, write.expires)
             return Accepted(0, fresh=False) if is_same else Refused(Refusal.ID_CONFLICT)
+        refused = reserve(self._connection, write.reservation) if write.reservation else None
+        if refused is not None:
+            return refused
         self._execute(
             "INSERT INTO invite_box (id, circle, pk, expires, next_n) VALUES (?, ?, ?, ?, 0)",
             (write.box_id, circle, write.key, write.expires),

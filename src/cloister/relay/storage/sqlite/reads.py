@@ -16,6 +16,7 @@ from cloister.relay.storage.api import (
     LogRow,
     MailboxRow,
     MailRow,
+    SeatRows,
     StorageFailure,
 )
 from cloister.relay.storage.sqlite.schema import open_file
@@ -160,6 +161,34 @@ class Reads:
     def origins(self) -> list[str]:
         """Return the origins of all logs."""
         return [origin for (origin,) in self._query("SELECT origin FROM circle ORDER BY key")]
+
+    def code_of(self, origin: str) -> bytes | None:
+        """Return the hash of the activation code that a log was opened with."""
+        row = self._row("SELECT code_hash FROM activation WHERE origin = ?", origin)
+        return row[0] if row is not None else None
+
+    def is_used(self, code_hash: bytes) -> bool:
+        """Tell whether somebody has begun to found a circle with an activation code."""
+        sql = "SELECT 1 FROM activation WHERE code_hash = ?"
+        return self._row(sql, code_hash) is not None
+
+    def seats(self, account: str, now: int) -> SeatRows:
+        """Return the seats of an account and the reservations that have not run out."""
+        handles = self._query("SELECT handle FROM seat WHERE account = ? ORDER BY handle", account)
+        (reserved,) = self._row(
+            "SELECT count(*) FROM seat_reserved WHERE account = ? AND expires >= ?", account, now
+        )
+        return SeatRows(tuple(handle for (handle,) in handles), reserved)
+
+    def account_of_seat(self, key: bytes, handle: bytes) -> str | None:
+        """Return the account of a seated handle, else of the reservation of a ticket's key."""
+        row = self._row(
+            "SELECT account FROM seat WHERE handle = ?1"
+            " UNION ALL SELECT account FROM seat_reserved WHERE key = ?2 LIMIT 1",
+            handle,
+            key,
+        )
+        return row[0] if row is not None else None
 
     def counts(self) -> Counts:
         """Return how much is stored."""

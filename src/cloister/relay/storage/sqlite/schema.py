@@ -13,12 +13,12 @@ import sqlcipher3.dbapi2 as sqlite
 
 from cloister.relay.storage.api import StorageFailure
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MIN_SQLITE: Final = (3, 51, 3)
 """Up to 3.51.2 two connections at a checkpoint could corrupt the file (WAL reset)."""
 HOUR_S: Final = 3600
 
-SCHEMA: Final = """
+_LAYOUT_1: Final = """
 CREATE TABLE activation (
     code_hash BLOB NOT NULL PRIMARY KEY,  -- SHA-256 of the activation code
     setup_key BLOB NOT NULL,              -- Ed25519 key that the code is bound to
@@ -145,6 +145,22 @@ CREATE TABLE box_item (
 ) STRICT;
 """
 
+# Since layout 2.  No row links a handle to an invitation: a reservation goes when it is taken.
+_LAYOUT_2: Final = """
+CREATE TABLE seat_reserved (
+    key     BLOB NOT NULL PRIMARY KEY,    -- Ed25519 key of the ticket: a box key or a setup key
+    account TEXT NOT NULL,                -- account in the operator's books, 16 random digits
+    expires INTEGER NOT NULL              -- s since the Unix epoch: it counts no longer
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE seat (
+    handle  BLOB NOT NULL PRIMARY KEY,    -- device at this relay, 16 random bytes
+    account TEXT NOT NULL                 -- account in the operator's books
+) STRICT, WITHOUT ROWID;
+"""
+
+SCHEMA: Final = _LAYOUT_1 + _LAYOUT_2
+
 
 def open_file(path: Path, *, read_only: bool = False) -> sqlite.Connection:
     """Open the file with the settings that make a commit durable, and read them back.
@@ -189,9 +205,9 @@ def _demand(connection: sqlite.Connection, pragma: str, expected: object) -> Non
 
 def _migrate(connection: sqlite.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
+    if version in {0, 1}:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA.split(";\n"):
+        for statement in (SCHEMA if version == 0 else _LAYOUT_2).split(";\n"):
             if statement.strip():
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -22,6 +22,7 @@ from cloister.relay.storage.sqlite.expiry import expire
 from cloister.relay.storage.sqlite.objects import Conflict, ObjectWrites, Over
 from cloister.relay.storage.sqlite.puts import EnvelopeWrites
 from cloister.relay.storage.sqlite.schema import open_file
+from cloister.relay.storage.sqlite.seats import take_seat
 from cloister.relay.storage.writes import (
     AddKeyPackages,
     AppendEntry,
@@ -40,6 +41,7 @@ from cloister.relay.storage.writes import (
     SetNote,
     StagePart,
     TakeKeyPackage,
+    TakeSeat,
     Write,
 )
 from cloister.wire.codes import Refusal
@@ -157,6 +159,8 @@ class Writer:
                 return objects.open_inbox(write)
             case OpenBox():
                 return objects.open_box(write)
+            case TakeSeat():
+                return take_seat(self._connection, write)
             case PutBoxItem():
                 return objects.put_box_item(write)
             case AddKeyPackages():
