@@ -51,19 +51,22 @@ class EnrolmentRefused(LocalError):
 
 
 def begin(turn: Turn, relays: RelaySet, tickets: Sequence[bytes], key: Ed25519Key) -> None:
-    """Draw what is needed and store it with the tickets.  Raises ``TicketsRefused``."""
-    turn.change(
-        enrolments={
-            bytes(card.relay_id): Enrolment(
-                ticket=_ticket_for(card, relays.home, tickets, key),
-                ticket_seed=key.seed,
-                opening=turn.entropy.random(_OPENING_BYTES),
-                receipt=b"",
-                seat=b"",
-            )
-            for card in share_relays(relays)
-        }
-    )
+    """Draw what is needed and store it with the tickets.  Raises ``TicketsRefused``.
+
+    What an earlier attempt drew is kept: a relay that gave a handle then gives the same again.
+    """
+    enrolments = {}
+    for card in share_relays(relays):
+        ticket = _ticket_for(card, relays.home, tickets, key)
+        known = turn.state.enrolments.get(bytes(card.relay_id))
+        enrolments[bytes(card.relay_id)] = Enrolment(
+            ticket=ticket,
+            ticket_seed=key.seed,
+            opening=known.opening if known else turn.entropy.random(_OPENING_BYTES),
+            receipt=known.receipt if known else b"",
+            seat=known.seat if known else b"",
+        )
+    turn.change(enrolments=enrolments)
 
 
 def _ticket_for(
@@ -166,6 +169,10 @@ _WORDS = {
     ),
     Refusal.EXPIRED: ("the ticket has expired", "Ask for a new invitation."),
 }
+
+
+STALE_TICKET = frozenset({Refusal.BAD_TICKET, Refusal.EXPIRED})
+"""Refusals that a founder meets with fresh tickets for the same activation code."""
 
 
 def refusal_of(errand: EnrolErrand, code: int) -> CloisterError | None:

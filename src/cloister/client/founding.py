@@ -52,6 +52,8 @@ from cloister.wire.auth import OPEN_LABEL, open_content
 from cloister.wire.commands import MAX_CODE_BYTES, Begin, OpenCircle, ReadHead
 from cloister.wire.events import Begun, Done, Failed, Head
 
+FRESH_TICKETS_S = 60
+"""Wait before tickets are asked for again that a relay has refused."""
 ACT = b"founding"
 """Key under which the founding act waits for its answer."""
 
@@ -182,6 +184,16 @@ def on_enrolled(turn: Turn) -> None:
     """Every share relay has given its receipt."""
     if turn.state.founding is not None:
         _make_circle(turn, turn.state.founding)
+
+
+def begin_again(turn: Turn, reason: CloisterError) -> None:
+    """Ask for fresh tickets: the code stays bound to the setup key, and so does what was drawn."""
+    founding = turn.state.founding
+    if founding is None or founding.step is not FoundingStep.ENROLLING:
+        return
+    turn.alarm("founding", f"{reason}  Asking for another ticket.")
+    turn.change(founding=replace(founding, step=FoundingStep.BEGINNING))
+    turn.delay(Purpose(Work.BEGIN), FRESH_TICKETS_S)
 
 
 def _make_circle(turn: Turn, founding: Founding) -> None:

@@ -48,7 +48,10 @@ def on_refused(turn: Turn, given: ErrandRefused) -> None:
         case EnrolErrand() as errand:
             error = enrolling.refusal_of(errand, given.code)
             if error is not None and turn.state.founding is not None:
-                founding.abandon(turn, error)
+                if given.code in enrolling.STALE_TICKET:
+                    founding.begin_again(turn, error)
+                else:
+                    founding.abandon(turn, error)
             elif error is not None:
                 joining.abandon(turn, error)
         case OrderErrand() as errand:
