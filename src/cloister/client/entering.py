@@ -209,7 +209,10 @@ def _enter_commons(turn: Turn, joining: Joining, entries: tuple[bytes, ...]) -> 
         _reject(turn, joining, error)
         return
     head = turn.session.head_settled
+    member = roster.members[roster.devices[did_of(turn.state)].member_id]
     turn.change(
+        # One more device of a member bears the member's name, whatever was typed here.
+        identity=replace(identity_of(turn.state), name=member.name),
         roster=roster,
         roots=state.roots,
         log_keys=state.log_keys,

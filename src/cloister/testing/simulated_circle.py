@@ -28,9 +28,12 @@ from cloister.client.effects import (
     PutRecord,
     Send,
 )
+from cloister.client.errands import Errand
 from cloister.client.inputs import (
     Act,
     AnyInput,
+    ErrandDone,
+    ErrandRefused,
     FoundCircle,
     Invite,
     Join,
@@ -44,10 +47,11 @@ from cloister.client.views import phase_of
 from cloister.crypto.entropy import SystemEntropy
 from cloister.relay.session import Session
 from cloister.testing.simulated_relays import ACTIVATION_CODE, SimulatedRelays
-from cloister.wire.events import AnyEvent
+from cloister.wire.events import AnyEvent, Challenge, Failed
 from cloister.wire.frame import decode_events
 
 START: Final = 1_800_000_000
+ERRAND_RETRY_S: Final = 30
 _QUIET_TURNS: Final = 3
 Tamper = Callable[[AnyEvent], Iterable[AnyEvent]]
 
@@ -56,8 +60,40 @@ def _faithfully(event: AnyEvent) -> tuple[AnyEvent, ...]:
     return (event,)
 
 
+class _Run:
+    """One errand under way, on a connection of its own."""
+
+    def __init__(self, errand: Errand, relays: SimulatedRelays) -> None:
+        self.errand: Final = errand
+        self._relays = relays
+        arrived: deque[AnyEvent] = deque()
+        self._arrived = arrived
+        self._session: Session = relays.connect_shares(
+            errand.card.relay_id, lambda frame: arrived.extend(decode_events(frame))
+        )
+
+    def step(self) -> ErrandDone | ErrandRefused | None:
+        """Take what has arrived; return what the core is told at the end."""
+        while self._arrived:
+            event = self._arrived.popleft()
+            if isinstance(event, Challenge):
+                request = self.errand.request(1, event.relay_id, event.nonce)
+                self._relays.send_share(self._session, self.errand.card.relay_id, request)
+            elif isinstance(event, Failed):
+                return ErrandRefused(
+                    errand_id=self.errand.errand_id, code=event.code, detail=event.detail
+                )
+            else:
+                return ErrandDone(errand_id=self.errand.errand_id, event=event)
+        return None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._relays.disconnect_share(self._session, self.errand.card.relay_id)
+
+
 class SimulatedDevice:
-    """One device: core, vault, connection."""
+    """One device: core, vault, connection, and a connection for each errand."""
 
     def __init__(self, circle: SimulatedCircle, name: str) -> None:
         self.name: Final = name
@@ -76,6 +112,8 @@ class SimulatedDevice:
         """What a lying home relay makes of each event on its way to this device."""
         self._session: Session | None = None
         self._arrived: deque[AnyEvent] = deque()
+        self._runs: dict[bytes, _Run] = {}
+        self._errand_not_before: dict[bytes, int] = {}
 
     # --- the program around the core --------------------------------------------------------------
 
@@ -120,6 +158,7 @@ class SimulatedDevice:
     def crash(self) -> None:
         """Lose everything but the vault."""
         self._hang_up()
+        self._drop_errands()
         self.core = Core.load(
             self.records, tuple(self.entries[seq] for seq in sorted(self.entries))
         )
@@ -140,7 +179,14 @@ class SimulatedDevice:
 
     def step(self) -> bool:
         """Connect, or take one event that has arrived; return whether anything happened."""
-        if self.is_offline or not self.core.routes:
+        if self.is_offline:
+            self._drop_errands()
+            self.drop_link()
+            return False
+        return self._step_errands() or self._step_link()
+
+    def _step_link(self) -> bool:
+        if not self.core.routes:
             self.drop_link()
             return False
         if self._session is None:
@@ -162,6 +208,39 @@ class SimulatedDevice:
                 told for event in decode_events(frame) for told in self.tamper(event)
             )
         )
+
+    # --- errands ----------------------------------------------------------------------------------
+
+    def _step_errands(self) -> bool:
+        """Start what the core wants done, or take one answer; return whether anything happened."""
+        wanted = {errand.errand_id: errand for errand in self.core.errands}
+        for errand_id, errand in wanted.items():
+            is_time = self._errand_not_before.get(errand_id, 0) <= self._circle.now
+            if errand_id not in self._runs and is_time:
+                self._runs[errand_id] = _Run(errand, self._circle.relays)
+                return True
+        for errand_id, run in list(self._runs.items()):
+            told = run.step()
+            if told is not None:
+                run.close()
+                del self._runs[errand_id]
+                # Whatever the answer: what the core still wants then is asked again later.
+                self._errand_not_before[errand_id] = self._circle.now + ERRAND_RETRY_S
+                self.feed(told)
+                return True
+        return False
+
+    def _drop_errands(self) -> None:
+        for run in self._runs.values():
+            run.close()
+        self._runs = {}
+
+    @property
+    def wake_at(self) -> int | None:
+        """When this device next wants to do something by itself, s."""
+        later = [self._errand_not_before.get(one.errand_id, 0) for one in self.core.errands]
+        times = [one for one in (self.core.wake_at, *later) if one is not None]
+        return min(times, default=None)
 
     # --- what tests ask ---------------------------------------------------------------------------
 
@@ -206,7 +285,7 @@ class SimulatedCircle:
             quiet = 0 if moved else quiet + 1
             if quiet < _QUIET_TURNS:
                 continue
-            wanted = [device.core.wake_at for device in self.devices if not device.is_offline]
+            wanted = [device.wake_at for device in self.devices if not device.is_offline]
             times = [one for one in wanted if one is not None]
             if not times or min(times) >= self.now + 59 or self.now >= until:
                 return
@@ -248,7 +327,15 @@ class SimulatedCircle:
         self._next_ref += 1
         return self._next_ref
 
-    async def found(self, name: str, *, test_circle: bool = False) -> SimulatedDevice:
+    async def found(
+        self,
+        name: str,
+        *,
+        test_circle: bool = False,
+        unlock_shares: bool = False,
+        cool_off_s: int = 86_400,
+        change_delay_s: int = 86_400,
+    ) -> SimulatedDevice:
         """Found the circle."""
         device = self.add(name)
         await self.act(
@@ -260,6 +347,9 @@ class SimulatedCircle:
                 entry_cards=(self.relays.entry_card.encode(),),
                 activation_code=ACTIVATION_CODE,
                 test_circle=test_circle,
+                unlock_shares=unlock_shares,
+                cool_off_s=cool_off_s,
+                change_delay_s=change_delay_s,
             ),
         )
         return device
@@ -268,9 +358,35 @@ class SimulatedCircle:
         self, name: str, inviter: SimulatedDevice, vouchers: Iterable[SimulatedDevice]
     ) -> SimulatedDevice:
         """Invite, join, vouch; return the new member's device."""
-        code = await self.act(inviter, Invite(ref=self.ref()))
+        return await self._bring_in(name, inviter, vouchers, Invite(ref=self.ref()))
+
+    async def add_device(
+        self, name: str, owner: SimulatedDevice, vouchers: Iterable[SimulatedDevice]
+    ) -> SimulatedDevice:
+        """Let the member of ``owner`` have one more device; return it."""
+        return await self._bring_in(name, owner, vouchers, Invite(ref=self.ref(), kind="device"))
+
+    async def bring_back(
+        self,
+        member: str,
+        name: str,
+        inviter: SimulatedDevice,
+        vouchers: Iterable[SimulatedDevice],
+    ) -> SimulatedDevice:
+        """Let a member return on a new device that is called ``name``; return it."""
+        invite = Invite(ref=self.ref(), kind="return", member=member)
+        return await self._bring_in(name, inviter, vouchers, invite)
+
+    async def _bring_in(
+        self,
+        name: str,
+        inviter: SimulatedDevice,
+        vouchers: Iterable[SimulatedDevice],
+        invite: Invite,
+    ) -> SimulatedDevice:
+        code = await self.act(inviter, invite)
         device = self.add(name)
-        await self.act(device, Join(ref=self.ref(), code=code, name=name))
+        digits = await self.act(device, Join(ref=self.ref(), code=code, name=name))
         for voucher in vouchers:
-            await self.act(voucher, Vouch(ref=self.ref(), request=name, how=1))
+            await self.act(voucher, Vouch(ref=self.ref(), request=digits[:11], how=1))
         return device
