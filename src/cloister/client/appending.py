@@ -113,8 +113,19 @@ def _may_go(turn: Turn, intent: Intent) -> bool:
     return intent.is_of(SealedType.LOG_KEY) or newest_generation(turn.state) == roster.generation
 
 
-def sign(turn: Turn, intent: Intent, *, seq: int, root: bytes, ts: int) -> bytes:
-    """Make the entry of an intent for a place in the log; ``ts`` in s since the Unix epoch."""
+def sign(
+    turn: Turn,
+    intent: Intent,
+    *,
+    seq: int,
+    root: bytes,
+    ts: int,
+    generation: int | None = None,
+) -> bytes:
+    """Make the entry of an intent for a place in the log; ``ts`` in s since the Unix epoch.
+
+    ``generation``: of the log key that seals it; the newest unless said otherwise.
+    """
     state = turn.state
     identity = identity_of(state)
     roster = state.roster
@@ -130,7 +141,8 @@ def sign(turn: Turn, intent: Intent, *, seq: int, root: bytes, ts: int) -> bytes
             root=root,
             ts=ts,
         )
-    generation = newest_generation(state)
+    if generation is None:
+        generation = newest_generation(state)
     if intent.is_of(SealedType.LOG_KEY):
         # Two removals may come before the first is announced: one after the other.
         generation = roster.generation + 1

@@ -7,7 +7,7 @@ and swapped, and what is already so is not wanted any more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -269,14 +269,19 @@ def on_package_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
 # --- rank -----------------------------------------------------------------------------------------
 
 
-def is_due(turn: Turn, duty: bytes, *, caused_it: bool) -> bool:
-    """Return whether this device may act on a duty now, and remember when it may if not."""
+def is_due(
+    turn: Turn, duty: bytes, *, caused_it: bool, eligible: Collection[DeviceId] | None = None
+) -> bool:
+    """Return whether this device may act on a duty now, and remember when it may if not.
+
+    ``eligible``: who can do it, if not every active device.
+    """
     if caused_it:
         return True
     turn.looked_at.add(duty)
     due = turn.state.duties.get(duty)
     if due is None:
-        due = turn.now + min(_rank(turn.state, duty), MAX_RANK) * RANK_DELAY_S
+        due = turn.now + min(_rank(turn.state, duty, eligible), MAX_RANK) * RANK_DELAY_S
         turn.change(duties=with_item(turn.state.duties, duty, due))
     return due <= turn.now
 
@@ -288,11 +293,12 @@ def forget_done(turn: Turn) -> None:
         turn.change(duties=left)
 
 
-def _rank(state: State, duty: bytes) -> int:
-    """This device's place, from 0, among the active devices by SHA-256(duty id || did)."""
+def _rank(state: State, duty: bytes, eligible: Collection[DeviceId] | None) -> int:
+    """This device's place, from 0, among those eligible by SHA-256(duty id || did)."""
     roster = state.roster
     if roster is None:
         return MAX_RANK
-    order = sorted(sha256(duty, record.did) for record in roster.active_devices())
+    dids = [record.did for record in roster.active_devices()] if eligible is None else eligible
+    order = sorted(sha256(duty, did) for did in dids)
     own = sha256(duty, did_of(state))
     return order.index(own) if own in order else MAX_RANK

@@ -84,7 +84,7 @@ def on_remove(turn: Turn, act: RemoveAct) -> None:
             "a steward can be removed only by a change of the stewards, which this version "
             "does not have yet"
         )
-    for proposal in roster.proposals.values():
+    for proposal in roster.sealed_proposals.values():
         if proposal.member_id == member.member_id and proposal.proposer != own:
             content = Approve(entry_hash=proposal.entry_hash)
             turn.owe(intend(turn, SealedType.APPROVE, content.encode()), act.ref)
@@ -93,7 +93,7 @@ def on_remove(turn: Turn, act: RemoveAct) -> None:
         raise PolicyError(
             "only a steward can propose a removal", hint="Ask a steward to propose it first."
         )
-    if any(one.member_id == member.member_id for one in roster.proposals.values()):
+    if any(one.member_id == member.member_id for one in roster.sealed_proposals.values()):
         raise PolicyError(
             f"the removal of {member.name} is proposed already; another member must approve it",
             hint="They run the same command.",

@@ -1,0 +1,84 @@
+"""What the fold would say to an entry, asked before anything is appended.
+
+An act that the circle's rules do not allow is refused at once, in words, and leaves no trace in
+the log.  The rules are not written down here a second time: the entry is made for the newest
+settled size and handed to the roster itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from cloister.client.appending import intend, sign
+from cloister.client.naming import roster_in_force
+from cloister.client.records import Intent, kind_of
+from cloister.client.turn import Turn
+from cloister.errors import PolicyError
+from cloister.ids import SHORT_ID_BYTES
+from cloister.roster.entry import SealedType
+from cloister.roster.errors import NeedsLogKey, UpdateNeeded
+from cloister.roster.events import Ignored
+from cloister.roster.readable import ReadableType
+from cloister.roster.rules import Rule
+
+EntryType = SealedType | ReadableType
+
+NO_KEY: Final = (
+    "only a steward can do that, from the device that holds the steward's key",
+    "`cloister steward list` shows who is one.",
+)
+_WORDS: Final[Mapping[Rule, tuple[str, str]]] = {
+    Rule.STEWARD_KEY: NO_KEY,
+}
+"""Rule -> what it means to the person, and what to do.  Others are shown as they stand."""
+
+
+class Forbidden(PolicyError):
+    """The circle's rules do not allow an act; ``rule`` says which."""
+
+    def __init__(self, rule: Rule, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+
+
+def foresee(turn: Turn, entry_type: EntryType, content: bytes) -> Rule | None:
+    """Return the rule that such an entry would break now, or ``None``."""
+    roster = roster_in_force(turn.state)
+    intent = Intent(
+        intent_id=bytes(SHORT_ID_BYTES),
+        kind=kind_of(entry_type),
+        entry_type=int(entry_type),
+        content=content,
+        entry=b"",
+        seq=0,
+        appended=False,
+    )
+    entry = sign(
+        turn,
+        intent,
+        seq=roster.size,
+        root=roster.root,
+        ts=max(turn.now, roster.ts),
+        generation=roster.generation,
+    )
+    try:
+        _, events = roster.append(entry, turn.state.log_keys)
+    except (NeedsLogKey, UpdateNeeded):
+        return None  # this device is behind: the log will tell
+    return next((event.rule for event in events if isinstance(event, Ignored)), None)
+
+
+def check(turn: Turn, entry_type: EntryType, content: bytes) -> None:
+    """Raise ``Forbidden`` when the roster would ignore such an entry."""
+    rule = foresee(turn, entry_type, content)
+    if rule is None:
+        return
+    message, hint = _WORDS.get(rule, (f"the circle's rules forbid it: {rule.demand}", None))
+    raise Forbidden(rule, f"{message} ({rule.rule_id})", hint=hint)
+
+
+def append(turn: Turn, ref: int, entry_type: EntryType, content: bytes) -> None:
+    """Queue an entry for a person's act, if the rules allow it; answered when it is settled."""
+    check(turn, entry_type, content)
+    turn.owe(intend(turn, entry_type, content), ref)
