@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from cloister.cli.person import Person, person_command
-from cloister.errors import LocalError
-
-if TYPE_CHECKING:
-    from cloister.device.facade import Facade
 
 
 @click.group()
@@ -29,30 +23,48 @@ def agent() -> None:
 def run(person: Person) -> None:
     """Hold the vault open and the device connected until interrupted or stopped.
 
+    A second process holds the vault; `cloister lock` ends that one, `cloister unlock` starts
+    another.
+
     \b
     Examples:
       cloister agent run
       cloister agent run --profile ./amira --passphrase-fd 3 3<passphrase.txt
     """
+    import asyncio
 
-    async def running(device: Facade) -> None:
-        import asyncio
-        import signal
-        from contextlib import suppress
-
-        from cloister.device.local import Device
-
-        if not isinstance(device, Device):
-            raise LocalError("an agent of this profile runs already")
-        loop = asyncio.get_running_loop()
-        with suppress(NotImplementedError):
-            loop.add_signal_handler(signal.SIGTERM, device.locked.set)
-        person.output.talk("The agent runs. Ctrl+C, SIGTERM or `cloister agent stop` end it.")
-        person.output.data({"state": "running", "profile": str(person.folder)}, "running")
-        await device.locked.wait()
-
-    person.run(running, create=True)
+    person.prepare()
+    asyncio.run(_keep(person))
     person.output.talk("The vault is closed.")
+
+
+async def _keep(person: Person) -> None:
+    import asyncio
+    import os
+    import signal
+    from contextlib import suppress
+
+    from cloister.device.keeper import Keeper
+    from cloister.device.unlock.lease import Lease
+
+    keeper = Keeper(person.folder, Lease(person.settings.lease_s), tell=person.output.talk)
+    with suppress(NotImplementedError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, keeper.ask_to_stop)
+    async with keeper.serve():
+        try:
+            await keeper.unlock(person.passphrase_fd)
+            if person.passphrase_fd is not None:
+                # The child has read it; nothing more is to come from there.
+                with suppress(OSError):
+                    os.close(person.passphrase_fd)
+            person.output.talk(
+                "The agent runs. Ctrl+C, SIGTERM or `cloister agent stop` end it;"
+                " `cloister lock` closes the vault."
+            )
+            person.output.data({"state": "running", "profile": str(person.folder)}, "running")
+            await keeper.wait()
+        finally:
+            await keeper.stop()
 
 
 @agent.command("stop")
@@ -62,6 +74,7 @@ def stop(person: Person) -> None:
     import asyncio
 
     from cloister.device.agent_client import find_agent
+    from cloister.device.keeper_client import find_keeper
     from cloister.device.paths import socket_path
     from cloister.errors import NotFoundError
 
@@ -71,4 +84,9 @@ def stop(person: Person) -> None:
             raise NotFoundError("no agent of this profile runs")
         await found.lock()
 
-    asyncio.run(stopping())
+    keeper = find_keeper(person.folder)
+    if keeper is not None:
+        keeper.stop()
+    else:
+        # A command that holds the vault while it runs.
+        asyncio.run(stopping())

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from cloister.errors import CloisterError, TrustError, UsageError
+from cloister.errors import CloisterError, LockedError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from cloister.cli.output import Output
+    from cloister.crypto.secret import Secret
     from cloister.device.facade import Facade
     from cloister.device.settings import Settings
+    from cloister.device.unlock.lease import LeasedShare
+    from cloister.device.vault import Vault
 
 T = TypeVar("T")
 Work = Callable[["Facade"], Awaitable[T]]
@@ -41,6 +44,8 @@ class Person:
     origins: dict[str, str]
     output: Output
     passphrase_fd: int | None
+    passphrase: Secret | None = field(default=None, repr=False)
+    """The PIN or passphrase, where the command has asked for it already."""
     problems: list[CloisterError] = field(default_factory=list)
     """What was met on the way and decides the exit status, after all data has been shown."""
 
@@ -57,10 +62,17 @@ class Person:
         ``create``: a profile without a vault gets one.  ``resumable``: when the process ends that
         held the vault, ``work`` is called again with the device that takes its place.
         """
+        self.prepare()
+        return asyncio.run(self._run(work, create, resumable))
+
+    def prepare(self) -> None:
+        """Harden this process, and say when its clock is not the machine's."""
+        from cloister.clock import VARIABLE, ahead_s
         from cloister.device.hardening import harden_process
 
         harden_process()
-        return asyncio.run(self._run(work, create, resumable))
+        if ahead := ahead_s():
+            self.output.talk(f"A clock file is in force ({VARIABLE}): {ahead} s ahead.")
 
     def act(self, work: Work[T], *, create: bool = False, online: bool = True) -> T:
         """Run ``work`` on a device that has caught up, then give it time for what follows.
@@ -121,6 +133,9 @@ class Person:
                         raise
                     deadline = loop.time() + BUSY_S
                     continue
+            if await self._is_kept(folder) and loop.time() <= deadline:
+                await asyncio.sleep(0.2)
+                continue
             opening = opening or self._opening(folder, create)
             try:
                 async with (
@@ -134,26 +149,53 @@ class Person:
                     raise
             await asyncio.sleep(0.2)
 
-    def _opening(self, folder: Path, create: bool) -> Callable[[], Any]:
-        """Ask for the passphrase, once; return what opens (or makes) the vault."""
-        from cloister.cli.secrets_input import passphrase
-        from cloister.device.app import create_vault
-        from cloister.device.paths import ensure_private_folder
-        from cloister.device.vault import Vault, VaultMissing
-        from cloister.device.vault.store import vault_exists
+    async def _is_kept(self, folder: Path) -> bool:
+        """Tell whether an agent is just opening the vault.  Raises ``LockedError`` if it is locked.
 
-        if vault_exists(folder):
-            secret = passphrase(self.passphrase_fd, new=False)
-            return lambda: Vault.open(folder, secret)
-        if not create:
+        While an agent runs it is the one to open the vault: a command that did so beside it would
+        leave behind an open vault that the person has locked.
+        """
+        from cloister.device.keeper_client import find_keeper
+
+        keeper = await asyncio.to_thread(find_keeper, folder)
+        if keeper is None:
+            return False
+        if (await asyncio.to_thread(keeper.state)).phase == "locked":
+            raise LockedError("The vault is locked.", hint="open it with: cloister unlock")
+        return True
+
+    def _opening(self, folder: Path, create: bool) -> Callable[[], Any]:
+        """Ask for the PIN, once; return what opens (or makes) the vault."""
+        from cloister.device.vault import VaultMissing, vault_exists
+
+        if not create and not vault_exists(folder):
             raise VaultMissing(
                 f"there is no vault in {folder}",
                 hint="found a circle (cloister circle new), join one (cloister join), or name"
                 " another profile (--profile)",
             )
-        secret = passphrase(self.passphrase_fd, new=True)
-        ensure_private_folder(folder)
-        return lambda: create_vault(folder, secret)
+        return opening_of(folder, self.passphrase_fd, known=self.passphrase)
+
+
+def opening_of(
+    folder: Path,
+    passphrase_fd: int | None,
+    lease: tuple[LeasedShare, ...] = (),
+    known: Secret | None = None,
+) -> Callable[[], Awaitable[Vault]]:
+    """Read the PIN, or ask for it; return what opens the vault, or makes one where none is."""
+    from cloister.cli.secrets_input import passphrase
+    from cloister.device import app
+    from cloister.device.paths import ensure_private_folder
+    from cloister.device.unlock.opening import open_vault
+    from cloister.device.vault import vault_exists
+
+    if vault_exists(folder):
+        secret = known or passphrase(passphrase_fd, new=False)
+        return lambda: open_vault(folder, secret, lease=lease)
+    secret = passphrase(passphrase_fd, new=True)
+    ensure_private_folder(folder)
+    return lambda: asyncio.to_thread(app.create_vault, folder, secret)
 
 
 def person_command(function: Callable[..., None]) -> Callable[..., None]:

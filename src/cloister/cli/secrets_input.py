@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from cloister.crypto.secret import Secret
+from cloister.device.unlock.pin_rules import check_pin
 from cloister.errors import LockedError, UsageError
 
 MOST_SECRET_BYTES: Final = 4096
 PASSPHRASE_CREDENTIAL: Final = "cloister-passphrase"  # noqa: S105 (a name, not a secret)
+NEW_PASSPHRASE_CREDENTIAL: Final = "cloister-new-passphrase"  # noqa: S105
 
 
 def can_ask() -> bool:
@@ -57,10 +59,33 @@ def passphrase(descriptor: int | None, *, new: bool) -> Secret:
                 "the vault needs its passphrase, and there is nobody to ask",
                 hint="give it with --passphrase-fd N or CLOISTER_PASSPHRASE_FILE",
             )
-        given = _ask_new() if new else _ask("Passphrase: ")
+        given = _ask_new() if new else _ask("PIN or passphrase: ")
     if not given:
         raise UsageError("the passphrase is empty")
     return Secret(given)
+
+
+def new_pin(descriptor: int | None) -> Secret:
+    """Return the PIN or passphrase that is to be in force from now on; a person types it twice."""
+    given = read_secret(descriptor, "CLOISTER_NEW_PASSPHRASE_FILE", NEW_PASSPHRASE_CREDENTIAL)
+    if given is None:
+        if not can_ask():
+            raise UsageError(
+                "the new PIN is needed, and there is nobody to ask",
+                hint="give it with --new-passphrase-fd N or CLOISTER_NEW_PASSPHRASE_FILE",
+            )
+        given = _ask_new()
+    if not given:
+        raise UsageError("the new PIN is empty")
+    return Secret(given)
+
+
+def as_text(secret: Secret) -> str:
+    """Return a secret as the text that crosses the agent's socket.  Raises ``UsageError``."""
+    try:
+        return secret.expose().decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError("a PIN that is changed must be text (UTF-8)") from None
 
 
 def one_line_secret(
@@ -128,8 +153,10 @@ def _ask(question: str) -> bytes:
 
 
 def _ask_new() -> bytes:
-    sys.stderr.write("The passphrase opens the vault on this device. Nobody can reset it.\n")
-    first = _ask("New passphrase: ")
+    sys.stderr.write("It opens the vault on this device. Nobody can reset it.\n")
+    first = _ask("New PIN or passphrase: ")
+    # Whether relays will count the guesses is not known yet; if they do, this rule holds.
+    check_pin(Secret(first))
     if first != _ask("The same again: "):
-        raise UsageError("the two passphrases differ", hint="start again")
+        raise UsageError("the two differ", hint="start again")
     return first

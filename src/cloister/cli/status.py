@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from cloister.cli.person import Person, person_command
@@ -19,9 +21,17 @@ def status(person: Person, *, offline: bool) -> None:
       cloister status --json
     """
     from cloister.cli.circle import lines_of
+    from cloister.device.keeper_client import find_keeper
 
-    view = person.view(lambda device: device.status(), offline=offline)
+    keeper = find_keeper(person.folder)
+    kept = None if keeper is None else keeper.state()
+    if kept is not None and kept.phase == "locked":
+        view: dict[str, Any] = {"phase": "locked"}
+    else:
+        view = person.view(lambda device: device.status(), offline=offline)
     view = {"profile": str(person.folder), **view}
+    if kept is not None:
+        view["lease_s"] = kept.lease_s
     person.output.data(view, "\n".join(lines_of(view)))
 
 
@@ -48,6 +58,7 @@ def show(person: Person, *, origin: bool) -> None:
       profile      name or folder of the profile
       timeout_s    longest wait for what relays and other people's devices do
       send_wait_s  how long `send` waits for the relay before it says "queued"
+      lease_s      how long a locked agent needs the PIN only (at most 86400; 0: never)
       plain        no decoration
     \b
     Examples:

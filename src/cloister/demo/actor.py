@@ -19,6 +19,8 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
+from cloister.device import vault_process
+
 _PR_SET_PDEATHSIG: Final = 1
 TRACED: Final = frozenset(
     {
@@ -79,11 +81,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m cloister.demo.actor")
     parser.add_argument("--life-fd", type=int)
     parser.add_argument("--trace", type=Path)
+    parser.add_argument(
+        "--vault-process", action="store_true", help="be the process of an agent's vault"
+    )
     parser.add_argument("--probe", action="store_true", help="ask the relay as a removed device")
     parser.add_argument("arguments", nargs="*")
     given = parser.parse_args()
     if given.trace is not None:
         trace_network(given.trace)
+        # What an agent does on the network, the process that holds its vault does.
+        actor = [sys.executable, "-P", "-m", "cloister.demo.actor", "--trace", str(given.trace)]
+        vault_process.COMMAND[:] = [*actor, "--vault-process", "--"]
+    if given.vault_process:
+        from cloister.cli.vault_process import main as hold
+
+        hold(given.arguments)
+        return
     if given.life_fd is not None:
         die_with_the_driver(given.life_fd)
     if given.probe:

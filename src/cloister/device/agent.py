@@ -12,8 +12,8 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,11 +37,31 @@ async def serve(device: Device, path: Path) -> AsyncIterator[None]:
     When the body ends well, calls of others that are under way are finished first.  Only the
     process that holds the profile's lock calls this, so a socket that lies there is a dead one's.
     """
-    ensure_private_folder(path.parent)
-    _remove_stale(path)
     agent = _Agent(device)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with bound_socket(path) as listening:
+        server = await asyncio.start_unix_server(
+            agent.on_connection, sock=listening, limit=protocol.MOST_LINE_BYTES
+        )
+        patience_s = 0.0
+        try:
+            yield
+            patience_s = LOCK_S if device.locked.is_set() else FINISH_S
+        finally:
+            server.close()
+            remove_stale(path)
+            await agent.finish(patience_s)
+            with suppress(TimeoutError):
+                # For connections that were only just accepted.
+                async with asyncio.timeout(LOCK_S):
+                    await server.wait_closed()
+
+
+@contextmanager
+def bound_socket(path: Path) -> Iterator[socket.socket]:
+    """Bind a private socket in the place of a dead one's.  Raises ``LocalError``."""
+    ensure_private_folder(path.parent)
+    remove_stale(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         before = os.umask(0o177)
         try:
             listening.bind(str(path))
@@ -49,27 +69,11 @@ async def serve(device: Device, path: Path) -> AsyncIterator[None]:
             raise LocalError(f"the agent's socket cannot be made: {error.strerror}") from None
         finally:
             os.umask(before)
-        server = await asyncio.start_unix_server(
-            agent.on_connection, sock=listening, limit=protocol.MOST_LINE_BYTES
-        )
-    except BaseException:
-        listening.close()
-        raise
-    patience_s = 0.0
-    try:
-        yield
-        patience_s = LOCK_S if device.locked.is_set() else FINISH_S
-    finally:
-        server.close()
-        _remove_stale(path)
-        await agent.finish(patience_s)
-        with suppress(TimeoutError):
-            # For connections that were only just accepted.
-            async with asyncio.timeout(LOCK_S):
-                await server.wait_closed()
+        yield listening
 
 
-def _remove_stale(path: Path) -> None:
+def remove_stale(path: Path) -> None:
+    """Remove a socket that nobody listens to any more.  Raises ``LocalError`` for another file."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise LocalError(f"{path} is in the way: it is not the agent's socket")
@@ -185,6 +189,9 @@ class _Agent:
             case "mark_read":
                 position = int(_number(args, "position", 0))
                 await device.mark_read(_text(args, "conversation"), position)
+                return None
+            case "change_pin":
+                await device.change_pin(_text(args, "old"), _text(args, "new"))
                 return None
             case "lock":
                 await device.lock()

@@ -81,6 +81,10 @@ class RemoteDevice:
                 if bytes(item) != b"null":
                     yield protocol.notice_of(item)
 
+    async def change_pin(self, old: str, new: str) -> None:
+        """Change what opens the vault; see ``Facade``."""
+        await self._call("change_pin", old=old, new=new)
+
     async def lock(self) -> None:
         """Ask the agent to close the vault and end."""
         await self._call("lock")

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from cloister.client.core import Core
 from cloister.client.seam import ClientCore
+from cloister.clock import wall_time
 from cloister.crypto.capability import require_post_quantum
 from cloister.crypto.entropy import Entropy, SystemEntropy
 from cloister.crypto.secret import Secret
-from cloister.device.engine import Engine, OpenLink
+from cloister.device.calls import OpenLink
+from cloister.device.engine import Engine
 from cloister.device.link import Link
 from cloister.device.local import Device
+from cloister.device.unlock.enrolled import SharesOf, shares_of
+from cloister.device.unlock.upkeep import OnLease, Upkeep
 from cloister.device.vault import Vault
 from cloister.device.views import CoreViews, Views
+from cloister.errors import CloisterError
 
-OpenVault = Callable[[], Vault]
+OpenVault = Callable[[], Awaitable[Vault]]
+
+OWED_S: Final = 5.0
+"""How long a device that closes may go on giving tries back and wrapping its key anew."""
 
 
 @asynccontextmanager
@@ -28,32 +36,37 @@ async def run_device(
     *,
     core: type[ClientCore] = Core,
     views: Views | None = None,
+    shares: SharesOf = shares_of,
     entropy: Entropy | None = None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = wall_time,
     open_link: OpenLink = Link.open,
+    on_lease: OnLease = lambda leased: None,
 ) -> AsyncIterator[Device]:
     """Open a vault, load the core from it, and run the engine while the body runs.
 
-    ``open_vault`` blocks (Argon2id) and runs in a thread.  When the engine fails, the body is
-    cancelled and the engine's error raised.  ``core`` and ``views`` are the client's own unless
-    a test brings others.
+    When the engine fails, the body is cancelled and the engine's error raised.  ``core``,
+    ``views`` and ``shares`` are the client's own unless a test brings others.  ``on_lease`` is
+    told the relays' answers that open the vault, whenever they change.
     """
     require_post_quantum()
-    vault = await asyncio.to_thread(open_vault)
+    vault = await open_vault()
+    entropy = entropy or SystemEntropy()
     try:
         loaded = core.load(vault.records(), vault.entries())
-        engine = Engine(
-            vault,
-            loaded,
-            entropy=entropy or SystemEntropy(),
-            clock=clock,
-            open_link=open_link,
-        )
+        engine = Engine(vault, loaded, entropy=entropy, clock=clock, open_link=open_link)
     except BaseException:
         vault.close()
         raise
+    upkeep = Upkeep(
+        vault.key,
+        lambda: shares(engine.core),
+        entropy=entropy,
+        open_link=open_link,
+        on_disk=engine.on_disk,
+        on_lease=on_lease,
+    )
     body = asyncio.current_task()
-    running = asyncio.create_task(engine.run(), name="engine")
+    running = asyncio.create_task(_run(engine, upkeep), name="engine")
     failed = False
 
     def ended(task: asyncio.Task[None]) -> None:
@@ -64,7 +77,8 @@ async def run_device(
 
     running.add_done_callback(ended)
     try:
-        yield Device(engine, vault, views or CoreViews())
+        yield Device(engine, vault, views or CoreViews(), upkeep)
+        await _settle(upkeep)
     except asyncio.CancelledError:
         if not failed:
             raise
@@ -81,3 +95,26 @@ async def run_device(
 def create_vault(folder: Path, passphrase: Secret) -> Vault:
     """Make the vault of a new profile."""
     return Vault.create(folder, passphrase, entropy=SystemEntropy())
+
+
+async def _run(engine: Engine, upkeep: Upkeep) -> None:
+    async def tell_changes() -> None:
+        while True:
+            async with engine.changed:
+                await engine.changed.wait()
+            upkeep.look()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in (engine.run(), upkeep.run(), tell_changes()):
+                group.create_task(work)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def _settle(upkeep: Upkeep) -> None:
+    """Do what is owed before the vault closes; what cannot be done now is owed the next time."""
+    with suppress(CloisterError, TimeoutError):
+        async with asyncio.timeout(OWED_S):
+            if upkeep.is_owed:
+                await upkeep.settle()

@@ -6,8 +6,8 @@ a transaction: what leaves before its commit is what must not happen, and it can
 
     inputs -> core.handle -> commit -> Send, Notify, Disconnect
 
-A second task keeps the link standing.  Whatever fails in the vault stops both: memory would be
-ahead of the disk.
+A second task keeps the link standing; errands run on connections of their own.  Whatever fails in
+the vault stops everything: memory would be ahead of the disk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import dataclasses
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, Protocol, TypeVar
@@ -35,10 +35,13 @@ from cloister.client.effects import (
 )
 from cloister.client.inputs import Act, AnyInput, LinkDown, LinkUp, Received, Tick
 from cloister.client.seam import ClientCore
+from cloister.clock import wall_time
 from cloister.crypto.entropy import Entropy
 from cloister.device.backoff import Backoff
+from cloister.device.calls import OpenLink
+from cloister.device.errands import Errands
 from cloister.device.errors import DeviceClosed
-from cloister.device.link import Link, OnEvents
+from cloister.device.link import Link
 from cloister.device.trouble import Trouble
 from cloister.device.vault import Vault
 from cloister.device.writes import merge_write
@@ -58,7 +61,6 @@ MOST_OPEN_ACTS: Final = 1024
 """Acts without an answer; a program that asks for more is told so."""
 
 T = TypeVar("T")
-OpenLink = Callable[[Route, OnEvents], Awaitable[Link]]
 
 
 class Listener(Protocol):
@@ -85,7 +87,7 @@ class Engine:
         core: ClientCore,
         *,
         entropy: Entropy,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_time,
         open_link: OpenLink = Link.open,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -95,6 +97,9 @@ class Engine:
         self._clock = clock
         self._open_link = open_link
         self._backoff = Backoff(uniform)
+        self._errands = Errands(
+            lambda given: self._put(_Queued(given, 0)), open_link=open_link, uniform=uniform
+        )
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vault")
         self._inputs: deque[_Queued] = deque()
         self._something = asyncio.Event()
@@ -152,6 +157,7 @@ class Engine:
                 self._stop(first)
             raise first from None
         finally:
+            await self._errands.close()
             self._stop(DeviceClosed("the device was closed before it was done"))
 
     async def close(self) -> None:
@@ -200,6 +206,7 @@ class Engine:
 
     async def _turns(self) -> None:
         while True:
+            self._errands.look(self._core.errands)
             await self._wait_for_inputs()
             await self._turn()
             async with self.changed:

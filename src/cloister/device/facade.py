@@ -84,6 +84,13 @@ class Facade(Protocol):
         """Yield notices from now on.  Raises ``FellBehind`` when they are not taken in time."""
         ...
 
+    async def change_pin(self, old: str, new: str) -> None:
+        """Put another PIN (or passphrase) in the place of the one in force.
+
+        Raises ``LockedError`` when ``old`` is another, ``UsageError`` when ``new`` is too easy.
+        """
+        ...
+
     async def lock(self) -> None:
         """Close the vault; the process that holds it ends."""
         ...

@@ -8,10 +8,13 @@ import ctypes
 import logging
 import os
 import resource
+import signal
 import sys
+import threading
 from contextlib import suppress
 from typing import Final
 
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 
 
@@ -32,3 +35,22 @@ def harden_process() -> None:
             library = ctypes.CDLL(None, use_errno=True)
             library.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
             library.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def die_with_parent(life_fd: int) -> None:
+    """Kill this process when the one that holds the other end of a pipe is gone.
+
+    On Linux also by the kernel's word, for a parent that dies before the thread runs.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            library = ctypes.CDLL(None, use_errno=True)
+            library.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+            library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    def watch() -> None:
+        while os.read(life_fd, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="life", daemon=True).start()

@@ -8,9 +8,11 @@ from typing import Final
 
 from cloister.client.effects import Answer, Message, MessageState, Notice, Shown
 from cloister.client.inputs import Act, SendText
+from cloister.crypto.secret import Secret
 from cloister.device.engine import Engine
 from cloister.device.errors import FellBehind, NotAnswered
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
+from cloister.device.unlock.upkeep import Upkeep
 from cloister.device.vault import Vault
 from cloister.device.views import Views
 from cloister.errors import CloisterError, NotFoundError, TrustError
@@ -46,10 +48,11 @@ class Notices:
 class Device:
     """A running device.  Made by ``app.open_device``."""
 
-    def __init__(self, engine: Engine, vault: Vault, views: Views) -> None:
+    def __init__(self, engine: Engine, vault: Vault, views: Views, upkeep: Upkeep) -> None:
         self._engine = engine
         self._vault = vault
         self._views = views
+        self._upkeep = upkeep
         self.locked = asyncio.Event()
         """Set when somebody asked to lock: whoever holds the device closes it then."""
 
@@ -141,6 +144,8 @@ class Device:
             "trouble": None if trouble is None or link == "up" else str(trouble),
             "trust_problem": link == "down" and isinstance(trouble, TrustError),
             "unread": sum(unread.values()),
+            "vault_key": self._upkeep.state,
+            "vault_trouble": None if self._upkeep.trouble is None else str(self._upkeep.trouble),
         }
 
     async def circle(self) -> View:
@@ -186,6 +191,10 @@ class Device:
                 yield await notices.next()
         finally:
             self._engine.unlisten(notices)
+
+    async def change_pin(self, old: str, new: str) -> None:
+        """Change what opens the vault; see :class:`Facade`."""
+        await self._upkeep.change_pin(Secret(old.encode("utf-8")), Secret(new.encode("utf-8")))
 
     async def lock(self) -> None:
         """Ask the holder of the device to close it."""

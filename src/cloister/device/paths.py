@@ -15,6 +15,7 @@ import platformdirs
 from cloister.errors import LocalError, UsageError
 
 SOCKET_NAME: Final = "agent.sock"
+KEEPER_SOCKET_NAME: Final = "keeper.sock"
 DEFAULT_PROFILE: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_SOCKET_PATH_BYTES: Final = 100
@@ -68,16 +69,16 @@ def ensure_private_folder(folder: Path) -> Path:
     return folder
 
 
-def socket_path(folder: Path) -> Path:
-    """Return where the agent of a profile listens.
+def socket_path(folder: Path, name: str = SOCKET_NAME) -> Path:
+    """Return where the agent of a profile, or its keeper, listens.
 
     In the profile's folder; where that path is too long for a socket, in a private folder of the
     session, under a name that follows from the profile's path.
     """
-    path = folder.resolve() / SOCKET_NAME
+    path = folder.resolve() / name
     if len(os.fsencode(path)) <= _MOST_SOCKET_PATH_BYTES:
         return path
-    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:24] + ".sock"
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:24] + ".sock"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and len(os.fsencode(runtime)) < _MOST_SOCKET_PATH_BYTES - 50:
         return Path(runtime) / "cloister" / name

@@ -25,6 +25,8 @@ class Settings:
     """How long a command waits for what other devices and relays have to do."""
     send_wait_s: int = 10
     """How long `send` waits for the relay before it says "queued"."""
+    lease_s: int = 8 * 3600
+    """How long the agent keeps the relays' answers in memory, so that the PIN alone unlocks."""
     plain: bool = False
     """Text without decoration, for screen readers and scripts."""
 

@@ -21,10 +21,13 @@ from cloister.client.effects import (
     Send,
     Shown,
 )
+from cloister.client.errands import Errand
 from cloister.client.inputs import Act, AnyInput, Received, SendText, Tick
 from cloister.client.seam import Records
 from cloister.crypto.entropy import Entropy
 from cloister.errors import NotFoundError
+from cloister.roster.relay_card import RelayCard
+from cloister.roster.share import OpenedReceipt
 from cloister.wire.commands import Ping
 
 CHANNEL = bytes(range(16))
@@ -94,6 +97,8 @@ class ScriptedCore:
     routes: tuple[Route, ...] = ()
     wake_at: int | None = None
     is_busy: bool = False
+    errands: tuple[Errand, ...] = ()
+    enrolled_shares: tuple[tuple[OpenedReceipt, RelayCard], ...] = ()
     seen: tuple[AnyInput, ...] = ()
     records: Mapping[str, Mapping[bytes, bytes]] = field(default_factory=dict)
 

@@ -37,7 +37,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def with_agent(folder: Path, story: Story, **core: Any) -> None:
     async def main() -> None:
-        def opening() -> Vault:
+        async def opening() -> Vault:
             return Vault.create(folder, Secret(b"pw"), entropy=SystemEntropy(), cost=Cost(64, 1, 1))
 
         path = socket_path(folder)

@@ -32,9 +32,11 @@ SharesOf = Callable[[ClientCore], tuple[EnrolledShare, ...]]
 
 def shares_of(core: ClientCore) -> tuple[EnrolledShare, ...]:
     """Return the shares in the order of the relay set; nothing before all are enrolled."""
+    if not core.enrolled_shares:
+        return ()
     own = cast("Core", core)
     relay_set = relay_set_of(own.state)
-    if relay_set is None or not own.enrolled_shares:
+    if relay_set is None:
         return ()
     identity = identity_of(own.state)
     return tuple(
@@ -48,5 +50,5 @@ def shares_of(core: ClientCore) -> tuple[EnrolledShare, ...]:
             ),
             confirm_key(identity, card.relay_id),
         )
-        for opened, card in own.enrolled_shares
+        for opened, card in core.enrolled_shares
     )

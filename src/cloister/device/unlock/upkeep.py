@@ -16,6 +16,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Protocol
 
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
@@ -38,8 +39,16 @@ from cloister.errors import CloisterError
 from cloister.wire.codes import Refusal
 
 OnLease = Callable[[tuple[LeasedShare, ...]], None]
-OnDisk = Callable[[Callable[[], None]], Awaitable[None]]
-"""Runs something where the vault is used."""
+
+
+class OnDisk(Protocol):
+    """Runs something where the vault is used."""
+
+    async def __call__(self, work: Callable[[], None], /) -> None:
+        """Return when it is done."""
+        ...
+
+
 Step = Callable[[Call, ShareReference, EnrolledShare], Awaitable[None]]
 
 

@@ -20,15 +20,15 @@ class ProfileLock:
         self._descriptor: int | None = descriptor
 
     @classmethod
-    def take(cls, folder: Path) -> Self:
+    def take(cls, folder: Path, name: str = LOCK_NAME) -> Self:
         """Take the lock at once, or raise ``VaultBusy``; ``VaultWriteFailed`` without a file."""
-        path = folder / LOCK_NAME
+        path = folder / name
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             descriptor = os.open(path, flags, 0o600)
         except OSError as error:
             raise VaultWriteFailed(
-                f"{LOCK_NAME} in the profile folder cannot be opened: {error.strerror}",
+                f"{name} in the profile folder cannot be opened: {error.strerror}",
                 hint="the folder and its files must be this user's and writable, also to read",
             ) from None
         try:
