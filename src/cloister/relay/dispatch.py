@@ -14,6 +14,7 @@ from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, State
+from cloister.relay.shares.service import ShareService
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
@@ -35,12 +36,15 @@ class Dispatch:
         logs: Logs,
         foundings: Foundings,
         seats: Seats,
+        shares: ShareService,
     ) -> None:
         self._context = context
         self._channels = channels
         self._mailboxes = mailboxes
         self._logs = logs
+        self._shares = shares
         strangers: dict[type, Handler] = {
+            **shares.handlers,
             commands.Prove: self._prove,
             commands.Begin: foundings.begin,
             commands.OpenCircle: foundings.open_circle,
@@ -98,6 +102,11 @@ class Dispatch:
         self._logs.forget(session)
         self._mailboxes.forget(session)
         self._channels.forget(session)
+        self._shares.forget(session)
+
+    def sweep(self, session: Session, now: float) -> None:
+        """Take back proofs of epochs that ended a while ago."""
+        self._channels.sweep(session, now)
 
     def _prove(self, session: Session, request: commands.Prove) -> None:
         if len(session.grants) >= MAX_GRANTS:

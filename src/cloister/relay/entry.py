@@ -1,4 +1,5 @@
-"""The entry relay's proxy: HTTP CONNECT inside TLS, to the home relays of its list only.
+"""The entry relay's proxy: HTTP CONNECT inside TLS, to the home relays of its list and to the
+unlock face of its own, and to nothing else.
 
 It sees addresses and no channels.  It keeps no log of requests, looks up no name that a request
 brings, and holds at most two small buffers a tunnel: when one side takes nothing, the other is not
@@ -14,7 +15,9 @@ from typing import Final, cast
 
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
-from cloister.roster.relay_card import RelayCard
+
+Address = tuple[str, int]
+"""Host and port."""
 
 MAX_HEAD_BYTES: Final = 2048
 """A CONNECT request with its headers.  Larger ones are of no device of ours."""
@@ -26,18 +29,21 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class Proxy:
-    """Accepts devices and connects them with home relays."""
+    """Accepts devices and connects them with home relays, and with this relay's shares."""
 
     def __init__(
         self,
         peers: Peers,
         metrics: Metrics,
         *,
+        unlock: dict[Address, Address],
         max_connections: int,
         max_per_address: int,
         handshake_s: float,
     ) -> None:
-        self.peers = peers
+        """``unlock``: the address on this relay's own card, and where its unlock face listens."""
+        self._peers = peers
+        self._unlock = unlock
         self.metrics = metrics
         self._max_connections = max_connections
         self._max_per_address = max_per_address
@@ -83,18 +89,23 @@ class Proxy:
                 del self._addresses[address]
             self.metrics.connections = len(self._outers)
 
-    def dial(self, outer: _Outer, card: RelayCard) -> None:
-        """Connect to a home relay."""
-        task = asyncio.get_running_loop().create_task(self._dial(outer, card))
+    def place_of(self, target: Address) -> Address | None:
+        """Return where a target is dialled: the host of a peer's card, as the operator listed it,
+        or this relay's own unlock face; None for all the rest of the world."""
+        card = self._peers.homes().get(target)
+        return self._unlock.get(target) if card is None else (card.host, card.port)
+
+    def dial(self, outer: _Outer, place: Address) -> None:
+        """Connect to a home relay, or to the unlock face."""
+        task = asyncio.get_running_loop().create_task(self._dial(outer, place))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _dial(self, outer: _Outer, card: RelayCard) -> None:
+    async def _dial(self, outer: _Outer, place: Address) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.handshake_s):
-                # The host of the peer's own card, as the operator listed it.
-                await loop.create_connection(lambda: _Inner(outer), card.host, card.port)
+                await loop.create_connection(lambda: _Inner(outer), *place)
         except (OSError, TimeoutError):
             outer.refuse(502, "Bad Gateway")
 
@@ -208,13 +219,13 @@ class _Outer(_Half):
         if target is None:
             self.refuse(400, "Bad Request")
             return
-        card = self._proxy.peers.homes().get(target)
-        if card is None:
+        place = self._proxy.place_of(target)
+        if place is None:
             self._proxy.metrics.tunnels_refused += 1
             self.refuse(403, "Forbidden")
             return
         self._is_dialling = True
-        self._proxy.dial(self, card)
+        self._proxy.dial(self, place)
 
     def join(self, inner: _Inner) -> bool:
         """The home relay has answered; tell whether the device is still there."""

@@ -8,6 +8,8 @@ peers/*.card          cards of the relays that this one works with
 codes/HASH            one empty file for each activation code handed out, named by its SHA-256
 books/accounts.json   what the operator's books publish: accounts, seats, ends of terms
 data/relay.sqlite3    everything that devices stored
+data/shares.sqlite3   unlock shares, wrapped under the epoch key
+keys/shares.key       the epoch key (secret): replaced at each erasure, so not for backups
 """
 
 from __future__ import annotations
@@ -74,6 +76,8 @@ class Folder:
         self.card_path = path / "relay.card"
         self.database_path = path / "data" / "relay.sqlite3"
         self.accounts_path = path / "books" / "accounts.json"
+        self.shares_path = path / "data" / "shares.sqlite3"
+        self.epoch_key_path = path / "keys" / "shares.key"
         self._key_path = path / "keys" / "relay.key"
         self.tls_key_path = path / "keys" / "tls.key"
         self.tls_certificate_path = path / "keys" / "tls.crt"

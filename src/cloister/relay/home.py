@@ -25,6 +25,8 @@ from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
 from cloister.relay.services.seats import Seats
 from cloister.relay.settings import Settings
+from cloister.relay.shares.keeper import ShareKeeper
+from cloister.relay.shares.tickets import TicketOffice
 from cloister.relay.storage.sqlite import SqliteStore
 
 DAY_S: Final = 86_400
@@ -61,23 +63,45 @@ class Home:
         accounts = Accounts(folder.accounts_path, log)
         self._seats = Seats(context, accounts, identity.card.relay_id, identity.key)
         channels = Channels(context, self._seats)
-        mailboxes = Mailboxes(context, self._seats)
+        tickets = TicketOffice(identity.card.relay_id, identity.key)
         logs = Logs(context, identity.card.name, identity.key)
+        mailboxes = Mailboxes(context, self._seats, tickets, logs.share_relays_of)
         foundings = Foundings(
             context,
             logs,
             self._seats,
+            tickets,
             card=identity.card,
             peers=peers.mirrors,
             is_code=folder.is_code,
             entropy=entropy,
         )
         parts = Parts(context, channels, mailboxes)
-        dispatch = Dispatch(context, channels, mailboxes, parts, logs, foundings, self._seats)
+        self._shares = ShareKeeper(
+            folder,
+            identity,
+            logs,
+            peers.cards,
+            seats=self._seats,
+            entropy=entropy,
+            log=log,
+            now=now,
+            on_failure=on_failure,
+        )
+        logs.on_kept = self._shares.enforcement.look
+        dispatch = Dispatch(
+            context,
+            channels,
+            mailboxes,
+            parts,
+            logs,
+            foundings,
+            self._seats,
+            self._shares.service,
+        )
         self._listener = Listener(
             context,
             dispatch,
-            channels,
             entropy=entropy,
             log=log,
             max_connections=settings.limits.max_connections,
@@ -95,6 +119,7 @@ class Home:
 
     async def start(self, group: asyncio.TaskGroup) -> int:
         """Listen; returns the port.  Raises OSError."""
+        self._shares.start(group)
         self._server = await self._listener.start(
             self._settings.listen.host, self._settings.relay.port, self._folder.server_context()
         )
@@ -110,6 +135,7 @@ class Home:
             self._server.close()
         self._listener.drain()
         # Finishes the writes that are under way, and with them their answers.
+        self._shares.close()
         self._store.close()
         self._listener.close_all()
         # One turn of the loop for the closing frames to leave.
@@ -125,5 +151,6 @@ class Home:
             "envelopes": stored.envelopes,
             "entries_stored": stored.entries,
             "file_bytes": stored.file_bytes,
+            **self._shares.counts(),
             **self.metrics.as_counts(),
         }

@@ -1,4 +1,4 @@
-"""The home's WebSocket listener: sockets on one side, sessions on the other.
+"""The WebSocket listener for devices: sockets on one side, sessions on the other.
 
 A connection is cut when it sends what is no frame of the protocol, takes nothing for
 ``STALLED_SESSION_S``, or says nothing for ``IDLE_TIMEOUT_S``.  Nothing about it is logged.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import picows
 
@@ -20,12 +20,11 @@ from cloister.limits import (
     STALLED_SESSION_S,
 )
 from cloister.relay.delivery import Flusher
-from cloister.relay.dispatch import Dispatch
 from cloister.relay.logsafe import Log
-from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
 from cloister.relay.session import Session, State, make_outbox
 from cloister.wire.auth import NONCE_BYTES
+from cloister.wire.commands import AnyRequest
 from cloister.wire.events import Challenge
 from cloister.wire.frame import (
     HOME_PATH,
@@ -42,14 +41,29 @@ SWEEP_S: Final = 5.0
 BINARY: Final = picows.WSMsgType.BINARY
 
 
+class Requests(Protocol):
+    """Who takes the requests of the connections: the home's whole protocol, or a part of it."""
+
+    def take(self, session: Session, requests: list[AnyRequest]) -> None:
+        """Handle the requests of one frame in order."""
+
+    def resume(self, session: Session) -> None:
+        """The socket takes something again."""
+
+    def sweep(self, session: Session, now: float) -> None:
+        """Take back rights that have run out."""
+
+    def forget(self, session: Session) -> None:
+        """A connection has ended: nothing of it stays."""
+
+
 class Listener:
     """Accepts connections and holds the sessions."""
 
     def __init__(
         self,
         context: Context,
-        dispatch: Dispatch,
-        channels: Channels,
+        dispatch: Requests,
         *,
         entropy: Entropy,
         log: Log,
@@ -58,7 +72,6 @@ class Listener:
     ) -> None:
         self._context = context
         self._dispatch = dispatch
-        self._channels = channels
         self._entropy = entropy
         self._log = log
         self._max_connections = max_connections
@@ -163,7 +176,7 @@ class Listener:
                 self._context.metrics.sessions_cut += 1
                 connection.cut()
             else:
-                self._channels.sweep(session, now)
+                self._dispatch.sweep(session, now)
 
     def drain(self) -> None:
         """Take no more requests; what is under way is answered."""

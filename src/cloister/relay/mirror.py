@@ -23,6 +23,7 @@ from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Code, Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
+from cloister.relay.shares.logs import KeptLog
 from cloister.relay.storage.api import Store
 from cloister.relay.storage.writes import (
     Accepted,
@@ -77,6 +78,8 @@ class Mirror:
         self._log = log
         self._now = now
         self._folds: dict[str, RelayFold] = {}
+        self.on_kept: Callable[[str], None] = _nobody
+        """Told the origin of a log that has new entries on disk."""
 
     def push(self, home: RelayCard, push: MirrorPush, answer: Answer) -> None:
         """Take a push of ``home``; ``answer`` is called once, now or when it is on disk."""
@@ -130,6 +133,20 @@ class Mirror:
         name = self._identity.card.name
         lines = cosign(push.note, name, self._identity.key, self._now())
         answer(MirrorCosigned(push.origin, fold.size, lines))
+        self.on_kept(push.origin)
+
+    def origins(self) -> list[str]:
+        """Return the origins of all logs (``shares.logs.KeptLogs``)."""
+        return self._store.origins()
+
+    def kept(self, origin: str) -> KeptLog | None:
+        """Return a log for the shares' eyes: this relay stores nothing that it did not cosign."""
+        fold = self._fold(origin)
+        return None if fold is None else KeptLog(fold, is_settled=True)
+
+    def entries_of(self, origin: str, from_seq: int, to_seq: int) -> list[bytes]:
+        """Return a page of entries (``shares.logs.KeptLogs``)."""
+        return self._store.entries(origin, from_seq, to_seq, _PAGE_BYTES)
 
     def _is_ours(self, fold: RelayFold, home: RelayCard, origin: str) -> bool:
         relays = fold.relay_set
@@ -172,6 +189,10 @@ class Mirror:
         self._metrics.refusals += 1
         self._log.warning("mirror-refused", code=Code(code))
         answer(MirrorRefused(origin, int(code)))
+
+
+def _nobody(_origin: str) -> None:
+    """Nobody is told yet."""
 
 
 class MirrorListener:

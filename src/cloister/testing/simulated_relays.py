@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
+from cloister.ids import RelayId
+from cloister.relay.accounts import Accounts
 from cloister.relay.delivery import Flusher
 from cloister.relay.dispatch import Dispatch
 from cloister.relay.folder import Identity
@@ -20,9 +23,12 @@ from cloister.relay.services.founding import Foundings
 from cloister.relay.services.log import Logs
 from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
+from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, make_outbox
+from cloister.relay.shares.tickets import TicketOffice
 from cloister.relay.storage.memory import MemoryStore
 from cloister.roster.relay_card import RelayRole, make_relay_card
+from cloister.testing.simulated_shares import SimulatedShares
 from cloister.wire.auth import NONCE_BYTES
 from cloister.wire.commands import AnyRequest
 from cloister.wire.events import Challenge
@@ -30,6 +36,8 @@ from cloister.wire.frame import PROTOCOL_VERSION, decode_requests, encode_frame
 from cloister.wire.mirror import MirrorCosigned, MirrorMessage, MirrorPush
 
 ACTIVATION_CODE: Final = "simulated-code"
+_NO_BOOKS: Final = Path("/nonexistent/accounts.json")
+"""The operator sells no seats."""
 
 
 class SimulatedRelays:
@@ -76,23 +84,44 @@ class SimulatedRelays:
             now=now,
             monotonic=lambda: float(now()),
         )
-        channels, mailboxes = Channels(context), Mailboxes(context)
+        home_id = self.home_card.relay_id
+        seats = Seats(context, Accounts(_NO_BOOKS, Log(now)), home_id, home_key)
+        tickets = TicketOffice(home_id, home_key)
         self.logs: Final = Logs(context, self.home_card.name, home_key)
+        channels = Channels(context, seats)
+        mailboxes = Mailboxes(context, seats, tickets, self.logs.share_relays_of)
         foundings = Foundings(
             context,
             self.logs,
+            seats,
+            tickets,
             card=self.home_card,
             peers=lambda: {bytes(self.entry_card.relay_id): self.entry_card},
             is_code=lambda _hash: True,
             entropy=self._entropy,
         )
-        self._dispatch = Dispatch(
-            context, channels, mailboxes, Parts(context, channels, mailboxes), self.logs, foundings
+        home = Identity(card=self.home_card, key=home_key)
+        entry = Identity(card=self.entry_card, key=entry_key)
+        self.mirror: Final = Mirror(MemoryStore(), entry, Metrics(), Log(now), now)
+        home_shares = SimulatedShares(home, self.logs, dict, now, seats)
+        entry_shares = SimulatedShares(
+            entry, self.mirror, lambda: {bytes(home_id): self.home_card}, now
         )
-        self.mirror: Final = Mirror(
-            MemoryStore(), Identity(card=self.entry_card, key=entry_key), Metrics(), Log(now), now
+        self.shares: Final = {home_id: home_shares, self.entry_card.relay_id: entry_shares}
+        """The share services, by relay id."""
+        self._dispatch = Dispatch(
+            context,
+            channels,
+            mailboxes,
+            Parts(context, channels, mailboxes),
+            self.logs,
+            foundings,
+            seats,
+            home_shares.service,
         )
         self.logs.on_grown = self._push
+        self.logs.on_kept = home_shares.enforcement.look
+        self.mirror.on_kept = entry_shares.enforcement.look
 
     def _key(self) -> HybridKey:
         return HybridKey(Secret(self._entropy.random(32)), Secret(self._entropy.random(32)))
@@ -129,3 +158,17 @@ class SimulatedRelays:
     def disconnect(self, session: Session) -> None:
         """Close a connection."""
         self._dispatch.forget(session)
+
+    # --- connections for errands -----------------------------------------------------------------
+
+    def connect_shares(self, relay_id: RelayId, transmit: Callable[[bytes], None]) -> Session:
+        """Open a connection to the unlock face of a relay."""
+        return self.shares[relay_id].connect(transmit)
+
+    def send_share(self, session: Session, relay_id: RelayId, request: AnyRequest) -> None:
+        """Deliver a request to it."""
+        self.shares[relay_id].send(session, request)
+
+    def disconnect_share(self, session: Session, relay_id: RelayId) -> None:
+        """Close it."""
+        self.shares[relay_id].disconnect(session)

@@ -6,7 +6,7 @@ import asyncio
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cloister.crypto.hashing import sha256
 from cloister.crypto.hybrid_signature import HybridKey
@@ -24,6 +24,7 @@ from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, make_outbox
+from cloister.relay.shares.tickets import TicketOffice
 from cloister.relay.storage.memory import MemoryStore
 from cloister.relay.storage.writes import (
     BindCode,
@@ -54,6 +55,14 @@ class NoLogs:
         return lambda *_arguments: None
 
 
+class NoShares:
+    """Shares have tests of their own."""
+
+    handlers: ClassVar[dict[type, Any]] = {}
+
+    def forget(self, _session: Session) -> None: ...
+
+
 class HomeCore:
     """Services, a clock by hand, and what each session was sent."""
 
@@ -73,8 +82,10 @@ class HomeCore:
         self.accounts = Accounts(accounts, log)
         self.seats = Seats(self.context, self.accounts, RelayId(RELAY_ID), RELAY_KEY)
         self.channels = Channels(self.context, self.seats)
-        mailboxes = Mailboxes(self.context, self.seats)
+        tickets = TicketOffice(RelayId(RELAY_ID), RELAY_KEY)
+        mailboxes = Mailboxes(self.context, self.seats, tickets, lambda _origin: ())
         logs: Any = NoLogs()
+        shares: Any = NoShares()
         self.dispatch = Dispatch(
             self.context,
             self.channels,
@@ -83,6 +94,7 @@ class HomeCore:
             logs,
             logs,
             self.seats,
+            shares,
         )
         self.flusher = Flusher(self.metrics)
         self.sent: dict[Session, list[Any]] = {}

@@ -17,6 +17,7 @@ from cloister.relay.services.context import Context
 from cloister.relay.services.log import Logs
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session
+from cloister.relay.shares.tickets import FOUNDER_TICKET_S, TicketOffice
 from cloister.relay.storage.writes import (
     Accepted,
     BindCode,
@@ -47,6 +48,7 @@ class Foundings:
         context: Context,
         logs: Logs,
         seats: Seats,
+        tickets: TicketOffice,
         *,
         card: RelayCard,
         peers: Callable[[], Mapping[bytes, RelayCard]],
@@ -56,6 +58,7 @@ class Foundings:
         self._context = context
         self._logs = logs
         self._seats = seats
+        self._tickets = tickets
         self._card = card
         self._peers = peers
         self._is_code = is_code
@@ -84,7 +87,9 @@ class Foundings:
         rid = request.rid
         self._context.end_write(session, 0)
         if isinstance(outcome, Bound):
-            session.answer(Begun(rid, outcome.origin, sells_seats=sells_seats))
+            expires = self._context.now() + FOUNDER_TICKET_S
+            tickets = self._tickets.issue(request.relays, request.setup_key, expires)
+            session.answer(Begun(rid, outcome.origin, tickets, sells_seats))
         else:
             self._context.refuse(session, rid, outcome)
 

@@ -18,6 +18,7 @@ from cloister.limits import (
 from cloister.relay.ratelimit import Bucket
 from cloister.relay.services.context import Context
 from cloister.relay.session import LogFollow, Session
+from cloister.relay.shares.logs import KeptLog
 from cloister.relay.storage.api import LogRow
 from cloister.relay.storage.writes import (
     Accepted,
@@ -30,8 +31,9 @@ from cloister.roster.entry import Entry, EntryKind
 from cloister.roster.errors import UpdateNeeded
 from cloister.roster.form import read_entry
 from cloister.roster.readable import judge_readable
-from cloister.roster.relay_card import RelaySet
+from cloister.roster.relay_card import RelayCard, RelaySet
 from cloister.roster.relay_fold import RelayFold
+from cloister.roster.share import share_relays
 from cloister.transparency import HashTree, leaf_hash, sign_checkpoint, with_signatures
 from cloister.wire import commands
 from cloister.wire.codes import Refusal
@@ -55,6 +57,7 @@ class LiveLog:
         "origin",
         "rate",
         "settled",
+        "settled_size",
         "tree",
         "waiting",
     )
@@ -65,6 +68,7 @@ class LiveLog:
         self.tree = tree
         self.note = row.note
         self.settled = row.settled
+        self.settled_size = settled_size_of(row.settled)
         self.rate = Bucket(SEALED_APPEND_BURST, SEALED_APPEND_INTERVAL_S)
         self.in_flight = False
         self.waiting: list[tuple[Session, commands.Append]] = []
@@ -92,6 +96,8 @@ class Logs:
         self._key = key
         self._live: dict[str, LiveLog] = {}
         self.on_grown: Callable[[str], None] = _nobody
+        self.on_kept: Callable[[str], None] = _nobody
+        """Told the origin of a log that has new entries on disk, or of which more is settled."""
 
     def get(self, origin: str) -> LiveLog | None:
         """Return a log, loaded from storage when it is first needed."""
@@ -102,6 +108,13 @@ class Logs:
                 return None
             live = self._live[origin] = LiveLog(row, self._load_tree(row))
         return live
+
+    def share_relays_of(self, origin: str) -> tuple[RelayCard, ...]:
+        """Return the relays at which devices of a circle enrol; none where it has no shares."""
+        live = self.get(origin)
+        if live is None or not live.fold.policy.unlock_shares:
+            return ()
+        return share_relays(live.relay_set)
 
     def origins(self) -> list[str]:
         """Return the origins of all logs."""
@@ -118,6 +131,15 @@ class Logs:
     def page(self, live: LiveLog, from_seq: int, max_bytes: int) -> list[bytes]:
         """Return a page of entries, for a mirror."""
         return self._context.store.entries(live.origin, from_seq, live.size, max_bytes)
+
+    def kept(self, origin: str) -> KeptLog | None:
+        """Return a log for the shares' eyes (``shares.logs.KeptLogs``)."""
+        live = self.get(origin)
+        return None if live is None else KeptLog(live.fold, live.settled_size >= live.size)
+
+    def entries_of(self, origin: str, from_seq: int, to_seq: int) -> list[bytes]:
+        """Return a page of entries (``shares.logs.KeptLogs``)."""
+        return self._context.store.entries(origin, from_seq, to_seq, _PAGE_BYTES)
 
     def sign(self, origin: str, size: int, root: bytes) -> bytes:
         """Sign a head.  It leaves this relay only after the entries below it are on disk."""
@@ -220,6 +242,7 @@ class Logs:
             session.done(rid, write.seq)
             self._push(live)
             self.on_grown(live.origin)
+            self.on_kept(live.origin)
         elif isinstance(outcome, Accepted):
             session.done(rid, outcome.n)
         else:
@@ -353,11 +376,18 @@ class Logs:
             return
         self._context.metrics.cosignatures += 1
         live.settled = note
+        live.settled_size = settled_size_of(note)
         self._push(live)
+        self.on_kept(live.origin)
+
+
+def settled_size_of(note: bytes) -> int:
+    """Return the size in a checkpoint of this relay's own; 0 while none is settled."""
+    return int(note.split(b"\n", 2)[1]) if note else 0
 
 
 def _nobody(_origin: str) -> None:
-    """No mirror is told yet."""
+    """Nobody is told yet."""
 
 
 def _check_steward(entry: Entry, fold: RelayFold) -> None:

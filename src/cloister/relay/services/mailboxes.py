@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from cloister.crypto.errors import BadPublicKey
@@ -12,6 +13,7 @@ from cloister.relay.services.channels import NO_KEY
 from cloister.relay.services.context import Context
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Grant, Session, State
+from cloister.relay.shares.tickets import TicketOffice
 from cloister.relay.storage.api import MailRow
 from cloister.relay.storage.writes import (
     Accepted,
@@ -24,10 +26,11 @@ from cloister.relay.storage.writes import (
     TakeKeyPackage,
     Taken,
 )
+from cloister.roster.relay_card import RelayCard
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
-from cloister.wire.events import MailItem, Package, Proved
+from cloister.wire.events import MailItem, Opened, Package, Proved
 from cloister.wire.frame import encode_message
 
 _Key = tuple[int, bytes]
@@ -36,9 +39,18 @@ _Key = tuple[int, bytes]
 class Mailboxes:
     """The service."""
 
-    def __init__(self, context: Context, seats: Seats) -> None:
+    def __init__(
+        self,
+        context: Context,
+        seats: Seats,
+        tickets: TicketOffice,
+        share_relays_of: Callable[[str], tuple[RelayCard, ...]],
+    ) -> None:
+        """``share_relays_of`` tells where devices enrol, by the origin of their circle's log."""
         self._context = context
         self._seats = seats
+        self._tickets = tickets
+        self._share_relays_of = share_relays_of
         self._follows: dict[_Key, set[Follow]] = {}
         context.on_mail = self.on_mail
 
@@ -134,7 +146,19 @@ class Mailboxes:
             return
         reservation = self._seats.reserve_for_box(grant.origin, request.box_key, request.expires)
         write = OpenBox(grant.origin, request.box_id, request.box_key, request.expires, reservation)
-        self._context.submit_simple(session, request.rid, write)
+        self._context.begin_write(session, 0)
+        self._context.store.submit(write, partial(self._on_box_open, session, request, write))
+
+    def _on_box_open(
+        self, session: Session, request: commands.OpenBox, write: OpenBox, outcome: Outcome
+    ) -> None:
+        self._context.end_write(session, 0)
+        if not isinstance(outcome, Accepted):
+            self._context.refuse(session, request.rid, outcome)
+            return
+        relays = [card.relay_id for card in self._share_relays_of(write.origin)]
+        tickets = self._tickets.issue(relays, request.box_key, request.expires)
+        session.answer(Opened(request.rid, tickets))
 
     def open_inbox(self, session: Session, request: commands.OpenInbox) -> None:
         """Open the inbox of a newcomer who has proved a box."""

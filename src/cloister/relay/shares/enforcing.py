@@ -1,0 +1,235 @@
+"""What a log says of shares, carried out: locks, unlocks, holds, and erasures that are due.
+
+Everything is derived from the fold anew each time and nothing is remembered but what the rows
+say, so a relay that was down, or crashed between any two steps, does the rest when it looks again.
+Locks and holds count as soon as they are in the log; what gives a share back, or takes it for good,
+waits until another relay has cosigned the log, so that no home can do it alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from cloister.crypto.hybrid_signature import HybridKey
+from cloister.ids import CircleId, Handle, RelayId
+from cloister.relay.logsafe import Count, Log
+from cloister.relay.shares.logs import KeptLog, KeptLogs, NamedHandles
+from cloister.relay.shares.rows import TRIES, ErasureDue, Standing, Unlocked
+from cloister.relay.shares.store import ShareStore
+from cloister.relay.shares.worker import Worker
+from cloister.relay.storage.writes import Refused
+from cloister.roster.orders import Target
+from cloister.roster.share import UNSIGNED, ErasureReceipt, bind_of, sign_by_relay
+
+LOOK_S: Final = 10
+"""How often cool-offs that have ended are looked for when no log grows."""
+
+
+class Enforcement:
+    """Carries out what the logs of this relay say."""
+
+    def __init__(
+        self,
+        logs: KeptLogs,
+        worker: Worker,
+        relay_id: RelayId,
+        key: HybridKey,
+        log: Log,
+        now: Callable[[], int],
+    ) -> None:
+        self._logs = logs
+        self._worker = worker
+        self._relay_id = relay_id
+        self._key = key
+        self._log = log
+        self._now = now
+        self._named: dict[str, NamedHandles] = {}
+        self._origins: dict[CircleId, str] = {}
+
+    # --- looking -----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Look now and then.  Runs until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.look_at_all()
+
+    def look_at_all(self) -> None:
+        """Look at every log, drop old tickets, and replace an epoch key that is stale."""
+        for origin in self._logs.origins():
+            self.look(origin)
+        self._worker.submit(lambda store: store.forget_tickets(self._now()), _nothing)
+        self._worker.submit(_is_stale, self._on_stale)
+
+    def log_of(self, circle_id: CircleId) -> KeptLog | None:
+        """Return the log of a circle."""
+        origin = self._origins.get(circle_id)
+        return None if origin is None else self._logs.kept(origin)
+
+    def look(self, origin: str) -> None:
+        """Carry out what is new in one log."""
+        kept = self._logs.kept(origin)
+        if kept is None:
+            return
+        self._origins[kept.fold.circle_id] = origin
+        named = self._named.get(origin)
+        if named is None:
+            named = self._named[origin] = NamedHandles(self._relay_id, origin)
+        while named.size < kept.fold.size:
+            named.read(self._logs.entries_of(origin, named.size, kept.fold.size))
+        if not named.binds:
+            return
+        standings = tuple(self._standings(kept, named))
+        pending = tuple(self._pending(kept))
+        self._worker.submit(lambda store: _apply(store, standings, pending), _nothing)
+        due = tuple(self._due(kept)) if kept.is_settled else ()
+        if due:
+            self._worker.submit(partial(self._erase, due), self._on_erased, is_alone=True)
+
+    def _standings(self, kept: KeptLog, named: NamedHandles) -> list[Standing]:
+        governance = kept.fold.governance
+        standings = []
+        for handle, binds in named.binds.items():
+            place = (self._relay_id, handle)
+            lock = governance.locked.get(place)
+            unlocked_at = governance.unlocked_at.get(place)
+            unlock = None
+            if unlocked_at is not None and kept.is_settled:
+                consent = named.consents.get((unlocked_at, handle))
+                unlock = Unlocked(unlocked_at, None if consent is None else consent.is_by)
+            standings += [
+                Standing(
+                    handle=handle,
+                    bind=bind,
+                    locked_at=None if lock is None else lock.seq,
+                    unlock=unlock,
+                    is_held=governance.is_held(self._relay_id, handle),
+                    is_settled=kept.is_settled,
+                )
+                for bind in binds
+            ]
+        return standings
+
+    def _pending(self, kept: KeptLog) -> list[tuple[ErasureDue, bool]]:
+        """Every erase of the log, and whether it still may come."""
+        origin = kept.fold.origin
+        return [
+            (self._erasure(origin, order_hash, erasure.targets), erasure.state.name != "REFUSED")
+            for order_hash, erasure in kept.fold.governance.erasures.items()
+        ]
+
+    def _due(self, kept: KeptLog) -> list[ErasureDue]:
+        """The erasures whose cool-off is over by log time and by this relay's clock."""
+        origin = kept.fold.origin
+        until = min(kept.fold.ts, self._now())
+        return [
+            self._erasure(origin, order_hash, erasure.targets)
+            for order_hash, erasure in kept.fold.governance.due_erasures(until)
+        ]
+
+    def _erasure(self, origin: str, order_hash: bytes, targets: tuple[Target, ...]) -> ErasureDue:
+        own = [target for target in targets if target.relay_id == self._relay_id]
+        return ErasureDue(
+            order_hash, tuple((one.handle, bind_of(origin, one.opening)) for one in own)
+        )
+
+    # --- erasing -----------------------------------------------------------------------------
+
+    def _erase(self, due: tuple[ErasureDue, ...], store: ShareStore) -> int:
+        """Destroy what is due; a handle that is destroyed already gets its receipt only."""
+        now = self._now()
+        handles: list[Handle] = []
+        receipts: list[tuple[bytes, Handle, bytes]] = []
+        for erasure in due:
+            for handle, bind in erasure.handles:
+                share = store.share(handle)
+                if share is None or share.bind != bind:
+                    continue
+                if share.erased_at is None and share.is_held:
+                    # The fold says the same; the row outlives a fold that was read too early.
+                    continue
+                _, receipt = store.erasure(erasure.order_hash, handle)
+                if receipt:
+                    continue
+                if share.erased_at is None:
+                    handles.append(handle)
+                at = now if share.erased_at is None else share.erased_at
+                receipts.append(
+                    (erasure.order_hash, handle, self._receipt(erasure.order_hash, handle, at))
+                )
+        if receipts:
+            store.destroy(tuple(dict.fromkeys(handles)), receipts, now)
+        return len(handles)
+
+    def _receipt(self, order_hash: bytes, handle: Handle, at: int) -> bytes:
+        unsigned = ErasureReceipt(
+            relay_id=self._relay_id,
+            handle=handle,
+            order_hash=order_hash,
+            at=at,
+            signature=UNSIGNED,
+        )
+        return replace(unsigned, signature=sign_by_relay(unsigned, self._key)).encode()
+
+    def _on_erased(self, outcome: int | Refused) -> None:
+        if isinstance(outcome, int) and outcome:
+            self._log.info("shares-erased", shares=Count(outcome))
+
+    def _on_stale(self, outcome: bool | Refused) -> None:
+        if outcome is True:
+            self._worker.submit(_replace_epoch_key, _nothing, is_alone=True)
+
+
+def _apply(
+    store: ShareStore,
+    standings: tuple[Standing, ...],
+    pending: tuple[tuple[ErasureDue, bool], ...],
+) -> None:
+    """Bring the rows to what the log says.  The same again changes nothing."""
+    for standing in standings:
+        _apply_standing(store, standing)
+    for erasure, may_come in pending:
+        for handle, bind in erasure.handles:
+            share = store.share(handle)
+            _, receipt = store.erasure(erasure.order_hash, handle)
+            if share is not None and share.bind == bind and not receipt:
+                store.set_pending(erasure.order_hash, handle, may_come)
+
+
+def _apply_standing(store: ShareStore, standing: Standing) -> None:
+    share = store.share(standing.handle)
+    if share is None or share.bind != standing.bind:
+        return
+    locked_at, unlocked_at = share.locked_at, share.unlocked_at
+    unlock = standing.unlock
+    if (
+        unlock is not None
+        and unlock.seq > unlocked_at
+        and (unlock.consent is None or unlock.consent(share.owner_key))
+    ):
+        unlocked_at = unlock.seq
+        store.set_tries(share.handle, TRIES, 0)
+        if locked_at is not None and locked_at <= unlocked_at:
+            locked_at = None
+    if standing.locked_at is not None and standing.locked_at > unlocked_at:
+        locked_at = max(locked_at or 0, standing.locked_at)
+    if (locked_at, unlocked_at) != (share.locked_at, share.unlocked_at):
+        store.set_lock(share.handle, locked_at, unlocked_at)
+    if standing.is_held != share.is_held and (standing.is_held or standing.is_settled):
+        store.set_held(share.handle, standing.is_held)
+
+
+def _is_stale(store: ShareStore) -> bool:
+    return store.is_stale
+
+
+def _replace_epoch_key(store: ShareStore) -> None:
+    store.destroy((), (), 0)
+
+
+def _nothing(_outcome: object) -> None:
+    """Nobody waits for it; what failed is tried again at the next look."""

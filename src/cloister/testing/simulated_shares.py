@@ -1,0 +1,104 @@
+"""The share service of one simulated relay: the real one, over files in a temporary folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cloister.crypto.entropy import SystemEntropy
+from cloister.relay.delivery import Flusher
+from cloister.relay.folder import Identity
+from cloister.relay.logsafe import Log
+from cloister.relay.metrics import Metrics
+from cloister.relay.services.context import Context
+from cloister.relay.services.seats import SeatTaker
+from cloister.relay.session import Session, make_outbox
+from cloister.relay.shares.enforcing import Enforcement
+from cloister.relay.shares.epoch_key import EpochKeyFile
+from cloister.relay.shares.face import ShareDispatch
+from cloister.relay.shares.logs import KeptLogs
+from cloister.relay.shares.service import ShareService
+from cloister.relay.shares.store import ShareStore
+from cloister.relay.shares.tickets import TicketCheck
+from cloister.relay.shares.worker import InlineWorker
+from cloister.relay.storage.memory import MemoryStore
+from cloister.roster.relay_card import RelayCard
+from cloister.wire.auth import NONCE_BYTES
+from cloister.wire.commands import AnyRequest
+from cloister.wire.events import AnyEvent, Challenge
+from cloister.wire.frame import PROTOCOL_VERSION, decode_events, decode_requests, encode_frame
+
+
+class SimulatedShares:
+    """One relay's shares, in one thread; each job is done when ``submit`` returns."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        logs: KeptLogs,
+        peers: Callable[[], Mapping[bytes, RelayCard]],
+        now: Callable[[], int],
+        seats: SeatTaker | None = None,
+    ) -> None:
+        self._entropy = SystemEntropy()
+        self._now = now
+        self._card = identity.card
+        # The folder goes when this object does.
+        self._folder = tempfile.TemporaryDirectory(prefix="cloister-shares-")
+        folder = Path(self._folder.name)
+        self.store = ShareStore(
+            folder / "shares.sqlite3", EpochKeyFile(folder / "shares.key"), self._entropy
+        )
+        worker = InlineWorker(self.store)
+        self.enforcement = Enforcement(
+            logs, worker, identity.card.relay_id, identity.key, Log(now), now
+        )
+        self.service = ShareService(
+            identity.card,
+            identity.key,
+            worker,
+            TicketCheck(identity.card, peers),
+            self.enforcement,
+            seats=seats,
+            now=now,
+            monotonic=lambda: float(now()),
+        )
+        context = Context(
+            relay_id=identity.card.relay_id,
+            store=MemoryStore(),
+            metrics=Metrics(),
+            now=now,
+            monotonic=lambda: float(now()),
+        )
+        self._flusher = Flusher(context.metrics)
+        self._dispatch = ShareDispatch(context, self.service)
+
+    def connect(self, transmit: Callable[[bytes], None]) -> Session:
+        """Open a connection to the unlock face; frames of the relay go to ``transmit``."""
+        # A circle at rest looks at what is due only when a log grows; so does a new connection.
+        self.enforcement.look_at_all()
+        now = float(self._now())
+        session = Session(self._entropy.random(NONCE_BYTES), make_outbox(self._flusher, now), now)
+        session.outbox.transmit = transmit
+        session.answer(
+            Challenge((PROTOCOL_VERSION,), self._card.relay_id, session.nonce, self._now())
+        )
+        return session
+
+    def send(self, session: Session, request: AnyRequest) -> None:
+        """Deliver a request, through its encoded form."""
+        self._dispatch.take(session, decode_requests(encode_frame([request])))
+
+    def disconnect(self, session: Session) -> None:
+        """Close a connection."""
+        self._dispatch.forget(session)
+
+    def take(self, make: Callable[[bytes, bytes], AnyRequest]) -> AnyEvent:
+        """Open a connection, send the one request made of relay id and nonce, return its answer."""
+        arrived: list[AnyEvent] = []
+        session = self.connect(lambda frame: arrived.extend(decode_events(frame)))
+        self.send(session, make(self._card.relay_id, session.nonce))
+        self._flusher.flush()
+        self.disconnect(session)
+        return arrived[-1]
