@@ -111,7 +111,6 @@ def on_read_log(turn: Turn, purpose: Purpose, event: Entries) -> None:
     """Take a page of the log; a page that moved the tail may be asked on from there."""
     turn.mark_done(purpose)
     turn.change_session(readable=event.size)
-    turn.release = True
     on_entries(turn, event)
 
 
@@ -122,18 +121,16 @@ def on_head(turn: Turn, event: Head) -> None:
     if known is not None and settled.size < known.size:
         return
     turn.change_session(head=event.note, head_settled=settled)
-    turn.release = True  # a removal may have waited for nothing but the certainty of the log's end
     settle(turn)
 
 
 def is_caught_up(turn: Turn) -> bool:
-    """Whether this connection has shown all of the log that this device may read."""
+    """Whether this device has seen all of the log that there is, or all that it will be shown."""
     roster, head, commons = turn.state.roster, turn.session.head_settled, turn.state.commons
     if roster is None or commons is None or commons.state is not ChannelState.ACTIVE:
         return True
-    if head is None:
-        return False
-    return roster.size >= head.size or 0 < turn.session.readable <= roster.size
+    is_newest = head is not None and roster.size >= head.size
+    return is_newest and turn.is_current(commons.channel_id)
 
 
 def verify_head(state: State, note: bytes) -> Settled:

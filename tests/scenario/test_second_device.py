@@ -1,0 +1,171 @@
+"""One more device of a member, and a member who returns on a new one: real cores, real relays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from cloister.client.inputs import Invite, Join, OpenConversation, SendText, Vouch
+from cloister.client.views import status_view
+from cloister.errors import NotFoundError, PolicyError, UsageError
+from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+
+
+def play(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+async def three(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
+    ada = await circle.found("Ada")
+    ben = await circle.admit("Ben", ada, [ada])
+    cyd = await circle.admit("Cyd", ben, [ben])
+    await circle.act(ada, OpenConversation(ref=circle.ref(), title="Desk", members=("Ben", "Cyd")))
+    return ada, ben, cyd
+
+
+async def say(circle: SimulatedCircle, device: SimulatedDevice, text: str) -> None:
+    await circle.act(device, SendText(ref=circle.ref(), conversation="Desk", text=text))
+
+
+def active_devices(device: SimulatedDevice) -> int:
+    roster = device.core.state.roster
+    assert roster is not None
+    return len(roster.active_devices())
+
+
+def alarms(circle: SimulatedCircle) -> list[str]:
+    return [f"{device.name}: {one.text}" for device in circle.devices for one in device.alarms]
+
+
+def test_a_second_device_needs_one_vouch_of_another_member() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        await say(circle, cyd, "before")
+        second = await circle.add_device("laptop", ada, [])
+        assert second.phase == "joining: waiting"
+        await circle.act(ada, Vouch(ref=circle.ref(), request="laptop", how=1))
+        assert second.phase == "joining: waiting", "one's own vouch is none"
+        await circle.act(ben, Vouch(ref=circle.ref(), request="laptop", how=1))
+        assert second.phase == "member"
+        assert active_devices(cyd) == 4
+        roster = cyd.core.state.roster
+        assert roster is not None
+        assert len(roster.members) == 3
+
+        await say(circle, second, "from the laptop")
+        await say(circle, ben, "to both")
+        assert cyd.texts("Ada") == ["from the laptop"]
+        assert ada.texts("Ada") == ["from the laptop"]
+        assert second.texts("Ben") == ada.texts("Ben") == ["to both"]
+        assert second.texts("Cyd") == [], "what was said before it came"
+        assert status_view(second.core.state, circle.now)["name"] == "Ada"
+        assert not alarms(circle)
+
+    play(story())
+
+
+def test_a_second_device_has_the_members_owner_secret_and_no_other_newcomer_has() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, _ = await three(circle)
+        second = await circle.add_device("laptop", ada, [ben])
+        secrets = {
+            device.core.state.identity.owner_secret.expose()  # type: ignore[union-attr]
+            for device in circle.devices
+        }
+        assert len(secrets) == 3
+        own = ada.core.state.identity
+        theirs = second.core.state.identity
+        assert own is not None
+        assert theirs is not None
+        assert theirs.owner_secret == own.owner_secret
+        assert theirs.member_id == own.member_id
+        assert theirs.unlock_seed != own.unlock_seed
+
+    play(story())
+
+
+def test_the_only_member_needs_no_vouch_for_a_second_device() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada = await circle.found("Ada")
+        second = await circle.add_device("laptop", ada, [])
+        assert second.phase == "member"
+        assert active_devices(ada) == 2
+        assert not alarms(circle)
+
+    play(story())
+
+
+def test_a_member_returns_on_a_new_device_and_the_old_one_is_retired() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        await say(circle, cyd, "before")
+        cyd.is_offline = True
+        back = await circle.bring_back("Cyd", "new phone", ben, [ben])
+        assert back.phase == "joining: waiting", "two must vouch, as for anybody"
+        await circle.act(ada, Vouch(ref=circle.ref(), request="new phone", how=1))
+        assert back.phase == "member"
+        roster = ada.core.state.roster
+        assert roster is not None
+        assert len(roster.members) == 3
+        assert active_devices(ada) == 3
+        assert status_view(back.core.state, circle.now)["name"] == "Cyd"
+
+        await circle.act(ada, OpenConversation(ref=circle.ref(), title="Again", members=("Cyd",)))
+        await circle.act(back, SendText(ref=circle.ref(), conversation="Again", text="I am back"))
+        assert sorted(ada.texts("Cyd")) == ["I am back", "before"]
+
+        cyd.is_offline = False
+        await circle.settle()
+        assert cyd.phase == "removed"
+        standing = status_view(cyd.core.state, circle.now)["standing"]
+        assert isinstance(standing, dict)
+        assert standing["state"] == "retired"
+        assert not cyd.core.routes
+        with pytest.raises(PolicyError, match="another one"):
+            await circle.act(cyd, SendText(ref=circle.ref(), conversation="Desk", text="still?"))
+
+    play(story())
+
+
+def test_who_may_be_invited_to_return() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _, _ = await three(circle)
+
+        async def invite(member: str) -> None:
+            act = Invite(ref=circle.ref(), kind="return", member=member)
+            await circle.act(ada, act)
+
+        with pytest.raises(NotFoundError):
+            await invite("Dan")
+        with pytest.raises(PolicyError):
+            await invite("Ada")
+        with pytest.raises(UsageError):
+            await circle.act(ada, Invite(ref=circle.ref(), kind="friend"))
+
+    play(story())
+
+
+def test_crashes_do_not_make_a_second_device_ask_twice() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle(7)
+        ada, ben, cyd = await three(circle)
+        code = await circle.act(ada, Invite(ref=circle.ref(), kind="device"))
+        second = circle.add("laptop")
+        second.feed(Join(ref=circle.ref(), code=code, name="laptop"))
+        second.crash_rate = 0.3
+        await circle.settle()
+        second.crash_rate = 0.0
+        await circle.settle()
+        await circle.act(ben, Vouch(ref=circle.ref(), request="laptop", how=1))
+        assert second.phase == "member"
+        assert active_devices(cyd) == 4
+
+    play(story())
