@@ -23,6 +23,7 @@ from cloister.relay.storage.sqlite import SqliteStore
 from cloister.relay.storage.writes import (
     Accepted,
     AddKeyPackages,
+    Allowance,
     AppendEntry,
     BindCode,
     Bound,
@@ -39,10 +40,12 @@ from cloister.relay.storage.writes import (
     PutCommit,
     PutEnvelope,
     Refused,
+    Reservation,
     SetNote,
     StagePart,
     TakeKeyPackage,
     Taken,
+    TakeSeat,
     Write,
 )
 from cloister.wire.auth import ObjectKind
@@ -579,5 +582,171 @@ def test_closing_finishes_what_was_submitted(run: Any) -> None:
             bench.reopen()
             assert [getattr(one, "n", None) for one in outcomes] == list(range(10))
             assert bench.store.counts().envelopes == 10
+
+    run(scenario)
+
+
+# --- seats ----------------------------------------------------------------------------------------
+
+ACCOUNT = "00112233445566aa"
+
+
+def allowance(seats: int = 2, *freed: bytes, now: int = NOW) -> Allowance:
+    return Allowance(ACCOUNT, seats, frozenset(freed), now)
+
+
+def box(number: int, seats: int = 2, *freed: bytes, now: int = NOW) -> OpenBox:
+    key, expires = bytes([number]) * 32, now + HOUR
+    wanted = Reservation(allowance(seats, *freed, now=now), key, expires)
+    return OpenBox(ORIGIN, bytes([number]) * 16, key, expires, wanted)
+
+
+def seat(number: int, seats: int = 2, *freed: bytes, now: int = NOW) -> TakeSeat:
+    handle = bytes([0x80 + number]) * 16
+    return TakeSeat(allowance(seats, *freed, now=now), bytes([number]) * 32, handle)
+
+
+async def no_seat(bench: Bench, write: Write, seats: int = 2) -> bool:
+    outcome = await bench.write(write)
+    return (
+        isinstance(outcome, Refused) and outcome.code is Refusal.NO_SEAT and outcome.detail == seats
+    )
+
+
+def test_an_open_box_reserves_a_seat_and_a_full_account_opens_none(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(box(1))
+        await bench.accept(box(2))
+        assert await no_seat(bench, box(3))
+        assert bench.store.mailbox(ObjectKind.BOX, bytes([3]) * 16) is None
+        again = await bench.write(box(1))
+        assert isinstance(again, Accepted)
+        assert not again.fresh
+        bench.reopen()
+        assert bench.store.seats(ACCOUNT, NOW).reserved == 2
+        await bench.accept(box(3, 3))
+
+    run(scenario)
+
+
+def test_a_reservation_ends_with_the_box(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(box(1, 1))
+        assert await no_seat(bench, box(2, 1, now=NOW + HOUR), 1)
+        await bench.accept(box(2, 1, now=NOW + HOUR + 1))
+        assert await no_seat(bench, seat(1, 1, now=NOW + HOUR + 1), 1)
+        await bench.accept(seat(2, 1, now=NOW + HOUR + 1))
+
+    run(scenario)
+
+
+def test_a_seat_takes_the_place_of_its_reservation_once(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(box(1))
+        await bench.accept(seat(1))
+        bench.reopen()
+        again = await bench.write(seat(1))
+        assert isinstance(again, Accepted)
+        assert not again.fresh
+        rows = bench.store.seats(ACCOUNT, NOW)
+        assert (rows.handles, rows.reserved) == ((b"\x81" * 16,), 0)
+        # Nothing links the handle to the invitation any more: the key alone finds nothing.
+        assert bench.store.account_of_seat(b"\x01" * 32, b"?" * 16) is None
+        assert bench.store.account_of_seat(b"?" * 32, b"\x81" * 16) == ACCOUNT
+        other = TakeSeat(allowance(), b"\x01" * 32, b"x" * 16)
+        assert await bench.refused(other) is Refusal.BAD_TICKET
+
+    run(scenario)
+
+
+def test_a_seat_that_the_operator_set_free_counts_no_longer(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(box(1, 1))
+        await bench.accept(seat(1, 1))
+        assert await no_seat(bench, box(2, 1), 1)
+        await bench.accept(box(2, 1, b"\x81" * 16))
+        assert await no_seat(bench, box(3, 1, b"\x81" * 16), 1)
+
+    run(scenario)
+
+
+def test_binding_a_code_reserves_the_founders_seat_once(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        def bind(seats: int, code: bytes = CODE) -> BindCode:
+            wanted = Reservation(allowance(seats), code, NOW + HOUR)
+            return BindCode(code, KEY, ORIGIN, wanted)
+
+        assert await no_seat(bench, bind(0), 0)
+        assert bench.store.code_of(ORIGIN) is None
+        assert isinstance(await bench.write(bind(1)), Bound)
+        assert isinstance(await bench.write(bind(1)), Bound)
+        assert bench.store.code_of(ORIGIN) == CODE
+        assert bench.store.seats(ACCOUNT, NOW).reserved == 1
+
+    run(scenario)
+
+
+def test_reservations_that_ran_out_long_ago_are_deleted(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(box(1))
+        await bench.accept(Expire(NOW + HOUR, 0, NOW, 10))
+        assert bench.store.account_of_seat(b"\x01" * 32, b"") == ACCOUNT
+        await bench.accept(Expire(NOW + HOUR + 1, 0, NOW, 10))
+        assert bench.store.account_of_seat(b"\x01" * 32, b"") is None
+
+    run(scenario)
+
+
+# --- holds ----------------------------------------------------------------------------------------
+
+
+def holding(channels: frozenset[bytes], origins: frozenset[str]) -> Expire:
+    late = NOW + 40 * 24 * HOUR
+    return Expire(late, late, late, 100, channels, origins)
+
+
+def test_a_held_channel_keeps_everything_until_the_pass_after_its_release(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        other = b"O" * 16
+        await bench.accept(OpenChannel(ORIGIN, other, KEY))
+        for number in range(3):
+            await bench.accept(put(number))
+        await bench.accept(PutEnvelope(other, 0, b"1" * 16, ENVELOPE, NOW))
+        held = holding(frozenset({CHANNEL}), frozenset())
+        assert await bench.accept(held) == 1
+        assert len(bench.store.envelopes(CHANNEL, 0, 9, 9, 10**9)) == 3
+        assert bench.store.envelopes(other, 0, 9, 9, 10**9) == []
+        channel = bench.store.channel(CHANNEL)
+        assert channel is not None
+        assert channel.floor_n == 0
+        assert await bench.accept(held) == 0
+        assert await bench.accept(holding(frozenset(), frozenset())) == 3
+        assert bench.store.envelopes(CHANNEL, 0, 9, 9, 10**9) == []
+
+    run(scenario)
+
+
+def test_a_held_circle_keeps_channels_inboxes_and_boxes(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(put(1))
+        await bench.accept(commit(2, 0, mail=(Mail(INBOX, b"hello", b""),)))
+        await bench.accept(commit(3, 1))
+        await bench.accept(OpenBox(ORIGIN, BOX, KEY, NOW + HOUR))
+        await bench.accept(PutBoxItem(BOX, b"letter", NOW))
+        assert await bench.accept(holding(frozenset(), frozenset({ORIGIN}))) == 0
+        assert len(bench.store.envelopes(CHANNEL, 0, 9, 9, 10**9)) == 3
+        assert bench.store.ladder(CHANNEL, 0) is not None
+        assert len(bench.store.mail(ObjectKind.INBOX, INBOX, 0, 9, 10**9)) == 1
+        assert len(bench.store.mail(ObjectKind.BOX, BOX, 0, 9, 10**9)) == 1
+        assert await bench.accept(holding(frozenset(), frozenset({"home/another"}))) == 2
+        assert bench.store.mail(ObjectKind.INBOX, INBOX, 0, 9, 10**9) == []
+        assert bench.store.mailbox(ObjectKind.BOX, BOX) is None
 
     run(scenario)

@@ -124,4 +124,4 @@ TEXT_COLUMNS: Final = frozenset({"account", "id", "plan", "reference", "timezone
 def _guarded(value: str | int) -> str:
     text = str(value)
     # Leading spaces are dropped by some programs before they look.
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
