@@ -8,15 +8,29 @@ signs with a key of its own in each group, and the device key signs that key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from typing import Final
 
 from cloister import mls
-from cloister.codec import DecodeError, Struct, fixed, layout, text, uint8, uint32, uint64
+from cloister.client.records import ChannelKind
+from cloister.client.safe_text import safe_line
+from cloister.codec import (
+    DecodeError,
+    Struct,
+    enum8,
+    fixed,
+    layout,
+    text,
+    uint32,
+    uint64,
+    vector,
+)
 from cloister.crypto.errors import BadSignature
 from cloister.crypto.signature import Ed25519Key, verify_ed25519
 from cloister.errors import RemoteError, TrustError
-from cloister.ids import DeviceId
-from cloister.roster.fields import DEVICE_ID
+from cloister.ids import DeviceId, MemberId
+from cloister.limits import MAX_NAME_BYTES
+from cloister.roster.fields import DEVICE_ID, MEMBER_ID
 
 SUITE: Final = mls.CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519
 """The only suite of the product: no fallback, changed only by a new group (notes-mls 8.31)."""
@@ -33,6 +47,8 @@ BINDING_LABEL: Final = b"LeafBinding"
 LOG_KEY_LABEL: Final = "cloister log key v1"
 """MLS exporter label of the log key of the generation that a removal starts (flows 2)."""
 KEY_PACKAGE_LIFETIME_S: Final = 80 * 86_400
+MAX_ADMINS: Final = 64
+"""Admins of a conversation, 1 KiB of every commit; where more should rule, everybody may."""
 CLOCK_MARGIN_S: Final = 86_400
 """A key package is valid from a day before it was made: clocks differ."""
 
@@ -54,12 +70,37 @@ class Checkpoint(Struct):
     root: bytes = fixed(32)
 
 
+class Who(IntEnum):
+    """Who may do something in a conversation."""
+
+    EVERYONE = 1
+    ADMINS = 2
+
+
 @layout
 class ConversationInfo(Struct):
-    """GroupContext extension, constant: what the group is (1 commons, 2 conversation)."""
+    """GroupContext extension: what the group is and who may do what in it (``rights``).
 
-    kind: int = uint8()
-    title: str = text(64)
+    ``changing``: who brings members in, takes them out and gives the name; ``posting``: whose
+    texts are shown.  ``admins`` ascend, each once.  That of the commons never changes.
+    """
+
+    kind: ChannelKind = enum8(ChannelKind)
+    title: str = text(MAX_NAME_BYTES)
+    changing: Who = enum8(Who)
+    posting: Who = enum8(Who)
+    admins: tuple[MemberId, ...] = vector(MEMBER_ID, max_items=MAX_ADMINS)
+
+    @property
+    def shown_title(self) -> str:
+        """What a member called it, safe to show and no longer than a title may be."""
+        return safe_line(self.title).encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
+
+
+COMMONS_INFO: Final = ConversationInfo(
+    kind=ChannelKind.COMMONS, title="", changing=Who.EVERYONE, posting=Who.EVERYONE, admins=()
+)
+"""Of every commons: its members are the circle's, and all of them talk there."""
 
 
 @layout
@@ -165,14 +206,21 @@ def checkpoint_of(extensions: Sequence[mls.Extension]) -> Checkpoint:
 
 
 def conversation_of(extensions: Sequence[mls.Extension]) -> ConversationInfo:
-    """Read what the group is.  Raises ``BindingError``."""
+    """Read what the group is, one form for one meaning.  Raises ``BindingError``."""
     data = find_extension(extensions, CONVERSATION)
     if data is None:
         raise BindingError("the group does not say what it is")
     try:
-        return ConversationInfo.decode(data)
+        info = ConversationInfo.decode(data)
     except DecodeError as error:
         raise BindingError(f"the group's description is malformed: {error}") from None
+    if info.kind is ChannelKind.COMMONS and info != COMMONS_INFO:
+        raise BindingError("the commons is described as something else")
+    if info.kind is ChannelKind.CONVERSATION and not info.admins:
+        raise BindingError("a conversation has no admin")
+    if info.admins != tuple(sorted(set(info.admins))):
+        raise BindingError("the admins of a conversation are not in order, or twice")
+    return info
 
 
 def group_extensions(

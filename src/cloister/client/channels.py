@@ -12,12 +12,21 @@ from typing import Final
 from cloister import mls
 from cloister.client import merging
 from cloister.client.binding import dids_of
-from cloister.client.content import Content, chain_next, decode_content, text_of
+from cloister.client.checking import roster_of
+from cloister.client.content import (
+    Content,
+    NoticeType,
+    chain_next,
+    decode_content,
+    notice_of,
+    text_of,
+)
 from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.client.linking import credit, follow, prove_channel
 from cloister.client.outbox import confirm
 from cloister.client.persistence import with_chain
 from cloister.client.records import ChannelState, Counter
+from cloister.client.rights import rights_of
 from cloister.client.safe_text import safe_line
 from cloister.client.state import UNPLACED, Channel, Purpose, State, with_item, without
 from cloister.client.stopping import stop, title_of
@@ -137,7 +146,8 @@ def _show(
     content = decode_content(received.plaintext)
     if content.message_id != event.envelope_id:
         raise DecodeError("the relay filed it under another id than its author chose")
-    text = text_of(content)
+    notice = notice_of(content)
+    text = f"{_name(turn.state, did)} leaves." if notice else text_of(content)
     known = moved.counters.get(did)
     counted = count(known, did, content.counter)
     if counted is None:
@@ -152,10 +162,21 @@ def _show(
             f"{title_of(turn.state, moved)} have not arrived.",
         )
     _compare_heads(turn, before, content, did, event.n)
+    moved = replace(moved, counters=with_item(moved.counters, did, counted))
+    roster = roster_of(turn.state)
+    author = roster.devices[did].member_id
+    if notice is NoticeType.LEAVING:
+        moved = replace(moved, leavers=(*moved.leavers, author))
+    elif not rights_of(roster, before.group).may_post(author):
+        turn.put_channel(moved)
+        turn.alarm(
+            "not an admin",
+            f"{_name(turn.state, did)} wrote in {title_of(turn.state, moved)}, where only admins "
+            "post: it is not shown.",
+        )
+        return
     position = moved.position + 1
-    turn.put_channel(
-        replace(moved, counters=with_item(moved.counters, did, counted), position=position)
-    )
+    turn.put_channel(replace(moved, position=position))
     turn.store_message(
         Message(
             channel_id=moved.channel_id,
@@ -164,7 +185,7 @@ def _show(
             sender=did,
             sender_name=_name(turn.state, did),
             own=False,
-            kind=MessageKind.TEXT,
+            kind=MessageKind.NOTICE if notice else MessageKind.TEXT,
             state=MessageState.RECEIVED,
             counter=content.counter,
             n=event.n,

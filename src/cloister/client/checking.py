@@ -12,6 +12,7 @@ from cloister.client.binding import (
     SplitView,
     check_leaf,
     checkpoint_of,
+    conversation_of,
     device_of_leaf,
     dids_of,
 )
@@ -67,6 +68,7 @@ def check_group(state: State, group: mls.Group, *, minimum: int) -> None:
     roster = roster_of(state)
     if tuple(one.extension_type for one in group.extensions) != (CHECKPOINT, CONVERSATION):
         raise BindingError("a group carries extensions that this program does not use")
+    conversation_of(group.extensions)
     checkpoint = checkpoint_of(group.extensions)
     if checkpoint.origin != roster.origin or checkpoint.size < minimum:
         raise BindingError("a commit stands on an older checkpoint than its epoch")

@@ -20,6 +20,7 @@ from typing import Final
 from cloister import mls
 from cloister.client.binding import (
     LOG_KEY,
+    ConversationInfo,
     GroupLogKey,
     checkpoint_of,
     conversation_of,
@@ -81,8 +82,11 @@ def stage(
     *,
     packages: Mapping[DeviceId, bytes],
     removes: Sequence[int],
+    info: ConversationInfo | None = None,
 ) -> None:
     """Stage a commit: add the devices of ``packages`` (did -> key package), remove leaves.
+
+    ``info`` is what the group shall be from then on; ``None``: what it is.
 
     The staged commit is stored in this turn and sent by ``advance``.
     """
@@ -90,7 +94,7 @@ def stage(
         return
     roster = roster_of(turn.state)
     old = checkpoint_of(channel.group.extensions)
-    info = conversation_of(channel.group.extensions)
+    info = info or conversation_of(channel.group.extensions)
     extensions = group_extensions(old.origin, max(roster.size, old.size), roster.root, info)
     adds = list(packages.values())
     outside = len(dids_of(channel.group)) + len(adds) - len(removes) > MAX_TREE_IN_WELCOME

@@ -61,6 +61,28 @@ class Content(Struct):
     body: bytes = opaque()
 
 
+class NoticeType(IntEnum):
+    """What a notice tells the other devices."""
+
+    LEAVING = 1
+    """The author's member leaves: any other member may take its devices out, in this epoch."""
+
+
+@layout
+class Notice(Struct):
+    """Body of a NOTICE.  Types beyond ``NoticeType`` need a newer program."""
+
+    type: int = uint8()
+
+
+def notice_of(content: Content) -> NoticeType | None:
+    """Return what a message announces: nothing when it is no notice, or one not known here."""
+    if content.kind != ContentKind.NOTICE:
+        return None
+    found = Notice.decode(content.body).type
+    return NoticeType(found) if found in set(NoticeType) else None
+
+
 def decode_content(plaintext: bytes) -> Content:
     """Decode what a member sent.  Raises ``DecodeError``."""
     content = Content.decode(plaintext)

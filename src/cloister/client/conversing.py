@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloister.client.binding import ConversationInfo, group_extensions
+from cloister.client.binding import ConversationInfo, Who, dids_of, group_extensions
+from cloister.client.changing import NOT_ADMIN, SEE_ADMINS, checked_title
 from cloister.client.content import chain_start
 from cloister.client.identity import did_of, make_group
 from cloister.client.inputs import OpenConversation
 from cloister.client.linking import channel_key, on_common_refusal, refusal_error
 from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.rights import rights_of
 from cloister.client.safe_text import safe_line
 from cloister.client.standing import standing_of
 from cloister.client.state import UNPLACED, Channel, Purpose, Work
 from cloister.client.turn import Turn
-from cloister.client.views import COMMONS_NAME, channel_titles
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import SHORT_ID_BYTES, DeviceId
-from cloister.limits import MAX_NAME_BYTES, STALE_FORBID_S
+from cloister.limits import STALE_FORBID_S
+from cloister.roster.roster import Roster
 from cloister.wire.commands import OpenChannel
 from cloister.wire.events import Done, Failed
 
@@ -33,16 +35,16 @@ def on_open(turn: Turn, act: OpenConversation) -> None:
             "the newest cosignature of the log is older than a day",
             hint="Connect first (`cloister status`); see that this device's clock is right.",
         )
-    title = safe_line(act.title)
-    if len(title.encode()) > MAX_NAME_BYTES:
-        raise UsageError(f"a title may have {MAX_NAME_BYTES} bytes")
-    if not title:
-        raise UsageError("a conversation needs a title")
-    if title.casefold() in {one.casefold() for one in channel_titles(state)} | {COMMONS_NAME}:
-        raise PolicyError(f"there is a conversation called “{title}” already")
+    title = checked_title(state, act.title)
     wanted = _devices(turn, act.members)
     channel_id = turn.entropy.random(SHORT_ID_BYTES)
-    info = ConversationInfo(kind=int(ChannelKind.CONVERSATION), title=title)
+    info = ConversationInfo(
+        kind=ChannelKind.CONVERSATION,
+        title=title,
+        changing=Who.ADMINS if act.admins_only else Who.EVERYONE,
+        posting=Who.ADMINS if act.announcements else Who.EVERYONE,
+        admins=(roster.devices[did_of(state)].member_id,),
+    )
     extensions = group_extensions(roster.origin, roster.size, roster.root, info)
     group = make_group(state, roster.circle_id, channel_id, extensions, turn.now, turn.entropy)
     turn.put_channel(
@@ -89,7 +91,7 @@ def advance(turn: Turn) -> None:
     for channel in state.channels.values():
         if channel.kind is not ChannelKind.CONVERSATION:
             continue
-        wanted = tuple(did for did in channel.wanted if state.roster.is_active(did))
+        wanted = _still_wanted(turn, channel, state.roster)
         # Whoever is out for good has no place left to come back to.
         dropped = tuple(
             did for did in channel.dropped if not standing_of(state.roster, did).is_final
@@ -103,6 +105,21 @@ def advance(turn: Turn) -> None:
             continue
         if turn.is_current(commons_id):
             _ask_open(turn, commons_id, channel)
+
+
+def _still_wanted(turn: Turn, channel: Channel, roster: Roster) -> tuple[DeviceId, ...]:
+    """Return whom this device still has to bring in, and may."""
+    wanted = tuple(did for did in channel.wanted if roster.is_active(did))
+    if channel.state is not ChannelState.ACTIVE or not wanted:
+        return wanted
+    inside = set(dids_of(channel.group).values())
+    rights = rights_of(roster, channel.group)
+    own = roster.devices[did_of(turn.state)].member_id
+    wanted = tuple(did for did in wanted if did not in inside)
+    allowed = tuple(did for did in wanted if rights.may_add(own, roster.devices[did].member_id))
+    if allowed != wanted:
+        turn.answer(channel.channel_id, error=PolicyError(NOT_ADMIN, hint=SEE_ADMINS))
+    return allowed
 
 
 def _ask_open(turn: Turn, commons_id: bytes, channel: Channel) -> None:

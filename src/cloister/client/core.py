@@ -15,12 +15,15 @@ from typing import Final, Self
 
 from cloister.client import (
     appending,
+    changing,
     channels,
     committing,
     conversing,
     duties,
     entering,
+    exposure,
     founding,
+    governance_duties,
     inviting,
     joining,
     log,
@@ -30,6 +33,7 @@ from cloister.client import (
     pool,
     returning,
     seating,
+    telling,
 )
 from cloister.client.dispatch import dispatch
 from cloister.client.effects import (
@@ -180,9 +184,11 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     inviting.advance,
     inviting.advance_found,
     conversing.advance,
+    changing.advance,
     pool.advance_stale,
     seating.advance,
     duties.advance,
+    governance_duties.advance,
     appending.advance,
     committing.advance,
     outbox.advance,
@@ -206,6 +212,9 @@ def _advance(turn: Turn) -> None:
             return
         flow(turn)
         if turn.settled:
+            for settled in turn.settled:
+                exposure.on_settled(turn, settled)
+                telling.tell(turn, settled)
             appending.resolve(turn)
             turn.settled.clear()
             turn.release = True

@@ -7,11 +7,13 @@ from typing import Final
 
 from cloister.client import (
     appending,
+    changing,
     channels,
     committing,
     conversing,
     duties,
     entering,
+    exercising,
     founding,
     governing,
     inviting,
@@ -27,13 +29,16 @@ from cloister.client import (
     welcomes,
 )
 from cloister.client.inputs import (
+    Act,
     AnyInput,
+    ChangeConversation,
     ErrandDone,
     ErrandRefused,
     FoundCircle,
     Invite,
     Join,
     Leave,
+    LeaveConversation,
     LinkDown,
     LinkUp,
     OpenConversation,
@@ -106,8 +111,14 @@ def dispatch(turn: Turn, given: AnyInput) -> None:
             governing.on_leave(turn, given)
         case OpenConversation():
             conversing.on_open(turn, given)
+        case ChangeConversation():
+            changing.on_change(turn, given)
+        case LeaveConversation():
+            changing.on_leave(turn, given)
         case SendText():
             outbox.on_send_text(turn, given)
+        case Act() if exercising.exercise(turn, given):
+            pass
         case _:
             raise UsageError("this program does not know that act")
 
@@ -180,8 +191,6 @@ def _on_answer(turn: Turn, purpose: Purpose, event: AnyEvent) -> None:
             conversing.on_opened(turn, purpose, event)
         case Work.OPEN_BOX, Opened():
             inviting.on_box_opened(turn, purpose, event.tickets)
-        case Work.OPEN_BOX, Done():
-            inviting.on_box_opened(turn, purpose, ())
         case Work.PUT_BOX, Done() if purpose.subject == joining.ACT:
             joining.on_event(turn, JoiningEvent.REQUEST_PUT, event)
         case Work.PUT_BOX, Done():

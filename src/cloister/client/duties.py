@@ -14,13 +14,15 @@ from typing import Final
 from cloister import mls
 from cloister.client import committing
 from cloister.client.appending import has_intent, intend, newest_generation
-from cloister.client.binding import dids_of
+from cloister.client.binding import ConversationInfo, conversation_of, dids_of
 from cloister.client.checking import PackageError, PackageExpired, check_package
 from cloister.client.identity import did_of
 from cloister.client.linking import on_common_refusal
 from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.rights import rights_of
 from cloister.client.state import Channel, Purpose, State, Work, with_item, without
 from cloister.client.turn import Turn
+from cloister.client.wishes import leaves_of_leavers, wished_info, wished_removals
 from cloister.crypto.hashing import sha256
 from cloister.errors import LocalError
 from cloister.ids import DeviceId
@@ -126,10 +128,23 @@ def devices_to_add(state: State, channel: Channel) -> tuple[DeviceId, ...]:
     if channel.kind is ChannelKind.COMMONS:
         wanted: Sequence[DeviceId] = [record.did for record in roster.active_devices()]
     else:
-        wanted = [did for did in (*channel.wanted, *channel.dropped) if roster.is_active(did)]
-        wanted += [did for did in _own_others(state, roster) if did not in wanted]
+        wanted = [did for did in channel.wanted if roster.is_active(did)]
+        wanted += [did for did in _to_bring_back(state, channel, roster) if did not in wanted]
+        if not channel.leaving:
+            wanted += [did for did in _own_others(state, roster) if did not in wanted]
     missing = tuple(did for did in wanted if did not in inside)
     return missing[: batch_size(len(inside))]
+
+
+def _to_bring_back(state: State, channel: Channel, roster: Roster) -> Sequence[DeviceId]:
+    """Return who was out for a time and is active again, as far as this member may add them."""
+    rights = rights_of(roster, channel.group)
+    own = roster.devices[did_of(state)].member_id
+    return [
+        did
+        for did in channel.dropped
+        if roster.is_active(did) and rights.may_add(own, roster.devices[did].member_id)
+    ]
 
 
 def _own_others(state: State, roster: Roster) -> Sequence[DeviceId]:
@@ -159,6 +174,8 @@ def _keep_members(turn: Turn, channel: Channel) -> None:
     if removes and _is_removal_due(turn, channel, removes):
         _commit(turn, channel, removes)
         return
+    if not removes and _change(turn, channel):
+        return
     adds = devices_to_add(turn.state, channel)
     if adds and not removes and _may_add(turn, channel):
         _add(turn, channel, adds)
@@ -167,13 +184,36 @@ def _keep_members(turn: Turn, channel: Channel) -> None:
         _commit(turn, turn.state.channels[channel.channel_id], ())
 
 
-def _commit(turn: Turn, channel: Channel, removes: tuple[int, ...]) -> None:
+def _change(turn: Turn, channel: Channel) -> bool:
+    """Take out who leaves, or make the first change that was asked of this device."""
+    roster = turn.state.roster
+    leavers = leaves_of_leavers(turn.state, channel)
+    if leavers:
+        duty = sha256(DUTY_LABEL, b"leave", channel.channel_id, *sorted(channel.leavers))
+        if is_due(turn, duty, caused_it=bool(channel.outbox)):
+            _commit(turn, channel, leavers)
+            return True
+    if roster is None or not channel.wishes:
+        return False
+    wish = channel.wishes[0]
+    info = wished_info(conversation_of(channel.group.extensions), wish)
+    removals = wished_removals(roster, channel.group, wish)
+    _commit(turn, channel, removals, info)
+    return True
+
+
+def _commit(
+    turn: Turn,
+    channel: Channel,
+    removes: tuple[int, ...],
+    info: ConversationInfo | None = None,
+) -> None:
     """Stage a commit that adds nobody; one that cannot be made stops nothing else."""
     again = Purpose(Work.COMMIT, channel.channel_id)
     if not turn.may_ask(again):
         return
     try:
-        committing.stage(turn, channel, packages={}, removes=removes)
+        committing.stage(turn, channel, packages={}, removes=removes, info=info)
     except (mls.MLSError, LocalError) as error:
         turn.alarm("commit", f"A change of members cannot be made: {error}.")
         turn.delay(again, NO_COMMIT_RETRY_S)

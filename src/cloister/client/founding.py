@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloister.client import enrolling
-from cloister.client.binding import ConversationInfo, group_extensions
+from cloister.client.binding import COMMONS_INFO, group_extensions
 from cloister.client.content import chain_start
 from cloister.client.identity import (
     device_card,
@@ -224,13 +224,12 @@ def _make_circle(turn: Turn, founding: Founding) -> None:
         seat=enrolling.seat_of(turn.state) if founding.sells_seats else None,
     )
     circle_id = circle_id_of(genesis)
-    info = ConversationInfo(kind=int(ChannelKind.COMMONS), title="")
     root = tree_hash((leaf_hash(genesis),))
     group = make_group(
         turn.state,
         circle_id,
         founding.commons_id,
-        group_extensions(founding.origin, 1, root, info),
+        group_extensions(founding.origin, 1, root, COMMONS_INFO),
         turn.now,
         turn.entropy,
     )

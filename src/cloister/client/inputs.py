@@ -135,6 +135,36 @@ class OpenConversation(Act):
 
     title: str
     members: tuple[str, ...]
+    admins_only: bool = False
+    """Whether only admins bring members in, take them out and rename; the opener is one."""
+    announcements: bool = False
+    """Whether only admins post."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeConversation(Act):
+    """Change a conversation; members by name.  Answered when a commit has made it so.
+
+    ``add`` goes without the others.
+    """
+
+    conversation: str
+    title: str = ""
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    admins_named: tuple[str, ...] = ()
+    admins_unnamed: tuple[str, ...] = ()
+    changing: int = 0
+    """A value of ``binding.Who``, 0: as it is.  Who brings members in, takes out, renames."""
+    posting: int = 0
+    """The same for whose texts are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveConversation(Act):
+    """Leave a conversation.  Answered when another member's device has taken this one out."""
+
+    conversation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

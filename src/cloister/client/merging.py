@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from cloister import mls
-from cloister.client import exposure
+from cloister.client import changing, exposure
 from cloister.client.binding import (
     LOG_KEY_LABEL,
     BindingError,
@@ -29,6 +29,7 @@ from cloister.client.log import is_caught_up
 from cloister.client.objects import whole_commit
 from cloister.client.outbox import fail_all
 from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.rights import check_removal, check_rights, rights_of
 from cloister.client.standing import WORDS, Standing, standing_of
 from cloister.client.state import Channel, State, with_item, without
 from cloister.client.stopping import stop
@@ -38,6 +39,7 @@ from cloister.crypto.secret import Secret
 from cloister.errors import PolicyError, RemoteError, TrustError
 from cloister.ids import DeviceId
 from cloister.roster.log_keys import make_log_key, next_log_key
+from cloister.roster.roster import Roster
 from cloister.wire.events import CommitItem
 
 MAX_WAIT_FOR_LOG_S: Final = 600
@@ -46,6 +48,9 @@ MAX_WAIT_FOR_LOG_S: Final = 600
 
 def advance(turn: Turn) -> None:
     """Say so when a commit has waited too long for the log entries it stands on (C1)."""
+    if is_caught_up(turn) != turn.session.was_caught_up:
+        turn.release |= not turn.session.was_caught_up
+        turn.change_session(was_caught_up=not turn.session.was_caught_up)
     for channel_id, since in turn.session.waiting_since.items():
         if turn.now - since < MAX_WAIT_FOR_LOG_S:
             continue
@@ -73,7 +78,7 @@ def on_commit(turn: Turn, channel: Channel, event: CommitItem) -> None:
     try:
         received = _own(turn, channel, event) if own else _other(turn, channel, event)
         if received.next is None:
-            _on_removed(turn, channel, event)
+            _on_removed(turn, channel, received, event)
             return
         _check(turn, channel, received, event)
     except LogBehind as behind:
@@ -115,8 +120,8 @@ def _check(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
     if event.next_key != key.public:
         raise BindingError("the relay holds another key for the next epoch than the group derives")
     check_group(turn.state, group, minimum=checkpoint_of(channel.group.extensions).size)
-    if conversation_of(group.extensions) != conversation_of(channel.group.extensions):
-        raise BindingError("a commit changed what the group is")
+    roster = roster_of(turn.state)
+    check_rights(roster, channel.group, group, received.committer, channel.leavers)
     check_not_replaced(channel.group, group)
     if channel.kind is ChannelKind.COMMONS:
         check_commons_removals(turn.state, channel.group, group)
@@ -133,7 +138,9 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
         replace(
             channel,
             group=group,
+            title=conversation_of(group.extensions).shown_title,
             staged=None,
+            leavers=(),
             next_n=event.n + 1,
             chain=start,
             chains={event.n + 1: start},
@@ -143,6 +150,7 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
         )
     )
     exposure.on_merged(turn, channel, channel.group, group, event.n)
+    changing.note(turn, channel, received, event)
     turn.change(suspects=without(turn.state.suspects, channel.channel_id))
     session = turn.session
     turn.change_session(
@@ -199,7 +207,9 @@ def exported_log_secret(group: mls.Group) -> Secret:
     return group.export(LOG_KEY_LABEL, b"", 32)
 
 
-def _on_removed(turn: Turn, channel: Channel, event: CommitItem) -> None:
+def _on_removed(
+    turn: Turn, channel: Channel, received: mls.CommitReceived, event: CommitItem
+) -> None:
     """This device has lost its leaf: for good, for a time, or in one conversation only."""
     roster = roster_of(turn.state)
     is_commons = channel.kind is ChannelKind.COMMONS
@@ -209,7 +219,8 @@ def _on_removed(turn: Turn, channel: Channel, event: CommitItem) -> None:
         raise LogBehind(roster.size + 1)
     if standing is Standing.ACTIVE and not is_caught_up(turn):
         raise LogBehind(roster.size)  # the reason may stand in entries that are on their way
-    reason = "this device was removed from it"
+    leaves = _has_left(roster, channel, received)
+    reason = "this member has left it" if leaves else "this device was removed from it"
     if standing is not Standing.ACTIVE:
         reason = WORDS[standing][0]
     state = ChannelState.OUT if standing.is_out else ChannelState.LEFT
@@ -222,14 +233,33 @@ def _on_removed(turn: Turn, channel: Channel, event: CommitItem) -> None:
             staged=None,
             wanted=(),
             dropped=(),
+            wishes=(),
+            leavers=(),
+            leaving=False,
         )
     )
     if not standing.is_out:
         fail_all(turn, turn.state.channels[channel.channel_id], reason)
     if is_commons:
         _on_out(turn, standing)
+    elif standing is Standing.ACTIVE and leaves:
+        turn.answer(changing.leaving_key(channel.channel_id), text=reason)
+        turn.changed("conversations")
     elif standing is Standing.ACTIVE:
         turn.alarm("removed", "This device has been removed from a conversation.")
+
+
+def _has_left(roster: Roster, channel: Channel, received: mls.CommitReceived) -> bool:
+    """Whether this device's member had said that it leaves.
+
+    Raises ``BindingError`` when nothing gave the committer a right to take this device out.
+    """
+    dids = dids_of(channel.group)
+    own = roster.devices[dids[channel.group.own_leaf]]
+    if own.is_active and channel.kind is ChannelKind.CONVERSATION:
+        author = roster.devices[dids[received.committer]].member_id
+        check_removal(rights_of(roster, channel.group), author, own.member_id, channel.leavers)
+    return own.member_id in channel.leavers
 
 
 def _on_out(turn: Turn, standing: Standing) -> None:
@@ -240,7 +270,14 @@ def _on_out(turn: Turn, standing: Standing) -> None:
     if not standing.is_out:
         for other in turn.state.channels.values():
             turn.put_channel(
-                replace(other, state=ChannelState.LEFT, staged=None, wanted=(), dropped=())
+                replace(
+                    other,
+                    state=ChannelState.LEFT,
+                    reason=other.reason or reason,
+                    staged=None,
+                    wanted=(),
+                    dropped=(),
+                )
             )
             fail_all(turn, turn.state.channels[other.channel_id], reason)
     # What was asked of a member is not done by somebody who comes back another day.

@@ -16,13 +16,14 @@ from cloister.client.identity import did_of, identity_of
 from cloister.client.inputs import SendText
 from cloister.client.linking import on_common_refusal, refusal_error
 from cloister.client.records import ChannelState, Outgoing
+from cloister.client.rights import rights_of
 from cloister.client.safe_text import safe_text
-from cloister.client.state import Channel, Purpose, Work
+from cloister.client.state import Channel, Purpose, State, Work
 from cloister.client.turn import Turn
 from cloister.client.views import channel_named
 from cloister.crypto.hashing import sha256
 from cloister.errors import PolicyError
-from cloister.ids import SHORT_ID_BYTES
+from cloister.ids import SHORT_ID_BYTES, MemberId
 from cloister.limits import ENVELOPE_SIZES
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
@@ -31,6 +32,7 @@ from cloister.wire.events import Done, Failed
 
 UNPAID_RETRY_S = 300
 """A message that the relay does not take for want of a seat is tried again this often."""
+ONLY_ADMINS = "only admins of the conversation post there"
 MAX_IN_FLIGHT = 64
 """Puts of one channel under way; more would only wait in the relay's queue."""
 
@@ -39,17 +41,34 @@ def on_send_text(turn: Turn, act: SendText) -> None:
     """Queue a text and show it as queued.  Raises for what can never be sent."""
     channel = channel_named(turn.state, act.conversation)
     body = check_text(act.text)
+    _check_open(turn, channel)
+    outgoing = queue(turn, channel, ContentKind.TEXT, body)
+    key = outgoing.message_id
+    turn.owe(key, act.ref)
+    turn.answer(key, text=outgoing.message_id.hex())
+
+
+def _check_open(turn: Turn, channel: Channel) -> None:
+    """Raise ``PolicyError`` when nothing that is queued now could ever be sent."""
     if channel.state in (ChannelState.STUCK, ChannelState.LEFT):
         raise PolicyError(
             f"nothing can be sent there: {channel.reason or 'this device is not in it any more'}"
         )
+    if channel.leaving:
+        raise PolicyError("you are leaving this conversation")
+    if not _may_post(turn.state, channel):
+        raise PolicyError(ONLY_ADMINS, hint="`cloister conversation list` shows who they are.")
+
+
+def queue(turn: Turn, channel: Channel, kind: ContentKind, body: bytes) -> Outgoing:
+    """Queue a message and show it as queued."""
     identity = identity_of(turn.state)
     outgoing = Outgoing(
         message_id=turn.entropy.random(SHORT_ID_BYTES),
         counter=channel.own_counter + 1,
         at=turn.now,
         position=channel.position + 1,
-        kind=int(ContentKind.TEXT),
+        kind=int(kind),
         body=body,
         epoch=0,
         envelope=b"",
@@ -64,9 +83,18 @@ def on_send_text(turn: Turn, act: SendText) -> None:
         )
     )
     turn.store_message(_row(turn, channel, outgoing, identity.name, MessageState.QUEUED, 0, ""))
-    key = outgoing.message_id
-    turn.owe(key, act.ref)
-    turn.answer(key, text=outgoing.message_id.hex())
+    return outgoing
+
+
+def _may_post(state: State, channel: Channel) -> bool:
+    """Whether texts of this device's member are shown in the channel's present epoch."""
+    roster = state.roster
+    record = roster.devices.get(did_of(state)) if roster is not None else None
+    return (
+        roster is None
+        or record is None
+        or rights_of(roster, channel.group).may_post(record.member_id)
+    )
 
 
 def advance(turn: Turn) -> None:
@@ -80,6 +108,7 @@ def advance(turn: Turn) -> None:
 
 def _advance_channel(turn: Turn, channel_id: bytes) -> None:
     in_doubt = False
+    _fail_what_may_not_be_said(turn, channel_id)
     for outgoing in turn.state.channels[channel_id].outbox[:MAX_IN_FLIGHT]:
         if outgoing.envelope and not outgoing.stale:
             # Put in an epoch that has ended: only the relay's answer says whether it is stored.
@@ -110,6 +139,16 @@ def _advance_channel(turn: Turn, channel_id: bytes) -> None:
                 envelope=envelope,
             ),
         )
+
+
+def _fail_what_may_not_be_said(turn: Turn, channel_id: bytes) -> None:
+    """Texts that were queued before only admins could post.  What may be stored is asked about."""
+    if _may_post(turn.state, turn.state.channels[channel_id]):
+        return
+    for outgoing in turn.state.channels[channel_id].outbox:
+        if outgoing.kind == ContentKind.TEXT and (not outgoing.envelope or outgoing.stale):
+            channel = turn.state.channels[channel_id]
+            _finish(turn, channel, outgoing, MessageState.FAILED, 0, ONLY_ADMINS)
 
 
 def _may_encrypt(turn: Turn, channel: Channel, outgoing: Outgoing) -> bool:
@@ -217,10 +256,15 @@ def fail_all(turn: Turn, channel: Channel, reason: str) -> None:
 def _finish(
     turn: Turn, channel: Channel, outgoing: Outgoing, state: MessageState, n: int, reason: str
 ) -> None:
+    leavers = channel.leavers
+    is_heard = state is MessageState.SENT and outgoing.epoch == channel.group.epoch
+    if outgoing.kind == ContentKind.NOTICE and is_heard:
+        leavers = (*leavers, MemberId(identity_of(turn.state).member_id))
     turn.put_channel(
         replace(
             channel,
             outbox=tuple(one for one in channel.outbox if one.message_id != outgoing.message_id),
+            leavers=leavers,
         )
     )
     name = identity_of(turn.state).name
@@ -244,6 +288,7 @@ def _row(
     n: int,
     reason: str,
 ) -> Message:
+    is_notice = outgoing.kind == ContentKind.NOTICE
     return Message(
         channel_id=channel.channel_id,
         message_id=outgoing.message_id,
@@ -251,12 +296,12 @@ def _row(
         sender=did_of(turn.state),
         sender_name=name,
         own=True,
-        kind=MessageKind.TEXT,
+        kind=MessageKind.NOTICE if is_notice else MessageKind.TEXT,
         state=state,
         counter=outgoing.counter,
         n=n,
         at=outgoing.at,
-        text=safe_text(outgoing.body.decode("utf-8")),
+        text="You leave." if is_notice else safe_text(outgoing.body.decode("utf-8")),
         reason=reason,
         envelope_hash=sha256(outgoing.envelope) if outgoing.envelope else b"",
     )

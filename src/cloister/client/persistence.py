@@ -83,6 +83,9 @@ def _writes(old: State, new: State) -> Iterator[Write]:
     yield from _mapping("enrolment", old.enrolments, new.enrolments, Enrolment.encode)
     yield from _mapping("order", old.orders, new.orders, PendingOrder.encode)
     yield from _mapping("lock", old.locks, new.locks, OwnLock.encode)
+    yield from _mapping(
+        "named_key", dict.fromkeys(old.named_keys, b""), dict.fromkeys(new.named_keys, b""), bytes
+    )
     yield from _mapping("exposure", old.exposures, new.exposures, ChannelExposure.encode)
     if new.channels is not old.channels:
         for channel_id, channel in new.channels.items():
@@ -173,6 +176,9 @@ def _record_of(channel: Channel) -> ChannelRecord:
         wanted=channel.wanted,
         dropped=channel.dropped,
         update_at=channel.update_at,
+        leaving=channel.leaving,
+        leavers=channel.leavers,
+        wishes=channel.wishes,
     )
 
 
@@ -217,6 +223,7 @@ def _load(records: Records) -> State:
         enrolments=_all(records, "enrolment", Enrolment.decode),
         orders=_all(records, "order", PendingOrder.decode),
         locks=_all(records, "lock", OwnLock.decode),
+        named_keys=frozenset(records.get("named_key", NOTHING)),
         exposures=_all(records, "exposure", ChannelExposure.decode),
         announcements={
             int.from_bytes(key, "big"): value
@@ -262,6 +269,9 @@ def _load_channel(records: Records, channel_id: bytes) -> Channel:
         wanted=record.wanted,
         dropped=record.dropped,
         update_at=record.update_at,
+        leaving=record.leaving,
+        leavers=record.leavers,
+        wishes=record.wishes,
         reason=record.reason,
         staged=None if staged is None else Staged.decode(staged),
         outbox=tuple(sorted(outbox, key=lambda one: one.counter)),

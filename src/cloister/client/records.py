@@ -29,9 +29,9 @@ from cloister.codec import (
     vector,
 )
 from cloister.crypto.secret import Secret
-from cloister.ids import DeviceId, RelayId
+from cloister.ids import DeviceId, MemberId, RelayId
 from cloister.roster.entry import EntryKind, SealedType
-from cloister.roster.fields import DEVICE_ID, RELAY_ID
+from cloister.roster.fields import DEVICE_ID, MEMBER_ID, RELAY_ID
 from cloister.roster.readable import ReadableType
 
 RECORD_VERSION: Final = 2
@@ -239,6 +239,24 @@ class Counter(Struct):
 
 
 @layout
+class Wish(Struct):
+    """A change of a conversation that a person wants, until a commit has made it (``changing``).
+
+    Empty or 0: that stays as it is.  It says what is to differ and not what is to be, so that
+    changes by others in the meantime stand.
+    """
+
+    wish_id: bytes = fixed(16)
+    title: str = text(64)
+    changing: int = uint8()
+    posting: int = uint8()
+    named: tuple[MemberId, ...] = vector(MEMBER_ID)
+    """Who becomes an admin."""
+    unnamed: tuple[MemberId, ...] = vector(MEMBER_ID)
+    removes: tuple[MemberId, ...] = vector(MEMBER_ID)
+
+
+@layout
 class ChannelRecord(Struct):
     """What changes with every item of a channel, next to the group's ratchet state."""
 
@@ -254,6 +272,9 @@ class ChannelRecord(Struct):
     wanted: tuple[DeviceId, ...] = vector(DEVICE_ID)
     dropped: tuple[DeviceId, ...] = vector(DEVICE_ID)
     update_at: int = uint64()
+    leaving: bool = flag()
+    leavers: tuple[MemberId, ...] = vector(MEMBER_ID)
+    wishes: tuple[Wish, ...] = vector(Wish)
 
 
 @layout

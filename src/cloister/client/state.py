@@ -25,9 +25,10 @@ from cloister.client.records import (
     OwnLock,
     PendingOrder,
     Staged,
+    Wish,
 )
 from cloister.crypto.secret import Secret
-from cloister.ids import DeviceId
+from cloister.ids import DeviceId, MemberId
 from cloister.roster.roster import Roster
 from cloister.transparency.merkle import Frontier
 from cloister.transparency.quorum import Settled
@@ -104,6 +105,12 @@ class Channel:
     """Devices that were members until they went out for a time; added again when they are back."""
     update_at: int = 0
     """When this device commits its first own update (flows 3.6.4), s; 0: done."""
+    leaving: bool = False
+    """Whether this device's member wants to be out of this conversation."""
+    leavers: tuple[MemberId, ...] = ()
+    """Who has said in this epoch that it leaves: all members of the epoch heard it alike."""
+    wishes: tuple[Wish, ...] = ()
+    """Changes that this device would commit."""
     reason: str = ""
     staged: Staged | None = None
     outbox: tuple[Outgoing, ...] = ()
@@ -164,6 +171,8 @@ class Session:
     """When the relay last said how long the seats are paid for, s."""
     seats: Seats | None = None
     """What it said, verified."""
+    was_caught_up: bool = False
+    """Whether the log was read to its end when commits were last looked at."""
     waiting_since: Mapping[bytes, int] = field(default_factory=dict)
     packages: Mapping[DeviceId, bytes] = field(default_factory=dict)
     """did -> key package taken for the next commit."""
@@ -199,6 +208,8 @@ class State:
     """order hash -> a lock that this device ordered."""
     exposures: Mapping[bytes, ChannelExposure] = field(default_factory=dict)
     """channel -> who could read it from when to when, as far as this device knows."""
+    named_keys: frozenset[bytes] = frozenset()
+    """Stewards' keys that have stood in a set or been proposed: nobody is named again by itself."""
     session: Session = field(default_factory=Session)
     owed: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)
     """What acts started (intent, invitation, channel id …) -> ``ref`` of each."""

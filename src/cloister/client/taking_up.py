@@ -10,13 +10,11 @@ from cloister.client.checking import LogBehind, check_group
 from cloister.client.content import chain_start
 from cloister.client.linking import prove_welcome, unprove
 from cloister.client.records import ChannelKind, ChannelState, InboxItem
-from cloister.client.safe_text import safe_line
 from cloister.client.state import UNPLACED, Channel, State, without
 from cloister.client.trees import TreeNotYet, tree_for
 from cloister.client.turn import Turn
 from cloister.client.welcomes import open_item
 from cloister.errors import RemoteError
-from cloister.limits import MAX_NAME_BYTES
 from cloister.wire.auth import ObjectKind
 
 FIRST_UPDATE_WITHIN_S: Final = 600
@@ -87,7 +85,7 @@ def add_channel(turn: Turn, channel_id: bytes, group: mls.Group) -> None:
             channel_id=channel_id,
             kind=ChannelKind(info.kind),
             state=ChannelState.ACTIVE,
-            title=_shown_title(info.title),
+            title=info.shown_title,
             group=group,
             next_n=UNPLACED,
             chain=chain_start(group.epoch_authenticator),
@@ -95,11 +93,7 @@ def add_channel(turn: Turn, channel_id: bytes, group: mls.Group) -> None:
             position=before.position if before else 0,
             own_counter=before.own_counter if before else 0,
             outbox=before.outbox if before else (),
+            leaving=before.leaving if before else False,
         )
     )
     unprove(turn, ObjectKind.CHANNEL, channel_id)
-
-
-def _shown_title(title: str) -> str:
-    """What another member called it, safe to show and no longer than a title may be."""
-    return safe_line(title).encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")

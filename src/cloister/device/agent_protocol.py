@@ -36,6 +36,8 @@ ACTS: Final[dict[str, type[inputs.Act]]] = {
         inputs.Leave,
         inputs.ShowInvitation,
         inputs.OpenConversation,
+        inputs.ChangeConversation,
+        inputs.LeaveConversation,
         inputs.SendText,
         *POWERS,
     )
