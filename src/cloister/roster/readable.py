@@ -109,6 +109,17 @@ def verify_readable(header: Header, body: ReadableBody, public: HybridPublic) ->
     verify_hybrid(public, READABLE_SIGNATURE_LABEL, signed.encode(), body.signature)
 
 
+def read_body(entry: Entry) -> ReadableBody:
+    """Decode a readable body; key and signatures are not looked at. Raises RuleViolation."""
+    try:
+        body = ReadableBody.decode(entry.body)
+    except DecodeError:
+        raise RuleViolation(Rule.READABLE_FORM) from None
+    if entry.header.lk_gen != 0:
+        raise RuleViolation(Rule.READABLE_FORM)
+    return body
+
+
 def judge_readable(entry: Entry, steward_keys: Mapping[bytes, HybridPublic]) -> NoReturn:
     """Judge a readable entry after the genesis, the same in both folds.
 

@@ -88,15 +88,15 @@ class Rule(Enum):
     CONTENT = _Text("ROS-028", "content-form", _I, "fold:_apply_sealed",
         "the content decodes as its type says")
     # --- readable entries ----------------------------------------------------------------------
-    READABLE_FORM = _Text("ROS-030", "readable-form", _I, "readable:judge_readable",
+    READABLE_FORM = _Text("ROS-030", "readable-form", _I, "readable:read_body",
         "a readable body decodes and its lk_gen is 0")
-    STEWARD_KEY = _Text("ROS-031", "unknown-steward-key", _I, "readable:judge_readable",
+    STEWARD_KEY = _Text("ROS-031", "unknown-steward-key", _I, "governance:_key_of",
         "a readable entry names a steward key of the circle")
-    STEWARD_SIGNATURE = _Text("ROS-032", "steward-signature", _I, "readable:judge_readable",
+    STEWARD_SIGNATURE = _Text("ROS-032", "steward-signature", _I, "governance:read",
         "both signatures of a readable entry verify")
-    ONE_GENESIS = _Text("ROS-033", "second-genesis", _I, "readable:judge_readable",
+    ONE_GENESIS = _Text("ROS-033", "second-genesis", _I, "governance:read",
         "there is one genesis")
-    READABLE_TYPE = _Text("ROS-034", "unknown-readable-type", _S, "readable:judge_readable",
+    READABLE_TYPE = _Text("ROS-034", "unknown-readable-type", _S, "governance:read",
         "the type of a readable entry is known to this program")
     # --- invite --------------------------------------------------------------------------------
     INVITE_SUBJECT = _Text("ROS-040", "invite-subject", _I, "inviting:_check_subject",
@@ -190,6 +190,59 @@ class Rule(Enum):
         "the wrapped key is the one the generation before committed to")
     LOG_KEY_BINDS = _Text("ROS-103", "log-key-binds", _I, "log_keys:on_log_key",
         "the key of a generation is derived from the key before it")
+    # --- governance: readable entries ------------------------------------------------------------
+    NOT_A_STEWARD = _Text("ROS-110", "not-a-steward", _I, "governance:_check_signer",
+        "stewards sign readable entries; an officer a hold, and a set when stewards are silent")
+    KEY_SUSPENDED = _Text("ROS-111", "key-suspended", _I, "governance:_key_of",
+        "a suspended key signs nothing")
+    APPROVE_NOTHING = _Text("ROS-112", "approves-nothing", _I, "governance:_on_approve",
+        "a readable approval names an open proposal, erase or suspension")
+    APPROVE_AGAIN = _Text("ROS-113", "approves-again", _I, "governance:_approve_proposal",
+        "nobody approves what it proposed, approved, or is the subject of")
+    REFUSE_NOTHING = _Text("ROS-114", "refuses-nothing", _I, "governance:_on_refuse",
+        "a refusal withdraws one's own proposal, or stops an erase or a reset that waits")
+    SET_FORM = _Text("ROS-120", "set-form", _I, "governance_offices:on_steward_set",
+        "a set names sound keys, each once, as steward or as officer")
+    SET_SAME = _Text("ROS-121", "set-same", _I, "governance_offices:on_steward_set",
+        "a set differs from the one in force")
+    SET_BACKED = _Text("ROS-122", "set-backed", _W, "governance_offices:is_backed",
+        "a set needs two thirds of the stewards who stay, two where there are two, T(n) of the "
+        "new ones, and every new key; by officers two of them and silence of all stewards")
+    SUSPEND_KEY = _Text("ROS-125", "suspend-key", _I, "governance_offices:on_steward_suspend",
+        "a suspension names the key of another steward")
+    SUSPEND_AGAIN = _Text("ROS-126", "suspend-again", _I,
+        "governance_offices:on_steward_suspend",
+        "what is suspended is not suspended again, and only that is lifted")
+    RELAYS_FORM = _Text("ROS-130", "relays-form", _I, "governance_offices:on_relay_set",
+        "a relay set keeps the rules of relay sets under the circle's policy")
+    RELAYS_HOME = _Text("ROS-131", "relays-home", _I, "governance_offices:on_relay_set",
+        "a relay set keeps the home relay")
+    ORDER_FORM = _Text("ROS-135", "order-form", _I, "governance_orders:reference_in",
+        "the content of a readable entry decodes as its type says")
+    LOCK_SIGNER = _Text("ROS-136", "lock-signer", _I, "governance_orders:on_order_lock",
+        "a lock by a steward is signed by a key that is obeyed")
+    LOCK_CIRCLE = _Text("ROS-137", "lock-circle", _I, "governance_orders:on_order_lock",
+        "a lock names this circle and a size the log has reached")
+    LOCK_OLD = _Text("ROS-138", "lock-old", _I, "governance_orders:on_order_lock",
+        "a lock is newer than the last unlock of one of its targets")
+    UNLOCK_ERASED = _Text("ROS-140", "unlock-erased", _I, "governance_orders:on_order_unlock",
+        "nothing is unlocked while its erase is approved, or afterwards")
+    UNLOCK_CONSENT = _Text("ROS-141", "unlock-consent", _I,
+        "governance_orders:_check_consents",
+        "consents are one for each target, newer than its lock and its last unlock")
+    ERASE_HELD = _Text("ROS-145", "erase-held", _I, "governance_orders:on_order_erase",
+        "nothing is erased under a legal hold")
+    ERASE_AGAIN = _Text("ROS-146", "erase-again", _I, "governance_orders:on_order_erase",
+        "a share has one erase at a time, and none after it")
+    PAUSE_ONCE = _Text("ROS-147", "pause-once", _I, "governance_orders:on_pause",
+        "an erase that waits is paused once")
+    HOLD_SCOPE = _Text("ROS-150", "hold-scope", _I, "governance_orders:on_hold",
+        "a hold names handles for a member, a channel for a conversation, nothing for the circle")
+    RELEASE_NOTHING = _Text("ROS-151", "releases-nothing", _I,
+        "governance_orders:on_hold_release",
+        "a release names a hold in force")
+    RESET_CURRENT = _Text("ROS-155", "reset-current", _I, "governance_reset:on_channel_reset",
+        "a reset names the present commons, and another channel as the new one")
     # --- further devices, returns, what is taken back ------------------------------------------
     INVITE_STANDING = _Text("ROS-170", "inviter-needs-vouches", _I, "inviting:on_invite",
         "who needs vouches again invites nobody")
@@ -258,12 +311,27 @@ class Rule(Enum):
         "a device does not call itself lost")
     REVOKE_AGAIN = _Text("ROS-212", "revoke-again", _I, "revoking:on_device_revoke",
         "the device is not retired, and not called lost a second time")
+    CONSENT = _Text("ROS-213", "unlock-consent", _I, "readable_acts:_check_consents",
+        "an owner's consent to an unlock is the owner's, and newer than its word that the device "
+        "is lost")
     SEAT_POLICY = _Text("ROS-215", "seat-none", _I, "seats:on_seat",
         "the circle has seats")
     SEAT_HOME = _Text("ROS-216", "seat-home", _I, "seats:on_seat",
         "the home relay signed the seat term")
     SEAT_GROWS = _Text("ROS-217", "seat-grows", _I, "seats:on_seat",
         "a seat entry lengthens the term of at least one device of the log, and shortens none")
+    OBJECTION_ORDER = _Text("ROS-220", "objection-order", _I, "erasing:on_objection",
+        "an objection names an erase that can still be stopped")
+    OBJECTION_AGAIN = _Text("ROS-221", "objection-again", _I, "erasing:on_objection",
+        "a member objects to an erase once")
+    ERASED_ORDER = _Text("ROS-222", "erased-order", _I, "erasing:on_erase_receipt",
+        "a receipt of an erasure names an erase that relays were to carry out")
+    ERASED_TARGET = _Text("ROS-223", "erased-target", _I, "erasing:on_erase_receipt",
+        "the erased share is one that the erase names, of a device of the log")
+    ERASED_RELAY = _Text("ROS-224", "erased-relay", _I, "erasing:on_erase_receipt",
+        "the relay that kept the share signed the receipt, and is one of the circle's")
+    ERASED_AGAIN = _Text("ROS-225", "erased-again", _I, "erasing:on_erase_receipt",
+        "a share is erased once")
     # fmt: on
 
     @property

@@ -1,0 +1,320 @@
+"""Who governs: the sets of stewards and officers, suspended keys, and the circle's relays.
+
+Another set needs the old one's consent and its own: two thirds of the stewards who stay, two
+stewards at least where there are two, T(n) of the new stewards, and the signature of every key
+that is new. Whoever is dropped counts only as one who goes by consent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cloister.codec import DecodeError
+from cloister.crypto.errors import BadPublicKey
+from cloister.crypto.hybrid_signature import check_hybrid_public
+from cloister.roster.errors import RelayRefused, RuleViolation
+from cloister.roster.governance_events import (
+    KeyReinstated,
+    KeySuspended,
+    LiftProposed,
+    ReadableEvent,
+    RelaySetChanged,
+    RelaySetProposed,
+    StewardSetChanged,
+    StewardSetProposed,
+)
+from cloister.roster.governance_state import (
+    RECOVERY_S,
+    SUSPENSION_S,
+    Erasure,
+    ErasureState,
+    GovernanceState,
+    ReadableProposal,
+    SuspendedKey,
+    keys_by_id,
+)
+from cloister.roster.orders import StewardSet, StewardSuspend
+from cloister.roster.readable import ReadableType
+from cloister.roster.relay_card import RelaySet, check_relay_set
+from cloister.roster.rules import Rule
+
+Events = tuple[ReadableEvent, ...]
+Applied = tuple[GovernanceState, Events]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadableAct:
+    """A readable entry whose form, key and signatures have been checked."""
+
+    seq: int
+    ts: int
+    entry_hash: bytes
+    key_id: bytes
+    kind: ReadableType
+    content: bytes
+
+    def of(self, proposal_hash: bytes) -> tuple[int, bytes, bytes]:
+        """seq, entry hash and key id of an event about another entry."""
+        return self.seq, proposal_hash, self.key_id
+
+
+def threshold(stewards: int) -> int:
+    """T(n): all of one or two, two thirds of more."""
+    return stewards if stewards <= 2 else -(-2 * stewards // 3)
+
+
+def proposal_of(act: ReadableAct, *, is_recovery: bool = False) -> ReadableProposal:
+    """What waits for approvals after ``act``; its author is the first to approve."""
+    return ReadableProposal(
+        entry_hash=act.entry_hash,
+        kind=act.kind,
+        seq=act.seq,
+        ts=act.ts,
+        content=act.content,
+        author=act.key_id,
+        approvals=(act.key_id,),
+        due=0,
+        is_recovery=is_recovery,
+    )
+
+
+def with_proposal(state: GovernanceState, proposal: ReadableProposal) -> GovernanceState:
+    """Put a proposal, or put it in place of its former self."""
+    return replace(state, proposals={**state.proposals, proposal.entry_hash: proposal})
+
+
+def without_proposal(state: GovernanceState, entry_hash: bytes) -> GovernanceState:
+    """Take a proposal out: carried out, refused, or lapsed."""
+    return replace(
+        state, proposals={key: one for key, one in state.proposals.items() if key != entry_hash}
+    )
+
+
+# --- stewards and officers -----------------------------------------------------------------------
+
+
+def named_in(proposal: ReadableProposal) -> StewardSet:
+    """The set that a steward_set proposes; its form was checked when it was made."""
+    return StewardSet.decode(proposal.content)
+
+
+def on_steward_set(state: GovernanceState, act: ReadableAct) -> Applied:
+    """Propose another set: by a steward, or by an officer when stewards are silent."""
+    try:
+        wanted = StewardSet.decode(act.content)
+        stewards, officers = keys_by_id(wanted.stewards), keys_by_id(wanted.officers)
+        for key in (*wanted.stewards, *wanted.officers):
+            check_hybrid_public(key)
+    except (DecodeError, BadPublicKey):
+        raise RuleViolation(Rule.SET_FORM) from None
+    distinct = len(stewards) == len(wanted.stewards) and len(officers) == len(wanted.officers)
+    if not distinct or not stewards.keys().isdisjoint(officers):
+        raise RuleViolation(Rule.SET_FORM)
+    if (stewards.keys(), officers.keys()) == (state.steward_keys.keys(), state.officer_keys.keys()):
+        raise RuleViolation(Rule.SET_SAME)
+    is_recovery = act.key_id not in state.steward_keys
+    state = with_proposal(state, proposal_of(act, is_recovery=is_recovery))
+    event = StewardSetProposed(
+        seq=act.seq, entry_hash=act.entry_hash, key_id=act.key_id, is_recovery=is_recovery
+    )
+    state, more = consider_set(state, act.entry_hash, act.seq, act.ts, act.key_id)
+    return state, (event, *more)
+
+
+def is_backed(state: GovernanceState, proposal: ReadableProposal) -> bool:
+    """Whether a steward_set has all the signatures it needs, as the circle stands now."""
+    wanted = named_in(proposal)
+    signers = set(proposal.approvals) - set(state.suspended)
+    new_stewards = set(keys_by_id(wanted.stewards))
+    new_officers = set(keys_by_id(wanted.officers))
+    known = set(state.steward_keys) | set(state.officer_keys)
+    if not ((new_stewards | new_officers) - known) <= signers:
+        return False
+    if proposal.is_recovery:
+        return len(signers & set(state.officer_keys)) >= 2
+    old = set(state.steward_keys)
+    staying = old & new_stewards
+    # Who is suspended signs nothing, and still counts among those of whom two thirds are needed.
+    return (
+        len(signers & staying) >= -(-2 * len(staying) // 3)
+        and len(signers & old) >= min(2, len(old))
+        and len(signers & new_stewards) >= threshold(len(new_stewards))
+    )
+
+
+def consider_set(
+    state: GovernanceState, entry_hash: bytes, seq: int, ts: int, key_id: bytes
+) -> Applied:
+    """Set the time of a steward_set that has all signatures, or carry it out.
+
+    With a single steward there is nobody else whom a delay would warn: it takes effect at once.
+    """
+    proposal = state.proposals[entry_hash]
+    if not is_backed(state, proposal):
+        return with_proposal(state, replace(proposal, due=0)), ()
+    if proposal.due:
+        return state, ()
+    if proposal.is_recovery:
+        due = proposal.ts + RECOVERY_S
+    elif len(state.steward_keys) > 1:
+        due = ts + state.policy.change_delay_s
+    else:
+        due = ts
+    if due > ts:
+        return with_proposal(state, replace(proposal, due=due)), ()
+    return carry_out_set(state, proposal, seq, key_id)
+
+
+def carry_out_set(
+    state: GovernanceState, proposal: ReadableProposal, seq: int, key_id: bytes = b""
+) -> Applied:
+    """Obey another set from here. Whoever stays out of it stands behind nothing any more."""
+    wanted = named_in(proposal)
+    stewards, officers = keys_by_id(wanted.stewards), keys_by_id(wanted.officers)
+    state = without_proposal(state, proposal.entry_hash)
+    state = replace(
+        state,
+        steward_keys=stewards,
+        officer_keys=officers,
+        suspended={one: key for one, key in state.suspended.items() if one in stewards},
+    )
+    gone = {one.author for one in state.proposals.values()} | {
+        key for one in state.proposals.values() for key in one.approvals
+    }
+    for other in gone - set(stewards) - set(officers):
+        state, _ = disown(state, other, seq)
+    event = StewardSetChanged(
+        seq=seq,
+        entry_hash=proposal.entry_hash,
+        key_id=key_id,
+        stewards=tuple(stewards),
+        officers=tuple(officers),
+    )
+    return state, (event,)
+
+
+def disown(state: GovernanceState, key_id: bytes, seq: int) -> tuple[GovernanceState, set[bytes]]:
+    """Take back what a key proposed and approved and what has not happened yet.
+
+    Returns: the hashes of erases that will not happen. A key that is suspended may be in the
+    wrong hands; whoever has it must not find two signatures on anything. Keys that are named as
+    new are not meant: they count for themselves only.
+    """
+    proposals = {}
+    for entry_hash, proposal in state.proposals.items():
+        if proposal.author == key_id:
+            continue
+        if key_id in proposal.approvals and not _names(proposal, key_id):
+            left = tuple(one for one in proposal.approvals if one != key_id)
+            proposal = replace(proposal, approvals=left, due=0)
+        proposals[entry_hash] = proposal
+    stopped = {
+        one.entry_hash
+        for one in state.erasures.values()
+        if one.is_open and key_id in {one.author, one.approver}
+    }
+    erasures: dict[bytes, Erasure] = {
+        entry_hash: replace(one, state=ErasureState.STOPPED) if entry_hash in stopped else one
+        for entry_hash, one in state.erasures.items()
+    }
+    return replace(state, proposals=proposals, erasures=erasures), stopped
+
+
+def _names(proposal: ReadableProposal, key_id: bytes) -> bool:
+    if proposal.kind is not ReadableType.STEWARD_SET:
+        return False
+    wanted = named_in(proposal)
+    return key_id in keys_by_id((*wanted.stewards, *wanted.officers))
+
+
+# --- suspended keys -------------------------------------------------------------------------------
+
+
+def on_steward_suspend(state: GovernanceState, act: ReadableAct) -> Applied:
+    """Stop obeying a steward's key at once, or obey it again."""
+    try:
+        wanted = StewardSuspend.decode(act.content)
+    except DecodeError:
+        raise RuleViolation(Rule.SUSPEND_KEY) from None
+    if wanted.key_id not in state.steward_keys or wanted.key_id == act.key_id:
+        raise RuleViolation(Rule.SUSPEND_KEY)
+    if wanted.lift:
+        return _on_lift(state, act, wanted.key_id)
+    if wanted.key_id in state.suspended:
+        raise RuleViolation(Rule.SUSPEND_AGAIN)
+    until = act.ts + SUSPENSION_S
+    state, _ = disown(state, wanted.key_id, act.seq)
+    key = SuspendedKey(
+        key_id=wanted.key_id, until=until, entry_hash=act.entry_hash, author=act.key_id
+    )
+    state = replace(state, suspended={**state.suspended, wanted.key_id: key})
+    return state, (
+        KeySuspended(
+            seq=act.seq,
+            entry_hash=act.entry_hash,
+            key_id=act.key_id,
+            suspended=wanted.key_id,
+            until=until,
+        ),
+    )
+
+
+def confirm_suspension(state: GovernanceState, key: SuspendedKey, act: ReadableAct) -> Applied:
+    """A second steward approves: the suspension lasts until it is lifted."""
+    if act.key_id == key.author or key.until == 0:
+        raise RuleViolation(Rule.APPROVE_AGAIN)
+    lasting = replace(key, until=0)
+    state = replace(state, suspended={**state.suspended, key.key_id: lasting})
+    return state, (
+        KeySuspended(
+            seq=act.seq, entry_hash=key.entry_hash, key_id=act.key_id, suspended=key.key_id, until=0
+        ),
+    )
+
+
+def _on_lift(state: GovernanceState, act: ReadableAct, key_id: bytes) -> Applied:
+    key = state.suspended.get(key_id)
+    if key is None:
+        raise RuleViolation(Rule.SUSPEND_AGAIN)
+    if key.until:
+        return lift(state, key_id, act.seq, act.entry_hash, act.key_id)
+    state = with_proposal(state, proposal_of(act))
+    return state, (
+        LiftProposed(seq=act.seq, entry_hash=act.entry_hash, key_id=act.key_id, suspended=key_id),
+    )
+
+
+def lift(
+    state: GovernanceState, suspended: bytes, seq: int, entry_hash: bytes, key_id: bytes
+) -> Applied:
+    """Obey a key again."""
+    left = {one: key for one, key in state.suspended.items() if one != suspended}
+    event = KeyReinstated(seq=seq, entry_hash=entry_hash, key_id=key_id, suspended=suspended)
+    return replace(state, suspended=left), (event,)
+
+
+# --- relays ---------------------------------------------------------------------------------------
+
+
+def on_relay_set(state: GovernanceState, act: ReadableAct) -> Applied:
+    """Propose other entry relays. The home stays: everything is stored there."""
+    try:
+        wanted = RelaySet.decode(act.content)
+        check_relay_set(wanted, state.policy)
+    except (DecodeError, RelayRefused):
+        raise RuleViolation(Rule.RELAYS_FORM) from None
+    if wanted.home.relay_id != state.relay_set.home.relay_id:
+        raise RuleViolation(Rule.RELAYS_HOME)
+    state = with_proposal(state, proposal_of(act))
+    event = RelaySetProposed(seq=act.seq, entry_hash=act.entry_hash, key_id=act.key_id)
+    return state, (event,)
+
+
+def carry_out_relays(
+    state: GovernanceState, proposal: ReadableProposal, seq: int, key_id: bytes = b""
+) -> Applied:
+    """The circle has other entry relays from here."""
+    state = without_proposal(state, proposal.entry_hash)
+    state = replace(state, relay_set=RelaySet.decode(proposal.content))
+    event = RelaySetChanged(seq=seq, entry_hash=proposal.entry_hash, key_id=key_id)
+    return state, (event,)
