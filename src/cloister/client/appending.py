@@ -21,6 +21,7 @@ from cloister.client.meaning import why_pointless
 from cloister.client.records import Intent, kind_of
 from cloister.client.state import Purpose, State, Work
 from cloister.client.turn import SettledEntry, Turn
+from cloister.crypto.hashing import sha256
 from cloister.crypto.signature import Ed25519Key
 from cloister.errors import CloisterError, PolicyError
 from cloister.ids import SHORT_ID_BYTES
@@ -33,6 +34,19 @@ from cloister.wire.events import Done, Failed
 
 REFUSED_PAUSE_S: Final = 30
 """Wait after an entry that the relay would not have, before any other is tried."""
+_POWERS: Final = frozenset(
+    {
+        SealedType.REMOVE,
+        SealedType.APPROVE,
+        SealedType.DEVICE_REVOKE,
+        SealedType.SUSPEND,
+        SealedType.REINSTATE,
+        SealedType.STEWARD_KEY,
+        SealedType.POLICY,
+        SealedType.OBJECTION,
+    }
+)
+"""Sealed acts of power, answered with the entry's hash; so are all readable ones."""
 _ANY: Final = Purpose(Work.APPEND)
 
 
@@ -200,15 +214,21 @@ def _answer_settled(turn: Turn, intent: Intent, settled: SettledEntry) -> None:
     error: CloisterError | None = None
     if ignored:
         error = PolicyError(f"the circle's rules do not allow it: {ignored[0].reason}")
-    _drop(turn, intent, error)
+    # The hash is what others name the entry by when they approve, refuse or object.
+    name = sha256(settled.entry).hex() if _is_power(intent) and error is None else ""
+    _drop(turn, intent, error, name)
 
 
-def _drop(turn: Turn, intent: Intent, error: CloisterError | None) -> None:
+def _is_power(intent: Intent) -> bool:
+    return intent.kind is EntryKind.READABLE or intent.entry_type in _POWERS
+
+
+def _drop(turn: Turn, intent: Intent, error: CloisterError | None, text: str = "") -> None:
     turn.change(
         intents=tuple(one for one in turn.state.intents if one.intent_id != intent.intent_id)
     )
     turn.finished.append((intent, error))
-    turn.answer(intent.intent_id, error=error)
+    turn.answer(intent.intent_id, text=text, error=error)
 
 
 def _purpose(intent: Intent) -> Purpose:

@@ -18,9 +18,12 @@ from cloister.client.effects import Message, MessageKind
 from cloister.client.records import ChannelExposure, ChannelKind, LeafSpan, LockMark
 from cloister.client.safe_text import safe_line
 from cloister.client.state import UNPLACED, Channel, State, with_item
-from cloister.client.turn import Turn
+from cloister.client.turn import SettledEntry, Turn
 from cloister.client.views import COMMONS_NAME, View
 from cloister.ids import DeviceId
+from cloister.roster.content import RevokeKind
+from cloister.roster.entry import Entry
+from cloister.roster.events import DeviceLocked, DeviceRevoked, DeviceUnlocked
 
 NOTHING_KNOWN: Final = ChannelExposure(spans=(), locks=())
 
@@ -92,6 +95,21 @@ def on_lock(turn: Turn, dids: Sequence[DeviceId], at: int) -> None:
             _put(turn, channel.channel_id, replace(known, locks=(*known.locks, *fresh)))
 
 
+def on_settled(turn: Turn, settled: SettledEntry) -> None:
+    """Note locks and unlocks that the log brings; what this device ordered is noted already."""
+    at = Entry.decode(settled.entry).header.ts
+    for event in settled.events:
+        match event:
+            case DeviceLocked():
+                on_lock(turn, (event.did,), at)
+            case DeviceRevoked() if event.kind is RevokeKind.LOST:
+                on_lock(turn, (event.did,), at)
+            case DeviceUnlocked():
+                on_unlock(turn, (event.did,))
+            case _:
+                pass
+
+
 def on_unlock(turn: Turn, dids: Sequence[DeviceId]) -> None:
     """Forget the marks of devices that have been unlocked: another lock marks anew."""
     for channel_id, known in turn.state.exposures.items():
@@ -106,6 +124,11 @@ def _open_span(spans: Sequence[LeafSpan], did: DeviceId) -> LeafSpan | None:
 
 def _put(turn: Turn, channel_id: bytes, known: ChannelExposure) -> None:
     turn.change(exposures=with_item(turn.state.exposures, channel_id, known))
+
+
+def channels_of(state: State, did: DeviceId) -> list[bytes]:
+    """Return the channels whose timelines a report needs."""
+    return list(dict.fromkeys(window.channel.channel_id for window in windows_of(state, did)))
 
 
 # --- the report -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from cloister.client.appending import intend
 from cloister.client.errands import ErasureErrand, OrderErrand
-from cloister.client.records import PendingOrder
+from cloister.client.records import PendingOrder, RelayAnswer
 from cloister.client.routing import relay_set_of, unlock_route
 from cloister.client.state import State, with_item, without
 from cloister.client.turn import Turn
@@ -76,18 +76,23 @@ def errands_of(state: State) -> Iterator[OrderErrand | ErasureErrand]:
 def on_order_done(turn: Turn, errand: OrderErrand, event: AnyEvent) -> None:
     """A relay has locked what it keeps."""
     if isinstance(event, Done):
-        _served(turn, errand)
+        _served(turn, errand, 0)
 
 
 def on_order_refused(turn: Turn, errand: OrderErrand, code: int) -> None:
     """A refusal that time does not mend is said aloud; the other relays still get the order."""
     if code in _FOR_GOOD:
         turn.alarm("lock", f"{errand.card.name} does not carry out a lock (code {code}).")
-        _served(turn, errand)
+        _served(turn, errand, code)
 
 
-def _served(turn: Turn, errand: OrderErrand) -> None:
+def _served(turn: Turn, errand: OrderErrand, code: int) -> None:
     order_hash = SignedLock.decode(errand.order).order.order_hash
+    lock = turn.state.locks.get(order_hash)
+    if lock is not None:
+        answer = RelayAnswer(relay_id=errand.card.relay_id, at=turn.now, code=code)
+        told = replace(lock, answers=(*lock.answers, answer))
+        turn.change(locks=with_item(turn.state.locks, order_hash, told))
     pending = turn.state.orders[order_hash]
     waiting = tuple(one for one in pending.waiting if one != errand.card.relay_id)
     if waiting:

@@ -57,6 +57,17 @@ class ProposeStewards(Act):
     drop_officers: tuple[str, ...] = ()
 
 
+POLICY_FIELDS: Final = (
+    "vouches",
+    "vouches_large",
+    "probation_s",
+    "vouch_lifetime_s",
+    "veto_s",
+    "max_open_invites",
+)
+"""What two stewards may change of the policy; what relays apply is fixed in the genesis."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPolicy(Act):
     """Propose other values of the circle's rules: (field, value) each."""

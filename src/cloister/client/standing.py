@@ -9,6 +9,9 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
+from cloister.client.identity import did_of
+from cloister.client.state import State
+from cloister.errors import PolicyError
 from cloister.ids import DeviceId
 from cloister.roster.roster import Roster
 from cloister.roster.state import MemberState
@@ -77,3 +80,13 @@ def standing_of(roster: Roster, did: DeviceId) -> Standing:
         (not roster.is_active(did), Standing.SUSPENDED),
     )
     return next((standing for applies, standing in reasons if applies), Standing.ACTIVE)
+
+
+def demand_standing(state: State) -> None:
+    """Raise ``PolicyError`` with the reason while this device is out: nobody takes its messages."""
+    if state.roster is None or state.identity is None:
+        return
+    standing = standing_of(state.roster, did_of(state))
+    if standing is not Standing.ACTIVE:
+        words, hint = WORDS[standing]
+        raise PolicyError(f"nothing can be sent: {words}", hint=hint or None)

@@ -186,6 +186,10 @@ class _Agent:
                 return await device.requests()
             case "conversations":
                 return await device.conversations()
+            case "governance":
+                return await device.governance(_text(args, "what"), _text(args, "about"))
+            case "exposure":
+                return await device.exposure(_text(args, "device"))
             case "mark_read":
                 position = int(_number(args, "position", 0))
                 await device.mark_read(_text(args, "conversation"), position)

@@ -62,6 +62,15 @@ class RemoteDevice:
         """Return the conversations."""
         return cast("list[View]", protocol.value_of(await self._call("conversations")))
 
+    async def governance(self, what: str, about: str = "") -> list[View]:
+        """Return a view of governance."""
+        result = await self._call("governance", what=what, about=about)
+        return cast("list[View]", protocol.value_of(result))
+
+    async def exposure(self, device: str) -> View:
+        """Return what a device could have read."""
+        return cast("View", protocol.value_of(await self._call("exposure", device=device)))
+
     async def history(
         self, conversation: str, limit: int = 100, after: int | None = None
     ) -> list[Message]:

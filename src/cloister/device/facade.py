@@ -67,6 +67,14 @@ class Facade(Protocol):
         """Return the conversations with their unread counts."""
         ...
 
+    async def governance(self, what: str, about: str = "") -> list[View]:
+        """Return a view of governance by its name: see ``client.governance_views``."""
+        ...
+
+    async def exposure(self, device: str) -> View:
+        """Return what a device could have read: see ``client.exposure``."""
+        ...
+
     async def history(
         self, conversation: str, limit: int = 100, after: int | None = None
     ) -> list[Message]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -21,6 +22,8 @@ MOST_NOTICES: Final = 4096
 """Notices kept for a reader that is busy; beyond it the reader goes back to the vault."""
 QUIET_S: Final = 0.25
 """The relay has said nothing for this long, and nothing is outstanding: caught up."""
+PAGE_ROWS: Final = 1000
+"""Rows of a timeline read at once for a report."""
 ROUNDS: Final = 3
 """Failures of every route after which an impatient act gives up."""
 
@@ -167,6 +170,29 @@ class Device:
             {**view, "unread": unread.get(bytes.fromhex(view["channel_id"]), 0)}
             for view in self._views.conversations(self._engine.core)
         ]
+
+    async def governance(self, what: str, about: str = "") -> list[View]:
+        """Return a view of governance."""
+        return self._views.governance(self._engine.core, what, about)
+
+    async def exposure(self, device: str) -> View:
+        """Return what a device could have read; the vault has the timelines it needs."""
+        core = self._engine.core
+        channels = self._views.exposed_channels(core, device)
+        rows = {
+            channel_id: await self._engine.on_disk(functools.partial(self._timeline, channel_id))
+            for channel_id in channels
+        }
+        return self._views.exposure(core, device, rows)
+
+    def _timeline(self, channel_id: bytes) -> list[Message]:
+        """Read a whole timeline, page by page."""
+        rows: list[Message] = []
+        while page := self._vault.history(
+            channel_id, limit=PAGE_ROWS, after=rows[-1].position if rows else 0
+        ):
+            rows += page
+        return rows
 
     async def history(
         self, conversation: str, limit: int = 100, after: int | None = None

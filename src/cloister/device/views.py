@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from cloister.client import views
+from cloister.client import exposure, governance_views, views
 from cloister.client.core import Core
+from cloister.client.effects import Message
+from cloister.client.naming import one_device, roster_in_force
 from cloister.client.seam import ClientCore
 from cloister.device.facade import View
 
@@ -37,6 +40,20 @@ class Views(Protocol):
         """Return a conversation's channel by name.  Raises ``NotFoundError``."""
         ...
 
+    def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
+        """Return a view of governance by its name.  Raises ``NotFoundError``."""
+        ...
+
+    def exposed_channels(self, core: ClientCore, device: str) -> list[bytes]:
+        """Return the channels in which a device could read.  Raises ``NotFoundError``."""
+        ...
+
+    def exposure(
+        self, core: ClientCore, device: str, rows: Mapping[bytes, Sequence[Message]]
+    ) -> View:
+        """Return what a device could have read, out of these timelines."""
+        ...
+
 
 class CoreViews:
     """The views of the client's own core."""
@@ -64,6 +81,25 @@ class CoreViews:
     def channel_id(self, core: ClientCore, conversation: str) -> bytes:
         """Return a conversation's channel by name."""
         return bytes(views.channel_named(_state(core), conversation).channel_id)
+
+    def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
+        """Return a view of governance by its name."""
+        views = governance_views.governance_view(_state(core), what, about)
+        return [_plain(view) for view in views]
+
+    def exposed_channels(self, core: ClientCore, device: str) -> list[bytes]:
+        """Return the channels in which a device could read."""
+        state = _state(core)
+        did = one_device(roster_in_force(state), device).did
+        return exposure.channels_of(state, did)
+
+    def exposure(
+        self, core: ClientCore, device: str, rows: Mapping[bytes, Sequence[Message]]
+    ) -> View:
+        """Return what a device could have read."""
+        state = _state(core)
+        did = one_device(roster_in_force(state), device).did
+        return _plain(exposure.report(state, did, rows))
 
 
 def _state(core: ClientCore) -> Any:
