@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloister.ids import MemberId
+from cloister.ids import DeviceId, MemberId
 from cloister.limits import MAX_DEVICES
 from cloister.roster.content import InviteKind, Role, Vouch, VouchRevoke
 from cloister.roster.draft import Act, Draft
 from cloister.roster.errors import RuleViolation
 from cloister.roster.events import Admitted, DeviceAdded, Event, Returned, Vouched, VouchRevoked
+from cloister.roster.governance import Governance
 from cloister.roster.policy import Policy
 from cloister.roster.revouching import on_vouch_again
 from cloister.roster.rules import Rule
@@ -117,7 +118,16 @@ def _may_get_a_device(draft: Draft, asked: OpenRequest) -> bool:
     if asked.kind is InviteKind.DEVICE:
         return member.is_active and not member.needs_revouch
     # Whoever is under a legal hold keeps the devices there are: a return would retire them.
-    return not member.is_out
+    return not member.is_out and not is_held(draft.governance, draft.devices, member)
+
+
+def is_held(
+    governance: Governance, devices: Mapping[DeviceId, DeviceRecord], member: Member
+) -> bool:
+    """Whether a member, by any of its devices, or the whole circle is under a legal hold."""
+    return governance.holds_circle() or any(
+        governance.is_held(*place) for did in member.devices for place in devices[did].handles
+    )
 
 
 def _admit_member(

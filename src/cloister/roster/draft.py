@@ -5,14 +5,12 @@ It lives inside one call of the fold, which thaws a roster, applies entries and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from cloister.crypto.hybrid_signature import HybridPublic
 from cloister.crypto.secret import Secret
-from cloister.ids import CircleId, DeviceId, Handle, InviteId, MemberId, RelayId
+from cloister.ids import ChannelId, CircleId, DeviceId, Handle, InviteId, MemberId, RelayId
 from cloister.roster.content import InviteKind, Role
+from cloister.roster.governance import Governance
 from cloister.roster.policy import FORMING_MEMBERS, Policy, vouches_needed
 from cloister.roster.relay_card import RelaySet
 from cloister.roster.state import (
@@ -27,9 +25,6 @@ from cloister.roster.state import (
     Span,
     changed,
 )
-
-NEVER: Final = 2**64 - 1
-"""A log time that does not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +46,8 @@ class Draft:
     circle_id: CircleId
     origin: str
     policy: Policy
-    relay_set: RelaySet
-    steward_keys: Mapping[bytes, HybridPublic]
+    governance: Governance
+    commons_channel: ChannelId
     forming: bool
     generation: int
     log_key_commitment: bytes
@@ -81,6 +76,24 @@ class Draft:
     def vouches_needed(self) -> int:
         """How many members must vouch for a newcomer now."""
         return vouches_needed(self.policy, forming=self.forming, active_members=self.active_members)
+
+    @property
+    def relay_set(self) -> RelaySet:
+        """The relays of the circle now."""
+        return self.governance.relay_set
+
+    def is_locked(self, device: DeviceRecord) -> bool:
+        """Whether a share of the device is locked, or its owner called it lost.
+
+        The owner's word stands until an unlock of each share that came after it.
+        """
+        if any(place in self.governance.locked for place in device.handles):
+            return True
+        unlocked_at = self.governance.unlocked_at
+        return device.lost_at > 0 and not (
+            device.handles
+            and all(unlocked_at.get(place, 0) > device.lost_at for place in device.handles)
+        )
 
     def needed_for(self, kind: InviteKind) -> int:
         """How many must vouch for a request of this kind now.
@@ -132,7 +145,8 @@ class Draft:
         self.members[member.member_id] = changed(member, devices=(*member.devices, device.did))
         self.device_keys[device.card.device_key] = device.did
         self.handles.update(dict.fromkeys(device.handles, device.did))
-        self.put_device(device, seq)
+        # A steward may have locked the handle before anybody knew whose it is.
+        self.put_device(changed(device, locked=self.is_locked(device)), seq)
 
     def put_device(self, device: DeviceRecord, seq: int) -> None:
         """Store a device as it is after entry ``seq``; its span opens or closes there."""

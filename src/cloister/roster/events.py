@@ -319,6 +319,14 @@ class SeatLapsed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held(Event):
+    """A legal hold is in force: on these members, or on the whole circle when there are none."""
+
+    entry_hash: bytes
+    members: tuple[MemberId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogKeyAnnounced(Event):
     """A generation began: entries under the one before are invalid from here."""
 

@@ -21,6 +21,7 @@ from cloister.roster.content import (
     InviteRevoke,
     Leave,
     LogKey,
+    Objection,
     Reinstate,
     Remove,
     StewardKey,
@@ -29,7 +30,7 @@ from cloister.roster.content import (
     Vouch,
     VouchRevoke,
 )
-from cloister.roster.draft import NEVER, Act, Draft
+from cloister.roster.draft import Act, Draft
 from cloister.roster.entry import (
     Entry,
     EntryKind,
@@ -38,8 +39,10 @@ from cloister.roster.entry import (
     open_sealed,
     verify_sealed,
 )
+from cloister.roster.erasing import on_erase_receipt, on_objection
 from cloister.roster.errors import NeedsLogKey, RuleViolation, UpdateNeeded
 from cloister.roster.events import Event, Ignored, Ticked
+from cloister.roster.governance_state import NEVER
 from cloister.roster.inviting import on_invite, on_invite_revoke
 from cloister.roster.join_request import JoinRequest
 from cloister.roster.log_keys import on_log_key
@@ -47,13 +50,13 @@ from cloister.roster.membership import on_leave, on_remove
 from cloister.roster.office import on_steward_key
 from cloister.roster.policy import Policy
 from cloister.roster.policy_change import derive_policy, on_policy
-from cloister.roster.readable import judge_readable
+from cloister.roster.readable_acts import apply_readable, derive_governance
 from cloister.roster.requesting import on_join_request
 from cloister.roster.revoking import on_device_revoke
 from cloister.roster.revouching import derive_overdue
 from cloister.roster.rules import Rule
 from cloister.roster.seats import derive_seat_lapses, on_seat
-from cloister.roster.share import SeatTerm
+from cloister.roster.share import ErasureReceipt, SeatTerm
 from cloister.roster.suspension import derive_lapses, on_reinstate, on_suspend
 
 C = TypeVar("C", bound=Struct)
@@ -96,7 +99,9 @@ _HANDLERS: Mapping[int, Handler] = {
     SealedType.REINSTATE: _handler(Reinstate, on_reinstate),
     SealedType.STEWARD_KEY: _handler(StewardKey, on_steward_key),
     SealedType.POLICY: _handler(Policy, on_policy),
+    SealedType.OBJECTION: _handler(Objection, on_objection),
     SealedType.SEAT: _handler(SeatTerm, on_seat),
+    SealedType.ERASE_RECEIPT: _handler(ErasureReceipt, on_erase_receipt),
 }
 
 
@@ -109,7 +114,7 @@ def apply_entry(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> t
     events: tuple[Event, ...]
     try:
         if entry.header.kind is EntryKind.READABLE:
-            judge_readable(entry, draft.steward_keys)
+            events = apply_readable(draft, entry)
         else:
             events = _apply_sealed(draft, entry, log_keys)
     except RuleViolation as violation:
@@ -119,12 +124,14 @@ def apply_entry(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> t
 
 
 def derive_standing(draft: Draft, seq: int, ts: int) -> tuple[Event, ...]:
-    """Let everything happen to members and devices that is due at log time ``ts``."""
+    """Let everything happen that is due at log time ``ts``."""
+    events = derive_governance(draft, seq, ts)
     if ts < draft.next_due:
-        return ()
+        return events
     # Each of these looks at all there is and notes what falls due next.
     draft.next_due = NEVER
     return (
+        *events,
         *derive_policy(draft, seq, ts),
         *derive_lapses(draft, seq, ts),
         *derive_overdue(draft, seq, ts),

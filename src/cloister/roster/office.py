@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.crypto.hybrid_signature import check_hybrid_public, verify_hybrid
+from cloister.ids import MemberId
 from cloister.roster.content import STEWARD_KEY_LABEL, Role, StewardKey
 from cloister.roster.draft import Act, Draft
 from cloister.roster.errors import RuleViolation
@@ -35,7 +36,7 @@ def on_steward_key(draft: Draft, act: Act, announced: StewardKey) -> tuple[Event
     draft.key_owners[key_id] = member.member_id
     return (
         KeyAnnounced(seq=act.seq, member_id=member.member_id, key_id=key_id),
-        *derive_roles(draft, (member,), act.seq),
+        *derive_roles(draft, (member.member_id,), act.seq),
     )
 
 
@@ -46,15 +47,15 @@ def role_of(draft: Draft, member: Member) -> Role:
     being obeyed by relays.
     """
     keys = {one.key_id for one in member.announced}
-    if member.is_out or not keys:
-        return Role.MEMBER
-    return Role.MEMBER if keys.isdisjoint(draft.steward_keys) else Role.STEWARD
+    if not keys.isdisjoint(draft.governance.steward_keys):
+        return Role.STEWARD
+    return Role.MEMBER if keys.isdisjoint(draft.governance.officer_keys) else Role.OFFICER
 
 
-def derive_roles(draft: Draft, members: Iterable[Member], seq: int) -> list[Event]:
+def derive_roles(draft: Draft, members: Iterable[MemberId], seq: int) -> list[Event]:
     """Bring the offices of these members up to date."""
     events: list[Event] = []
-    for member in members:
+    for member in (draft.members[member_id] for member_id in members):
         role = role_of(draft, member)
         if role is member.role:
             continue

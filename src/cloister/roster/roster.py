@@ -23,6 +23,7 @@ from cloister.roster.events import Event
 from cloister.roster.fold import apply_entry, derive_standing
 from cloister.roster.form import check_form
 from cloister.roster.genesis import Founding, open_founding, read_genesis
+from cloister.roster.governance import Governance
 from cloister.roster.join_request import JoinRequest
 from cloister.roster.log_keys import log_key_commitment
 from cloister.roster.readable import steward_key_id
@@ -57,8 +58,7 @@ class Roster(RosterView):
                 origin=terms.origin,
                 commons_channel=founding.commons_channel,
                 policy=terms.policy,
-                relay_set=terms.relay_set,
-                steward_keys=(terms.steward_key,),
+                governance=Governance.found(terms, read.circle_id).record(),
                 frontier=Frontier.empty().append(leaf_hash(genesis)),
                 ts=read.ts,
                 forming=True,
@@ -86,8 +86,7 @@ class Roster(RosterView):
             origin=self.origin,
             commons_channel=self.commons_channel,
             policy=self.policy,
-            relay_set=self.relay_set,
-            steward_keys=tuple(self.steward_keys.values()),
+            governance=self.governance.record(),
             frontier=self.frontier,
             ts=self.ts,
             forming=self.forming,
@@ -117,8 +116,7 @@ class Roster(RosterView):
             origin=stored.origin,
             commons_channel=stored.commons_channel,
             policy=stored.policy,
-            relay_set=stored.relay_set,
-            steward_keys={steward_key_id(key): key for key in stored.steward_keys},
+            governance=Governance.from_record(stored.governance),
             frontier=stored.frontier,
             root=stored.frontier.root,
             ts=stored.ts,
@@ -221,8 +219,8 @@ class Roster(RosterView):
             circle_id=self.circle_id,
             origin=self.origin,
             policy=self.policy,
-            relay_set=self.relay_set,
-            steward_keys=self.steward_keys,
+            governance=self.governance,
+            commons_channel=self.commons_channel,
             forming=self.forming,
             generation=self.generation,
             log_key_commitment=self.log_key_commitment,
@@ -247,10 +245,9 @@ class Roster(RosterView):
         return type(self)(
             circle_id=self.circle_id,
             origin=self.origin,
-            commons_channel=self.commons_channel,
+            commons_channel=draft.commons_channel,
             policy=draft.policy,
-            relay_set=draft.relay_set,
-            steward_keys=draft.steward_keys,
+            governance=draft.governance,
             frontier=frontier,
             root=root,
             ts=ts,

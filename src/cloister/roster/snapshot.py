@@ -16,14 +16,13 @@ from cloister.codec import (
     uint64,
     vector,
 )
-from cloister.crypto.hybrid_signature import HybridPublic
 from cloister.errors import CloisterError
 from cloister.ids import ChannelId, CircleId
 from cloister.roster.errors import SnapshotError
 from cloister.roster.fields import CHANNEL_ID, CIRCLE_ID, HASH_BYTES
 from cloister.roster.genesis import MAX_ORIGIN_BYTES
+from cloister.roster.governance_state import GovernanceRecord
 from cloister.roster.policy import Policy
-from cloister.roster.relay_card import RelaySet
 from cloister.roster.state import (
     DeviceRecord,
     InviteRecord,
@@ -50,8 +49,7 @@ class RosterSnapshot(Struct):
     origin: str = text(MAX_ORIGIN_BYTES)
     commons_channel: ChannelId = CHANNEL_ID
     policy: Policy = nested(Policy)
-    relay_set: RelaySet = nested(RelaySet)
-    steward_keys: tuple[HybridPublic, ...] = vector(HybridPublic)
+    governance: GovernanceRecord = nested(GovernanceRecord)
     frontier: Frontier = nested(Frontier)
     ts: int = uint64()
     forming: bool = flag()

@@ -5,8 +5,6 @@ Whoever holds a key that relays obey is suspended by a readable entry instead: s
 
 from __future__ import annotations
 
-from typing import Final
-
 from cloister.roster.content import Reinstate, Role, Suspend
 from cloister.roster.draft import Act, Draft
 from cloister.roster.errors import RuleViolation
@@ -18,12 +16,10 @@ from cloister.roster.events import (
     SuspensionConfirmed,
     SuspensionLapsed,
 )
+from cloister.roster.governance_state import SUSPENSION_S
 from cloister.roster.membership import drop_proposals
 from cloister.roster.rules import Rule
 from cloister.roster.state import Member, Proposal, ProposalKind, changed
-
-SUSPENSION_S: Final = 7 * 86_400
-"""How long a suspension lasts that no second steward approves, by log time."""
 
 
 def on_suspend(draft: Draft, act: Act, suspend: Suspend) -> Event:

@@ -8,8 +8,9 @@ from typing import Literal
 
 from cloister.crypto.hybrid_signature import HybridPublic
 from cloister.ids import ChannelId, CircleId, DeviceId, Handle, InviteId, MemberId, RelayId
-from cloister.roster.admission import counted_vouches
+from cloister.roster.admission import counted_vouches, is_held
 from cloister.roster.content import InviteKind, Role
+from cloister.roster.governance import Governance
 from cloister.roster.name import skeleton
 from cloister.roster.orders import Target
 from cloister.roster.policy import Policy, vouches_needed
@@ -34,18 +35,18 @@ SeatState = Literal["active", "grace", "lapsed", "unlimited"]
 class RosterView:
     """Everything the log says about a circle, at one size of the log.
 
-    ``ts`` is log time: that of the newest entry, in seconds since the Unix epoch. ``generation``
-    is the number of the current log key. ``requests`` are all join requests by their hash,
-    ``sealed_proposals`` what stewards proposed in sealed entries and is not in force in full, by
-    the hash of its entry. Mappings are not to be changed.
+    ``governance`` is what readable entries say; ``policy`` is the newest, of which relays apply
+    what the genesis fixed. ``ts`` is log time: that of the newest entry, in seconds since the Unix
+    epoch. ``generation`` is the number of the current log key. ``requests`` are all join requests
+    by their hash, ``sealed_proposals`` what stewards proposed in sealed entries and is not in
+    force in full, by the hash of its entry. Mappings are not to be changed.
     """
 
     circle_id: CircleId
     origin: str
     commons_channel: ChannelId
     policy: Policy
-    relay_set: RelaySet
-    steward_keys: Mapping[bytes, HybridPublic]
+    governance: Governance
     frontier: Frontier
     root: bytes
     ts: int
@@ -70,6 +71,16 @@ class RosterView:
     next_due: int = field(compare=False, repr=False)
 
     # --- questions ---------------------------------------------------------------------------
+
+    @property
+    def relay_set(self) -> RelaySet:
+        """The relays of the circle now."""
+        return self.governance.relay_set
+
+    @property
+    def steward_keys(self) -> Mapping[bytes, HybridPublic]:
+        """The keys of all stewards, by key id, suspended ones too."""
+        return self.governance.steward_keys
 
     @property
     def size(self) -> int:
@@ -149,6 +160,10 @@ class RosterView:
         """The unlock shares of all devices of a member that are not retired."""
         devices = (self.devices[did] for did in self.members[member_id].devices)
         return tuple(target for one in devices if not one.retired for target in one.targets)
+
+    def is_held_member(self, member_id: MemberId) -> bool:
+        """Whether a member, or the whole circle, is under a legal hold."""
+        return is_held(self.governance, self.devices, self.members[member_id])
 
     def seat_state(self, did: DeviceId, ts: int) -> SeatState:
         """How a device's seat stands at ``ts``; unlimited where the circle has no seats."""
