@@ -11,9 +11,9 @@ import pytest
 from cloister import mls
 from cloister.client import committing
 from cloister.client.binding import (
+    COMMONS_INFO,
     SUITE,
     SUPPORTED_EXTENSIONS,
-    ConversationInfo,
     bind_leaf,
     checkpoint_of,
     conversation_of,
@@ -145,7 +145,7 @@ def test_a_commit_does_not_change_what_the_group_is() -> None:
     async def story() -> None:
         circle = SimulatedCircle()
         ada, ben, _ = await three(circle)
-        info = ConversationInfo(kind=int(ChannelKind.CONVERSATION), title="Other")
+        info = COMMONS_INFO
         said = deliver(circle, ada, ben, extensions=extensions_of(ada, info=info))
         assert "what the group is" in said
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
 from cloister import mls
-from cloister.client.binding import LOG_KEY, ConversationInfo, GroupLogKey, group_extensions
+from cloister.client.binding import COMMONS_INFO, LOG_KEY, GroupLogKey, group_extensions
 from cloister.client.identity import device_card, make_group
 from cloister.client.inputs import (
     Invite,
@@ -22,6 +23,7 @@ from cloister.client.inputs import (
 from cloister.client.mail import seal_inbox_item
 from cloister.client.records import ChannelKind
 from cloister.crypto.entropy import SystemEntropy
+from cloister.ids import MemberId
 from cloister.limits import ENVELOPE_SIZES
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.wire.auth import ObjectKind
@@ -52,7 +54,11 @@ def forged_welcome(
     state, entropy = author.core.state, SystemEntropy()
     assert state.roster is not None
     assert victim.core.state.identity is not None
-    info = ConversationInfo(kind=int(kind), title="Desk" if kind is not ChannelKind.COMMONS else "")
+    assert state.identity is not None
+    info = COMMONS_INFO
+    if kind is ChannelKind.CONVERSATION:
+        admin = MemberId(state.identity.member_id)
+        info = replace(COMMONS_INFO, kind=kind, title="Desk", admins=(admin,))
     extensions = group_extensions(
         state.roster.origin, size or state.roster.size, state.roster.root, info
     )
