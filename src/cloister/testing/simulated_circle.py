@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
 from cloister.client.core import Core
@@ -46,7 +47,7 @@ from cloister.client.inputs import (
 from cloister.client.views import phase_of
 from cloister.crypto.entropy import SystemEntropy
 from cloister.relay.session import Session
-from cloister.testing.simulated_relays import ACTIVATION_CODE, SimulatedRelays
+from cloister.testing.simulated_relays import ACTIVATION_CODE, NO_BOOKS, SimulatedRelays
 from cloister.wire.events import AnyEvent, Challenge, Failed
 from cloister.wire.frame import decode_events
 
@@ -258,10 +259,11 @@ class SimulatedDevice:
 class SimulatedCircle:
     """Relays, devices, and a clock that moves when nothing else does."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, accounts: Path = NO_BOOKS) -> None:
+        """``accounts``: the file that the home relay's books publish, if seats are sold."""
         self.rng: Final = random.Random(seed)
         self.now = START
-        self.relays: Final = SimulatedRelays(lambda: self.now)
+        self.relays: Final = SimulatedRelays(lambda: self.now, accounts)
         self.devices: Final[list[SimulatedDevice]] = []
         self._next_ref = 0
 

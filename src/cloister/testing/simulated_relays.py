@@ -36,8 +36,8 @@ from cloister.wire.frame import PROTOCOL_VERSION, decode_requests, encode_frame
 from cloister.wire.mirror import MirrorCosigned, MirrorMessage, MirrorPush
 
 ACTIVATION_CODE: Final = "simulated-code"
-_NO_BOOKS: Final = Path("/nonexistent/accounts.json")
-"""The operator sells no seats."""
+NO_BOOKS: Final = Path("/nonexistent/accounts.json")
+"""Without the file the operator sells no seats."""
 
 
 class SimulatedRelays:
@@ -46,7 +46,8 @@ class SimulatedRelays:
     ``cosigns`` may be set to False: the entry's organisation is away and nothing settles.
     """
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int], accounts: Path = NO_BOOKS) -> None:
+        """``accounts``: the file that the operator's books publish, if seats are sold."""
         self._entropy = SystemEntropy()
         self._now = now
         home_key, entry_key = self._key(), self._key()
@@ -85,7 +86,7 @@ class SimulatedRelays:
             monotonic=lambda: float(now()),
         )
         home_id = self.home_card.relay_id
-        seats = Seats(context, Accounts(_NO_BOOKS, Log(now)), home_id, home_key)
+        seats = Seats(context, Accounts(accounts, Log(now)), home_id, home_key)
         tickets = TicketOffice(home_id, home_key)
         self.logs: Final = Logs(context, self.home_card.name, home_key)
         channels = Channels(context, seats)
@@ -103,9 +104,9 @@ class SimulatedRelays:
         home = Identity(card=self.home_card, key=home_key)
         entry = Identity(card=self.entry_card, key=entry_key)
         self.mirror: Final = Mirror(MemoryStore(), entry, Metrics(), Log(now), now)
-        home_shares = SimulatedShares(home, self.logs, dict, now, seats)
+        home_shares = SimulatedShares(home, self.logs, dict, now, self.flusher, seats)
         entry_shares = SimulatedShares(
-            entry, self.mirror, lambda: {bytes(home_id): self.home_card}, now
+            entry, self.mirror, lambda: {bytes(home_id): self.home_card}, now, self.flusher
         )
         self.shares: Final = {home_id: home_shares, self.entry_card.relay_id: entry_shares}
         """The share services, by relay id."""

@@ -39,16 +39,17 @@ class SimulatedShares:
         logs: KeptLogs,
         peers: Callable[[], Mapping[bytes, RelayCard]],
         now: Callable[[], int],
+        flusher: Flusher,
         seats: SeatTaker | None = None,
     ) -> None:
         self._entropy = SystemEntropy()
         self._now = now
         self._card = identity.card
         # The folder goes when this object does.
-        self._folder = tempfile.TemporaryDirectory(prefix="cloister-shares-")
-        folder = Path(self._folder.name)
+        self._temporary = tempfile.TemporaryDirectory(prefix="cloister-shares-")
+        self.folder = Path(self._temporary.name)
         self.store = ShareStore(
-            folder / "shares.sqlite3", EpochKeyFile(folder / "shares.key"), self._entropy
+            self.folder / "shares.sqlite3", EpochKeyFile(self.folder / "shares.key"), self._entropy
         )
         worker = InlineWorker(self.store)
         self.enforcement = Enforcement(
@@ -71,7 +72,7 @@ class SimulatedShares:
             now=now,
             monotonic=lambda: float(now()),
         )
-        self._flusher = Flusher(context.metrics)
+        self.flusher = flusher
         self._dispatch = ShareDispatch(context, self.service)
 
     def connect(self, transmit: Callable[[bytes], None]) -> Session:
@@ -79,7 +80,7 @@ class SimulatedShares:
         # A circle at rest looks at what is due only when a log grows; so does a new connection.
         self.enforcement.look_at_all()
         now = float(self._now())
-        session = Session(self._entropy.random(NONCE_BYTES), make_outbox(self._flusher, now), now)
+        session = Session(self._entropy.random(NONCE_BYTES), make_outbox(self.flusher, now), now)
         session.outbox.transmit = transmit
         session.answer(
             Challenge((PROTOCOL_VERSION,), self._card.relay_id, session.nonce, self._now())
@@ -99,6 +100,6 @@ class SimulatedShares:
         arrived: list[AnyEvent] = []
         session = self.connect(lambda frame: arrived.extend(decode_events(frame)))
         self.send(session, make(self._card.relay_id, session.nonce))
-        self._flusher.flush()
+        self.flusher.flush()
         self.disconnect(session)
         return arrived[-1]

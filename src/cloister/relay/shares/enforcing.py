@@ -22,7 +22,7 @@ from cloister.relay.shares.rows import TRIES, ErasureDue, Standing, Unlocked
 from cloister.relay.shares.store import ShareStore
 from cloister.relay.shares.worker import Worker
 from cloister.relay.storage.writes import Refused
-from cloister.roster.orders import Target
+from cloister.roster.governance_state import Erasure, ErasureState
 from cloister.roster.share import UNSIGNED, ErasureReceipt, bind_of, sign_by_relay
 
 LOOK_S: Final = 10
@@ -118,23 +118,23 @@ class Enforcement:
         """Every erase of the log, and whether it still may come."""
         origin = kept.fold.origin
         return [
-            (self._erasure(origin, order_hash, erasure.targets), erasure.state.name != "REFUSED")
-            for order_hash, erasure in kept.fold.governance.erasures.items()
+            (self._here(origin, erasure), erasure.is_open or erasure.state is ErasureState.DUE)
+            for erasure in kept.fold.governance.erasures.values()
         ]
 
     def _due(self, kept: KeptLog) -> list[ErasureDue]:
         """The erasures whose cool-off is over by log time and by this relay's clock."""
-        origin = kept.fold.origin
-        until = min(kept.fold.ts, self._now())
+        now = self._now()
         return [
-            self._erasure(origin, order_hash, erasure.targets)
-            for order_hash, erasure in kept.fold.governance.due_erasures(until)
+            self._here(kept.fold.origin, erasure)
+            for erasure in kept.fold.governance.due_erasures()
+            if erasure.executes_at <= now
         ]
 
-    def _erasure(self, origin: str, order_hash: bytes, targets: tuple[Target, ...]) -> ErasureDue:
-        own = [target for target in targets if target.relay_id == self._relay_id]
+    def _here(self, origin: str, erasure: Erasure) -> ErasureDue:
+        own = [target for target in erasure.targets if target.relay_id == self._relay_id]
         return ErasureDue(
-            order_hash, tuple((one.handle, bind_of(origin, one.opening)) for one in own)
+            erasure.entry_hash, tuple((one.handle, bind_of(origin, one.opening)) for one in own)
         )
 
     # --- erasing -----------------------------------------------------------------------------
@@ -148,9 +148,6 @@ class Enforcement:
             for handle, bind in erasure.handles:
                 share = store.share(handle)
                 if share is None or share.bind != bind:
-                    continue
-                if share.erased_at is None and share.is_held:
-                    # The fold says the same; the row outlives a fold that was read too early.
                     continue
                 _, receipt = store.erasure(erasure.order_hash, handle)
                 if receipt:

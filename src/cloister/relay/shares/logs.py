@@ -96,7 +96,10 @@ class NamedHandles:
                 self.binds.setdefault(target.handle, set()).add(bind)
         if body.type == ReadableType.ORDER_UNLOCK:
             unlock = Unlock.decode(body.content)
-            for target, consent in zip(unlock.targets, unlock.consents, strict=False):
+            if len(unlock.consents) != len(unlock.targets):
+                # Not every owner has consented: two stewards decide, whoever of them signed.
+                return
+            for target, consent in zip(unlock.targets, unlock.consents, strict=True):
                 place = (entry.header.seq, target.handle)
                 self.consents[place] = Consent(entry.header.circle_id, target, consent)
 
