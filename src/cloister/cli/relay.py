@@ -163,6 +163,52 @@ def status(folder: Path, *, as_json: bool) -> None:
     _print(counts, text, as_json)
 
 
+@relay.command("disclose")
+@_FOLDER
+@click.option("--handle", metavar="HANDLE", help="All about one device, by its handle here.")
+@click.option("--channel", metavar="ID", help="All about one channel.")
+@_JSON
+def disclose(folder: Path, *, handle: str | None, channel: str | None, as_json: bool) -> None:
+    """Say what this relay could be made to hand over, from its own files; changes nothing.
+
+    Every table, column, file and kind of log line, with its purpose, how long it is kept, how many
+    rows there are and what they can be put together with. With a handle or a channel, each row
+    that has to do with it: numbers, hours and accounts, and no name of a member, for none is here.
+
+    \b
+    Examples:
+      cloister relay disclose hk
+      cloister relay disclose hk --handle 6f1c0d3b5a7e4c2f8b9d0e1f2a3b4c5d --json
+    """
+    from cloister.cli.output import Output
+    from cloister.errors import LocalError, UsageError
+    from cloister.relay.disclosure import inventory, subject, text
+    from cloister.relay.disclosure.surroundings import CANNOT
+    from cloister.relay.folder import Folder
+
+    Folder(folder).settings(os.environ)
+    output = Output(as_json)
+    if handle is not None and channel is not None:
+        raise UsageError("--handle and --channel exclude one another", hint="ask one by one")
+    if handle is not None or channel is not None:
+        name = subject.read_id(handle or channel or "")
+        about = subject.about_handle if handle is not None else subject.about_channel
+        what = {"handle" if handle is not None else "channel": name.hex()}
+        found = about(folder, name)
+        words = " ".join((*what, name.hex()))
+        view = {**what, "found": found, "cannot": CANNOT}
+        output.data(view, text.subject_text(words, found, CANNOT))
+        return
+    taken = inventory.take_inventory(folder)
+    output.data(taken, text.inventory_text(taken))
+    undeclared = inventory.undeclared_in(taken)
+    if undeclared:
+        raise LocalError(
+            f"not declared: {', '.join(undeclared)}",
+            hint="a file that is not the relay's: move it away; a column: report it as a bug",
+        )
+
+
 def _print(view: dict[str, Any], text: str, as_json: bool) -> None:
     if as_json:
         text = json.dumps({"v": 1, **view}, ensure_ascii=True, separators=(",", ":"))

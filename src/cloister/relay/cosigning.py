@@ -20,7 +20,8 @@ from cloister.limits import (
 from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Cause, Code, Log
 from cloister.relay.peers import Peers
-from cloister.relay.services.log import LiveLog, Logs
+from cloister.relay.services.live_log import LiveLog
+from cloister.relay.services.log import Logs
 from cloister.roster.relay_card import RelayCard
 from cloister.transparency import Checkpoint, RelayVerifier, UnverifiedNote, with_signatures
 from cloister.wire.frame import MIRROR_PATH, WireError, decode_mirror, encode_frame

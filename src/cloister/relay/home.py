@@ -16,7 +16,7 @@ from cloister.relay.listener import Listener
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
-from cloister.relay.retention import Retention
+from cloister.relay.retention import Retention, held_by
 from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
 from cloister.relay.services.founding import Foundings
@@ -112,6 +112,7 @@ class Home:
             self._store,
             log,
             retention_s=settings.retention.days * DAY_S,
+            held=lambda: held_by(logs.governances()),
             now=now,
             monotonic=time.monotonic,
         )

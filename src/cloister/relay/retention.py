@@ -1,9 +1,11 @@
-"""Deleting what is old, and doing so honestly: never because a clock jumped."""
+"""Deleting what is old, and doing so honestly: never because a clock jumped, and never what is
+under a legal hold."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from cloister.limits import RETENTION_S
@@ -14,12 +16,37 @@ from cloister.relay.storage.writes import (
     Expire,
     Outcome,
 )
+from cloister.roster.governance import Governance
 
 EVERY_S: Final = 600
 BATCH: Final = 2000
 """Envelopes deleted in one transaction: others wait behind it."""
 MAX_JUMP_S: Final = 300
 """A wall clock that drifts further from the monotonic one is not believed until a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is under a legal hold at this relay: single channels, and all of some circles."""
+
+    channels: frozenset[bytes] = frozenset()
+    origins: frozenset[str] = frozenset()
+
+
+def held_by(circles: Iterable[tuple[str, Governance]]) -> Held:
+    """Gather the holds of circles: (origin of the log, what its readable entries say).
+
+    A hold on a member names handles, and no relay knows a handle's channels: it keeps the
+    member's unlock shares, and nothing here."""
+    channels: set[bytes] = set()
+    origins: set[str] = set()
+    for origin, governance in circles:
+        if governance.holds_circle():
+            origins.add(origin)
+        channels.update(
+            hold.channel for hold in governance.holds.values() if hold.channel is not None
+        )
+    return Held(frozenset(channels), frozenset(origins))
 
 
 class Retention:
@@ -31,12 +58,14 @@ class Retention:
         log: Log,
         *,
         retention_s: int,
+        held: Callable[[], Held],
         now: Callable[[], int],
         monotonic: Callable[[], float],
     ) -> None:
         self._store = store
         self._log = log
         self._retention_s = min(retention_s, RETENTION_S)
+        self._held = held
         self._now = now
         self._monotonic = monotonic
         self._offset = now() - monotonic()
@@ -69,11 +98,15 @@ class Retention:
     async def _expire_some(self) -> int:
         now = self._now()
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        # Asked anew for every batch: a hold that was acknowledged is in force from then on.
+        held = self._held()
         write = Expire(
             before=now - self._retention_s,
             forget_before=now - RETENTION_S,
             now=now,
             limit=BATCH,
+            held_channels=held.channels,
+            held_origins=held.origins,
         )
         self._store.submit(write, future.set_result)
         outcome = await future

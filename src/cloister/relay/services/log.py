@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -12,11 +12,9 @@ from cloister.errors import CloisterError
 from cloister.limits import (
     MAX_CLOCK_SKEW_S,
     MAX_LOG_PAGE_BYTES,
-    SEALED_APPEND_BURST,
-    SEALED_APPEND_INTERVAL_S,
 )
-from cloister.relay.ratelimit import Bucket
 from cloister.relay.services.context import Context
+from cloister.relay.services.live_log import LiveLog, settled_size_of
 from cloister.relay.session import LogFollow, Session
 from cloister.relay.shares.logs import KeptLog
 from cloister.relay.storage.api import LogRow
@@ -28,10 +26,10 @@ from cloister.relay.storage.writes import (
     SetNote,
 )
 from cloister.roster.entry import Entry, EntryKind
-from cloister.roster.errors import UpdateNeeded
+from cloister.roster.errors import SnapshotError, UpdateNeeded
 from cloister.roster.form import read_entry
-from cloister.roster.readable import judge_readable
-from cloister.roster.relay_card import RelayCard, RelaySet
+from cloister.roster.governance import Governance
+from cloister.roster.relay_card import RelayCard
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.share import share_relays
 from cloister.transparency import HashTree, leaf_hash, sign_checkpoint, with_signatures
@@ -43,48 +41,6 @@ MAX_WAITING: Final = 64
 """Appends to one log that wait for the one under way."""
 _PAGE_BYTES: Final = 64 * 1024
 """Entries read at once when a log is loaded."""
-
-
-class LiveLog:
-    """One circle's log in memory: fold, tree of hashes, heads, followers."""
-
-    __slots__ = (
-        "cosigned_at",
-        "fold",
-        "followers",
-        "in_flight",
-        "note",
-        "origin",
-        "rate",
-        "settled",
-        "settled_size",
-        "tree",
-        "waiting",
-    )
-
-    def __init__(self, row: LogRow, tree: HashTree) -> None:
-        self.origin = row.origin
-        self.fold = RelayFold.decode(row.fold)
-        self.tree = tree
-        self.note = row.note
-        self.settled = row.settled
-        self.settled_size = settled_size_of(row.settled)
-        self.rate = Bucket(SEALED_APPEND_BURST, SEALED_APPEND_INTERVAL_S)
-        self.in_flight = False
-        self.waiting: list[tuple[Session, commands.Append]] = []
-        self.followers: dict[Session, LogFollow] = {}
-        self.cosigned_at: dict[bytes, int] = {}
-        """By relay id of the mirror: when its last cosignature came (s)."""
-
-    @property
-    def size(self) -> int:
-        """Entries on disk."""
-        return self.fold.size
-
-    @property
-    def relay_set(self) -> RelaySet:
-        """The circle's relays, as its readable entries say."""
-        return self.fold.relay_set
 
 
 class Logs:
@@ -106,7 +62,7 @@ class Logs:
             row = self._context.store.log(origin)
             if row is None:
                 return None
-            live = self._live[origin] = LiveLog(row, self._load_tree(row))
+            live = self._live[origin] = LiveLog(row, self._load_fold(row), self._load_tree(row))
         return live
 
     def share_relays_of(self, origin: str) -> tuple[RelayCard, ...]:
@@ -116,9 +72,28 @@ class Logs:
             return ()
         return share_relays(live.relay_set)
 
+    def governances(self) -> Iterator[tuple[str, Governance]]:
+        """Give origin and governance of every log."""
+        for origin in self.origins():
+            live = self.get(origin)
+            if live is not None:
+                yield origin, live.fold.governance
+
     def origins(self) -> list[str]:
         """Return the origins of all logs."""
         return self._context.store.origins()
+
+    def _load_fold(self, row: LogRow) -> RelayFold:
+        """Read the stored fold; one of an older layout is made anew from the entries."""
+        try:
+            return RelayFold.decode(row.fold)
+        except SnapshotError:
+            fold: RelayFold | None = None
+            while fold is None or fold.size < row.size:
+                size = fold.size if fold is not None else 0
+                for entry in self._context.store.entries(row.origin, size, row.size, _PAGE_BYTES):
+                    fold = RelayFold.found(entry) if fold is None else fold.append(entry)
+            return fold
 
     def _load_tree(self, row: LogRow) -> HashTree:
         tree = HashTree()
@@ -162,8 +137,8 @@ class Logs:
                 session.refuse(request.rid, Refusal.NOT_PROVEN)
                 return
             if not is_sealed and not is_member and live is not None:
-                # Before anything is said about the log: only stewards may ask where it ends.
-                _check_steward(entry, live.fold)
+                # Before anything is said about the log: only who is named in it may ask more.
+                _check_author(entry, live.fold.governance)
         except CloisterError:
             # To a stranger a bad entry and an unknown log look the same.
             code = Refusal.BAD_ENTRY if is_member else Refusal.UNKNOWN_OBJECT
@@ -178,10 +153,10 @@ class Logs:
             else:
                 live.waiting.append((session, request))
             return
-        self._append(live, session, request, is_sealed)
+        self._append(live, session, request, EntryKind(entry.header.kind))
 
     def _append(
-        self, live: LiveLog, session: Session, request: commands.Append, is_sealed: bool
+        self, live: LiveLog, session: Session, request: commands.Append, kind: EntryKind
     ) -> None:
         context = self._context
         size = live.size
@@ -193,7 +168,7 @@ class Logs:
                     return
             session.refuse(request.rid, Refusal.MOVED, size)
             return
-        wait = live.rate.wait_s(context.monotonic()) if is_sealed else 0
+        wait = live.rates[kind].wait_s(context.monotonic())
         if wait > 0:
             session.refuse(request.rid, Refusal.SLOW_DOWN, int(wait) + 1)
             return
@@ -205,14 +180,13 @@ class Logs:
         if abs(fold.ts - context.now()) > MAX_CLOCK_SKEW_S:
             session.refuse(request.rid, Refusal.BAD_ENTRY)
             return
-        if is_sealed:
-            live.rate.take(context.monotonic())
+        live.rates[kind].take(context.monotonic())
         note = self.sign(live.origin, fold.size, fold.root)
         live.in_flight = True
         write = AppendEntry(
             origin=live.origin,
             seq=size,
-            kind=int(EntryKind.SEALED if is_sealed else EntryKind.READABLE),
+            kind=int(kind),
             entry=request.entry,
             fold=fold.encode(),
             root=fold.root,
@@ -381,19 +355,17 @@ class Logs:
         self.on_kept(live.origin)
 
 
-def settled_size_of(note: bytes) -> int:
-    """Return the size in a checkpoint of this relay's own; 0 while none is settled."""
-    return int(note.split(b"\n", 2)[1]) if note else 0
-
-
 def _nobody(_origin: str) -> None:
     """Nobody is told yet."""
 
 
-def _check_steward(entry: Entry, fold: RelayFold) -> None:
-    """Demand a steward's signatures, whatever the entry's type.  Raises RuleViolation."""
+def _check_author(entry: Entry, governance: Governance) -> None:
+    """Demand the signatures of a key that the log names, whatever the entry's type: an obeyed
+    steward's or officer's, or one of a proposed set, which has to show that somebody holds it.
+
+    Raises RuleViolation."""
     try:
-        judge_readable(entry, fold.steward_keys)
+        governance.read(entry)
     except UpdateNeeded:
         # Authentic; what it says is judged where it is appended.
         return
