@@ -20,21 +20,38 @@ REASONS = {"departure": 1, "misconduct": 2, "compromise": 3}
 
 @click.command()
 @click.option("--days", type=click.IntRange(1, 30), default=7, show_default=True, help="Valid for.")
+@click.option("--steward", is_flag=True, help="As a steward; only while the circle is forming.")
+@click.option("--return", "returns", metavar="NAME", help="A member without any device left.")
 @click.option("--again", is_flag=True, help="Show the last code again, if nobody has used it.")
 @click.option("--no-qr", is_flag=True, help="Print the code only.")
 @person_command
-def invite(person: Person, *, days: int, again: bool, no_qr: bool) -> None:
+def invite(
+    person: Person, *, days: int, steward: bool, returns: str | None, again: bool, no_qr: bool
+) -> None:
     """Invite one person; prints the code to hand over in person or by a trusted channel.
+
+    A member who has lost every device comes back with --return, vouched for like a newcomer. For
+    one more device of your own: cloister device add.
 
     \b
     Examples:
       cloister invite
+      cloister invite --steward
+      cloister invite --return Jonas
       cloister invite --days 1 --json
       cloister invite --again
     """
     from cloister.client.inputs import Act, Invite, ShowInvitation
 
-    act: Act = ShowInvitation(ref=0) if again else Invite(ref=0, lifetime_s=days * 86_400)
+    act: Act = Invite(
+        ref=0,
+        lifetime_s=days * 86_400,
+        kind="return" if returns else "member",
+        member=returns or "",
+        steward=steward,
+    )
+    if again:
+        act = ShowInvitation(ref=0)
     code = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))
     person.output.talk("Hand this code to one person only. Whoever has it can ask to be let in:")
     if sys.stdout.isatty() and not (no_qr or person.output.as_json or person.output.plain):
@@ -185,21 +202,30 @@ def members(person: Person, *, offline: bool) -> None:
 @click.command()
 @click.argument("name")
 @click.option("--reason", type=click.Choice(list(REASONS)), default="departure", show_default=True)
+@click.option(
+    "--since",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="SEQ",
+    help="With compromise: the log entry from which on their vouches and invitations are void.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @person_command
-def remove(person: Person, *, name: str, reason: str, yes: bool) -> None:
+def remove(person: Person, *, name: str, reason: str, since: int, yes: bool) -> None:
     """Propose to remove the member NAME, or approve the removal that is open.
 
     It takes effect when a second member approves. Everybody can read who proposed and approved.
+    Whoever lost vouches to a compromise has a week to be vouched for anew; nobody else is removed.
 
     \b
     Examples:
       cloister remove Jonas --reason departure
+      cloister remove Jonas --reason compromise --since 112
     """
     from cloister.client.inputs import Remove
 
     _confirm(yes, f"Remove {name}, or approve the open removal?")
-    act = Remove(ref=0, member=name, reason=REASONS[reason])
+    act = Remove(ref=0, member=name, reason=REASONS[reason], since=since)
 
     async def removing(device: Facade) -> list[View]:
         await device.act(act, person.settings.timeout_s, impatient=True)

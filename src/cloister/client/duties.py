@@ -88,10 +88,10 @@ def _tick(turn: Turn) -> None:
     roster = turn.state.roster
     if roster is None or has_intent(turn.state, SealedType.TICK):
         return
-    passed = [one for one in deadlines(roster) if roster.ts < one <= turn.now]
-    if not passed:
+    passed = any(roster.ts < one <= turn.now for one in deadlines(roster))
+    if not passed and not roster.needs_tick(turn.now):
         return
-    duty = sha256(DUTY_LABEL, b"tick", max(passed).to_bytes(8, "big"))
+    duty = sha256(DUTY_LABEL, b"tick", roster.size.to_bytes(8, "big"))
     if is_due(turn, duty, caused_it=False):
         intend(turn, SealedType.TICK, Tick().encode())
 

@@ -88,6 +88,8 @@ class Invite(Act):
     who has no other any more."""
     member: str = ""
     """Who returns."""
+    steward: bool = False
+    """Whether the newcomer is to be a steward; only while the circle is forming."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

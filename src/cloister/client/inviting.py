@@ -57,6 +57,11 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
             "the newest cosignature of the log is older than a day",
             hint="Connect first (`cloister status`); see that this device's clock is right.",
         )
+    if act.steward and not state.roster.forming:
+        raise PolicyError(
+            "an invitation makes a steward only while the circle is forming",
+            hint="Invite without it; later `cloister steward offer` and `cloister steward add`.",
+        )
     kind, subject = _whom(state, state.roster, act)
     seed = InvitationSeed.generate(turn.entropy)
     expires = turn.now + act.lifetime_s
@@ -66,7 +71,7 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
         box_seed=seed.box_key.seed.expose(),
         invite_hpke_seed=turn.entropy.random(32),
         kind=kind,
-        role=Role.MEMBER,
+        role=Role.STEWARD if act.steward else Role.MEMBER,
         expires=expires,
         subject=subject,
     )
