@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cloister.crypto.secret import Secret
 from cloister.ids import ChannelId, CircleId, DeviceId, Handle, InviteId, MemberId, RelayId
+from cloister.limits import SEAT_GRACE_S
 from cloister.roster.content import InviteKind, Role
 from cloister.roster.governance import Governance
 from cloister.roster.policy import FORMING_MEMBERS, Policy, vouches_needed
@@ -145,6 +146,8 @@ class Draft:
         self.members[member.member_id] = changed(member, devices=(*member.devices, device.did))
         self.device_keys[device.card.device_key] = device.did
         self.handles.update(dict.fromkeys(device.handles, device.did))
+        if self.policy.seats and member.role is Role.MEMBER:
+            self.expect(device.term_end + SEAT_GRACE_S + 1)
         # A steward may have locked the handle before anybody knew whose it is.
         self.put_device(changed(device, locked=self.is_locked(device)), seq)
 

@@ -139,9 +139,7 @@ def derive_standing(draft: Draft, seq: int, ts: int) -> tuple[Event, ...]:
     )
 
 
-def _apply_sealed(
-    draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]
-) -> tuple[Event, ...]:
+def _apply_sealed(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> tuple[Event, ...]:
     header = entry.header
     sealed, log_key = _open(draft, entry, log_keys)
     if header.lk_gen != draft.generation and sealed.type != SealedType.LOG_KEY:

@@ -71,9 +71,7 @@ def derive_policy(draft: Draft, seq: int, ts: int) -> list[Event]:
             continue
         del draft.proposals[proposal.entry_hash]
         draft.policy = Policy.decode(proposal.content)
-        events.append(
-            PolicyChanged(seq=seq, entry_hash=proposal.entry_hash, policy=draft.policy)
-        )
+        events.append(PolicyChanged(seq=seq, entry_hash=proposal.entry_hash, policy=draft.policy))
     if events:
         draft.refresh_needed()
     return events

@@ -112,9 +112,7 @@ def spent_keys(
     for invite in invites:
         spent.update((invite.inv_key, invite.box_seed, invite.box_id))
     for request in requests:
-        spent.update(
-            (request.member_id, *_keys_of(request.device), *handle_keys(request.receipts))
-        )
+        spent.update((request.member_id, *_keys_of(request.device), *handle_keys(request.receipts)))
     return spent
 
 

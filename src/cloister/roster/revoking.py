@@ -24,6 +24,4 @@ def on_device_revoke(draft: Draft, act: Act, revoke: DeviceRevoke) -> Event:
     else:
         device = changed(device, lost_at=act.seq, locked=True)
     draft.put_device(device, act.seq)
-    return DeviceRevoked(
-        seq=act.seq, member_id=device.member_id, did=device.did, kind=revoke.kind
-    )
+    return DeviceRevoked(seq=act.seq, member_id=device.member_id, did=device.did, kind=revoke.kind)

@@ -90,9 +90,7 @@ def _void_what_is_open(draft: Draft, compromised: MemberId, since: int) -> None:
             close_invite(draft, invite_id)
     for request_hash in list(draft.waiting):
         asked = draft.requests[request_hash]
-        kept = tuple(
-            one for one in asked.vouches if one.voucher != compromised or one.seq < since
-        )
+        kept = tuple(one for one in asked.vouches if one.voucher != compromised or one.seq < since)
         draft.requests[request_hash] = changed(asked, vouches=kept)
 
 

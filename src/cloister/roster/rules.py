@@ -264,12 +264,12 @@ class Rule(Enum):
         "a vouch_revoke takes back the author's own vouch")
     COUNT_OTHERS = _Text("ROS-178", "vouch-for-self", _W, "admission:counted_vouches",
         "nobody vouches for a device of their own or for their own return")
-    COUNT_STANDING = _Text("ROS-179", "voucher-needs-vouches", _W, "state:may_vouch",
+    COUNT_STANDING = _Text("ROS-179", "voucher-needs-vouches", _W, "admission:counted_vouches",
         "the voucher needs no vouches at the entry that admits")
     DEVICE_OWNER = _Text("ROS-180", "device-owner", _W, "admission:_may_get_a_device",
         "a further device is for an active member who needs no vouches, a return for one who "
         "is neither out nor under a legal hold")
-    DEVICE_VOUCH = _Text("ROS-181", "device-vouch", _W, "draft:needed_for",
+    DEVICE_VOUCH = _Text("ROS-181", "device-vouch", _W, "admission:derive_admissions",
         "a further device needs the vouch of one other member, where there is another")
     # --- compromise and new vouches ------------------------------------------------------------
     REMOVE_SINCE = _Text("ROS-185", "remove-since", _I, "membership:on_remove",
@@ -311,7 +311,7 @@ class Rule(Enum):
         "a device does not call itself lost")
     REVOKE_AGAIN = _Text("ROS-212", "revoke-again", _I, "revoking:on_device_revoke",
         "the device is not retired, and not called lost a second time")
-    CONSENT = _Text("ROS-213", "unlock-consent", _I, "readable_acts:_check_consents",
+    CONSENT = _Text("ROS-213", "unlock-not-owner", _I, "readable_acts:_check_consents",
         "an owner's consent to an unlock is the owner's, and newer than its word that the device "
         "is lost")
     SEAT_POLICY = _Text("ROS-215", "seat-none", _I, "seats:on_seat",

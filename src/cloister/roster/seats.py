@@ -6,8 +6,7 @@ grows. Nobody's message says so: it follows from the term and from log time.
 
 from __future__ import annotations
 
-from typing import Final
-
+from cloister.limits import SEAT_GRACE_S
 from cloister.roster.content import Role
 from cloister.roster.draft import Act, Draft
 from cloister.roster.enrolment import is_term_by_home
@@ -16,9 +15,6 @@ from cloister.roster.events import Event, SeatLapsed, SeatsRenewed
 from cloister.roster.rules import Rule
 from cloister.roster.share import SeatTerm
 from cloister.roster.state import DeviceRecord, changed
-
-SEAT_GRACE_S: Final = 14 * 86_400
-"""How long a device stays after its term, by log time: time to notice and to pay."""
 
 
 def on_seat(draft: Draft, act: Act, seat: SeatTerm) -> Event:

@@ -69,9 +69,7 @@ def on_reinstate(draft: Draft, act: Act, reinstate: Reinstate) -> Event:
 def confirm_suspension(draft: Draft, act: Act, subject: Member) -> Event:
     """Let a suspension last until the member is reinstated."""
     draft.put_member(changed(subject, suspended_until=0, suspension_confirmed=True), act.seq)
-    return SuspensionConfirmed(
-        seq=act.seq, member_id=subject.member_id, by=act.author.member_id
-    )
+    return SuspensionConfirmed(seq=act.seq, member_id=subject.member_id, by=act.author.member_id)
 
 
 def end_suspension(draft: Draft, act: Act, subject: Member) -> Event:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from cloister.crypto.hybrid_signature import HybridPublic
 from cloister.ids import ChannelId, CircleId, DeviceId, Handle, InviteId, MemberId, RelayId
+from cloister.limits import SEAT_GRACE_S
 from cloister.roster.admission import counted_vouches, is_held
 from cloister.roster.content import InviteKind, Role
 from cloister.roster.governance import Governance
@@ -15,7 +16,6 @@ from cloister.roster.name import skeleton
 from cloister.roster.orders import Target
 from cloister.roster.policy import Policy, vouches_needed
 from cloister.roster.relay_card import RelaySet
-from cloister.roster.seats import SEAT_GRACE_S
 from cloister.roster.state import (
     DeviceRecord,
     InviteRecord,

@@ -7,26 +7,35 @@ randomness, and nothing of it enters the log.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from cloister.codec import Struct
+from cloister.crypto.hashing import sha256
 from cloister.crypto.hpke import HpkeKey
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
-from cloister.ids import ChannelId, CircleId, DeviceId, InboxId, MemberId
+from cloister.ids import ChannelId, CircleId, DeviceId, Handle, InboxId, MemberId
 from cloister.roster.content import (
+    STEWARD_KEY_LABEL,
     Acquaintance,
     Approve,
+    DeviceRevoke,
     Invite,
     InviteKind,
+    InviteRevoke,
     Leave,
+    Objection,
+    Reinstate,
     RemovalKind,
     Remove,
     Role,
+    StewardKey,
+    Suspend,
     Tick,
     Vouch,
+    VouchRevoke,
 )
 from cloister.roster.device_card import DeviceCard
 from cloister.roster.entry import SealedType, seal_entry
@@ -35,13 +44,27 @@ from cloister.roster.genesis import make_genesis
 from cloister.roster.invitation import InvitationSeed
 from cloister.roster.join_request import JoinRequest, make_join_request
 from cloister.roster.log_keys import make_log_key, next_log_key
+from cloister.roster.orders import EntryReference, StewardSet
 from cloister.roster.policy import Policy, default_policy
+from cloister.roster.readable import ReadableType, make_readable, steward_key_id
 from cloister.roster.relay_card import RelayCard, RelayRole, RelaySet, make_relay_card
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
+from cloister.roster.share import (
+    UNSIGNED,
+    ErasureReceipt,
+    OpenedReceipt,
+    SeatTerm,
+    ShareReceipt,
+    bind_of,
+    share_relays,
+    sign_by_relay,
+)
 
 FOUNDED = 1_800_000_000
 DAY = 86_400
+TERM_S = 30 * DAY
+"""How long the seats of the test circle are paid at first."""
 ORIGIN = "home.example/5d0c3a7b9e214f86"
 COMMONS = ChannelId(b"commons channel!")
 TYPES = {
@@ -52,6 +75,16 @@ TYPES = {
     Approve: SealedType.APPROVE,
     Leave: SealedType.LEAVE,
     Tick: SealedType.TICK,
+    InviteRevoke: SealedType.INVITE_REVOKE,
+    VouchRevoke: SealedType.VOUCH_REVOKE,
+    DeviceRevoke: SealedType.DEVICE_REVOKE,
+    Suspend: SealedType.SUSPEND,
+    Reinstate: SealedType.REINSTATE,
+    StewardKey: SealedType.STEWARD_KEY,
+    Policy: SealedType.POLICY,
+    Objection: SealedType.OBJECTION,
+    SeatTerm: SealedType.SEAT,
+    ErasureReceipt: SealedType.ERASE_RECEIPT,
 }
 
 
@@ -81,6 +114,7 @@ class Person:
     member_id: MemberId
     device_key: Ed25519Key
     card: DeviceCard
+    device: str
 
     @property
     def did(self) -> DeviceId:
@@ -104,6 +138,7 @@ def person(name: str, device: str = "") -> Person:
             inbox_key=Ed25519Key(secret(f"inbox {key_name}")).public,
             bot=False,
         ),
+        device=device,
     )
 
 
@@ -113,12 +148,17 @@ def steward_key(name: str = "steward") -> HybridKey:
     return HybridKey(secret(f"{name} ed25519"), secret(f"{name} ml-dsa"))
 
 
+def relay_key(name: str) -> HybridKey:
+    """The key of a relay, by its host."""
+    return HybridKey(secret(f"{name} ed25519"), secret(f"{name} ml-dsa"))
+
+
 @cache
 def relay(name: str, role: RelayRole, jurisdiction: str, operator: str) -> RelayCard:
     """A relay with a signed card."""
     is_entry = bool(role & RelayRole.ENTRY)
     return make_relay_card(
-        HybridKey(secret(f"{name} ed25519"), secret(f"{name} ml-dsa")),
+        relay_key(name),
         tls_certificate=b"certificate of " + name.encode(),
         jurisdiction=jurisdiction,
         operator=operator,
@@ -141,6 +181,47 @@ def relay_set() -> RelaySet:
     )
 
 
+def owner_key(owner: Person, card: RelayCard) -> Ed25519Key:
+    """The key that locks a device's share at a relay."""
+    return Ed25519Key(secret(f"owner {owner.name}{owner.device} {card.host}"))
+
+
+@cache
+def receipt(owner: Person, card: RelayCard, origin: str = ORIGIN) -> OpenedReceipt:
+    """What a relay signed when a device enrolled there."""
+    name = f"{owner.name}{owner.device} {card.host}"
+    opening = secret(f"opening {name}").expose()
+    unsigned = ShareReceipt(
+        relay_id=card.relay_id,
+        handle=Handle(secret(f"handle {name}").expose()[:16]),
+        bind=bind_of(origin, opening),
+        unlock_key=Ed25519Key(secret(f"unlock {name}")).public,
+        owner_key=owner_key(owner, card).public,
+        signature=UNSIGNED,
+    )
+    signature = sign_by_relay(unsigned, relay_key(card.host))
+    return OpenedReceipt(receipt=replace(unsigned, signature=signature), opening=opening)
+
+
+def receipts_of(owner: Person) -> tuple[OpenedReceipt, ...]:
+    """Of both relays of the test circle."""
+    return tuple(receipt(owner, card) for card in share_relays(relay_set()))
+
+
+def seat_term(
+    *owners: Person, term_end: int, signer: str = "home.example", handles: tuple[Handle, ...] = ()
+) -> SeatTerm:
+    """The home relay's word that these devices, and handles, have seats."""
+    home = relay_set().home
+    unsigned = SeatTerm(
+        relay_id=home.relay_id,
+        term_end=term_end,
+        handles=(*(receipt(owner, home).receipt.handle for owner in owners), *handles),
+        signature=UNSIGNED,
+    )
+    return replace(unsigned, signature=sign_by_relay(unsigned, relay_key(signer)))
+
+
 @cache
 def genesis_of(founder: Person, policy: Policy) -> bytes:
     """The genesis of the test circle."""
@@ -157,6 +238,8 @@ def genesis_of(founder: Person, policy: Policy) -> bytes:
         log_key=secret("log key 0"),
         ts=FOUNDED,
         entropy=SeededEntropy("genesis"),
+        receipts=receipts_of(founder) if policy.unlock_shares else (),
+        seat=seat_term(founder, term_end=FOUNDED + TERM_S) if policy.seats else None,
     )
 
 
@@ -176,6 +259,7 @@ class Circle:
         self.now = FOUNDED
         self.count = 0
         self.seeds: dict[bytes, InvitationSeed] = {}
+        self.keys = {self.founder.name: steward_key()}
 
     def clone(self) -> Circle:
         """A copy that goes on by itself."""
@@ -185,6 +269,7 @@ class Circle:
         other.exported = dict(self.exported)
         other.entries = list(self.entries)
         other.roster = self.roster
+        other.keys = dict(self.keys)
         other.now, other.count, other.seeds = self.now, self.count, dict(self.seeds)
         return other
 
@@ -249,6 +334,7 @@ class Circle:
         kind: InviteKind = InviteKind.MEMBER,
         lifetime: int = 7 * DAY,
         seed: InvitationSeed | None = None,
+        subject: Person | None = None,
     ) -> tuple[InvitationSeed, Invite]:
         """A fresh invitation, not yet in the log."""
         if seed is None:
@@ -261,15 +347,21 @@ class Circle:
             kind=kind,
             role=role,
             expires=self.now + 1 + lifetime,
-            subject=None,
+            subject=None if subject is None else subject.member_id,
         )
         return seed, invite
 
     def invite(
-        self, inviter: Person, *, role: Role = Role.MEMBER, lifetime: int = 7 * DAY
+        self,
+        inviter: Person,
+        *,
+        role: Role = Role.MEMBER,
+        lifetime: int = 7 * DAY,
+        kind: InviteKind = InviteKind.MEMBER,
+        subject: Person | None = None,
     ) -> InvitationSeed:
-        """Invite somebody."""
-        seed, invite = self.new_invite(role=role, lifetime=lifetime)
+        """Invite somebody, or have a device come for somebody."""
+        seed, invite = self.new_invite(role=role, lifetime=lifetime, kind=kind, subject=subject)
         events = self.act(inviter, invite)
         assert ignored(events) is None, events
         return seed
@@ -285,7 +377,10 @@ class Circle:
             "name": newcomer.name,
             "seen_size": self.roster.size,
             "seen_root": self.roster.root,
+            "receipts": receipts_of(newcomer) if self.policy.unlock_shares else (),
         }
+        if self.policy.seats:
+            fields["seat"] = seat_term(newcomer, term_end=self.now + TERM_S)
         return make_join_request(**(fields | changes))  # type: ignore[arg-type]
 
     def ask(self, newcomer: Person, seed: InvitationSeed, poster: Person) -> JoinRequest:
@@ -308,15 +403,96 @@ class Circle:
         assert self.roster.is_active(newcomer.did)
         return request
 
-    def remove(self, steward: Person, subject: Person, approver: Person) -> None:
+    def add_device(self, device: Person, owner: Person, *vouchers: Person) -> JoinRequest:
+        """Let a member have a further device."""
+        seed = self.invite(owner, kind=InviteKind.DEVICE, subject=owner)
+        return self._let_in(device, seed, owner, vouchers)
+
+    def bring_back(self, device: Person, *vouchers: Person) -> JoinRequest:
+        """Let a member return on a new device."""
+        seed = self.invite(vouchers[0], kind=InviteKind.RETURN, subject=device)
+        return self._let_in(device, seed, vouchers[0], vouchers)
+
+    def _let_in(
+        self, device: Person, seed: InvitationSeed, poster: Person, vouchers: tuple[Person, ...]
+    ) -> JoinRequest:
+        request = self.ask(device, seed, poster)
+        for voucher in vouchers:
+            assert ignored(self.vouch(voucher, request)) is None
+        assert device.did in self.roster.devices
+        return request
+
+    def remove(
+        self,
+        steward: Person,
+        subject: Person,
+        approver: Person,
+        *,
+        kind: RemovalKind = RemovalKind.DEPARTURE,
+        since: int = 0,
+    ) -> tuple[Event, ...]:
         """Propose and approve a removal."""
         self.act(
-            steward,
-            Remove(kind=RemovalKind.DEPARTURE, since=0, member_id=subject.member_id, reason="test"),
+            steward, Remove(kind=kind, since=since, member_id=subject.member_id, reason="test")
         )
         proposal = list(self.roster.sealed_proposals)[-1]
-        self.act(approver, Approve(entry_hash=proposal))
+        events = self.act(approver, Approve(entry_hash=proposal))
         assert not self.roster.is_active(subject.did)
+        return events
+
+    def announce(self, author: Person) -> HybridKey:
+        """Announce the steward key named after the author."""
+        key = steward_key(author.name)
+        proof = key.sign(STEWARD_KEY_LABEL, author.did)
+        assert ignored(self.act(author, StewardKey(key=key.public, proof=proof))) is None
+        return key
+
+    def readable(
+        self, key: HybridKey, readable_type: ReadableType, content: Struct
+    ) -> tuple[Event, ...]:
+        """Append what a key says, a second later."""
+        self.now += 1
+        return self.append(
+            make_readable(
+                readable_type,
+                content.encode(),
+                steward_key=key,
+                circle_id=self.roster.circle_id,
+                seq=self.roster.size,
+                root=self.roster.root,
+                ts=self.now,
+            )
+        )
+
+    def set_offices(self, stewards: tuple[Person, ...], officers: tuple[Person, ...] = ()) -> None:
+        """Have relays obey these keys and no others, with every signature there can be."""
+        keys = self.keys
+        wanted = StewardSet(
+            stewards=tuple(keys[one.name].public for one in stewards),
+            officers=tuple(keys[one.name].public for one in officers),
+        )
+        governance = self.roster.governance
+        signers = [key for key in keys.values() if governance.obeys(steward_key_id(key.public))]
+        signers += [
+            keys[one.name] for one in (*stewards, *officers) if keys[one.name] not in signers
+        ]
+        self.readable(signers[0], ReadableType.STEWARD_SET, wanted)
+        proposal = EntryReference(entry_hash=self.last_hash)
+        for key in signers[1:]:
+            self.readable(key, ReadableType.APPROVE, proposal)
+        self.tick(self.founder, self.now + self.policy.change_delay_s)
+        assert set(self.roster.steward_keys) == {steward_key_id(key) for key in wanted.stewards}
+
+    def appoint(self, *members: Person) -> None:
+        """Make members stewards beside the founder."""
+        for member in members:
+            self.keys[member.name] = self.announce(member)
+        self.set_offices((self.founder, *members))
+
+    @property
+    def last_hash(self) -> bytes:
+        """The hash of the newest entry."""
+        return sha256(self.entries[-1])
 
     def rotate(self, author: Person) -> tuple[Event, ...]:
         """Begin the next generation of the log key."""
@@ -359,14 +535,14 @@ def forming_circle() -> Circle:
     return Circle()
 
 
-def circle_of_three() -> Circle:
+def circle_of_three(policy: Policy | None = None) -> Circle:
     """Ada, Ben and Cleo: the circle has just stopped forming, nobody is on probation."""
-    return _circle_of_three().clone()
+    return _circle_of_three(policy or default_policy()).clone()
 
 
 @cache
-def _circle_of_three() -> Circle:
-    circle = Circle()
+def _circle_of_three(policy: Policy) -> Circle:
+    circle = Circle(policy=policy)
     ada, ben, cleo = person("Ada"), person("Ben"), person("Cleo")
     circle.admit(ben, ada)
     circle.admit(cleo, ada)

@@ -159,6 +159,6 @@ def test_stored_form_that_cannot_be_read_is_our_own_trouble(
 ) -> None:
     circle = circle_of_three()
     stored = (circle.roster if decode == Roster.decode else relay_fold_of(circle)).encode()
-    for damaged in (b"", stored[:-1], stored + b"\0", b"\0\2" + stored[2:]):
+    for damaged in (b"", stored[:-1], stored + b"\0", b"\0\xff" + stored[2:]):
         with pytest.raises(SnapshotError):
             decode(damaged)

@@ -40,6 +40,7 @@ from cloister.roster.relay_card import RelayRole, RelaySet
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
+from cloister.roster.share import OpenedReceipt, SeatTerm
 from cloister.transparency.merkle import EMPTY_ROOT
 from unit.roster.circle import (
     COMMONS,
@@ -68,6 +69,8 @@ def forged(
     device_key: Ed25519Key = ADA.device_key,
     channel: ChannelId = COMMONS,
     name: str = "Ada",
+    receipts: tuple[OpenedReceipt, ...] = (),
+    seat: SeatTerm | None = None,
     readable_type: int = ReadableType.GENESIS,
     signer: str = "steward",
 ) -> bytes:
@@ -78,6 +81,8 @@ def forged(
         commons_channel=channel,
         member_id=ADA.member_id,
         name=name,
+        receipts=receipts,
+        seat=seat,
         signature=bytes(64),
     ).encode()[:-64]
     founding = unsigned + device_key.sign(FOUNDING_SIGNATURE_LABEL, terms.encode() + unsigned)
@@ -169,7 +174,7 @@ def test_relays_of_one_jurisdiction_found_nothing_ROS_012() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"unlock_shares": 1},
+        {"unlock_shares": 2},
         {"seats": 1},
         {"flags": 4},
         {"vouches": 1},

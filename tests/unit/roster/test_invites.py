@@ -11,7 +11,7 @@ from cloister.roster.content import InviteKind, Role
 from cloister.roster.events import Invited
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
-from unit.roster.circle import DAY, circle_of_three, forming_circle, person
+from unit.roster.circle import DAY, Person, circle_of_three, forming_circle, person
 
 ADA, BEN, CLEO, DAN = person("Ada"), person("Ben"), person("Cleo"), person("Dan")
 
@@ -25,14 +25,39 @@ def test_invitation_names_its_inviter_and_its_end() -> None:
         invite_id=invite.invite_id,
         inviter=BEN.member_id,
         role=Role.MEMBER,
+        kind=InviteKind.MEMBER,
+        subject=None,
         expires=invite.expires,
     )
 
 
-def test_second_devices_are_not_invited_in_this_version_ROS_040() -> None:
+@pytest.mark.parametrize(
+    ("kind", "subject", "is_fit"),
+    [
+        (InviteKind.MEMBER, None, True),
+        (InviteKind.MEMBER, BEN, False),
+        (InviteKind.DEVICE, ADA, True),
+        (InviteKind.DEVICE, BEN, False),
+        (InviteKind.DEVICE, None, False),
+        (InviteKind.RETURN, BEN, True),
+        (InviteKind.RETURN, ADA, False),
+        (InviteKind.RETURN, DAN, False),
+        (InviteKind.RETURN, None, False),
+    ],
+)
+def test_whom_an_invitation_may_be_for_ROS_040(
+    kind: InviteKind, subject: Person | None, is_fit: bool
+) -> None:
     circle = circle_of_three()
-    _, invite = circle.new_invite(kind=InviteKind.DEVICE)
-    assert circle.rule_broken(ADA, invite) is Rule.INVITE_KIND
+    _, invite = circle.new_invite(kind=kind, subject=subject)
+    assert circle.rule_broken(ADA, invite) is (None if is_fit else Rule.INVITE_SUBJECT)
+
+
+def test_nobody_who_is_out_returns_by_an_invitation_ROS_040() -> None:
+    circle = circle_of_three()
+    circle.remove(ADA, CLEO, BEN)
+    _, invite = circle.new_invite(kind=InviteKind.RETURN, subject=CLEO)
+    assert circle.rule_broken(ADA, invite) is Rule.INVITE_SUBJECT
 
 
 @pytest.mark.parametrize(
@@ -104,8 +129,13 @@ def test_stewards_are_invited_only_while_forming_ROS_045() -> None:
     _, invite = circle.new_invite(role=Role.STEWARD)
     assert circle.rule_broken(ADA, invite) is Rule.INVITE_STEWARD
     forming = forming_circle()
+    _, officer = forming.new_invite(role=Role.OFFICER)
+    assert forming.rule_broken(ADA, officer) is Rule.INVITE_STEWARD
+    _, device = forming.new_invite(role=Role.STEWARD, kind=InviteKind.DEVICE, subject=ADA)
+    assert forming.rule_broken(ADA, device) is Rule.INVITE_STEWARD
     forming.admit(BEN, ADA, role=Role.STEWARD)
-    assert forming.roster.members[BEN.member_id].role is Role.STEWARD
+    # What the invitation hopes for is no office: that is with whose key relays obey.
+    assert forming.roster.members[BEN.member_id].role is Role.MEMBER
 
 
 def test_invitation_counts_up_to_its_last_second_ROS_044() -> None:

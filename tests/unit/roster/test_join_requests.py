@@ -282,15 +282,6 @@ def test_attack_name_that_rewrites_the_screen_ROS_059(name: str) -> None:
     assert refused(circle, other) is Rule.JOIN_NAME
 
 
-@pytest.mark.parametrize("change", [{"receipts": (b"receipt",)}, {"seat_receipt": b"seat"}])
-def test_receipts_nobody_asked_for_are_ignored_ROS_060(change: dict[str, object]) -> None:
-    circle = circle_of_three()
-    seed, request = asked(circle)
-    assert refused(circle, signed(request, seed.inv_key, DAN.device_key, **change)) is (
-        Rule.JOIN_SEAMS
-    )
-
-
 def test_attack_leaked_seed_front_run_two_requests_are_contested_ROS_061() -> None:
     circle = circle_of_three()
     seed, request = asked(circle)

@@ -32,6 +32,7 @@ def circle_with_two_stewards() -> Circle:
     circle.admit(BEN, ADA, role=Role.STEWARD)
     circle.admit(CLEO, ADA)
     circle.admit(DAN, ADA, BEN)
+    circle.appoint(BEN)
     return circle
 
 
@@ -119,11 +120,7 @@ def test_with_two_other_stewards_a_steward_approves_ROS_096() -> None:
 def test_proposal_of_somebody_who_lost_the_office_is_void_ROS_097() -> None:
     circle = circle_with_two_stewards()
     proposal = proposal_to_remove(circle, BEN, CLEO)
-    # No entry of this version takes an office, so the state is set by hand.
-    ben = dataclasses.replace(circle.roster.members[BEN.member_id], role=Role.MEMBER)
-    circle.roster = dataclasses.replace(
-        circle.roster, members={**circle.roster.members, BEN.member_id: ben}
-    )
+    circle.set_offices((ADA,))
     assert circle.rule_broken(DAN, Approve(entry_hash=proposal)) is Rule.APPROVE_PROPOSER
 
 
