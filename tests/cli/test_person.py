@@ -148,7 +148,7 @@ def test_one_ctrl_c_ends_a_question(profile: Path, monkeypatch: pytest.MonkeyPat
     ) as process:
         os.close(theirs)
         said = b""
-        while b"Passphrase" not in said:
+        while b"passphrase: " not in said:
             said += os.read(ours, 100)
         process.send_signal(signal.SIGINT)
         try:
@@ -164,6 +164,9 @@ class TestHelp:
         [
             *("circle new", "circle show", "invite", "join", "requests", "vouch", "members"),
             *("remove", "leave", "conversation new", "conversation list", "send", "read"),
+            *("conversation add", "conversation remove", "conversation rename"),
+            *("conversation admins", "conversation rights", "conversation announce"),
+            *("conversation leave",),
             *("status", "agent run", "config show"),
         ],
     )

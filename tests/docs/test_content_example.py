@@ -20,12 +20,12 @@ from cloister.client.content import (
     decode_content,
 )
 from cloister.client.mail import open_inbox_item, seal_inbox_item
-from cloister.client.records import InboxItem
+from cloister.client.records import ChannelKind, InboxItem
 from cloister.client.safe_text import MAX_COMBINING_RUN, safe_text
 from cloister.crypto.hpke import HpkeKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
-from cloister.ids import DeviceId, InboxId
+from cloister.ids import DeviceId, InboxId, MemberId
 from cloister.roster.device_card import DeviceCard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +47,13 @@ CHECKPOINT, CONVERSATION = binding.group_extensions(
     "home.example/5d0c3a7b9e214f86",
     4,
     b"\x11" * 32,
-    binding.ConversationInfo(kind=2, title="Desk"),
+    binding.ConversationInfo(
+        kind=ChannelKind.CONVERSATION,
+        title="Desk",
+        changing=binding.Who.EVERYONE,
+        posting=binding.Who.ADMINS,
+        admins=(MemberId(b"\xaa" * 16),),
+    ),
 )
 BINDING = binding.bind_leaf(
     Ed25519Key(Secret(b"\x44" * 32)), DeviceId(b"\x55" * 32), b"\x66" * 32, b"\x77" * 32, 0

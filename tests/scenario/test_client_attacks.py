@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloister import mls
-from cloister.client import appending, committing, conversing, duties, merging, outbox
+from cloister.client import appending, changing, committing, duties, merging, outbox
 from cloister.client.content import Heads
 from cloister.client.effects import MessageState
 from cloister.client.identity import did_of
@@ -194,7 +194,7 @@ def test_a_title_from_others_cannot_steer_a_terminal(monkeypatch: pytest.MonkeyP
         ada = await circle.found("Ada")
         ben = await circle.admit("Ben", ada, [ada])
         with monkeypatch.context() as rude:
-            rude.setattr(conversing, "safe_line", str)
+            rude.setattr(changing, "safe_line", str)
             ada.feed(OpenConversation(ref=circle.ref(), title="\x1b" * 64, members=("Ben",)))
         await circle.settle()
         (title,) = [one.title for one in ben.core.state.channels.values() if one.title]
@@ -218,10 +218,10 @@ def test_one_newcomer_with_a_bad_key_package_does_not_keep_another_out(
             dan = await circle.admit("Dan", ada, [ada, circle.devices[1]])
         real = committing.stage
 
-        def refuse(turn: Any, channel: Any, *, packages: Any, removes: Any) -> None:
+        def refuse(turn: Any, channel: Any, *, packages: Any, **change: Any) -> None:
             if did_of(cyd.core.state) in packages:
                 raise mls.Malformed("a key package that only the engine refuses")
-            real(turn, channel, packages=packages, removes=removes)
+            real(turn, channel, packages=packages, **change)
 
         monkeypatch.setattr(committing, "stage", refuse)
         for device in circle.devices:

@@ -1,8 +1,8 @@
-"""`cloister conversation`: open conversations, list them."""
+"""`cloister conversation`: open conversations, list them, change who is in and who may do what."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,14 +11,18 @@ from cloister.cli.person import Person, person_command
 if TYPE_CHECKING:
     from cloister.device.facade import Facade, View
 
+WHO = {"everyone": 1, "admins": 2}
+"""Values of ``binding.Who``, which costs too much to import for ``--help``."""
+
 
 @click.group()
 def conversation() -> None:
-    """Open a conversation, or list them.
+    """Open a conversation, list them, change one, leave one.
 
     \b
     Examples:
       cloister conversation new "Front page" Jonas Mei
+      cloister conversation add "Front page" Lin
       cloister conversation list
     """
 
@@ -26,18 +30,25 @@ def conversation() -> None:
 @conversation.command("new")
 @click.argument("title")
 @click.argument("names", nargs=-1, required=True)
+@click.option("--admins-only", is_flag=True, help="Only admins change members and name.")
+@click.option("--announcements", is_flag=True, help="Only admins post.")
 @person_command
-def new(person: Person, *, title: str, names: tuple[str, ...]) -> None:
-    """Open a conversation called TITLE with the members NAMES.
+def new(
+    person: Person, *, title: str, names: tuple[str, ...], admins_only: bool, announcements: bool
+) -> None:
+    """Open a conversation called TITLE with the members NAMES. You are its first admin.
 
     \b
     Examples:
       cloister conversation new Jonas Jonas
       cloister conversation new "Front page" Jonas Mei
+      cloister conversation new Rota Jonas Mei --announcements --admins-only
     """
     from cloister.client.inputs import OpenConversation
 
-    act = OpenConversation(ref=0, title=title, members=names)
+    act = OpenConversation(
+        ref=0, title=title, members=names, admins_only=admins_only, announcements=announcements
+    )
     answer = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))
     person.output.data({"title": title, "members": list(names), "answer": answer}, answer)
 
@@ -46,7 +57,7 @@ def new(person: Person, *, title: str, names: tuple[str, ...]) -> None:
 @click.option("--offline", is_flag=True, help="Do not ask the relay first.")
 @person_command
 def list_conversations(person: Person, *, offline: bool) -> None:
-    """List the conversations with what is unread.
+    """List the conversations with what is unread, who is in, and who may do what.
 
     \b
     Examples:
@@ -57,10 +68,147 @@ def list_conversations(person: Person, *, offline: bool) -> None:
     async def listing(device: Facade) -> list[View]:
         return await device.conversations()
 
+    for view in person.view(listing, offline=offline):
+        person.output.data(view, line_of(view))
+
+
+def line_of(view: View) -> str:
+    """Return a conversation in a line."""
     from cloister.cli.circle import word_of
 
-    for view in person.view(listing, offline=offline):
-        text = (
-            f"{view['title']}: {view['unread']} unread, {view['state']}, {word_of(view['members'])}"
-        )
-        person.output.data(view, text)
+    parts = [f"{view['unread']} unread", str(view["state"]), word_of(view["members"])]
+    admins = word_of(view.get("admins"))
+    if view.get("changing") == "admins":
+        parts.append(f"changed by admins only ({admins})")
+    if view.get("posting") == "admins":
+        parts.append(f"posts by admins only ({admins})")
+    if view.get("leaving"):
+        parts.append("you are leaving")
+    return f"{view['title']}: " + ", ".join(parts)
+
+
+@conversation.command("add")
+@click.argument("title")
+@click.argument("names", nargs=-1, required=True)
+@person_command
+def add(person: Person, *, title: str, names: tuple[str, ...]) -> None:
+    """Bring the members NAMES into the conversation TITLE. They read what comes from then on.
+
+    \b
+    Examples:
+      cloister conversation add "Front page" Lin
+    """
+    _change(person, title, f"in: {', '.join(names)}", add=names)
+
+
+@conversation.command("remove")
+@click.argument("title")
+@click.argument("names", nargs=-1, required=True)
+@person_command
+def remove(person: Person, *, title: str, names: tuple[str, ...]) -> None:
+    """Take the members NAMES out of the conversation TITLE. In the circle they stay.
+
+    \b
+    Examples:
+      cloister conversation remove "Front page" Mei
+    """
+    _change(person, title, f"out: {', '.join(names)}", remove=names)
+
+
+@conversation.command("rename")
+@click.argument("title")
+@click.argument("new_title")
+@person_command
+def rename(person: Person, *, title: str, new_title: str) -> None:
+    """Call the conversation TITLE by NEW_TITLE, for everybody in it.
+
+    \b
+    Examples:
+      cloister conversation rename "Front page" "Page one"
+    """
+    _change(person, title, f"renamed: {new_title}", new_title=new_title)
+
+
+@conversation.command("admins")
+@click.argument("title")
+@click.option("--add", "named", multiple=True, metavar="NAME", help="Make NAME an admin.")
+@click.option("--drop", "unnamed", multiple=True, metavar="NAME", help="NAME is none any more.")
+@person_command
+def admins(person: Person, *, title: str, named: tuple[str, ...], unnamed: tuple[str, ...]) -> None:
+    """Make members admins of the conversation TITLE, or not any more; only admins can.
+
+    When no admin is left in a conversation, everybody in it is one.
+
+    \b
+    Examples:
+      cloister conversation admins "Front page" --add Mei
+      cloister conversation admins "Front page" --add Mei --drop Jonas
+    """
+    from cloister.errors import UsageError
+
+    if not named and not unnamed:
+        raise UsageError("say whom", hint="--add NAME or --drop NAME; both may be repeated")
+    _change(person, title, "admins changed", admins_named=named, admins_unnamed=unnamed)
+
+
+@conversation.command("rights")
+@click.argument("title")
+@click.argument("who", type=click.Choice(list(WHO)))
+@person_command
+def rights(person: Person, *, title: str, who: str) -> None:
+    """Say who brings members into TITLE, takes them out and renames it.
+
+    Taking out an admin is for admins in any case. Everybody may leave.
+
+    \b
+    Examples:
+      cloister conversation rights "Front page" admins
+    """
+    _change(person, title, f"changed by: {who}", changing=WHO[who])
+
+
+@conversation.command("announce")
+@click.argument("title")
+@click.argument("who", type=click.Choice(list(WHO)))
+@person_command
+def announce(person: Person, *, title: str, who: str) -> None:
+    """Say who posts in TITLE: with "admins" it is for announcements.
+
+    Texts of others are not shown by anybody's device, and raise an alarm.
+
+    \b
+    Examples:
+      cloister conversation announce Rota admins
+    """
+    _change(person, title, f"posts: {who}", posting=WHO[who])
+
+
+@conversation.command("leave")
+@click.argument("title")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@person_command
+def leave(person: Person, *, title: str, yes: bool) -> None:
+    """Leave the conversation TITLE with all your devices. What you have read stays with you.
+
+    Your device says so in the conversation, and the next of the others that is connected takes
+    you out. You stay in the circle.
+
+    \b
+    Examples:
+      cloister conversation leave "Front page"
+    """
+    from cloister.cli.power import confirm
+    from cloister.client.inputs import LeaveConversation
+
+    confirm(yes=yes, question=f"Leave {title}? Somebody in it has to bring you back.")
+    act = LeaveConversation(ref=0, conversation=title)
+    answer = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))
+    person.output.data({"title": title, "state": "left"}, answer or "left")
+
+
+def _change(person: Person, title: str, done: str, *, new_title: str = "", **fields: Any) -> None:
+    from cloister.client.inputs import ChangeConversation
+
+    act = ChangeConversation(ref=0, conversation=title, title=new_title, **fields)
+    answer = person.act(lambda device: device.act(act, person.settings.timeout_s, impatient=True))
+    person.output.data({"title": new_title or title, "channel_id": answer, "done": done}, done)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cloister.client.binding import dids_of
+from cloister.client.binding import conversation_of, dids_of
 from cloister.client.identity import did_of
 from cloister.client.joining import digits_of
 from cloister.client.records import ChannelKind, ChannelState
@@ -226,6 +226,7 @@ def conversations_view(state: State) -> list[View]:
             "channel_id": channel.channel_id.hex(),
             "kind": channel.kind.name.lower(),
             "members": member_names(state, channel),
+            **_rights_view(state, channel),
             "state": channel.state.name.lower(),
             "reason": channel.reason,
             "queued": len(channel.outbox),
@@ -233,3 +234,16 @@ def conversations_view(state: State) -> list[View]:
         }
         for channel in state.channels.values()
     ]
+
+
+def _rights_view(state: State, channel: Channel) -> View:
+    """Who changes name and members, who posts, and who the admins are."""
+    info = conversation_of(channel.group.extensions)
+    roster = state.roster
+    names = roster.shown_names() if roster is not None else {}
+    return {
+        "changing": info.changing.name.lower(),
+        "posting": info.posting.name.lower(),
+        "admins": [safe_line(names[member]) for member in info.admins if member in names],
+        "leaving": channel.leaving,
+    }
