@@ -37,7 +37,13 @@ def active_devices(device: SimulatedDevice) -> int:
 
 
 def alarms(circle: SimulatedCircle) -> list[str]:
-    return [f"{device.name}: {one.text}" for device in circle.devices for one in device.alarms]
+    """All alarms but those that tell of acts of power, as a device more."""
+    return [
+        f"{device.name}: {one.code}: {one.text}"
+        for device in circle.devices
+        for one in device.alarms
+        if one.code not in ("power", "device")
+    ]
 
 
 def test_a_second_device_needs_one_vouch_of_another_member() -> None:

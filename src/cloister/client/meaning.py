@@ -37,7 +37,7 @@ def _words(roster: Roster, intent: Intent) -> str:
             return "the newcomer is a member already" if is_admitted else ""
         case SealedType.REMOVE:
             member = roster.members.get(Remove.decode(intent.content).member_id)
-            is_gone = member is None or not member.is_active
+            is_gone = member is None or member.is_out
             return "that person is not a member any more" if is_gone else ""
         case SealedType.APPROVE:
             is_open = Approve.decode(intent.content).entry_hash in roster.sealed_proposals

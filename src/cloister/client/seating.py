@@ -20,9 +20,9 @@ from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.crypto.hashing import sha256
 from cloister.errors import RemoteError
+from cloister.limits import SEAT_GRACE_S
 from cloister.roster.content import Role
 from cloister.roster.entry import SealedType
-from cloister.roster.seats import SEAT_GRACE_S
 from cloister.roster.share import SeatTerm, verify_by_relay
 from cloister.wire.commands import ReadSeats
 from cloister.wire.events import Seats
