@@ -31,7 +31,6 @@ from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device.vault import (
     Cost,
-    NoUnlockShares,
     Vault,
     VaultBusy,
     VaultDamaged,
@@ -40,8 +39,8 @@ from cloister.device.vault import (
     VaultWriteFailed,
 )
 from cloister.device.vault.connection import read_error
-from cloister.device.vault.key_file import ShareKind, unwrap_key, wrap_key
 from cloister.device.vault.schema import MESSAGE_COLUMNS, SCHEMA
+from cloister.device.vault.wrapping import fresh_stretch, wrap_alone
 from cloister.errors import LockedError
 from unit.device.scripted import CHANNEL, text_message
 
@@ -143,9 +142,8 @@ def test_the_key_is_wrapped_as_the_specification_says(tmp_path: Path) -> None:
             assert len(value) == n
             return value
 
-    file = wrap_key(
-        Secret(bytes(32)), PASSPHRASE, cost=CHEAP, shares=NoUnlockShares(), entropy=Fixed()
-    )
+    fixed = Fixed()
+    file = wrap_alone(Secret(bytes(32)), fresh_stretch(PASSPHRASE, CHEAP, fixed), fixed)
     parameters = struct.pack(">HIIB16sBB", 1, 64, 1, 1, b"\x01" * 16, 0, 0)
     stretched = Argon2id(
         salt=b"\x01" * 16, length=32, iterations=1, lanes=1, memory_cost=64
@@ -155,21 +153,6 @@ def test_the_key_is_wrapped_as_the_specification_says(tmp_path: Path) -> None:
     body = b"cloistVK" + parameters + b"\x02" * 12
     body += AESGCM(key).encrypt(b"\x02" * 12, bytes(32), info)
     assert file == body + hashlib.sha256(b"Cloister 1.0 VaultKeyFile" + body).digest()
-
-
-def test_a_vault_that_needs_unlock_shares_is_not_opened_without(folder: Path) -> None:
-    class Shares:
-        kind = ShareKind.TWO_RELAYS
-
-        def evaluate(self, passphrase: Secret) -> Secret:
-            return Secret(b"y" * 64)
-
-    key = Secret(bytes(32))
-    file = wrap_key(key, PASSPHRASE, cost=CHEAP, shares=Shares(), entropy=SystemEntropy())
-    assert unwrap_key(file, PASSPHRASE, Shares()) == key
-    (folder / "vault.key").write_bytes(file)
-    with pytest.raises(LockedError, match="unlock shares"):
-        Vault.open(folder, PASSPHRASE)
 
 
 def test_a_missing_vault_is_not_made_by_opening(tmp_path: Path) -> None:

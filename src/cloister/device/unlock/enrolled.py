@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, Final, cast
 
-from cloister.client.core import Core
 from cloister.client.identity import identity_of
 from cloister.client.routing import relay_set_of, unlock_route
 from cloister.client.seam import ClientCore
@@ -14,7 +13,10 @@ from cloister.client.share_keys import confirm_key, unlock_seed
 from cloister.crypto.signature import Ed25519Key
 from cloister.device.vault.key_file import ShareReference, UnlockRoute
 
-FIRST_GENERATION = 1
+if TYPE_CHECKING:
+    from cloister.client.core import Core
+
+FIRST_GENERATION: Final = 1
 """What a relay makes when a device enrols."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from cloister.device.calls import CallRefused
@@ -34,7 +33,7 @@ def in_words(error: CloisterError) -> CloisterError:
     match error.code:
         case Refusal.LOCKED:
             return ShareLocked(
-                f"This device was locked by a steward or its owner{_on(error.detail)}.",
+                "This device was locked by a steward or by its owner.",
                 hint=f"{_UNLOCKED_BY}; until then the vault stays shut, and nothing is lost",
             )
         case Refusal.SEALED:
@@ -92,11 +91,6 @@ def wrong_pin(left: int) -> str:
         return "The PIN is not right. No tries are left: the share is sealed now."
     tries = "try is" if left == 1 else "tries are"
     return f"The PIN is not right; {left} {tries} left."
-
-
-def _on(at: int) -> str:
-    """The day of the lock, where the relay says it (s since the Unix epoch)."""
-    return datetime.fromtimestamp(at).astimezone().strftime(" on %Y-%m-%d") if at else ""
 
 
 def _duration(seconds: int) -> str:
