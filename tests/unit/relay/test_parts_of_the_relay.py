@@ -17,7 +17,7 @@ from cloister.errors import LocalError, UsageError
 from cloister.relay.entry import parse_connect
 from cloister.relay.logsafe import Cause, Count, Log, Word
 from cloister.relay.ratelimit import Bucket
-from cloister.relay.retention import MAX_JUMP_S, Retention
+from cloister.relay.retention import MAX_JUMP_S, Held, Retention
 from cloister.relay.settings import (
     ListenSection,
     RelaySection,
@@ -139,6 +139,7 @@ def test_nothing_expires_after_the_clock_has_jumped() -> None:
             MemoryStore(),
             Log(lambda: 0, stream),
             retention_s=86_400,
+            held=Held,
             now=lambda: clock["wall"],  # type: ignore[arg-type, return-value]
             monotonic=lambda: clock["steady"],
         )

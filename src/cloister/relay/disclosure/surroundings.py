@@ -61,5 +61,5 @@ CANNOT: Final = (
     "A handle leads to an account and an unlock share, not to the device's channels or its inbox.",
     "It leads to a circle through the account that the circle's code belongs to, or by an order.",
     "An unlock share opens nothing without the device, its PIN and the share of another relay.",
-    "What has aged out or was erased is gone from these files; from older copies of them it is not.",
+    "What has aged out or was erased is gone from these files, not from older copies of them.",
 )
