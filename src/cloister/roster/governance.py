@@ -4,6 +4,10 @@
     governance, events = governance.apply(entry)     # a readable entry, signatures and all
     governance, events = governance.mature(seq, ts)  # after every entry, sealed ones too
 
+``apply`` lets end first what is over at the entry's time, so that nobody approves in a quiet log
+what has lapsed. Only an erase becomes due after the entry, never before it: a hold or a refusal
+in the first entry after its time still wins.
+
 Relays and members call the same two functions over the same bytes, so what a relay obeys is what
 members see. Time is log time: nothing here reads a clock.
 """
@@ -59,7 +63,9 @@ from cloister.roster.governance_orders import (
 )
 from cloister.roster.governance_reset import carry_out_reset, on_channel_reset
 from cloister.roster.governance_state import (
+    MAX_OPEN_PROPOSALS,
     NEVER,
+    RESET_LIFETIME_S,
     Erasure,
     ErasureState,
     GovernanceRecord,
@@ -112,7 +118,6 @@ class Governance(GovernanceState):
             erasures={},
             holds={},
             reset=None,
-            steward_seq=0,
         )
 
     def read(self, entry: Entry) -> tuple[ReadableBody, HybridPublic]:
@@ -142,24 +147,42 @@ class Governance(GovernanceState):
 
         Raises RuleViolation, UpdateNeeded; the governance it was called on is unchanged.
         """
-        body, _ = self.read(entry)
+        seq, ts = entry.header.seq, entry.header.ts
+        settled, passed = self._settle(seq, ts)
+        body, _ = settled.read(entry)
         act = ReadableAct(
-            seq=entry.header.seq,
-            ts=entry.header.ts,
+            seq=seq,
+            ts=ts,
             entry_hash=entry.entry_hash,
             key_id=body.key_id,
             kind=ReadableType(body.type),
             content=body.content,
         )
-        _check_signer(self, act)
-        by_steward = self.obeys(act.key_id)
-        state, events = _HANDLERS[act.kind](self, act)
-        if by_steward:
-            state = replace(state, steward_seq=act.seq)
-        return self._of(state), events
+        _check_signer(settled, act)
+        state, events = _HANDLERS[act.kind](settled, act)
+        _check_budget(state, act)
+        if settled.obeys(act.key_id):
+            state, ended = _end_recoveries(state, act)
+            events = (*events, *ended)
+        return self._of(state), (*passed, *events)
 
     def mature(self, seq: int, ts: int) -> tuple[Self, tuple[ReadableEvent, ...]]:
         """Let happen what log time brings about, after entry ``seq`` with time ``ts``."""
+        if ts < self.next_due:
+            return self, ()
+        state: GovernanceState
+        state, events = self._settle(seq, ts)
+        for erasure in tuple(state.erasures.values()):
+            if erasure.state is ErasureState.APPROVED and ts >= erasure.executes_at:
+                state = with_erasure(state, replace(erasure, state=ErasureState.DUE))
+                due = EraseDue(
+                    seq=seq, entry_hash=erasure.entry_hash, key_id=b"", targets=erasure.targets
+                )
+                events = (*events, due)
+        return self._of(state), events
+
+    def _settle(self, seq: int, ts: int) -> tuple[Self, tuple[ReadableEvent, ...]]:
+        """Let end and take effect what log time ends and brings, but for erases."""
         if ts < self.next_due:
             return self, ()
         state: GovernanceState = self
@@ -169,8 +192,10 @@ class Governance(GovernanceState):
                 state, more = lift(state, key.key_id, seq, key.entry_hash, b"")
                 events += more
         for erasure in tuple(state.erasures.values()):
-            state, more = _mature_erasure(state, erasure, seq, ts)
-            events += more
+            is_over = ts > erasure.proposed_ts + PROPOSAL_LIFETIME_S
+            if erasure.state is ErasureState.PROPOSED and is_over:
+                state = with_erasure(state, replace(erasure, state=ErasureState.LAPSED))
+                events.append(ProposalLapsed(seq=seq, entry_hash=erasure.entry_hash, key_id=b""))
         for proposal in sorted(state.proposals.values(), key=lambda one: (one.due, one.seq)):
             # What was carried out before in this same step may have taken others with it.
             current = state.proposals.get(proposal.entry_hash)
@@ -226,9 +251,29 @@ def _check_signer(state: GovernanceState, act: ReadableAct) -> None:
     if act.key_id in state.officer_keys and act.kind in {
         ReadableType.HOLD,
         ReadableType.STEWARD_SET,
+        ReadableType.REFUSE,  # what they proposed
     }:
         return
     raise RuleViolation(Rule.NOT_A_STEWARD)
+
+
+def _check_budget(state: GovernanceState, act: ReadableAct) -> None:
+    """Readable entries have no rate, so one key could fill every relay with what waits."""
+    waiting = sum(one.author == act.key_id for one in state.proposals.values())
+    if waiting > MAX_OPEN_PROPOSALS:
+        raise RuleViolation(Rule.PROPOSALS_OPEN)
+
+
+def _end_recoveries(state: GovernanceState, act: ReadableAct) -> Applied:
+    """A steward has spoken: what officers proposed against silence is over."""
+    events: list[ReadableEvent] = []
+    for proposal in tuple(state.proposals.values()):
+        if proposal.is_recovery:
+            state = without_proposal(state, proposal.entry_hash)
+            events.append(
+                ProposalRefused(seq=act.seq, entry_hash=proposal.entry_hash, key_id=act.key_id)
+            )
+    return state, tuple(events)
 
 
 def _on_approve(state: GovernanceState, act: ReadableAct) -> Applied:
@@ -267,14 +312,12 @@ def _approve_proposal(
     if act.key_id in proposal.approvals:
         raise RuleViolation(Rule.APPROVE_AGAIN)
     if proposal.kind is ReadableType.RELAY_SET and state.policy.change_delay_s:
-        due = act.ts + state.policy.change_delay_s
+        due = proposal.due or act.ts + state.policy.change_delay_s
         approvals = (*proposal.approvals, act.key_id)
         state = with_proposal(state, replace(proposal, approvals=approvals, due=due))
         return state, (Approved(seq=act.seq, entry_hash=proposal.entry_hash, key_id=act.key_id),)
     if proposal.kind is ReadableType.STEWARD_SUSPEND:
         suspended = StewardSuspend.decode(proposal.content).key_id
-        if suspended == act.key_id:
-            raise RuleViolation(Rule.APPROVE_AGAIN)
         state = without_proposal(state, proposal.entry_hash)
         return lift(state, suspended, act.seq, proposal.entry_hash, act.key_id)
     return _CARRY_OUT[proposal.kind](state, proposal, act.seq, act.key_id)
@@ -284,12 +327,14 @@ def _on_refuse(state: GovernanceState, act: ReadableAct) -> Applied:
     """Withdraw what one has proposed oneself, or stop an erase or a reset of anybody."""
     wanted = reference_in(act.content)
     erasure = state.erasures.get(wanted)
-    if erasure is not None and erasure.is_open:
+    is_steward = state.obeys(act.key_id)
+    if erasure is not None and erasure.is_open and is_steward:
         return stop_erase(state, erasure, act.seq, act.key_id, by_hold=False)
     proposal = state.proposals.get(wanted)
     if proposal is None:
         raise RuleViolation(Rule.REFUSE_NOTHING)
-    if proposal.author != act.key_id and proposal.kind is not ReadableType.CHANNEL_RESET:
+    is_reset = proposal.kind is ReadableType.CHANNEL_RESET
+    if proposal.author != act.key_id and not (is_reset and is_steward):
         raise RuleViolation(Rule.REFUSE_NOTHING)
     event = ProposalRefused(seq=act.seq, entry_hash=wanted, key_id=act.key_id)
     return without_proposal(state, wanted), (event,)
@@ -322,29 +367,18 @@ _CARRY_OUT: Mapping[
 # --- what log time brings about -------------------------------------------------------------------
 
 
-def _mature_erasure(state: GovernanceState, erasure: Erasure, seq: int, ts: int) -> Applied:
-    if erasure.state is ErasureState.APPROVED and ts >= erasure.executes_at:
-        state = with_erasure(state, replace(erasure, state=ErasureState.DUE))
-        event = EraseDue(
-            seq=seq, entry_hash=erasure.entry_hash, key_id=b"", targets=erasure.targets
-        )
-        return state, (event,)
-    is_over = ts > erasure.proposed_ts + PROPOSAL_LIFETIME_S
-    if erasure.state is ErasureState.PROPOSED and is_over:
-        state = with_erasure(state, replace(erasure, state=ErasureState.LAPSED))
-        return state, (ProposalLapsed(seq=seq, entry_hash=erasure.entry_hash, key_id=b""),)
-    return state, ()
-
-
 def _mature_proposal(
     state: GovernanceState, proposal: ReadableProposal, seq: int, ts: int
 ) -> Applied:
+    is_reset = proposal.kind is ReadableType.CHANNEL_RESET
+    if is_reset and ts > proposal.ts + RESET_LIFETIME_S:
+        event = ProposalLapsed(seq=seq, entry_hash=proposal.entry_hash, key_id=b"")
+        return without_proposal(state, proposal.entry_hash), (event,)
     if proposal.due and ts >= proposal.due:
         if proposal.kind is not ReadableType.STEWARD_SET:
             return _CARRY_OUT[proposal.kind](state, proposal, seq, b"")
-        silent = state.steward_seq < proposal.seq
         # Stewards may have come and gone since it was approved.
-        if is_backed(state, proposal) and (silent or not proposal.is_recovery):
+        if is_backed(state, proposal):
             return carry_out_set(state, proposal, seq)
         proposal = replace(proposal, due=0)
         state = with_proposal(state, proposal)

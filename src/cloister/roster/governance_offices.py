@@ -14,6 +14,7 @@ from cloister.crypto.errors import BadPublicKey
 from cloister.crypto.hybrid_signature import check_hybrid_public
 from cloister.roster.errors import RelayRefused, RuleViolation
 from cloister.roster.governance_events import (
+    EraseStopped,
     KeyReinstated,
     KeySuspended,
     LiftProposed,
@@ -26,7 +27,6 @@ from cloister.roster.governance_events import (
 from cloister.roster.governance_state import (
     RECOVERY_S,
     SUSPENSION_S,
-    Erasure,
     ErasureState,
     GovernanceState,
     ReadableProposal,
@@ -60,7 +60,12 @@ class ReadableAct:
 
 def threshold(stewards: int) -> int:
     """T(n): all of one or two, two thirds of more."""
-    return stewards if stewards <= 2 else -(-2 * stewards // 3)
+    return stewards if stewards <= 2 else two_thirds(stewards)
+
+
+def two_thirds(stewards: int) -> int:
+    """Two thirds, rounded up."""
+    return -(-2 * stewards // 3)
 
 
 def proposal_of(act: ReadableAct, *, is_recovery: bool = False) -> ReadableProposal:
@@ -134,9 +139,14 @@ def is_backed(state: GovernanceState, proposal: ReadableProposal) -> bool:
         return len(signers & set(state.officer_keys)) >= 2
     old = set(state.steward_keys)
     staying = old & new_stewards
+    # To drop several at once is not easier than to drop one: two thirds of all others each time.
+    # Else two stewards of any number could drop all the rest.
+    others = two_thirds(len(old) - 1)
+    if any(len(signers & (old - {one})) < others for one in old - new_stewards):
+        return False
     # Who is suspended signs nothing, and still counts among those of whom two thirds are needed.
     return (
-        len(signers & staying) >= -(-2 * len(staying) // 3)
+        len(signers & staying) >= two_thirds(len(staying))
         and len(signers & old) >= min(2, len(old))
         and len(signers & new_stewards) >= threshold(len(new_stewards))
     )
@@ -172,17 +182,20 @@ def carry_out_set(
     wanted = named_in(proposal)
     stewards, officers = keys_by_id(wanted.stewards), keys_by_id(wanted.officers)
     state = without_proposal(state, proposal.entry_hash)
+    before = (*state.steward_keys, *state.officer_keys)
+    gone = [one for one in before if one not in stewards and one not in officers]
     state = replace(
         state,
         steward_keys=stewards,
         officer_keys=officers,
-        suspended={one: key for one, key in state.suspended.items() if one in stewards},
+        suspended={
+            one: key for one, key in state.suspended.items() if one in stewards or one in officers
+        },
     )
-    gone = {one.author for one in state.proposals.values()} | {
-        key for one in state.proposals.values() for key in one.approvals
-    }
-    for other in gone - set(stewards) - set(officers):
-        state, _ = disown(state, other, seq)
+    stopped: Events = ()
+    for other in gone:
+        state, more = disown(state, other, seq, key_id)
+        stopped = (*stopped, *more)
     event = StewardSetChanged(
         seq=seq,
         entry_hash=proposal.entry_hash,
@@ -190,15 +203,15 @@ def carry_out_set(
         stewards=tuple(stewards),
         officers=tuple(officers),
     )
-    return state, (event,)
+    return state, (event, *stopped)
 
 
-def disown(state: GovernanceState, key_id: bytes, seq: int) -> tuple[GovernanceState, set[bytes]]:
+def disown(state: GovernanceState, key_id: bytes, seq: int, by: bytes) -> Applied:
     """Take back what a key proposed and approved and what has not happened yet.
 
-    Returns: the hashes of erases that will not happen. A key that is suspended may be in the
-    wrong hands; whoever has it must not find two signatures on anything. Keys that are named as
-    new are not meant: they count for themselves only.
+    A key that is suspended may be in the wrong hands; whoever has it must not find two signatures
+    on anything. Keys that are named as new are not meant: they count for themselves only. ``by``
+    is the key whose act this is.
     """
     proposals = {}
     for entry_hash, proposal in state.proposals.items():
@@ -208,16 +221,13 @@ def disown(state: GovernanceState, key_id: bytes, seq: int) -> tuple[GovernanceS
             left = tuple(one for one in proposal.approvals if one != key_id)
             proposal = replace(proposal, approvals=left, due=0)
         proposals[entry_hash] = proposal
-    stopped = {
-        one.entry_hash
-        for one in state.erasures.values()
-        if one.is_open and key_id in {one.author, one.approver}
-    }
-    erasures: dict[bytes, Erasure] = {
-        entry_hash: replace(one, state=ErasureState.STOPPED) if entry_hash in stopped else one
-        for entry_hash, one in state.erasures.items()
-    }
-    return replace(state, proposals=proposals, erasures=erasures), stopped
+    erasures = dict(state.erasures)
+    events: list[ReadableEvent] = []
+    for entry_hash, erasure in state.erasures.items():
+        if erasure.is_open and key_id in {erasure.author, erasure.approver}:
+            erasures[entry_hash] = replace(erasure, state=ErasureState.STOPPED)
+            events.append(EraseStopped(seq=seq, entry_hash=entry_hash, key_id=by, by_hold=False))
+    return replace(state, proposals=proposals, erasures=erasures), tuple(events)
 
 
 def _names(proposal: ReadableProposal, key_id: bytes) -> bool:
@@ -231,19 +241,25 @@ def _names(proposal: ReadableProposal, key_id: bytes) -> bool:
 
 
 def on_steward_suspend(state: GovernanceState, act: ReadableAct) -> Applied:
-    """Stop obeying a steward's key at once, or obey it again."""
+    """Stop obeying a steward's or officer's key at once, or obey it again.
+
+    One steward cannot silence all others: somebody must be left to lift it.
+    """
     try:
         wanted = StewardSuspend.decode(act.content)
     except DecodeError:
         raise RuleViolation(Rule.SUSPEND_KEY) from None
-    if wanted.key_id not in state.steward_keys or wanted.key_id == act.key_id:
+    is_known = wanted.key_id in state.steward_keys or wanted.key_id in state.officer_keys
+    if not is_known or wanted.key_id == act.key_id:
         raise RuleViolation(Rule.SUSPEND_KEY)
     if wanted.lift:
         return _on_lift(state, act, wanted.key_id)
     if wanted.key_id in state.suspended:
         raise RuleViolation(Rule.SUSPEND_AGAIN)
+    if wanted.key_id in state.steward_keys and len(state.obeyed) <= 2:
+        raise RuleViolation(Rule.SUSPEND_LAST)
     until = act.ts + SUSPENSION_S
-    state, _ = disown(state, wanted.key_id, act.seq)
+    state, stopped = disown(state, wanted.key_id, act.seq, act.key_id)
     key = SuspendedKey(
         key_id=wanted.key_id, until=until, entry_hash=act.entry_hash, author=act.key_id
     )
@@ -256,6 +272,7 @@ def on_steward_suspend(state: GovernanceState, act: ReadableAct) -> Applied:
             suspended=wanted.key_id,
             until=until,
         ),
+        *stopped,
     )
 
 

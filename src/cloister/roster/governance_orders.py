@@ -77,6 +77,8 @@ def on_order_lock(state: GovernanceState, act: ReadableAct) -> Applied:
     except (BadSignature, BadPublicKey):
         raise RuleViolation(Rule.LOCK_SIGNER) from None
     order = lock.order
+    if len(lock.signatures) != (1 if lock.by is SignerKind.STEWARD else len(order.targets)):
+        raise RuleViolation(Rule.ORDER_FORM)
     if order.circle_id != state.circle_id or order.log_size > act.seq:
         raise RuleViolation(Rule.LOCK_CIRCLE)
     fresh = tuple(
@@ -112,13 +114,7 @@ def _lock(
 def on_order_unlock(state: GovernanceState, act: ReadableAct) -> Applied:
     """Serve shares again: at once with the owner's consent, else when a second steward approves."""
     unlock = _unlock_in(act.content)
-    places = {place_of(target) for target in unlock.targets}
-    if any(
-        not places.isdisjoint(map(place_of, one.targets))
-        for one in state.erasures.values()
-        if one.state in {ErasureState.APPROVED, ErasureState.DUE}
-    ):
-        raise RuleViolation(Rule.UNLOCK_ERASED)
+    _check_not_erased(state, unlock)
     if unlock.consents:
         _check_consents(state, act, unlock)
         return _carry_out_unlock(state, unlock, act.seq, act.entry_hash, act.key_id)
@@ -128,6 +124,17 @@ def on_order_unlock(state: GovernanceState, act: ReadableAct) -> Applied:
             seq=act.seq, entry_hash=act.entry_hash, key_id=act.key_id, targets=unlock.targets
         ),
     )
+
+
+def _check_not_erased(state: GovernanceState, unlock: Unlock) -> None:
+    """What waits to be erased stays locked; two who would rather unlock it refuse the erase."""
+    places = {place_of(target) for target in unlock.targets}
+    if any(
+        not places.isdisjoint(map(place_of, one.targets))
+        for one in state.erasures.values()
+        if one.is_open or one.state is ErasureState.DUE
+    ):
+        raise RuleViolation(Rule.UNLOCK_ERASED)
 
 
 def _unlock_in(content: bytes) -> Unlock:
@@ -158,6 +165,7 @@ def carry_out_unlock(
 ) -> Applied:
     """A second steward has approved."""
     unlock = _unlock_in(proposal.content)
+    _check_not_erased(state, unlock)
     state = without_proposal(state, proposal.entry_hash)
     return _carry_out_unlock(state, unlock, seq, proposal.entry_hash, key_id)
 

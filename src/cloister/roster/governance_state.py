@@ -167,16 +167,14 @@ class GovernanceRecord(CachedStruct):
     erasures: tuple[Erasure, ...] = vector(Erasure)
     holds: tuple[HoldRecord, ...] = vector(HoldRecord)
     reset: Reset | None = optional(Reset)
-    steward_seq: int = uint64()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GovernanceState:
     """Everything that readable entries say, at one size of the log. Mappings are not changed.
 
-    ``policy`` is the genesis's: what relays apply of it never changes. ``steward_seq`` is the
-    position of the last entry by a steward. ``next_due`` is the earliest log time at which
-    something happens by itself, NEVER if nothing waits.
+    ``policy`` is the genesis's: what relays apply of it never changes. ``next_due`` is the earliest
+    log time at which something happens by itself, NEVER if nothing waits.
     """
 
     circle_id: CircleId
@@ -192,7 +190,6 @@ class GovernanceState:
     erasures: Mapping[bytes, Erasure]
     holds: Mapping[bytes, HoldRecord]
     reset: Reset | None
-    steward_seq: int
     next_due: int = NEVER
 
     def record(self) -> GovernanceRecord:
@@ -214,7 +211,6 @@ class GovernanceState:
             erasures=tuple(self.erasures.values()),
             holds=tuple(self.holds.values()),
             reset=self.reset,
-            steward_seq=self.steward_seq,
         )
 
     @classmethod
@@ -237,7 +233,6 @@ class GovernanceState:
             erasures=erasures,
             holds={one.entry_hash: one for one in record.holds},
             reset=record.reset,
-            steward_seq=record.steward_seq,
             next_due=min(deadlines(proposals, suspended, erasures), default=NEVER),
         )
 
@@ -288,6 +283,10 @@ RECOVERY_S: Final = 14 * 86_400
 RECOVERY_LIFETIME_S: Final = 30 * 86_400
 RESET_DELAY_S: Final = 86_400
 """A reset that nobody refused takes effect without a second steward."""
+RESET_LIFETIME_S: Final = 2 * 86_400
+"""A reset of which the log heard nothing for so long takes no effect any more."""
+MAX_OPEN_PROPOSALS: Final = 16
+"""Proposals of one key that wait: each may have 64 KiB, which every relay keeps."""
 PAUSE_S: Final = 72 * 3600
 """How long two members' objections keep an erase off; once."""
 

@@ -201,6 +201,8 @@ class Rule(Enum):
         "nobody approves what it proposed, approved, or is the subject of")
     REFUSE_NOTHING = _Text("ROS-114", "refuses-nothing", _I, "governance:_on_refuse",
         "a refusal withdraws one's own proposal, or stops an erase or a reset that waits")
+    PROPOSALS_OPEN = _Text("ROS-115", "too-many-proposals", _I, "governance:_check_budget",
+        "a key has at most 16 proposals that wait")
     SET_FORM = _Text("ROS-120", "set-form", _I, "governance_offices:on_steward_set",
         "a set names sound keys, each once, as steward or as officer")
     SET_SAME = _Text("ROS-121", "set-same", _I, "governance_offices:on_steward_set",
@@ -209,10 +211,12 @@ class Rule(Enum):
         "a set needs two thirds of the stewards who stay, two where there are two, T(n) of the "
         "new ones, and every new key; by officers two of them and silence of all stewards")
     SUSPEND_KEY = _Text("ROS-125", "suspend-key", _I, "governance_offices:on_steward_suspend",
-        "a suspension names the key of another steward")
+        "a suspension names the key of another steward, or of an officer")
     SUSPEND_AGAIN = _Text("ROS-126", "suspend-again", _I,
         "governance_offices:on_steward_suspend",
         "what is suspended is not suspended again, and only that is lifted")
+    SUSPEND_LAST = _Text("ROS-127", "suspend-last", _I, "governance_offices:on_steward_suspend",
+        "a steward does not suspend the last other steward who is obeyed")
     RELAYS_FORM = _Text("ROS-130", "relays-form", _I, "governance_offices:on_relay_set",
         "a relay set keeps the rules of relay sets under the circle's policy")
     RELAYS_HOME = _Text("ROS-131", "relays-home", _I, "governance_offices:on_relay_set",
@@ -226,7 +230,7 @@ class Rule(Enum):
     LOCK_OLD = _Text("ROS-138", "lock-old", _I, "governance_orders:on_order_lock",
         "a lock is newer than the last unlock of one of its targets")
     UNLOCK_ERASED = _Text("ROS-140", "unlock-erased", _I, "governance_orders:on_order_unlock",
-        "nothing is unlocked while its erase is approved, or afterwards")
+        "nothing is unlocked while an erase of it waits, or afterwards")
     UNLOCK_CONSENT = _Text("ROS-141", "unlock-consent", _I,
         "governance_orders:_check_consents",
         "consents are one for each target, newer than its lock and its last unlock")
