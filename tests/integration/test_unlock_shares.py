@@ -1,0 +1,266 @@
+"""Unlock shares at real relays: the home's listener, the entry's face behind its own proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from python_socks import ProxyError
+
+from cloister.crypto.oprf import blind, finalize
+from cloister.crypto.secret import Secret
+from cloister.crypto.signature import Ed25519Key
+from cloister.relay.shares.rows import FIRST_GENERATION, TRIES
+from cloister.roster.share import ShareReceipt, Ticket, bind_of, verify_by_relay
+from cloister.wire import commands, events
+from cloister.wire.auth import ENROL_LABEL, SHARE_LABEL, EnrolContent, ShareAct, ShareContent
+from cloister.wire.codes import Refusal
+from integration.relay_world import ENTROPY, Circle, Device, Pair, Relay
+
+
+def fresh_key() -> Ed25519Key:
+    return Ed25519Key(Secret(ENTROPY.random(32)))
+
+
+@dataclass
+class Share:
+    """One device at one relay."""
+
+    relay: Relay
+    unlock: Ed25519Key
+    confirm: Ed25519Key
+    owner: Ed25519Key
+    bind: bytes
+    handle: bytes = b""
+
+    @classmethod
+    def make(cls, relay: Relay) -> Share:
+        bind = bind_of("origin", ENTROPY.random(32))
+        return cls(relay, fresh_key(), fresh_key(), fresh_key(), bind)
+
+    async def enrol(self, device: Device, ticket: bytes, ticket_key: Ed25519Key) -> Any:
+        values = {
+            "ticket": ticket,
+            "unlock_key": self.unlock.public,
+            "confirm_key": self.confirm.public,
+            "owner_key": self.owner.public,
+            "bind": self.bind,
+        }
+        content = EnrolContent(relay_id=self.relay.card.relay_id, **values)
+        signature = ticket_key.sign(ENROL_LABEL, content.encode())
+        enrolled = await device.ask(commands.Enrol, **values, signature=signature)
+        receipt = ShareReceipt.decode(enrolled.receipt)
+        verify_by_relay(receipt, self.relay.card.key)
+        self.handle = receipt.handle
+        return enrolled
+
+    def sign(self, device: Device, act: ShareAct, element: bytes = b"") -> bytes:
+        key = self.unlock if act is ShareAct.EVALUATE else self.confirm
+        content = ShareContent(
+            relay_id=self.relay.card.relay_id,
+            handle=self.handle,
+            generation=FIRST_GENERATION,
+            act=int(act),
+            element=element,
+            nonce=device.nonce,
+        )
+        return key.sign(SHARE_LABEL, content.encode())
+
+    async def evaluate(self, device: Device, pin: bytes) -> tuple[Secret, int]:
+        blinding, element = blind(pin, ENTROPY)
+        signature = self.sign(device, ShareAct.EVALUATE, element)
+        answer = await device.ask(
+            commands.Evaluate, self.handle, FIRST_GENERATION, element, signature
+        )
+        return finalize(pin, blinding, answer.element), answer.left
+
+    async def confirm_open(self, device: Device) -> int:
+        signature = self.sign(device, ShareAct.CONFIRM)
+        done = await device.ask(commands.Confirm, self.handle, FIRST_GENERATION, signature)
+        return int(done.n)
+
+
+async def to_entry(pair: Pair) -> Device:
+    """A connection to the entry's unlock face, through its own proxy."""
+    card = pair.entry.card
+    return await Device.connect(
+        pair, certificate=card.tls_certificate, target=f"{card.unlock_host}:{card.unlock_port}"
+    )
+
+
+async def tickets_of(pair: Pair) -> tuple[Ed25519Key, dict[bytes, bytes]]:
+    """What a founder's device gets: a setup key, and a ticket for each relay."""
+    device = await Device.connect(pair)
+    circle = Circle(
+        pair=pair,
+        code=pair.home.new_code(),
+        setup=fresh_key(),
+        seed=ENTROPY.random(32),
+        commons_id=ENTROPY.random(16),
+        inbox=fresh_key(),
+        inbox_id=ENTROPY.random(16),
+        device_key=fresh_key(),
+        log_key=Secret(ENTROPY.random(32)),
+    )
+    ids = (pair.home.card.relay_id, pair.entry.card.relay_id)
+    begun = await device.ask(commands.Begin, *circle.signed(b""), relays=ids)
+    await device.close()
+    assert [Ticket.decode(one).relay_id for one in begun.tickets] == list(ids)
+    assert all(Ticket.decode(one).expires > time.time() for one in begun.tickets)
+    return circle.setup, dict(zip(ids, begun.tickets, strict=True))
+
+
+async def enrol_at_both(pair: Pair) -> tuple[Share, Share]:
+    key, tickets = await tickets_of(pair)
+    shares = []
+    for relay, connect in ((pair.home, Device.connect), (pair.entry, to_entry)):
+        device = await connect(pair)
+        assert device.challenge is not None
+        assert device.challenge.relay_id == relay.card.relay_id
+        share = Share.make(relay)
+        await share.enrol(device, tickets[relay.card.relay_id], key)
+        await device.close()
+        shares.append(share)
+    return shares[0], shares[1]
+
+
+def test_device_enrols_and_unlocks_at_both_relays(pair: Pair) -> None:
+    async def run() -> None:
+        home, entry = await enrol_at_both(pair)
+        outputs = []
+        for share, connect in ((home, Device.connect), (entry, to_entry)):
+            device = await connect(pair)
+            first, left = await share.evaluate(device, b"271828")
+            assert left == TRIES - 1
+            assert await share.confirm_open(device) == TRIES
+            assert await share.evaluate(device, b"271828") == (first, TRIES - 1)
+            outputs.append(first)
+            await device.close()
+        assert outputs[0] != outputs[1]
+
+    asyncio.run(run())
+
+
+def test_box_of_an_invitation_opens_without_tickets_where_the_circle_has_no_shares(
+    pair: Pair,
+) -> None:
+    async def run() -> None:
+        device = await Device.connect(pair)
+        circle = await Circle.found(device, pair.home.new_code())
+        await circle.prove(device)
+        opened = await device.ask(
+            commands.OpenBox,
+            circle.commons_id,
+            ENTROPY.random(16),
+            fresh_key().public,
+            int(time.time()) + 3600,
+        )
+        assert isinstance(opened, events.Opened)
+        assert opened.tickets == ()
+        await device.close()
+
+    asyncio.run(run())
+
+
+def test_unlock_face_takes_share_requests_only(pair: Pair) -> None:
+    async def run() -> None:
+        device = await to_entry(pair)
+        ping = await device.ask(commands.Ping)
+        assert abs(ping.n - time.time()) < 60
+        assert await device.refusal(commands.ReadHead, "origin") == Refusal.NOT_PROVEN
+        assert await device.refusal(commands.Begin, b"c", bytes(32), bytes(64)) == (
+            Refusal.NOT_PROVEN
+        )
+        await device.close()
+
+    asyncio.run(run())
+
+
+def test_proxy_leads_to_its_own_unlock_face_and_to_no_other_port_of_its_machine(
+    pair: Pair,
+) -> None:
+    async def run() -> None:
+        card = pair.entry.card
+        health = pair.entry.place.settings({}).listen.health_port
+        for port in (card.port, card.mirror_port, health, pair.home.card.port + 1):
+            with pytest.raises(ProxyError, match="403"):
+                await Device.connect(pair, target=f"127.0.0.1:{port}")
+
+    asyncio.run(run())
+
+
+def test_tries_and_locks_outlive_a_kill(own_pair: Pair) -> None:
+    async def before() -> tuple[Share, Share, list[Secret]]:
+        shares = await enrol_at_both(own_pair)
+        outputs = []
+        for share, connect in zip(shares, (Device.connect, to_entry), strict=True):
+            device = await connect(own_pair)
+            outputs.append((await share.evaluate(device, b"271828"))[0])
+            await share.evaluate(device, b"000000")
+            await device.close()
+        return (*shares, outputs)
+
+    async def after(shares: tuple[Share, Share], outputs: list[Secret]) -> None:
+        for share, connect, output in zip(shares, (Device.connect, to_entry), outputs, strict=True):
+            device = await connect(own_pair)
+            # The kill gave no try back: this is the third of ten.
+            assert await share.evaluate(device, b"271828") == (output, TRIES - 3)
+            await device.close()
+
+    home, entry, outputs = asyncio.run(before())
+    own_pair.home.stop(signal.SIGKILL)
+    own_pair.entry.stop(signal.SIGKILL)
+    own_pair.entry.start()
+    own_pair.home.start()
+    asyncio.run(after((home, entry), outputs))
+
+
+def test_flood_of_share_requests_does_not_stall_the_rest(pair: Pair) -> None:
+    async def run() -> None:
+        flood, other = await Device.connect(pair), await Device.connect(pair)
+        asked = 2_000
+        for rid in range(1, asked + 1):
+            flood.send(commands.ReadErasure(rid, bytes(16), bytes(32)))
+        started = time.monotonic()
+        await other.ask(commands.Ping)
+        assert time.monotonic() - started < 2
+        codes = [await flood.next_push() for _ in range(asked)]
+        slow = [one for one in codes if isinstance(one, events.Failed)]
+        assert {one.code for one in slow} == {Refusal.SLOW_DOWN}
+        assert len(slow) > asked - 100
+        await flood.close()
+        await other.close()
+
+    asyncio.run(run())
+
+
+def test_neither_log_nor_counts_say_who_enrolled(pair: Pair) -> None:
+    home, entry = asyncio.run(enrol_at_both(pair))
+    for share in (home, entry):
+        log = share.relay.log()
+        for value in (share.handle, share.bind, share.unlock.public):
+            assert value.hex().encode() not in log
+        assert b"127.0.0.1" not in log
+        # The first answer asks the worker; the next has it.
+        share.relay.status()
+        time.sleep(0.2)
+        assert share.relay.status()["shares"] >= 1
+        assert share.relay.status()["shares_erased"] == 0
+
+
+def test_scalars_are_in_no_file_of_the_relay_in_the_clear(pair: Pair) -> None:
+    home, _ = asyncio.run(enrol_at_both(pair))
+    folder = pair.home.folder
+    database = sqlite3.connect(f"file:{folder / 'data/shares.sqlite3'}?mode=ro", uri=True)
+    (wrapped,) = database.execute(
+        "SELECT wrapped FROM scalar WHERE handle = ?", (home.handle,)
+    ).fetchone()
+    database.close()
+    assert len(wrapped) == 12 + 32 + 16
+    assert (folder / "keys/shares.key").stat().st_mode & 0o077 == 0
+    assert not list((folder / "keys").glob("shares.key.*"))
