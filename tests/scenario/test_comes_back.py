@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from cloister.client.effects import MessageState
+from cloister.client.identity import did_of
 from cloister.client.inputs import OpenConversation, Remove, SendText, Vouch
-from cloister.client.powers import Reinstate, Suspend
+from cloister.client.powers import ConsentToUnlock, LockDevice, Reinstate, Suspend, UnlockDevice
 from cloister.client.records import ChannelState
 from cloister.client.views import status_view
 from cloister.errors import PolicyError
@@ -21,8 +22,10 @@ def play(story: Coroutine[Any, Any, None]) -> None:
     asyncio.run(story)
 
 
-async def three(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
-    ada = await circle.found("Ada")
+async def three(
+    circle: SimulatedCircle, *, unlock_shares: bool = False
+) -> tuple[SimulatedDevice, ...]:
+    ada = await circle.found("Ada", unlock_shares=unlock_shares)
     ben = await circle.admit("Ben", ada, [ada])
     cyd = await circle.admit("Cyd", ben, [ben])
     await circle.act(ada, OpenConversation(ref=circle.ref(), title="Desk", members=("Ben", "Cyd")))
@@ -219,5 +222,44 @@ def test_what_was_begun_before_is_not_done_after_the_return() -> None:
         assert dan.phase == "joining: waiting"
         await circle.act(ben, Vouch(ref=circle.ref(), request="Dan", how=1))
         assert dan.phase == "member"
+
+    play(story())
+
+
+def is_locked(circle: SimulatedCircle, device: SimulatedDevice) -> list[bool]:
+    """Whether each relay would refuse to serve this device's share."""
+    found = []
+    for opened, card in device.core.enrolled_shares:
+        share = circle.relays.shares[card.relay_id].store.share(opened.receipt.handle)
+        assert share is not None
+        found.append(share.locked_at is not None)
+    return found
+
+
+def test_a_device_that_its_owner_locked_comes_back_when_it_is_unlocked() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle, unlock_shares=True)
+        laptop = await circle.add_device("laptop", ben, [cyd])
+        await say(circle, ben, "one")
+        phone = did_of(ben.core.state).hex()
+        await circle.act(laptop, LockDevice(ref=circle.ref(), device=phone))
+        await circle.settle()
+        assert ben.phase == "locked"
+        assert is_locked(circle, ben) == [True, True]
+        assert is_locked(circle, laptop) == [False, False]
+        await say(circle, laptop, "the phone is gone")
+        with pytest.raises(PolicyError, match="locked"):
+            await say(circle, ben, "no, it is here")
+
+        line = await circle.act(laptop, ConsentToUnlock(ref=circle.ref(), device=phone))
+        unlock = UnlockDevice(ref=circle.ref(), device=phone, consents=tuple(line.split()))
+        await circle.act(ada, unlock)
+        await circle.settle()
+        assert ben.phase == "member"
+        assert is_locked(circle, ben) == [False, False]
+        await say(circle, ben, "found it")
+        assert cyd.texts("Ben") == ["one", "the phone is gone", "found it"]
+        assert ben.texts("Ben") == ["one", "found it"]
 
     play(story())
