@@ -24,7 +24,7 @@ def run(person: Person) -> None:
     """Hold the vault open and the device connected until interrupted or stopped.
 
     A second process holds the vault; `cloister lock` ends that one, `cloister unlock` starts
-    another.
+    another. At the start relays that are away are waited for.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ async def _keep(person: Person) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, keeper.ask_to_stop)
     async with keeper.serve():
         try:
-            await keeper.unlock(person.passphrase_fd)
+            await keeper.unlock(person.passphrase_fd, is_patient=True)
             if person.passphrase_fd is not None:
                 # The child has read it; nothing more is to come from there.
                 with suppress(OSError):

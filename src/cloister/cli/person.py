@@ -133,7 +133,12 @@ class Person:
                         raise
                     deadline = loop.time() + BUSY_S
                     continue
-            if await self._is_kept(folder) and loop.time() <= deadline:
+            if await self._is_kept(folder):
+                if loop.time() > deadline:
+                    raise LockedError(
+                        "the agent has not opened the vault yet",
+                        hint="it may be waiting for relays; look at what it says",
+                    )
                 await asyncio.sleep(0.2)
                 continue
             opening = opening or self._opening(folder, create)

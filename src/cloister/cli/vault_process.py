@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--order-fd", type=int, required=True)
     parser.add_argument("--report-fd", type=int, required=True)
     parser.add_argument("--secret-fd", type=int)
+    parser.add_argument("--patient", action="store_true")
     given = parser.parse_args(arguments)
     harden_process()
     # Ctrl+C reaches every process of the terminal; the keeper decides what it means.
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from cloister.cli.person import opening_of
 
         opening = opening_of(given.folder, given.secret_fd, lease)
-        asyncio.run(_hold(given.folder, opening, report))
+        asyncio.run(_hold(given.folder, opening, report, is_patient=given.patient))
     except CloisterError as error:
         is_miss = isinstance(error, SecretNotRight)
         write_report(given.report_fd, Report(error=error_body(error), is_miss=is_miss))
@@ -63,26 +65,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 async def _hold(
-    folder: Path, opening: Callable[[], Awaitable[Vault]], report: Callable[[Report], None]
+    folder: Path,
+    opening: Callable[[], Awaitable[Vault]],
+    report: Callable[[Report], None],
+    *,
+    is_patient: bool,
 ) -> None:
     from cloister.cli.output import Output
     from cloister.cli.person import BUSY_S
     from cloister.cli.wakeups import telling_alarms
     from cloister.device.agent import serve
     from cloister.device.app import run_device
+    from cloister.device.backoff import Backoff
     from cloister.device.paths import socket_path
+    from cloister.device.unlock.words import RelaysAway
     from cloister.device.vault import VaultBusy
     from cloister.device.vault_process import Report
 
+    output = Output()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + BUSY_S
+    backoff = Backoff(random.uniform)
     path = socket_path(folder)
     while True:
         try:
             async with (
                 run_device(opening, on_lease=lambda leased: report(Report(lease=leased))) as device,
                 serve(device, path),
-                telling_alarms(device, Output()),
+                telling_alarms(device, output),
             ):
                 loop.add_signal_handler(signal.SIGTERM, device.locked.set)
                 report(Report(is_open=True))
@@ -92,7 +102,12 @@ async def _hold(
             # The process before, killed, may not be gone yet; or a command is just done.
             if loop.time() > deadline:
                 raise
-        await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)
+        except RelaysAway as away:
+            if not is_patient:
+                raise
+            output.talk(f"{away}; waiting")
+            await asyncio.sleep(backoff.next_delay())
 
 
 if __name__ == "__main__":

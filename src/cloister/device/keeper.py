@@ -76,13 +76,20 @@ class Keeper:
         phase = "locked" if self._child is None else "open" if self._is_open else "opening"
         return State(phase=phase, lease_s=self._lease.seconds_left)
 
-    async def unlock(self, secret_fd: int | None) -> None:
-        """Start a process and have it open the vault.  Raises why it cannot."""
+    async def unlock(self, secret_fd: int | None, *, is_patient: bool = False) -> None:
+        """Start a process and have it open the vault.  Raises why it cannot.
+
+        ``is_patient``: relays that are away are waited for; else that is an error.
+        """
         if self._child is not None:
             return
         leased = self._lease.shares
         child = self._child = await VaultProcess.start(
-            self._folder, secret_fd=secret_fd, lease=leased, on_lease=self._lease.begin
+            self._folder,
+            secret_fd=secret_fd,
+            is_patient=is_patient,
+            lease=leased,
+            on_lease=self._lease.begin,
         )
         try:
             await child.until_open()

@@ -100,14 +100,20 @@ class VaultProcess:
         folder: Path,
         *,
         secret_fd: int | None,
+        is_patient: bool,
         lease: Sequence[LeasedShare],
         on_lease: Callable[[tuple[LeasedShare, ...]], None],
     ) -> Self:
-        """Start the child.  ``secret_fd``: where it reads the PIN; else it looks or asks itself."""
+        """Start the child.
+
+        ``secret_fd``: where it reads the PIN; else it looks or asks itself.  ``is_patient``: it
+        waits for relays that are away.
+        """
         order_read, order_fd = os.pipe()
         report_read, report_fd = os.pipe()
         arguments = ["--folder", str(folder), "--order-fd", str(order_read)]
         arguments += ["--report-fd", str(report_fd)]
+        arguments += ["--patient"] if is_patient else []
         passed = [order_read, report_fd]
         if secret_fd is not None:
             arguments += ["--secret-fd", str(secret_fd)]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,7 @@ from cloister.device.calls import Call, OpenLink, calling
 from cloister.device.vault.key_file import ShareReference, Stretched
 from cloister.errors import CloisterError, RemoteError
 from cloister.roster.labels import framed
+from cloister.roster.share import MIN_SHARE_RELAYS
 from cloister.wire.auth import SHARE_LABEL, ShareAct, ShareContent
 from cloister.wire.commands import Confirm, DropGeneration, Evaluate, NextGeneration
 from cloister.wire.events import Evaluated
@@ -70,25 +72,49 @@ async def evaluate_all(
     entropy: Entropy,
     open_link: OpenLink,
 ) -> Asked:
-    """Ask every relay at once; return whatever each gave.  Uses up a try at each that answers."""
+    """Ask every relay at once; return whatever each gave.
 
-    async def one(reference: ShareReference) -> Share | CloisterError:
-        try:
+    Uses up a try at each that answers, so no relay is asked before two can be reached: while one
+    is away, trying again and again must not use up the tries at the other.
+    """
+    async with AsyncExitStack() as calls:
+
+        async def reach(reference: ShareReference) -> Call | CloisterError:
             routes = [one.route for one in reference.routes]
-            async with calling(routes, reference.relay_id, open_link) as call:
-                return await evaluate(call, reference, stretched, entropy)
-        except CloisterError as error:
-            return error
+            try:
+                return await calls.enter_async_context(
+                    calling(routes, reference.relay_id, open_link)
+                )
+            except CloisterError as error:
+                return error
 
-    results = await asyncio.gather(*(one(reference) for reference in references))
-    return Asked(
-        tuple(result for result in results if isinstance(result, Share)),
-        tuple(
-            (reference, result)
-            for reference, result in zip(references, results, strict=True)
-            if isinstance(result, CloisterError)
-        ),
-    )
+        async def ask(reference: ShareReference, call: Call) -> Share | CloisterError:
+            try:
+                return await evaluate(call, reference, stretched, entropy)
+            except CloisterError as error:
+                return error
+
+        reached = await asyncio.gather(*map(reach, references))
+        failures = [
+            (reference, call)
+            for reference, call in zip(references, reached, strict=True)
+            if isinstance(call, CloisterError)
+        ]
+        if len(references) - len(failures) < MIN_SHARE_RELAYS:
+            return Asked((), tuple(failures))
+        asked = [
+            (reference, call)
+            for reference, call in zip(references, reached, strict=True)
+            if isinstance(call, Call)
+        ]
+        answers = await asyncio.gather(*(ask(*one) for one in asked))
+    shares = tuple(answer for answer in answers if isinstance(answer, Share))
+    failures += [
+        (reference, answer)
+        for (reference, _), answer in zip(asked, answers, strict=True)
+        if isinstance(answer, CloisterError)
+    ]
+    return Asked(shares, tuple(failures))
 
 
 async def evaluate(

@@ -19,6 +19,10 @@ class ShareErased(LockedError):
     """The share is destroyed; nobody can open this vault again."""
 
 
+class RelaysAway(NetworkError):
+    """Too few relays answer; no try was used up, so waiting and asking again costs nothing."""
+
+
 class SlowDown(LockedError):
     """After wrong PINs a relay makes the next try wait."""
 
@@ -79,7 +83,7 @@ def not_opened(failures: Sequence[tuple[ShareReference, CloisterError]]) -> Cloi
     if lasting:
         return lasting[0]
     first = errors[0] if errors else NetworkError("no relay was asked")
-    return NetworkError(
+    return RelaysAway(
         f"two relays are needed to open the vault from cold; {first}",
         hint="try again when the network and both relays are there; the vault is unharmed",
     )
