@@ -203,7 +203,7 @@ class Roster(RosterView):
         ``now`` is the device's own time, in seconds since the Unix epoch. It decides nothing but
         whether to append an entry, which moves log time there.
         """
-        if now < self.next_due:
+        if now < min(self.next_due, self.governance.next_due):
             return False
         return bool(derive_standing(self._thaw(), self.size, now))
 

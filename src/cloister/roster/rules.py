@@ -268,12 +268,12 @@ class Rule(Enum):
         "a vouch_revoke takes back the author's own vouch")
     COUNT_OTHERS = _Text("ROS-178", "vouch-for-self", _W, "admission:counted_vouches",
         "nobody vouches for a device of their own or for their own return")
-    COUNT_STANDING = _Text("ROS-179", "voucher-needs-vouches", _W, "admission:counted_vouches",
+    COUNT_STANDING = _Text("ROS-179", "voucher-needs-vouches", _W, "state:may_vouch",
         "the voucher needs no vouches at the entry that admits")
     DEVICE_OWNER = _Text("ROS-180", "device-owner", _W, "admission:_may_get_a_device",
         "a further device is for an active member who needs no vouches, a return for one who "
         "is neither out nor under a legal hold")
-    DEVICE_VOUCH = _Text("ROS-181", "device-vouch", _W, "admission:derive_admissions",
+    DEVICE_VOUCH = _Text("ROS-181", "device-vouch", _W, "draft:needed_for",
         "a further device needs the vouch of one other member, where there is another")
     # --- compromise and new vouches ------------------------------------------------------------
     REMOVE_SINCE = _Text("ROS-185", "remove-since", _I, "membership:on_remove",

@@ -89,7 +89,7 @@ def test_second_genesis_is_ignored_ROS_033() -> None:
 
 
 @pytest.mark.parametrize("readable_type", [14, 999])
-def test_attack_old_client_meets_a_readable_type_it_does_not_know_ROS_034(readable_type: int) -> None:
+def test_attack_old_client_meets_an_unknown_readable_type_ROS_034(readable_type: int) -> None:
     circle = circle_of_three()
     entry = readable(circle, readable_type)
     fold = RelayFold.found(circle.entries[0])

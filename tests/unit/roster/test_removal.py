@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from cloister.roster.content import Approve, Leave, RemovalKind, Remove, Role, Tick
