@@ -11,7 +11,7 @@ import cloister.roster
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = "".join(
     (ROOT / "docs/spec" / page).read_text(encoding="utf-8")
-    for page in ("roster.md", "invitation.md")
+    for page in ("roster.md", "invitation.md", "unlock.md")
 )
 
 

@@ -63,7 +63,7 @@ class Enforcement:
         for origin in self._logs.origins():
             self.look(origin)
         self._worker.submit(lambda store: store.forget_tickets(self._now()), _nothing)
-        self._worker.submit(_is_stale, self._on_stale)
+        self._worker.submit(ShareStore.is_stale, self._on_stale)
 
     def log_of(self, circle_id: CircleId) -> KeptLog | None:
         """Return the log of a circle."""
@@ -218,10 +218,6 @@ def _apply_standing(store: ShareStore, standing: Standing) -> None:
         store.set_lock(share.handle, locked_at, unlocked_at)
     if standing.is_held != share.is_held and (standing.is_held or standing.is_settled):
         store.set_held(share.handle, standing.is_held)
-
-
-def _is_stale(store: ShareStore) -> bool:
-    return store.is_stale
 
 
 def _replace_epoch_key(store: ShareStore) -> None:

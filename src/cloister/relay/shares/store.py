@@ -207,7 +207,6 @@ class ShareStore:
         )
         self.set_pending(order_hash, handle, False)
 
-    @property
     def is_stale(self) -> bool:
         """Tell whether a scalar was dropped since the epoch key was made."""
         (is_stale,) = self.connection.execute("SELECT is_stale FROM meta").fetchone()

@@ -138,15 +138,15 @@ def test_backup_of_both_from_before_does_bring_the_share_back(tmp_path: Path) ->
 def test_dropped_generation_makes_the_epoch_key_stale(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     handle, _ = add(store, b"g")
-    assert not store.is_stale
+    assert not store.is_stale()
     store.add_scalar(handle, FIRST_GENERATION + 1)
     store.drop_scalars(handle, FIRST_GENERATION)
-    assert not store.is_stale
+    assert not store.is_stale()
     store.drop_scalars(handle, FIRST_GENERATION + 1)
-    assert store.is_stale
+    assert store.is_stale()
     scalar = store.scalar(handle, FIRST_GENERATION + 1)
     store.destroy((), (), 0)
-    assert not store.is_stale
+    assert not store.is_stale()
     assert store.scalar(handle, FIRST_GENERATION + 1) == scalar
     share = store.share(handle)
     assert share is not None

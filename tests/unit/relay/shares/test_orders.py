@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cloister.crypto.secret import Secret
+from cloister.ids import CircleId
 from cloister.relay.shares.epoch_key import EpochKeyFile
 from cloister.relay.shares.rows import TRIES
 from cloister.relay.shares.store import ShareStore
@@ -125,7 +126,7 @@ def other_relay(log: ReadableLog, device: Device) -> SignedLock:
 
 
 def other_circle(log: ReadableLog, device: Device) -> SignedLock:
-    stranger = dataclasses.replace(log.order(log.target(device)), circle_id=b"c" * 32)
+    stranger = dataclasses.replace(log.order(log.target(device)), circle_id=CircleId(b"c" * 32))
     return log.steward_lock(stranger)
 
 
