@@ -157,7 +157,7 @@ def consider_set(
 ) -> Applied:
     """Set the time of a steward_set that has all signatures, or carry it out.
 
-    With a single steward there is nobody else whom a delay would warn: it takes effect at once.
+    The delay holds for a single steward too: it is for the members to see what comes.
     """
     proposal = state.proposals[entry_hash]
     if not is_backed(state, proposal):
@@ -166,10 +166,8 @@ def consider_set(
         return state, ()
     if proposal.is_recovery:
         due = proposal.ts + RECOVERY_S
-    elif len(state.steward_keys) > 1:
-        due = ts + state.policy.change_delay_s
     else:
-        due = ts
+        due = ts + state.policy.change_delay_s
     if due > ts:
         return with_proposal(state, replace(proposal, due=due)), ()
     return carry_out_set(state, proposal, seq, key_id)
