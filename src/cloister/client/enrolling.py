@@ -19,7 +19,7 @@ from cloister.client.turn import Turn
 from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.crypto.signature import Ed25519Key
-from cloister.errors import CloisterError, LocalError, RemoteError
+from cloister.errors import CloisterError, LocalError, RemoteError, TrustError
 from cloister.roster.relay_card import RelayCard, RelaySet
 from cloister.roster.share import (
     OpenedReceipt,
@@ -36,7 +36,7 @@ from cloister.wire.events import AnyEvent, Enrolled
 _OPENING_BYTES = 32
 
 
-class TicketsRefused(RemoteError):
+class TicketsRefused(TrustError):
     """The home relay's tickets do not let this device enrol."""
 
 
