@@ -16,6 +16,7 @@ from cloister.relay.storage.memory import MemoryStore
 from cloister.relay.storage.sqlite import SqliteStore
 from cloister.relay.storage.writes import (
     AddKeyPackages,
+    Allowance,
     AppendEntry,
     BindCode,
     Expire,
@@ -28,9 +29,11 @@ from cloister.relay.storage.writes import (
     PutBoxItem,
     PutCommit,
     PutEnvelope,
+    Reservation,
     SetNote,
     StagePart,
     TakeKeyPackage,
+    TakeSeat,
     Write,
 )
 from cloister.wire.auth import ObjectKind
@@ -40,6 +43,8 @@ ORIGIN = "home/00"
 CHANNELS = (b"C" * 16, b"K" * 16)
 INBOXES = (b"I" * 16, b"J" * 16)
 BOX = b"B" * 16
+ACCOUNT = "00112233445566aa"
+HANDLES = tuple(bytes([0x80 + number]) * 16 for number in range(4))
 OBJECTS = (b"tree", b"welcome", b"commit")
 
 small = st.integers(0, 3)
@@ -73,6 +78,15 @@ mails = st.lists(
     ),
     max_size=1,
 )
+keys = st.sampled_from([bytes([number]) * 32 for number in range(4)])
+allowances = st.builds(
+    Allowance,
+    st.just(ACCOUNT),
+    small,
+    st.frozensets(st.sampled_from(HANDLES), max_size=2),
+    hours,
+)
+reservations = st.builds(Reservation, allowances, keys, hours)
 puts = st.builds(PutEnvelope, channels, small, ids, envelopes, hours)
 writes: st.SearchStrategy[Write] = st.one_of(
     puts,
@@ -87,9 +101,24 @@ writes: st.SearchStrategy[Write] = st.one_of(
     st.builds(TakeKeyPackage, st.just(ORIGIN), st.just(INBOXES[0])),
     st.builds(entry, small, envelopes),
     st.builds(SetNote, st.just(ORIGIN), small, st.just(b"cosigned")),
-    st.builds(Expire, hours, hours, hours, st.just(100)).filter(
-        lambda one: one.forget_before <= one.before
+    st.builds(
+        Expire,
+        hours,
+        hours,
+        hours,
+        st.just(100),
+        st.frozensets(channels, max_size=1),
+        st.frozensets(st.sampled_from([ORIGIN, "home/01"]), max_size=1),
+    ).filter(lambda one: one.forget_before <= one.before),
+    st.builds(
+        lambda number, wanted: OpenBox(ORIGIN, wanted.key[:16], wanted.key, number, wanted),
+        hours,
+        reservations,
     ),
+    st.builds(
+        lambda code, wanted: BindCode(code, b"k" * 32, "home/02", wanted), keys, reservations
+    ),
+    st.builds(TakeSeat, allowances, keys, st.sampled_from(HANDLES)),
 )
 boxed: st.SearchStrategy[Write] = st.one_of(
     st.builds(OpenInbox, st.just(BOX), inboxes, st.just(b"i" * 32), hours),
@@ -104,6 +133,8 @@ def seen(outcome: Outcome) -> tuple[Any, ...]:
 
 def snapshot(store: Store) -> list[Any]:
     found: list[Any] = [store.log(ORIGIN), store.entries(ORIGIN, 0, 99, 10**6)]
+    found += [store.seats(ACCOUNT, hour * HOUR) for hour in range(500_000, 500_008)]
+    found += [store.account_of_seat(bytes([n]) * 32, HANDLES[n]) for n in range(4)]
     for channel in CHANNELS:
         row = store.channel(channel)
         found.append(row)
