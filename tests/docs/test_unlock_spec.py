@@ -39,6 +39,8 @@ def test_other_numbers_are_those_of_the_code() -> None:
     assert f"every {enforcing.LOOK_S} s" in FLAT
     assert tickets.FOUNDER_TICKET_S == rows.SPENT_FOR_S == 86_400
     assert "good for a day" in FLAT
+    assert tickets.MAX_TICKET_S == 30 * 86_400 + 600
+    assert "more than 30 days and 10 minutes to run" in FLAT
     assert "until a day after it" in FLAT
     assert f"/* 1 to {order_formats.MAX_TARGETS} targets */" in FLAT
 
@@ -61,7 +63,7 @@ def test_labels_are_those_of_the_code() -> None:
 
 def test_acts_and_states_have_the_numbers_of_the_code() -> None:
     assert "act 1 by the unlock key" in FLAT
-    assert auth.ShareAct.EVALUATE == 1
+    assert [one.name for one in auth.ShareAct] == ["EVALUATE", "CONFIRM", "NEXT", "DROP"]
     assert [int(one) for one in auth.ShareAct] == [1, 2, 3, 4]
     assert "1 nothing known, 2 it may come, 3 done" in FLAT
     assert [one.name for one in rows.ErasureState] == ["UNKNOWN", "PENDING", "ERASED"]

@@ -270,6 +270,9 @@ class Circle:
     genesis: bytes = b""
     entries: list[bytes] = field(default_factory=list)
     did: Any = None
+    steward: HybridKey = field(
+        default_factory=lambda: HybridKey(Secret(ENTROPY.random(32)), Secret(ENTROPY.random(32)))
+    )
 
     @classmethod
     async def found(cls, device: Device, code: str) -> Circle:
@@ -310,7 +313,7 @@ class Circle:
                 home=self.pair.home.card, entries=entries or (self.pair.entry.card,)
             ),
             policy=default_policy(),
-            steward_key=HybridKey(Secret(ENTROPY.random(32)), Secret(ENTROPY.random(32))),
+            steward_key=self.steward,
             device_key=self.device_key,
             device=card,
             member_id=MemberId(ENTROPY.random(16)),

@@ -15,12 +15,26 @@ from python_socks import ProxyError
 from cloister.crypto.oprf import blind, finalize
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
+from cloister.ids import CircleId, Handle
 from cloister.relay.shares.rows import FIRST_GENERATION, TRIES
+from cloister.roster.genesis import circle_id_of
+from cloister.roster.orders import (
+    UNLOCK_CONSENT_LABEL,
+    CarriedConsent,
+    LockOrder,
+    SignedLock,
+    Target,
+    Unlock,
+    UnlockConsent,
+    sign_lock_as_steward,
+)
+from cloister.roster.readable import ReadableType, make_readable, steward_key_id
 from cloister.roster.share import ShareReceipt, Ticket, bind_of, verify_by_relay
+from cloister.transparency import Frontier, leaf_hash
 from cloister.wire import commands, events
 from cloister.wire.auth import ENROL_LABEL, SHARE_LABEL, EnrolContent, ShareAct, ShareContent
 from cloister.wire.codes import Refusal
-from integration.relay_world import ENTROPY, Circle, Device, Pair, Relay
+from integration.relay_world import ENTROPY, PATIENCE_S, Circle, Device, Pair, Refused, Relay
 
 
 def fresh_key() -> Ed25519Key:
@@ -39,8 +53,7 @@ class Share:
     handle: bytes = b""
 
     @classmethod
-    def make(cls, relay: Relay) -> Share:
-        bind = bind_of("origin", ENTROPY.random(32))
+    def make(cls, relay: Relay, bind: bytes) -> Share:
         return cls(relay, fresh_key(), fresh_key(), fresh_key(), bind)
 
     async def enrol(self, device: Device, ticket: bytes, ticket_key: Ed25519Key) -> Any:
@@ -115,14 +128,14 @@ async def tickets_of(pair: Pair) -> tuple[Ed25519Key, dict[bytes, bytes]]:
     return circle.setup, dict(zip(ids, begun.tickets, strict=True))
 
 
-async def enrol_at_both(pair: Pair) -> tuple[Share, Share]:
+async def enrol_at_both(pair: Pair, bind: bytes = bytes(32)) -> tuple[Share, Share]:
     key, tickets = await tickets_of(pair)
     shares = []
     for relay, connect in ((pair.home, Device.connect), (pair.entry, to_entry)):
         device = await connect(pair)
         assert device.challenge is not None
         assert device.challenge.relay_id == relay.card.relay_id
-        share = Share.make(relay)
+        share = Share.make(relay, bind)
         await share.enrol(device, tickets[relay.card.relay_id], key)
         await device.close()
         shares.append(share)
@@ -264,3 +277,108 @@ def test_scalars_are_in_no_file_of_the_relay_in_the_clear(pair: Pair) -> None:
     assert len(wrapped) == 12 + 32 + 16
     assert (folder / "keys/shares.key").stat().st_mode & 0o077 == 0
     assert not list((folder / "keys").glob("shares.key.*"))
+
+
+# --- orders ---------------------------------------------------------------------------------------
+
+
+class Steward:
+    """The one steward of a circle, and a device of it with a share at each relay."""
+
+    def __init__(self, circle: Circle, opening: bytes, shares: tuple[Share, Share]) -> None:
+        self.circle = circle
+        self.shares = shares
+        self.targets = tuple(
+            Target(relay_id=one.relay.card.relay_id, handle=Handle(one.handle), opening=opening)
+            for one in shares
+        )
+
+    @property
+    def circle_id(self) -> CircleId:
+        return CircleId(circle_id_of(self.circle.genesis))
+
+    def lock(self) -> SignedLock:
+        order = LockOrder(
+            circle_id=self.circle_id,
+            log_size=len(self.circle.entries),
+            ts=int(time.time()),
+            targets=self.targets,
+        )
+        key = self.circle.steward
+        return sign_lock_as_steward(order, key, steward_key_id(key.public))
+
+    def unlock(self) -> Unlock:
+        consents = []
+        for share, target in zip(self.shares, self.targets, strict=True):
+            size = len(self.circle.entries)
+            content = UnlockConsent(circle_id=self.circle_id, log_size=size, target=target)
+            signature = share.owner.sign(UNLOCK_CONSENT_LABEL, content.encode())
+            consents.append(CarriedConsent(log_size=size, signature=signature).encode())
+        return Unlock(targets=self.targets, consents=tuple(consents))
+
+    async def append(self, device: Device, kind: ReadableType, content: bytes) -> None:
+        """Append a readable entry, on its own signatures."""
+        entries = self.circle.entries
+        frontier = Frontier.empty().extend(leaf_hash(one) for one in entries)
+        entry = make_readable(
+            kind,
+            content,
+            steward_key=self.circle.steward,
+            circle_id=self.circle_id,
+            seq=len(entries),
+            root=frontier.root,
+            ts=int(time.time()),
+        )
+        await device.ask(commands.Append, self.circle.origin, len(entries), entry)
+        entries.append(entry)
+
+
+async def answers(pair: Pair, shares: tuple[Share, Share]) -> list[Refusal | int]:
+    """What each relay says to the device: a refusal, or how many tries are left."""
+    said: list[Refusal | int] = []
+    for share, connect in zip(shares, (Device.connect, to_entry), strict=True):
+        device = await connect(pair)
+        try:
+            said.append((await share.evaluate(device, b"271828"))[1])
+            await share.confirm_open(device)
+        except Refused as refused:
+            said.append(Refusal(refused.code))
+        await device.close()
+    return said
+
+
+async def become(pair: Pair, shares: tuple[Share, Share], expected: list[Refusal | int]) -> None:
+    """Wait until the relays answer so: a log takes a moment to be mirrored."""
+    until = time.monotonic() + PATIENCE_S
+    while (said := await answers(pair, shares)) != expected:
+        assert time.monotonic() < until, said
+        await asyncio.sleep(0.1)
+
+
+def test_orders_reach_both_relays_directly_and_by_the_log(pair: Pair) -> None:
+    async def run() -> None:
+        device = await Device.connect(pair)
+        circle = await Circle.found(device, pair.home.new_code())
+        opening = ENTROPY.random(32)
+        shares = await enrol_at_both(pair, bind_of(circle.origin, opening))
+        steward = Steward(circle, opening, shares)
+        # The mirror gets the log in its own time.
+        until = time.monotonic() + PATIENCE_S
+        for connect in (Device.connect, to_entry):
+            other = await connect(pair)
+            lock = steward.lock().encode()
+            while isinstance(answer := await other.ask_any(commands.Order, lock), events.Failed):
+                assert time.monotonic() < until, answer
+                await asyncio.sleep(0.1)
+            assert answer.n == 1
+            await other.close()
+        assert await answers(pair, shares) == [Refusal.LOCKED, Refusal.LOCKED]
+        await steward.append(device, ReadableType.ORDER_LOCK, steward.lock().encode())
+        await steward.append(device, ReadableType.ORDER_UNLOCK, steward.unlock().encode())
+        await become(pair, shares, [TRIES - 1, TRIES - 1])
+        # This time nobody tells the relays but the log.
+        await steward.append(device, ReadableType.ORDER_LOCK, steward.lock().encode())
+        await become(pair, shares, [Refusal.LOCKED, Refusal.LOCKED])
+        await device.close()
+
+    asyncio.run(run())

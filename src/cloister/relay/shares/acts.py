@@ -17,7 +17,7 @@ from cloister.ids import Handle, RelayId
 from cloister.relay.services.channels import NO_KEY
 from cloister.relay.shares.rows import DELAYS_S, TRIES, Enrolment, Share
 from cloister.relay.shares.store import ShareStore
-from cloister.relay.shares.tickets import ticket_name
+from cloister.relay.shares.tickets import MAX_TICKET_S, ticket_name
 from cloister.relay.storage.writes import Accepted, Refused
 from cloister.roster.share import UNSIGNED, ShareReceipt, Ticket, sign_by_relay
 from cloister.wire import commands
@@ -82,7 +82,7 @@ class ShareActs:
                 held = share is not None and share.is_held
                 return Refused(Refusal.HELD if held else Refusal.BAD_TICKET)
             return before
-        if ticket.expires <= self._now():
+        if not 0 < ticket.expires - self._now() <= MAX_TICKET_S:
             return Refused(Refusal.BAD_TICKET)
         handle = store.add(request.bind, request.unlock_key, request.confirm_key, request.owner_key)
         unsigned = ShareReceipt(

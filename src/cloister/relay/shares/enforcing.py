@@ -80,7 +80,10 @@ class Enforcement:
         if named is None:
             named = self._named[origin] = NamedHandles(self._relay_id, origin)
         while named.size < kept.fold.size:
-            named.read(self._logs.entries_of(origin, named.size, kept.fold.size))
+            page = self._logs.entries_of(origin, named.size, kept.fold.size)
+            if not page:
+                return
+            named.read(page)
         if not named.binds:
             return
         standings = tuple(self._standings(kept, named))

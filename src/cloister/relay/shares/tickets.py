@@ -11,6 +11,7 @@ from cloister.crypto.hashing import sha256
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.errors import RemoteError
 from cloister.ids import RelayId
+from cloister.limits import MAX_CLOCK_SKEW_S, MAX_INVITE_LIFETIME_S
 from cloister.relay.storage.writes import Refused
 from cloister.roster.relay_card import RelayCard, RelayRole
 from cloister.roster.share import UNSIGNED, Ticket, sign_by_relay, verify_by_relay
@@ -18,6 +19,8 @@ from cloister.wire.codes import Refusal
 
 FOUNDER_TICKET_S: Final = 86_400
 """A founder enrols at once; a day leaves room for an entry relay that is away."""
+MAX_TICKET_S: Final = MAX_INVITE_LIFETIME_S + MAX_CLOCK_SKEW_S
+"""A ticket lives as long as an invitation, by two clocks; what is spent is remembered no longer."""
 
 
 class TicketOffice:

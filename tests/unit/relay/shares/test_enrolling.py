@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cloister.relay.folder import Identity
+from cloister.relay.shares.tickets import MAX_TICKET_S
 from cloister.relay.storage.writes import Refused
 from cloister.roster.share import ShareReceipt, Ticket, bind_of, verify_by_relay
 from cloister.wire.codes import Refusal
@@ -94,6 +95,17 @@ def test_ticket_that_expired_is_refused_and_forgotten_a_day_later() -> None:
     world.shares.enforcement.look_at_all()
     refused(world.enrol_any(device, ticket), Refusal.BAD_TICKET)
     assert world.store.counts() == (1, 0)
+
+
+def test_ticket_that_outlives_every_invitation_is_refused() -> None:
+    """Else a peer could make this relay remember what was spent for ever, or overflow a column."""
+    world = ShareWorld()
+    device = Device("amira")
+    for expires in (NOW + MAX_TICKET_S + 1, 2**63, 2**64 - 1):
+        ticket = world.ticket(device, expires=expires)
+        refused(world.enrol_any(device, ticket), Refusal.BAD_TICKET)
+    ticket = world.ticket(device, expires=NOW + MAX_TICKET_S)
+    assert isinstance(world.enrol_any(device, ticket), Enrolled)
 
 
 def other_relay(ticket: Ticket) -> Ticket:
