@@ -24,12 +24,56 @@ from cloister.roster.rules import Rule
 
 EntryType = SealedType | ReadableType
 
-NO_KEY: Final = (
-    "only a steward can do that, from the device that holds the steward's key",
-    "`cloister steward list` shows who is one.",
-)
+_STEWARDS = "`cloister steward list` shows who is one."
 _WORDS: Final[Mapping[Rule, tuple[str, str]]] = {
-    Rule.STEWARD_KEY: NO_KEY,
+    Rule.STEWARD_KEY: (
+        "only a steward can do that, on the device that holds the steward's key",
+        _STEWARDS,
+    ),
+    Rule.NOT_A_STEWARD: ("an officer places holds, and does nothing else of it", _STEWARDS),
+    Rule.KEY_SUSPENDED: (
+        "your steward's key is suspended: nothing that it signs counts",
+        "It ends after seven days unless a second steward confirms it.",
+    ),
+    Rule.APPROVE_AGAIN: (
+        "you have proposed or approved this already, or it is about yourself",
+        "Another person has to approve: `cloister pending` says who may.",
+    ),
+    Rule.APPROVE_STEWARD: (
+        "only a steward can be the second person here",
+        "With a single steward it cannot be had: `cloister steward add` another one first.",
+    ),
+    Rule.APPROVE_OTHER: (
+        "the second person must be another than the first, and than who it is about",
+        "`cloister pending` says who may approve.",
+    ),
+    Rule.APPROVE_LAPSED: ("the proposal is older than seven days", "Propose it anew."),
+    Rule.SUSPEND_LAST: (
+        "of two stewards neither suspends the other: one stolen key would rule the circle",
+        "Lock the device (`cloister lost`), or make a third steward first.",
+    ),
+    Rule.REFUSE_NOTHING: (
+        "it is not yours to withdraw, or cannot be stopped any more",
+        "`cloister pending` shows what waits.",
+    ),
+    Rule.ERASE_HELD: (
+        "a legal hold forbids it",
+        "`cloister hold list` shows who placed it and when.",
+    ),
+    Rule.ERASE_AGAIN: (
+        "it is being erased already, or has been",
+        "See `cloister erase --status`.",
+    ),
+    Rule.UNLOCK_CONSENT: (
+        "the owner's consent does not fit this lock",
+        "It was made for another one: the owner runs `cloister unlock-device --consent` anew.",
+    ),
+    Rule.CONSENT: (
+        "the owner's consent is older than the lock, or not the owner's",
+        "The owner runs `cloister unlock-device --consent` anew.",
+    ),
+    Rule.OBJECTION_AGAIN: ("you have objected already", "A second member's objection pauses it."),
+    Rule.REVOUCH_TWICE: ("you stand behind this member already", "Somebody else has to vouch."),
 }
 """Rule -> what it means to the person, and what to do.  Others are shown as they stand."""
 

@@ -42,6 +42,7 @@ def advance(turn: Turn) -> None:
         return
     if not roster.is_active(did_of(turn.state)):
         return
+    _remember_named(turn, roster)
     _offer(turn, roster)
     _approve_own_office(turn, roster)
     if is_obeyed(turn.state):
@@ -73,7 +74,9 @@ def _is_hoped(roster: Roster, member_id: MemberId) -> bool:
 def _offer(turn: Turn, roster: Roster) -> None:
     """Whoever came in as a steward offers a key at once."""
     own = roster.members[roster.devices[did_of(turn.state)].member_id]
-    if not own.announced and _is_hoped(roster, own.member_id):
+    if own.announced or has_intent(turn.state, SealedType.STEWARD_KEY):
+        return
+    if _is_hoped(roster, own.member_id):
         _append(turn, SealedType.STEWARD_KEY, offer_of(turn.state))
 
 
@@ -82,7 +85,6 @@ def _propose_hoped(turn: Turn, roster: Roster) -> None:
 
     Once for each: whoever a later set leaves out is not brought back by a program.
     """
-    _remember_named(turn, roster)
     own = roster.devices[did_of(turn.state)].member_id
     fresh = [
         member
@@ -91,6 +93,7 @@ def _propose_hoped(turn: Turn, roster: Roster) -> None:
         and member.announced[0].key_id not in roster.governance.steward_keys
         and member.announced[0].key_id not in turn.state.named_keys
         and roster.ts - member.admitted_at_ts < PROPOSAL_LIFETIME_S
+        and _falls_to(roster, own, member)
     ]
     if not fresh or has_intent(turn.state, ReadableType.STEWARD_SET):
         return
@@ -101,15 +104,23 @@ def _propose_hoped(turn: Turn, roster: Roster) -> None:
         stewards=tuple(stewards.values()),
         officers=tuple(roster.governance.officer_keys.values()),
     )
-    invited_here = any(member.invited_by == own for member in fresh)
-    duty = sha256(DUTY_LABEL, b"steward_set", wanted.encode())
-    if is_due(turn, duty, caused_it=invited_here, eligible=steward_devices(roster)):
-        _append(turn, ReadableType.STEWARD_SET, wanted.encode())
+    _append(turn, ReadableType.STEWARD_SET, wanted.encode())
+
+
+def _falls_to(roster: Roster, own: MemberId, member: Member) -> bool:
+    """Whether to propose a hoped steward is this member's part: of whoever invited, or the first.
+
+    Two proposals at once would do no harm, and tell everybody everything twice.
+    """
+    stewards = [roster.devices[did].member_id for did in steward_devices(roster)]
+    first = member.invited_by if member.invited_by in stewards else next(iter(stewards), None)
+    return first == own
 
 
 def _remember_named(turn: Turn, roster: Roster) -> None:
     """Note which keys have stood in a set, or been proposed for one."""
-    seen = {*roster.governance.steward_keys, *_pending_additions(roster)}
+    governance = roster.governance
+    seen = {*governance.steward_keys, *governance.officer_keys, *_pending_additions(roster)}
     if not seen <= turn.state.named_keys:
         turn.change(named_keys=turn.state.named_keys | seen)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from typing import Final
 
@@ -13,6 +13,7 @@ from cloister.client.matters import (
     Matter,
     devices_in_words,
     dids_of_targets,
+    keys_named,
     matters_of,
 )
 from cloister.client.naming import (
@@ -49,7 +50,7 @@ def pending_view(state: State, _about: str = "") -> list[View]:
         *(_waiting(matter) for matter in matters_of(state)),
         *(_asked(view) for view in requests_view(state)),
         *_revouches(roster),
-        *_offers(roster),
+        *_offers(roster, state.named_keys),
     ]
 
 
@@ -92,8 +93,9 @@ def _revouches(roster: Roster) -> list[View]:
     ]
 
 
-def _offers(roster: Roster) -> list[View]:
-    named = {*roster.governance.steward_keys, *roster.governance.officer_keys}
+def _offers(roster: Roster, known: Collection[bytes]) -> list[View]:
+    """Offers that nobody has taken up; ``known``: keys that have held an office before."""
+    named = {*known, *keys_named(roster)}
     return [
         {
             "reference": shown(roster, member.member_id),
@@ -286,7 +288,7 @@ def _lock(state: State, roster: Roster, order_hash: bytes, lock: OwnLock) -> Vie
             progress.append({"step": f"refused by {name} ({word})", "done": True, "at": answer.at})
         else:
             progress.append({"step": f"locked at {name}", "done": True, "at": answer.at})
-    in_log = all(roster.devices[did].locked or roster.devices[did].lost_at for did in lock.dids)
+    in_log = all(roster.devices[did].locked for did in lock.dids)
     progress.append(
         {"step": "in the log" if in_log else "not yet in the log", "done": in_log, "at": None}
     )

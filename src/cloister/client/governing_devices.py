@@ -7,15 +7,17 @@ and erasing need two people, or for an unlock the owner and one steward, and act
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from cloister.client.appending import intend
 from cloister.client.exposure import on_lock as mark_exposure
 from cloister.client.foresight import append, check
 from cloister.client.identity import did_of, identity_of, steward_key
-from cloister.client.matters import devices_in_words
+from cloister.client.matters import REFERENCE_DIGITS, devices_in_words
 from cloister.client.naming import (
     device_name,
     devices_named,
+    name_of_key,
     one_device,
     own_key_id,
     own_member,
@@ -41,6 +43,7 @@ from cloister.roster.entry import SealedType
 from cloister.roster.orders import (
     Erase,
     EraseReason,
+    HoldScope,
     LockOrder,
     SignedLock,
     Target,
@@ -203,12 +206,28 @@ def on_erase(turn: Turn, act: EraseDevice) -> None:
     targets = _targets(records)
     if not targets:
         raise PolicyError(NO_SHARES, hint="Remove the member, or retire the device.")
+    demand_no_hold(roster, records)
     erase = Erase(
         targets=targets,
         reason=reason,
         sealed_note=seal_note(turn.state, act.note, turn.entropy),
     )
     append(turn, act.ref, ReadableType.ORDER_ERASE, erase.encode())
+
+
+def demand_no_hold(roster: Roster, records: Sequence[DeviceRecord]) -> None:
+    """Raise ``PolicyError`` with who placed the hold, and when, if one covers a device."""
+    places = {place for record in records for place in record.handles}
+    for entry_hash, hold in roster.governance.holds.items():
+        covered = {(target.relay_id, target.handle) for target in hold.targets}
+        if hold.scope is HoldScope.CIRCLE or places & covered:
+            reference = entry_hash.hex()[:REFERENCE_DIGITS]
+            day = datetime.fromtimestamp(hold.ts, UTC).date().isoformat()
+            raise PolicyError(
+                f"there is a legal hold, placed by {name_of_key(roster, hold.placer)} on {day}: "
+                "nothing that it covers is destroyed",
+                hint=f"Two release it: `cloister hold release {reference}`.",
+            )
 
 
 def on_retire(turn: Turn, act: RetireDevice) -> None:

@@ -118,7 +118,12 @@ def find_matter(
     if not found:
         member = roster.member_named(wanted)
         if member is not None:
-            found = [one for one in open_ones if one.subject == member.member_id]
+            owned = set(member.devices)
+            found = [
+                one
+                for one in open_ones
+                if one.subject == member.member_id or owned.intersection(one.dids)
+            ]
         else:
             try:
                 dids = {record.did for record in devices_named(roster, wanted)}
@@ -234,6 +239,16 @@ def _readable_approvers(proposal: ReadableProposal) -> str:
     if proposal.kind is ReadableType.STEWARD_SET:
         return "two thirds of the stewards that stay and everybody newly named"
     return "another steward"
+
+
+def keys_named(roster: Roster) -> set[bytes]:
+    """Return the keys that open proposals would make stewards' or officers'."""
+    named = set()
+    for proposal in roster.governance.proposals.values():
+        if proposal.kind is ReadableType.STEWARD_SET:
+            wanted = StewardSet.decode(proposal.content)
+            named |= {steward_key_id(key) for key in (*wanted.stewards, *wanted.officers)}
+    return named
 
 
 def set_in_words(roster: Roster, wanted: StewardSet) -> str:

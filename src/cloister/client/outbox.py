@@ -18,6 +18,7 @@ from cloister.client.linking import on_common_refusal, refusal_error
 from cloister.client.records import ChannelState, Outgoing
 from cloister.client.rights import rights_of
 from cloister.client.safe_text import safe_text
+from cloister.client.standing import demand_standing
 from cloister.client.state import Channel, Purpose, State, Work
 from cloister.client.turn import Turn
 from cloister.client.views import channel_named
@@ -50,6 +51,7 @@ def on_send_text(turn: Turn, act: SendText) -> None:
 
 def _check_open(turn: Turn, channel: Channel) -> None:
     """Raise ``PolicyError`` when nothing that is queued now could ever be sent."""
+    demand_standing(turn.state)
     if channel.state in (ChannelState.STUCK, ChannelState.LEFT):
         raise PolicyError(
             f"nothing can be sent there: {channel.reason or 'this device is not in it any more'}"

@@ -22,6 +22,7 @@ from cloister.ids import MemberId
 from cloister.roster import events as sealed
 from cloister.roster import governance_events as readable
 from cloister.roster.content import RevokeKind, Role
+from cloister.roster.entry import SealedType
 from cloister.roster.orders import HoldScope, StewardSet
 from cloister.roster.roster import Roster
 
@@ -34,7 +35,10 @@ def tell(turn: Turn, settled: SettledEntry) -> None:
     roster = turn.state.roster
     if roster is None or did_of(turn.state) not in roster.devices:
         return
-    is_own = any(intent.entry == settled.entry for intent in turn.state.intents)
+    is_own = any(
+        intent.entry == settled.entry and not intent.is_of(SealedType.TICK)
+        for intent in turn.state.intents
+    )
     own = own_member(turn.state)
     for event in settled.events:
         words = in_words(roster, event)
@@ -157,9 +161,6 @@ def _readable_in_words(roster: Roster, event: readable.ReadableEvent) -> str:
             if proposal is not None:
                 what = set_in_words(roster, StewardSet.decode(proposal.content))
             return f"{by} proposes: {what}. {reference}"
-        case readable.StewardSetChanged():
-            names = ", ".join(name_of_key(roster, one) for one in event.stewards)
-            return f"The stewards are {names} now."
         case readable.KeySuspended():
             return f"{by} suspended the steward {name_of_key(roster, event.suspended)}. {reference}"
         case readable.KeyReinstated():

@@ -17,7 +17,9 @@ def on_device_revoke(draft: Draft, act: Act, revoke: DeviceRevoke) -> Event:
         raise RuleViolation(Rule.REVOKE_OWN)
     if revoke.did == act.author.did and revoke.kind is not RevokeKind.RETIRED:
         raise RuleViolation(Rule.REVOKE_SELF)
-    if device.retired or (device.lost_at and revoke.kind is RevokeKind.LOST):
+    # Not ``lost_at`` alone: who was unlocked since may be lost again.
+    is_lost = device.lost_at > 0 and device.locked
+    if device.retired or (is_lost and revoke.kind is RevokeKind.LOST):
         raise RuleViolation(Rule.REVOKE_AGAIN)
     if revoke.kind is RevokeKind.RETIRED:
         device = changed(device, retired=True)
