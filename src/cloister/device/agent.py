@@ -190,6 +190,11 @@ class _Agent:
                 return await device.governance(_text(args, "what"), _text(args, "about"))
             case "exposure":
                 return await device.exposure(_text(args, "device"))
+            case "log":
+                start, limit = _number(args, "start", 0), _number(args, "limit", 100)
+                return await device.log(int(start), int(limit))
+            case "verify_log":
+                return await device.verify_log()
             case "mark_read":
                 position = int(_number(args, "position", 0))
                 await device.mark_read(_text(args, "conversation"), position)

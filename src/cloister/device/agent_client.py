@@ -71,6 +71,15 @@ class RemoteDevice:
         """Return what a device could have read."""
         return cast("View", protocol.value_of(await self._call("exposure", device=device)))
 
+    async def log(self, start: int, limit: int) -> list[View]:
+        """Return entries of the circle's log in words."""
+        result = await self._call("log", start=start, limit=limit)
+        return cast("list[View]", protocol.value_of(result))
+
+    async def verify_log(self) -> View:
+        """Derive the log anew from the vault."""
+        return cast("View", protocol.value_of(await self._call("verify_log")))
+
     async def history(
         self, conversation: str, limit: int = 100, after: int | None = None
     ) -> list[Message]:

@@ -75,6 +75,14 @@ class Facade(Protocol):
         """Return what a device could have read: see ``client.exposure``."""
         ...
 
+    async def log(self, start: int, limit: int) -> list[View]:
+        """Return entries of the circle's log in words: see ``client.log_words``."""
+        ...
+
+    async def verify_log(self) -> View:
+        """Derive the log anew from the vault: see ``client.verify_log``.  Raises ``LogDiffers``."""
+        ...
+
     async def history(
         self, conversation: str, limit: int = 100, after: int | None = None
     ) -> list[Message]:

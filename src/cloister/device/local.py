@@ -9,6 +9,7 @@ from typing import Final
 
 from cloister.client.effects import Answer, Message, MessageState, Notice, Shown
 from cloister.client.inputs import Act, SendText
+from cloister.client.seam import ClientCore
 from cloister.crypto.secret import Secret
 from cloister.device.engine import Engine
 from cloister.device.errors import FellBehind, NotAnswered
@@ -121,8 +122,10 @@ class Device:
         """Return when caught up, or without any way to a relay; raise when it is hopeless."""
         loop = asyncio.get_running_loop()
         since: float | None = None
+        attempts = self._engine.trouble.attempts
+        self._engine.hurry()
         while self._has_routes and (since is None or loop.time() - since < QUIET_S):
-            error = self._engine.trouble.hopeless(rounds)
+            error = self._engine.trouble.hopeless(rounds, attempts)
             if error is not None:
                 raise error
             if not self._engine.is_quiet:
@@ -194,6 +197,24 @@ class Device:
             rows += page
         return rows
 
+    async def log(self, start: int, limit: int) -> list[View]:
+        """Return entries of the circle's log in words; folding takes a thread of its own."""
+        core, entries = await self._core_with_log()
+        return await asyncio.to_thread(self._views.log, core, entries, start, limit)
+
+    async def verify_log(self) -> View:
+        """Derive the log anew from the vault."""
+        core, entries = await self._core_with_log()
+        return await asyncio.to_thread(self._views.verify_log, core, entries)
+
+    async def _core_with_log(self) -> tuple[ClientCore, tuple[bytes, ...]]:
+        """Return the core and the stored log of one moment."""
+        while True:
+            core = self._engine.core
+            entries = await self._engine.on_disk(self._vault.entries)
+            if core is self._engine.core:
+                return core, entries
+
     async def history(
         self, conversation: str, limit: int = 100, after: int | None = None
     ) -> list[Message]:
@@ -242,8 +263,9 @@ class Device:
         return row
 
     async def _hopeless(self, rounds: int) -> CloisterError:
+        attempts = self._engine.trouble.attempts
         async with self._engine.changed:
-            while (error := self._engine.trouble.hopeless(rounds)) is None:
+            while (error := self._engine.trouble.hopeless(rounds, attempts)) is None:
                 await self._engine.changed.wait()
         return error
 

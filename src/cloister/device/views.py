@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from cloister.client import exposure, governance_views, views
+from cloister.client import exposure, governance_views, log_words, verify_log, views
 from cloister.client.core import Core
 from cloister.client.effects import Message
 from cloister.client.naming import one_device, roster_in_force
@@ -54,6 +54,16 @@ class Views(Protocol):
         """Return what a device could have read, out of these timelines."""
         ...
 
+    def log(
+        self, core: ClientCore, entries: tuple[bytes, ...], start: int, limit: int
+    ) -> list[View]:
+        """Return entries of the log in words."""
+        ...
+
+    def verify_log(self, core: ClientCore, entries: tuple[bytes, ...]) -> View:
+        """Return what was checked of the stored log.  Raises ``LogDiffers``."""
+        ...
+
 
 class CoreViews:
     """The views of the client's own core."""
@@ -100,6 +110,23 @@ class CoreViews:
         state = _state(core)
         did = one_device(roster_in_force(state), device).did
         return _plain(exposure.report(state, did, rows))
+
+    def log(
+        self, core: ClientCore, entries: tuple[bytes, ...], start: int, limit: int
+    ) -> list[View]:
+        """Return entries of the log in words."""
+        log_keys = _state(core).log_keys
+        return [_plain(view) for view in log_words.log_view(entries, log_keys, start, limit)]
+
+    def verify_log(self, core: ClientCore, entries: tuple[bytes, ...]) -> View:
+        """Return what was checked of the stored log."""
+        state = _state(core)
+        checks = verify_log.verify_log(state, entries)
+        return {
+            "log_size": len(entries),
+            "log_root": state.roots[-1].hex(),
+            "checks": [{"what": one.what, "count": one.count} for one in checks],
+        }
 
 
 def _state(core: ClientCore) -> Any:
