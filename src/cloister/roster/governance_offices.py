@@ -164,10 +164,7 @@ def consider_set(
         return with_proposal(state, replace(proposal, due=0)), ()
     if proposal.due:
         return state, ()
-    if proposal.is_recovery:
-        due = proposal.ts + RECOVERY_S
-    else:
-        due = ts + state.policy.change_delay_s
+    due = proposal.ts + RECOVERY_S if proposal.is_recovery else ts + state.policy.change_delay_s
     if due > ts:
         return with_proposal(state, replace(proposal, due=due)), ()
     return carry_out_set(state, proposal, seq, key_id)

@@ -229,7 +229,8 @@ class Rule(Enum):
         "a lock names this circle and a size the log has reached")
     LOCK_OLD = _Text("ROS-138", "lock-old", _I, "governance_orders:on_order_lock",
         "a lock is newer than the last unlock of one of its targets")
-    UNLOCK_ERASED = _Text("ROS-140", "unlock-erased", _I, "governance_orders:on_order_unlock",
+    UNLOCK_ERASED = _Text("ROS-140", "unlock-erased", _I,
+        "governance_orders:_check_not_erased",
         "nothing is unlocked while an erase of it waits, or afterwards")
     UNLOCK_CONSENT = _Text("ROS-141", "unlock-consent", _I,
         "governance_orders:_check_consents",

@@ -17,7 +17,7 @@ SIX = ("steward", "ben", "cleo", "dan", "eve", "fay")
 # --- sets -----------------------------------------------------------------------------------------
 
 
-def test_attack_two_of_six_stewards_drop_the_other_four() -> None:
+def test_attack_two_of_six_stewards_drop_the_other_four_ROS_122() -> None:
     log = governed(*SIX)
     proposal = log.propose_set("steward", ("steward", "ben"))
     assert log.approve("ben", proposal) is None
@@ -25,7 +25,7 @@ def test_attack_two_of_six_stewards_drop_the_other_four() -> None:
     assert log.stewards == {key_id(name) for name in SIX}
 
 
-def test_attack_two_of_six_stewards_put_another_in_the_place_of_all() -> None:
+def test_attack_two_of_six_stewards_put_another_in_the_place_of_all_ROS_122() -> None:
     log = governed(*SIX)
     proposal = log.propose_set("steward", ("zoe",))
     for name in ("ben", "zoe"):
@@ -44,7 +44,7 @@ def test_two_thirds_of_the_others_drop_several_stewards_at_once() -> None:
     assert log.stewards == {key_id(name) for name in SIX[:4]}
 
 
-def test_attack_two_officers_take_over_while_stewards_are_at_work() -> None:
+def test_attack_two_officers_take_over_while_stewards_are_at_work_ROS_122() -> None:
     log = governed("steward", "ben", officers=("olga", "otto"))
     proposal = log.propose_set("olga", ("olga",), ("otto",))
     log.wait(10 * DAY)
@@ -76,7 +76,7 @@ def test_an_officer_withdraws_what_it_proposed() -> None:
 # --- suspended keys -------------------------------------------------------------------------------
 
 
-def test_attack_a_steward_suspends_all_others() -> None:
+def test_attack_a_steward_suspends_all_others_ROS_127() -> None:
     log = governed("steward", "ben", "cleo")
     assert log.suspend("steward", "ben") is None
     assert log.suspend("steward", "cleo") is Rule.SUSPEND_LAST
@@ -84,12 +84,12 @@ def test_attack_a_steward_suspends_all_others() -> None:
     assert log.suspend("cleo", "steward") is None
 
 
-def test_attack_one_of_two_stewards_silences_the_other() -> None:
+def test_attack_one_of_two_stewards_silences_the_other_ROS_127() -> None:
     log = governed("steward", "ben")
     assert log.suspend("steward", "ben") is Rule.SUSPEND_LAST
 
 
-def test_two_who_suspend_each_other_the_first_in_the_log_is_obeyed() -> None:
+def test_two_who_suspend_each_other_the_first_in_the_log_is_obeyed_ROS_111() -> None:
     log = governed("steward", "ben", "cleo")
     assert log.suspend("ben", "steward") is None
     assert log.suspend("steward", "ben") is Rule.KEY_SUSPENDED
@@ -115,7 +115,7 @@ def test_a_suspension_is_over_for_the_first_entry_after_its_time() -> None:
 
 
 @pytest.mark.parametrize("what", ["erase", "unlock", "set", "reset"])
-def test_attack_an_approval_comes_too_late_in_a_quiet_log(what: str) -> None:
+def test_attack_an_approval_comes_too_late_in_a_quiet_log_ROS_112(what: str) -> None:
     log = governed("steward", "ben", "cleo")
     if what == "unlock":
         log.erase("steward", "x")
@@ -165,7 +165,7 @@ def test_a_reset_takes_effect_after_a_day_without_refusal() -> None:
 # --- orders ---------------------------------------------------------------------------------------
 
 
-def test_attack_an_unlock_proposed_before_the_erase_is_approved_after_it() -> None:
+def test_attack_an_unlock_proposed_before_the_erase_is_approved_after_it_ROS_140() -> None:
     log = governed("steward", "ben", "cleo")
     unlock = log.unlock("cleo", "x")
     erase = log.erase("steward", "x")
@@ -174,7 +174,7 @@ def test_attack_an_unlock_proposed_before_the_erase_is_approved_after_it() -> No
     assert log.is_locked("x")
 
 
-def test_nothing_is_unlocked_while_its_erase_is_proposed() -> None:
+def test_nothing_is_unlocked_while_its_erase_is_proposed_ROS_140() -> None:
     log = governed("steward", "ben", "cleo")
     log.erase("steward", "x")
     with pytest.raises(Exception, match=Rule.UNLOCK_ERASED.rule_id):
@@ -203,7 +203,7 @@ def test_attack_a_third_approval_puts_a_change_of_relays_off() -> None:
     assert log.governance.proposals[proposal].due == due
 
 
-def test_attack_a_steward_fills_the_relays_memory_with_proposals() -> None:
+def test_attack_a_steward_fills_the_relays_memory_with_proposals_ROS_115() -> None:
     log = governed("steward", "ben")
     for number in range(16):
         log.unlock("steward", f"x{number}")
