@@ -116,6 +116,22 @@ def test_hot_queries_go_by_an_index_and_do_not_sort(tmp_path: Path, sql: str) ->
         assert step.startswith("SEARCH"), plan
 
 
+def test_a_file_of_the_layout_before_gets_the_new_tables(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    connection = open_file(path)
+    connection.execute("INSERT INTO activation VALUES (x'01', x'02', 'home/1')")
+    connection.execute("DROP TABLE seat")
+    connection.execute("DROP TABLE seat_reserved")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    for _ in range(2):
+        connection = open_file(path)
+        assert connection.execute("SELECT count(*) FROM seat").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM seat_reserved").fetchone() == (0,)
+        assert connection.execute("SELECT origin FROM activation").fetchone() == ("home/1",)
+        connection.close()
+
+
 def test_another_layout_or_another_file_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite3"
     connection = open_file(path)

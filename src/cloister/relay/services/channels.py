@@ -184,8 +184,9 @@ class Channels:
             return
         context = self._context
         # Of a lapsed circle nothing new is stored; a retry of what is stored is answered (D4).
-        epoch = _NO_EPOCH if self._is_lapsed(grant.origin) else request.epoch
-        write = PutEnvelope(request.channel_id, epoch, request.envelope_id, envelope, context.now())
+        now = context.now()
+        epoch = _NO_EPOCH if self._is_lapsed(grant.origin, now) else request.epoch
+        write = PutEnvelope(request.channel_id, epoch, request.envelope_id, envelope, now)
         context.begin_write(session, len(envelope))
         context.store.submit(write, partial(self._on_put, session, request.rid, write))
 

@@ -74,8 +74,8 @@ class Seats:
         self._accounts.refresh()
         return self._accounts.of_code(code_hash)
 
-    def is_lapsed(self, origin: str) -> bool:
-        """Tell whether the circle's term is over, and the time of grace after it.
+    def is_lapsed(self, origin: str, now: int) -> bool:
+        """Tell whether the circle's term is over at ``now`` (s), and the time of grace after it.
 
         Asked for every put, so it reads neither file nor storage for a circle it knows."""
         if self._lapses_version != self._accounts.version:
@@ -86,7 +86,7 @@ class Seats:
             account = self._account_of(origin)
             lapses_at = _NEVER if account is None else account.lapses_at
             self._lapses[origin] = lapses_at
-        return lapses_at < self._context.now()
+        return lapses_at < now
 
     def _account_of(self, origin: str) -> Account | None:
         code_hash = self._context.store.code_of(origin)
