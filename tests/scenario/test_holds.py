@@ -74,7 +74,7 @@ def test_under_a_hold_an_erasure_is_refused_with_who_placed_it() -> None:
         assert not any("hold" in text for text in power_alarms(ben)), "Ben knows"
         size = roster_of(ada).size
         act = EraseDevice(ref=circle.ref(), device="Cyd", reason=STOLEN)
-        with pytest.raises(PolicyError, match="legal hold, placed by Ben on 2027-01-15"):
+        with pytest.raises(PolicyError, match="legal hold, placed by Ben less than a day ago"):
             await circle.act(ada, act)
         assert roster_of(ada).size == size
         (held,) = view(cyd, "devices", "Cyd")

@@ -7,7 +7,6 @@ and erasing need two people, or for an unlock the owner and one steward, and act
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from cloister.client.appending import intend
 from cloister.client.exposure import on_lock as mark_exposure
@@ -51,6 +50,7 @@ from cloister.roster.orders import (
     sign_lock_as_owner,
     sign_lock_as_steward,
 )
+from cloister.roster.policy import DAY_S
 from cloister.roster.readable import ReadableType
 from cloister.roster.roster import Roster
 from cloister.roster.state import DeviceRecord
@@ -222,9 +222,10 @@ def demand_no_hold(roster: Roster, records: Sequence[DeviceRecord]) -> None:
         covered = {(target.relay_id, target.handle) for target in hold.targets}
         if hold.scope is HoldScope.CIRCLE or places & covered:
             reference = entry_hash.hex()[:REFERENCE_DIGITS]
-            day = datetime.fromtimestamp(hold.ts, UTC).date().isoformat()
+            days = (roster.ts - hold.ts) // DAY_S
+            when = f"{days} days ago" if days else "less than a day ago"
             raise PolicyError(
-                f"there is a legal hold, placed by {name_of_key(roster, hold.placer)} on {day}: "
+                f"there is a legal hold, placed by {name_of_key(roster, hold.placer)} {when}: "
                 "nothing that it covers is destroyed",
                 hint=f"Two release it: `cloister hold release {reference}`.",
             )
