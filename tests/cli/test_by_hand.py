@@ -16,13 +16,16 @@ from typing import Any
 
 import pytest
 
+from cloister.crypto.secret import Secret
 from cloister.device.agent_client import RemoteDevice
 from cloister.device.paths import socket_path
+from cloister.device.vault import Vault, VaultNeedsShares
 from cloister.errors import CloisterError
 from cloister.roster.relay_card import RelayCard
 from unit.device.relays import make_identity
 
 Run = Callable[..., tuple[int, str, str]]
+Start = Callable[..., "subprocess.Popen[str]"]
 pytestmark = pytest.mark.process
 
 
@@ -83,6 +86,12 @@ class Circle:
         rows = self.lines(name, "read", conversation)
         return [(row["name"], row["text"]) for row in rows if row["kind"] == "text"]
 
+    def agent(self, name: str, start: Start) -> subprocess.Popen[str]:
+        """Have somebody's agent run."""
+        agent = start("agent", "run", "--profile", str(self.folder / name))
+        assert read_line(agent) == "running\n"
+        return agent
+
     def join(self, name: str, inviter: str) -> None:
         """Invite, ask, compare the digits, vouch."""
         code = self.do(inviter, "invite").strip()
@@ -121,6 +130,27 @@ def circle(run: Run, world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
         circle.entry.kill()
 
 
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command in a process of its own; what still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def starting(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cloister", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield starting
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 def test_three_people_talk_and_one_is_removed(circle: Circle) -> None:
     circle.join("Jonas", "Amira")
     circle.join("Mei", "Jonas")
@@ -149,10 +179,15 @@ def test_three_people_talk_and_one_is_removed(circle: Circle) -> None:
     assert circle.texts("Mei", "Desk") == expected
 
 
-def test_what_is_sent_while_the_home_is_down_arrives_once_when_it_is_back(circle: Circle) -> None:
+def test_what_is_sent_while_the_home_is_down_arrives_once_when_it_is_back(
+    circle: Circle, start: Start
+) -> None:
     circle.join("Jonas", "Amira")
     circle.do("Amira", "conversation", "new", "Desk", "Jonas")
     circle.do("Jonas", "status")
+    # From cold both relays are needed; these vaults are open.
+    circle.agent("Amira", start)
+    circle.agent("Jonas", start)
     circle.home.kill()
     out, err = circle.told("Amira", "send", "Desk", "while it is down")
     assert out == "queued\n"
@@ -165,7 +200,8 @@ def test_what_is_sent_while_the_home_is_down_arrives_once_when_it_is_back(circle
     assert circle.texts("Jonas", "Desk") == [("Amira", "while it is down"), ("Amira", "and after")]
 
 
-def test_a_home_with_another_certificate_is_a_trust_problem(circle: Circle) -> None:
+def test_a_home_with_another_certificate_is_a_trust_problem(circle: Circle, start: Start) -> None:
+    circle.agent("Amira", start)
     circle.home.kill()
     other = make_identity(circle.folder, "other").pem.read_bytes()
     key, certificate = other.split(b"-----BEGIN CERTIFICATE-----")
@@ -177,6 +213,10 @@ def test_a_home_with_another_certificate_is_a_trust_problem(circle: Circle) -> N
     assert "not the pinned one" in err
     out, err = circle.told("Amira", "members", expect=6)
     assert "Amira: steward" in out
+    assert "not the pinned one" in err
+    # A vault that is shut stays shut: what answers there is not asked for a share.
+    circle.do("Amira", "lock", "--drop-lease")
+    _, err = circle.told("Amira", "unlock", expect=6)
     assert "not the pinned one" in err
 
 
@@ -203,29 +243,8 @@ def test_wrong_and_used_codes_are_refused_with_words(circle: Circle) -> None:
     assert "invit" in err
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a command in a process of its own; what still runs at the end is killed."""
-    started: list[subprocess.Popen[str]] = []
-
-    def starting(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cloister", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield starting
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
 def test_whoever_holds_the_vault_is_asked_and_the_next_takes_over(
-    circle: Circle, start: Callable[..., subprocess.Popen[str]]
+    circle: Circle, start: Start
 ) -> None:
     circle.join("Jonas", "Amira")
     circle.do("Amira", "conversation", "new", "Desk", "Jonas")
@@ -258,9 +277,7 @@ def test_whoever_holds_the_vault_is_asked_and_the_next_takes_over(
     assert [text for _, text in circle.texts("Jonas", "Desk")] == ["one", "two", "three"]
 
 
-def test_commands_at_the_same_time_share_one_device(
-    circle: Circle, start: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_commands_at_the_same_time_share_one_device(circle: Circle, start: Start) -> None:
     circle.join("Jonas", "Amira")
     circle.do("Amira", "conversation", "new", "Desk", "Jonas")
     profile = ("--profile", str(circle.folder / "Amira"))
@@ -272,9 +289,7 @@ def test_commands_at_the_same_time_share_one_device(
     assert sorted(texts) == [f"text {n}" for n in range(4)]
 
 
-def test_a_killed_agent_loses_and_repeats_nothing(
-    circle: Circle, start: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_killed_agent_loses_and_repeats_nothing(circle: Circle, start: Start) -> None:
     circle.join("Jonas", "Amira")
     circle.do("Amira", "conversation", "new", "Desk", "Jonas")
     accepted: list[str] = []
@@ -361,3 +376,60 @@ def test_a_strangers_broken_handshakes_leave_no_word_in_the_log(circle: Circle) 
         _, log = process.communicate(timeout=20)
         assert {"signal", "stopped"} <= {json.loads(line)["event"] for line in log.splitlines()}
         assert "stranger" not in log
+
+
+# --- unlock shares --------------------------------------------------------------------------------
+
+
+def test_from_cold_both_relays_are_needed_and_the_lease_needs_none(
+    circle: Circle, start: Start
+) -> None:
+    (status,) = circle.lines("Amira", "status")
+    assert status["vault_key"] == "PIN and unlock shares of 2 relays"
+    with pytest.raises(VaultNeedsShares):
+        Vault.open(circle.folder / "Amira", Secret(b"correct horse"))
+    circle.agent("Amira", start)
+    circle.home.kill()
+    assert "PIN alone unlocks" in circle.do("Amira", "lock")
+    assert circle.do("Amira", "unlock") == "open\n"
+    circle.do("Amira", "lock", "--drop-lease")
+    for _ in range(4):  # four tries would have to wait
+        _, err = circle.told("Amira", "unlock", expect=4)
+        assert "two relays are needed" in err
+    assert circle.lines("Amira", "status")[0]["phase"] == "locked"
+    circle.home.start()
+    assert circle.do("Amira", "unlock") == "open\n"
+    assert circle.lines("Amira", "status")[0]["phase"] == "member"
+
+
+def test_a_wrong_pin_is_counted_and_the_pin_can_be_changed(circle: Circle, start: Start) -> None:
+    right = circle.folder / "passphrase"
+    new = circle.folder / "new"
+    new.write_text("271353\n")
+    right.write_text("wrong horse\n")
+    _, err = circle.told("Amira", "status", expect=7)
+    assert "9 tries are left" in err
+    right.write_text("correct horse\n")
+    circle.do("Amira", "status")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLOISTER_NEW_PASSPHRASE_FILE", str(new))
+        circle.do("Amira", "pin")
+    _, err = circle.told("Amira", "status", expect=7)
+    assert "9 tries are left" in err
+    right.write_text("271353\n")
+    circle.agent("Amira", start)
+    circle.do("Amira", "lock")
+    right.write_text("correct horse\n")
+    _, err = circle.told("Amira", "unlock", expect=7)
+    assert "no relay was asked" in err
+
+
+def test_an_agent_that_starts_before_the_relays_waits_for_them(
+    circle: Circle, start: Start
+) -> None:
+    circle.home.kill()
+    agent = start("agent", "run", "--profile", str(circle.folder / "Amira"))
+    assert agent.stderr is not None
+    assert "waiting" in agent.stderr.readline()
+    circle.home.start()
+    assert read_line(agent) == "running\n"

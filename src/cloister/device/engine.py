@@ -183,11 +183,15 @@ class Engine:
         self._answers[ref] = answer
         try:
             self._put(_Queued(dataclasses.replace(act, ref=ref), 0))
-            if self._link is None and time.monotonic() - self._last_attempt > HURRY_S:
-                self._hurry.set()
+            self.hurry()
             return await answer
         finally:
             self._answers.pop(ref, None)
+
+    def hurry(self) -> None:
+        """Somebody waits: try the way to the relay now, unless that was just done."""
+        if self._link is None and time.monotonic() - self._last_attempt > HURRY_S:
+            self._hurry.set()
 
     def listen(self, listener: Listener) -> None:
         """Tell this listener every notice that is no answer, from now on."""

@@ -10,6 +10,8 @@ class Trouble:
     """Failures since the last event of a home relay."""
 
     def __init__(self) -> None:
+        self.attempts = 0
+        """Failures in all, to tell what failed since somebody began to wait."""
         self._failures: dict[Route, int] = {}
         self._errors: dict[Route, CloisterError] = {}
         self._routes: tuple[Route, ...] = ()
@@ -24,6 +26,7 @@ class Trouble:
 
     def failed(self, route: Route, error: CloisterError, routes: tuple[Route, ...]) -> None:
         """Note that a route could not be used."""
+        self.attempts += 1
         self._routes = routes
         self._failures[route] = self._failures.get(route, 0) + 1
         self._errors[route] = error
@@ -39,13 +42,15 @@ class Trouble:
         lasting = [error for error in present if not isinstance(error, NetworkError)]
         return next(iter(lasting + present), self._lost)
 
-    def hopeless(self, rounds: int) -> CloisterError | None:
+    def hopeless(self, rounds: int, since: int = 0) -> CloisterError | None:
         """Return the error to give up with, or ``None`` while waiting makes sense.
 
-        Every route must have failed: at once when one failed for a reason that waiting does not
-        heal, else ``rounds`` times.
+        Somebody began to wait after ``since`` attempts: one must have failed since.  Every route
+        must have failed: at once when one failed for a reason that waiting does not heal, else
+        ``rounds`` times.
         """
-        if not self._routes or any(route not in self._errors for route in self._routes):
+        is_untried = any(route not in self._errors for route in self._routes)
+        if self.attempts <= since or not self._routes or is_untried:
             return None
         error = self.error
         tired = all(self._failures[route] >= rounds for route in self._routes)
