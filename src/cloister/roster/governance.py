@@ -129,7 +129,9 @@ class Governance(GovernanceState):
         looked at last: only who may sign can bring a fold to a stop, a relay cannot.
         """
         body = read_body(entry)
-        public = self._key_of(body)
+        # A suspension may be over since the entry before.
+        settled, _ = self._settle(entry.header.seq, entry.header.ts)
+        public = settled._key_of(body)
         try:
             verify_readable(entry.header, body, public)
         except (BadSignature, BadPublicKey):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final, NoReturn
+from typing import Final
 
 from cloister.codec import DecodeError, Struct, fixed, layout, nested, opaque, uint16
-from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.crypto.hybrid_signature import HybridKey, HybridPublic, HybridSignature, verify_hybrid
 from cloister.ids import CircleId
 from cloister.limits import MAX_ENTRY_BYTES
 from cloister.roster.entry import VERSION, Entry, EntryKind, Header
-from cloister.roster.errors import RuleViolation, UpdateNeeded
+from cloister.roster.errors import RuleViolation
 from cloister.roster.fields import HASH_BYTES
 from cloister.roster.labels import labelled_hash
 from cloister.roster.rules import Rule
@@ -118,29 +116,3 @@ def read_body(entry: Entry) -> ReadableBody:
     if entry.header.lk_gen != 0:
         raise RuleViolation(Rule.READABLE_FORM)
     return body
-
-
-def judge_readable(entry: Entry, steward_keys: Mapping[bytes, HybridPublic]) -> NoReturn:
-    """Judge a readable entry after the genesis, the same in both folds.
-
-    This version applies no readable type but the genesis, so there is always something to raise.
-    The type is looked at last: only a steward can bring a fold to a stop, a relay cannot.
-
-    Raises RuleViolation, or UpdateNeeded for a type this program does not apply.
-    """
-    try:
-        body = ReadableBody.decode(entry.body)
-    except DecodeError:
-        raise RuleViolation(Rule.READABLE_FORM) from None
-    if entry.header.lk_gen != 0:
-        raise RuleViolation(Rule.READABLE_FORM)
-    public = steward_keys.get(body.key_id)
-    if public is None:
-        raise RuleViolation(Rule.STEWARD_KEY)
-    try:
-        verify_readable(entry.header, body, public)
-    except (BadSignature, BadPublicKey):
-        raise RuleViolation(Rule.STEWARD_SIGNATURE) from None
-    if body.type == ReadableType.GENESIS:
-        raise RuleViolation(Rule.ONE_GENESIS)
-    raise UpdateNeeded(Rule.READABLE_TYPE, entry.header.seq, f"readable entry of type {body.type}")

@@ -144,7 +144,9 @@ def test_newly_named_key_approves_its_own_set_and_nothing_else_ROS_031() -> None
 
 def test_approval_names_something_that_waits_ROS_112() -> None:
     log = governed("steward", "ben", "cleo")
+    assert log.suspend("steward", "cleo") is None
     assert log.approve("ben", bytes(32)) is Rule.APPROVE_NOTHING
+    assert log.suspend("steward", "cleo", lift=True) is None
     erase = log.erase("steward", "x")
     assert log.approve("ben", erase) is None
     assert log.approve("cleo", erase) is Rule.APPROVE_NOTHING
@@ -192,6 +194,69 @@ def test_any_steward_stops_an_erase_until_it_is_due_ROS_114() -> None:
     log.tick(DAY)
     assert log.refuse("cleo", erase) is Rule.REFUSE_NOTHING
     assert [one.entry_hash for one in log.governance.due_erasures()] == [erase]
+
+
+def test_stopped_erase_does_not_become_due_with_another() -> None:
+    log = governed("steward", "ben", "cleo")
+    stopped, held, other = (log.erase("steward", name) for name in ("x", "y", "z"))
+    for erase in (stopped, held, other):
+        assert log.approve("ben", erase) is None
+    assert log.refuse("cleo", stopped) is None
+    log.hold("cleo", "y")
+    log.tick(2 * DAY)
+    assert [one.entry_hash for one in log.governance.due_erasures()] == [other]
+
+
+def test_relay_reads_who_signed_before_it_says_anything_about_the_log() -> None:
+    log = governed("steward", "ben", "cleo")
+    assert log.suspend("ben", "steward") is None
+    read = log.governance.read
+    hold = Entry.decode(log.entry("steward", ReadableType.HOLD, circle_hold()))
+    with pytest.raises(RuleViolation):
+        read(hold)
+    log.wait(7 * DAY)
+    body, key = read(Entry.decode(log.entry("steward", ReadableType.HOLD, circle_hold())))
+    assert (body.key_id, key) == (key_id("steward"), steward_key("steward").public)
+
+
+def test_stranger_approves_nothing_ROS_031() -> None:
+    log = governed("steward", "ben")
+    unlock = log.unlock("steward", "x")
+    for entry_hash in (bytes(32), unlock):
+        assert log.approve("zoe", entry_hash) is Rule.STEWARD_KEY
+
+
+@pytest.mark.parametrize("what", ["erase", "unlock"])
+def test_proposal_waits_seven_days_and_no_longer_ROS_112(what: str) -> None:
+    for late in (0, 1):
+        log = governed("steward", "ben")
+        proposal = log.erase("steward", "x") if what == "erase" else log.unlock("steward", "x")
+        log.wait(7 * DAY - 1 + late)
+        assert log.approve("ben", proposal) is (Rule.APPROVE_NOTHING if late else None)
+
+
+def test_each_deadline_ends_what_it_is_for_and_nothing_else() -> None:
+    log = governed("steward", "ben", "cleo", "dan")
+    assert log.suspend("steward", "cleo") is None
+    assert log.approve("ben", log.governance.suspended[key_id("cleo")].entry_hash) is None
+    old = log.erase("steward", "x")
+    log.tick(DAY)
+    assert log.suspend("steward", "dan") is None
+    young = log.erase("steward", "y")
+    stopped = log.erase("ben", "z")
+    assert log.refuse("ben", stopped) is None
+    log.tick(6 * DAY)
+    states = {one.entry_hash: one.state for one in log.governance.erasures.values()}
+    assert states == {
+        old: ErasureState.LAPSED,
+        young: ErasureState.PROPOSED,
+        stopped: ErasureState.STOPPED,
+    }
+    assert set(log.governance.suspended) == {key_id("cleo"), key_id("dan")}
+    log.tick(2 * DAY)
+    assert set(log.governance.suspended) == {key_id("cleo")}
+    assert log.governance.erasures[young].state is ErasureState.LAPSED
+    assert log.governance.erasures[stopped].state is ErasureState.STOPPED
 
 
 # --- sets -----------------------------------------------------------------------------------------
@@ -579,7 +644,8 @@ def test_single_steward_resets_at_once_and_two_together() -> None:
     assert log.governance.reset.new_id == NEXT_COMMONS
     log = governed("steward", "ben")
     reset = log.reset("steward")
-    assert log.governance.reset is None
+    before = log.governance.reset
+    assert before is None
     assert log.approve("ben", reset) is None
     assert log.governance.reset is not None
     assert log.governance.reset.seq == log.fold.size - 1
@@ -591,6 +657,16 @@ def test_refused_reset_takes_no_effect() -> None:
     assert log.refuse("ben", reset) is None
     log.tick(DAY)
     assert log.governance.reset is None
+
+
+def test_first_of_two_resets_takes_effect_and_the_other_never() -> None:
+    log = governed("steward", "ben")
+    log.reset("steward")
+    log.reset("ben", new=ChannelId(b"another commons."))
+    log.tick(DAY)
+    assert log.governance.reset is not None
+    assert log.governance.reset.new_id == NEXT_COMMONS
+    assert not log.governance.proposals
 
 
 # --- what is told ---------------------------------------------------------------------------------
@@ -618,11 +694,3 @@ def test_events_name_the_entry_and_the_key() -> None:
     event = told(log, "steward", ReadableType.APPROVE, reference(suspension))
     assert isinstance(event, KeySuspended)
     assert (event.suspended, event.until) == (key_id("cleo"), 0)
-
-
-def test_relay_refuses_and_stays_as_it_was() -> None:
-    log = governed("steward", "ben")
-    before = log.fold
-    with pytest.raises(RuleViolation):
-        log.act("steward", ReadableType.HOLD_RELEASE, reference(bytes(32)))
-    assert log.fold is before
