@@ -452,16 +452,18 @@ class Circle:
     ) -> tuple[Event, ...]:
         """Append what a key says, a second later."""
         self.now += 1
-        return self.append(
-            make_readable(
-                readable_type,
-                content.encode(),
-                steward_key=key,
-                circle_id=self.roster.circle_id,
-                seq=self.roster.size,
-                root=self.roster.root,
-                ts=self.now,
-            )
+        return self.append(self.readable_entry(key, readable_type, content))
+
+    def readable_entry(self, key: HybridKey, readable_type: ReadableType, content: Struct) -> bytes:
+        """What a key says, for the end of the log."""
+        return make_readable(
+            readable_type,
+            content.encode(),
+            steward_key=key,
+            circle_id=self.roster.circle_id,
+            seq=self.roster.size,
+            root=self.roster.root,
+            ts=self.now,
         )
 
     def set_offices(self, stewards: tuple[Person, ...], officers: tuple[Person, ...] = ()) -> None:

@@ -93,6 +93,7 @@ def test_founder_changes_to_another_key() -> None:
     )
     proposal = EntryReference(entry_hash=circle.last_hash)
     circle.readable(newer, ReadableType.APPROVE, proposal)
+    circle.tick(ADA, circle.now + circle.policy.change_delay_s)
     assert list(circle.roster.steward_keys) == [steward_key_id(newer.public)]
     assert circle.roster.is_steward(ADA.member_id)
     assert circle.roster.members[ADA.member_id].role is Role.STEWARD
