@@ -21,6 +21,7 @@ from cloister.roster.orders import (
     LockOrder,
     SignedLock,
     StewardSet,
+    StewardSuspend,
     Target,
     Unlock,
     UnlockConsent,
@@ -123,6 +124,10 @@ class ReadableLog:
         self.append(
             ReadableType.REFUSE, EntryReference(entry_hash=entry_hash).encode(), self.second
         )
+
+    def suspend(self, key: HybridKey, *, by: HybridKey) -> None:
+        suspend = StewardSuspend(key_id=steward_key_id(key.public), lift=False)
+        self.append(ReadableType.STEWARD_SUSPEND, suspend.encode(), by)
 
     # --- orders ----------------------------------------------------------------------------------
 

@@ -138,6 +138,14 @@ def test_attack_ticket_of_a_stranger_or_of_an_entry_relay() -> None:
         refused(world.enrol_any(device, garbage), Refusal.BAD_TICKET)
 
 
+def test_attack_ticket_for_one_relay_is_used_at_another() -> None:
+    """Two tickets for one key are two rights, one at each relay."""
+    home, entry = ShareWorld(), ShareWorld(ENTRY)
+    device = Device("amira")
+    refused(home.enrol_any(device, entry.ticket(device)), Refusal.BAD_TICKET)
+    refused(entry.enrol_any(device, home.ticket(device)), Refusal.BAD_TICKET)
+
+
 def test_attack_ticket_is_used_without_its_key() -> None:
     world = ShareWorld()
     device, thief = Device("amira"), Device("thief")

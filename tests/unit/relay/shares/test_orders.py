@@ -154,6 +154,15 @@ def test_attack_forged_lock(
     assert not is_locked(world, device)
 
 
+def test_attack_suspended_steward_locks(
+    world: ShareWorld, log: ReadableLog, device: Device
+) -> None:
+    lock = log.steward_lock(log.order(log.target(device)))
+    log.suspend(log.first, by=log.second)
+    refused(order(world, lock), Refusal.UNKNOWN_OBJECT)
+    done(order(world, log.steward_lock(lock.order, log.second)), 1)
+
+
 def test_attack_garbage_for_an_order(world: ShareWorld, device: Device) -> None:
     answer = world.shares.take(lambda _relay_id, _nonce: commands.Order(1, b"x"))
     refused(answer, Refusal.MALFORMED)
