@@ -42,7 +42,7 @@ def approve(person: Person, *, reference: str, yes: bool) -> None:
     from cloister.client.powers import Approve
 
     confirm(yes=yes, question=f"Approve {reference}? See `cloister pending` for what it is.")
-    exercise(person, Approve(ref=0, reference=reference), "approved")
+    exercise(person, Approve(ref=0, reference=reference), "approved", about=reference)
 
 
 @click.command()

@@ -15,20 +15,30 @@ if TYPE_CHECKING:
     from cloister.device.facade import Facade, View
 
 
-def exercise(person: Person, act: Act, done: str) -> None:
-    """Do an act that ends as an entry of the log; say whether it waits for somebody else."""
+def exercise(person: Person, act: Act, done: str, *, about: str = "") -> None:
+    """Do an act that ends as an entry of the log; say whether it waits for somebody else.
+
+    ``about``: the reference of what the act is about, which may go on waiting after it.
+    """
 
     async def acting(device: Facade) -> tuple[str, list[View]]:
         answer = await device.act(act, person.settings.timeout_s, impatient=True)
         return answer, await device.governance("pending")
 
     entry, pending = person.act(acting)
-    open_ones = [view for view in pending if entry and entry.startswith(str(view["reference"]))]
+    named = about.casefold() or entry
+    open_ones = [
+        view for view in pending if len(named) >= 6 and _fits(str(view["reference"]), named)
+    ]
     if not open_ones:
         person.output.data({"state": "done", "entry": entry}, done)
         return
     view = open_ones[0]
     person.output.data({"state": "waiting", "entry": entry, **view}, waiting_text(view))
+
+
+def _fits(reference: str, named: str) -> bool:
+    return named.startswith(reference) or reference.startswith(named)
 
 
 def waiting_text(view: View) -> str:

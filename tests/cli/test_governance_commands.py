@@ -1,0 +1,229 @@
+"""Commands of power over a whole simulated circle: real cores, real relay services, no sockets.
+
+The command's own core is scripted; it hands every act to a device of the circle, and its views
+are that device's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloister.client import exposure
+from cloister.client.effects import Answer, Effect, Notify
+from cloister.client.governance_views import governance_view
+from cloister.client.inputs import Act, AnyInput
+from cloister.client.naming import one_device
+from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from scenario.governed import DAY_S, later, roster_of, send, two_stewards
+from unit.device.scripted import VIEWS, ScriptedCore
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+class Stage:
+    """A circle on a thread of its own, and whose device the next command speaks for."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.circle = self.play(self._make())
+        self.ada, self.ben, self.cyd = self.play(two_stewards(self.circle))
+        self.person: SimulatedDevice = self.ada
+
+    async def _make(self) -> SimulatedCircle:
+        return SimulatedCircle()
+
+    def play(self, story: Coroutine[Any, Any, Any]) -> Any:
+        """Run a story of the circle, also from inside the command's own event loop."""
+        return asyncio.run_coroutine_threadsafe(story, self._loop).result()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def script(self, _core: ScriptedCore, given: AnyInput, _now: int) -> tuple[Effect, ...]:
+        if not isinstance(given, Act):
+            return ()
+        act = dataclasses.replace(given, ref=self.circle.ref())
+
+        async def acting() -> None:
+            self.person.feed(act)
+            await self.circle.settle()
+
+        self.play(acting())
+        return (Notify(notice=dataclasses.replace(self.answer(act), ref=given.ref)),)
+
+    def answer(self, act: Act) -> Answer:
+        return self.person.answers[act.ref]
+
+    def governance(self, _core: object, what: str, about: str) -> Any:
+        return governance_view(self.person.core.state, what, about)
+
+    def exposed_channels(self, _core: object, _device: str) -> list[bytes]:
+        return []
+
+    def exposure(self, _core: object, device: str, _rows: object) -> Any:
+        state = self.person.core.state
+        rows: dict[bytes, list[Any]] = {}
+        for message in self.person.messages.values():
+            rows.setdefault(message.channel_id, []).append(message)
+        return exposure.report(state, one_device(roster_of(self.person), device).did, rows)
+
+
+@pytest.fixture
+def stage(
+    profile: Path, scripted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
+    """Ada's profile in a circle of Ada and Ben, stewards, and Cyd."""
+    made = Stage()
+    scripted(script=made.script)
+    for name in ("governance", "exposed_channels", "exposure"):
+        monkeypatch.setattr(VIEWS, name, getattr(made, name), raising=False)
+    yield made
+    made.close()
+
+
+def test_a_suspension_waits_in_pending_until_the_other_steward_approves(
+    run: Run, stage: Stage
+) -> None:
+    status, out, _ = run("suspend", "Cyd", "--reason", "phone taken")
+    assert status == 0
+    assert "suspension of Cyd (phone taken), by Ada; waits for another steward until" in out
+    reference = out.split()[0]
+    assert run("approve", reference)[0] == 5, "not by the one who proposed it"
+    stage.person = stage.ben
+    status, out, _ = run("pending", "--json")
+    assert (status, json.loads(out)["reference"]) == (0, reference)
+    assert run("approve", reference)[:2] == (0, "approved\n")
+    status, out, err = run("pending")
+    assert (status, out) == (0, "")
+    assert "Nothing waits" in err
+
+
+def test_what_is_forbidden_is_5_and_says_what_to_do(run: Run, stage: Stage) -> None:
+    stage.person = stage.cyd
+    for arguments in (
+        ("suspend", "Ada"),
+        ("lost", "Ben"),
+        ("erase", "Ben", "--reason", "stolen", "--yes"),
+        ("hold", "place", "--circle"),
+        ("steward", "drop", "Ada"),
+        ("policy", "set", "vouches=3"),
+    ):
+        status, out, err = run(*arguments)
+        assert (arguments, status, out) == (arguments, 5, "")
+        assert len(err.strip().splitlines()) >= 1
+
+
+def test_a_lost_device_is_locked_step_by_step_and_reported(run: Run, stage: Stage) -> None:
+    async def talk() -> None:
+        send(stage.circle, stage.ben, "before it was lost")
+        await stage.circle.settle()
+        stage.cyd.is_offline = True
+
+    stage.play(talk())
+    status, out, err = run("lost", "Cyd", "--json")
+    assert status == 0
+    for step in ("locked at home.example", "locked at entry.example", "in the log"):
+        assert step in err
+    assert "dropped from 2 of 2 groups" in err
+    body = json.loads(out)
+    assert (body["state"], body["exposure"][0]["messages"]) == ("locked", 1)
+    status, out, _ = run("exposure", "Cyd/1")
+    assert status == 0
+    assert "1 messages could have been read, lock ordered" in out
+    assert "This report cannot know:" in out
+    status, out, _ = run("device", "list", "Cyd")
+    assert out.startswith("Cyd/1  ")
+    assert "locked" in out
+    assert run("lost", "Cyd")[0] == 5
+
+
+def test_an_owners_consent_is_a_line_for_a_steward(run: Run, stage: Stage) -> None:
+    async def another() -> SimulatedDevice:
+        return await stage.circle.add_device("Cyd 2", stage.cyd, [stage.ada])
+
+    stage.person = stage.play(another())
+    assert run("lost", "Cyd/1")[0] == 0
+    status, line, err = run("unlock-device", "Cyd/1", "--consent")
+    assert status == 0
+    assert line.startswith("CLOISTER-CONSENT:")
+    assert "It is no secret" in err
+    stage.person = stage.ada
+    assert run("unlock-device", "Cyd/1", "--with-consent", "CLOISTER-CONSENT:x")[0] == 2
+    assert run("unlock-device", "Cyd/1", "--with-consent", line.strip())[0] == 0
+    _, out, _ = run("device", "list", "Cyd/1", "--json")
+    assert json.loads(out)["state"] == "active"
+
+
+def test_an_erasure_from_the_proposal_to_the_receipts(run: Run, stage: Stage) -> None:
+    stage.cyd.is_offline = True
+    assert run("erase", "Cyd", "--yes")[0] == 2, "without a reason"
+    assert run("erase", "Cyd", "--reason", "stolen")[0] == 2, "nobody to ask"
+    status, out, _ = run("erase", "Cyd", "--reason", "stolen", "--note", "train", "--yes")
+    assert status == 0
+    reference = out.split()[0]
+    stage.person = stage.ben
+    status, out, _ = run("approve", reference)
+    assert "waits for the cool-off to end" in out
+    stage.play(later(stage.circle, DAY_S + 600))
+    status, out, _ = run("erase", "--status")
+    assert status == 0
+    for line in ("erased at home.example", "erased at entry.example", "approved by Ben"):
+        assert line in out
+    assert run("object", reference)[0] == 3
+
+
+def test_holds_are_placed_listed_and_released_by_two(run: Run, stage: Stage) -> None:
+    assert run("hold", "place")[0] == 2
+    assert run("hold", "place", "--circle", "--member", "Cyd")[0] == 2
+    assert run("hold", "place", "--member", "Cyd", "--note", "request")[0] == 0
+    status, out, _ = run("hold", "list")
+    reference = out.split()[0]
+    assert (status, "Cyd, placed by Ada" in out, out.strip().endswith(": request")) == (
+        0,
+        True,
+        True,
+    )
+    status, _, err = run("erase", "Cyd", "--reason", "lost", "--yes")
+    assert status == 5
+    assert "placed by Ada" in err
+    status, out, _ = run("hold", "release", reference)
+    assert "release of a hold" in out
+    stage.person = stage.ben
+    assert run("approve", out.split()[0])[0] == 0
+    assert "No hold is in force" in run("hold", "list")[2]
+
+
+def test_offices_are_listed_offered_and_proposed(run: Run, stage: Stage) -> None:
+    assert run("steward", "list")[1] == "Ada\nBen\n"
+    assert "There is no officer" in run("officer", "list")[2]
+    status, _, err = run("officer", "add", "Cyd")
+    assert (status, "has not offered a key" in err) == (5, True)
+    stage.person = stage.cyd
+    assert run("officer", "offer")[0] == 0
+    stage.person = stage.ada
+    status, out, _ = run("officer", "add", "Cyd")
+    assert "Cyd becomes officer" in out
+    assert run("refuse", out.split()[0])[0] == 0
+
+
+def test_rules_are_shown_and_a_wrong_one_is_a_usage_error(run: Run, stage: Stage) -> None:
+    status, out, _ = run("policy", "show")
+    assert status == 0
+    assert "vouches: 2\n" in out
+    assert "cool_off_s: 86400  (fixed)\n" in out
+    assert run("policy", "set", "vouches")[0] == 2
+    assert run("policy", "set", "cool_off_s=0")[0] == 2
+    status, out, _ = run("policy", "set", "veto_s=60")
+    assert (status, "change of rules" in out) == (0, True)
