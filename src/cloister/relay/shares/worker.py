@@ -39,6 +39,13 @@ class _Job:
     is_alone: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """What came after a batch: a job of its own, or None for the end."""
+
+    job: _Job | None
+
+
 class Worker(Protocol):
     """Runs jobs on the store, one after the other."""
 
@@ -118,23 +125,22 @@ class ThreadWorker:
         self._deliver()
 
     def _run(self) -> None:
-        is_over = False
-        while not is_over:
-            batch: list[_Job] = []
-            job = self._jobs.get()
-            while job is not None and not job.is_alone and len(batch) < BATCH:
-                batch.append(job)
-                if self._jobs.empty():
-                    break
-                job = self._jobs.get()
-            else:
-                # What ended the batch does not belong to it: the end, or a job of its own, or
-                # one more than fits.
-                self._finish(batch)
-                batch = [] if job is None else [job]
-                is_over = job is None
+        job = self._jobs.get()
+        while job is not None:
+            batch = [job]
+            following = None if job.is_alone else self._more(batch)
             self._finish(batch)
+            job = self._jobs.get() if following is None else following.job
         self._store.close()
+
+    def _more(self, batch: list[_Job]) -> _Following | None:
+        """Add what waits, as far as it fits; return what does not belong to the batch."""
+        while len(batch) < BATCH and not self._jobs.empty():
+            job = self._jobs.get()
+            if job is None or job.is_alone:
+                return _Following(job)
+            batch.append(job)
+        return None
 
     def _finish(self, batch: list[_Job]) -> None:
         """In the thread: carry out a batch and leave the answers for the loop."""

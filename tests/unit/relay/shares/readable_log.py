@@ -1,4 +1,4 @@
-"""A log of readable entries, as its relays keep it: two stewards, an officer, and time by hand."""
+"""A log of readable entries, as its relays keep it: three stewards, and time by hand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class ReadableLog:
         self.origin = origin
         self.ts = now
         self.is_settled = True
-        self.first, self.second = hybrid(f"first {origin}"), hybrid(f"second {origin}")
+        self.first, self.second, self.third = (
+            hybrid(f"{name} {origin}") for name in ("first", "second", "third")
+        )
         device_key = ed25519(f"founder {origin}")
         genesis = make_genesis(
             origin=origin,
@@ -68,12 +70,14 @@ class ReadableLog:
         )
         self.entries = [genesis]
         self.fold = RelayFold.found(genesis)
-        both = StewardSet(stewards=(self.first.public, self.second.public), officers=())
-        proposal = self.append(ReadableType.STEWARD_SET, both.encode(), self.first)
+        keys = (self.first.public, self.second.public, self.third.public)
+        stewards = StewardSet(stewards=keys, officers=())
+        proposal = self.append(ReadableType.STEWARD_SET, stewards.encode(), self.first)
         self.approve(proposal)
+        self.approve(proposal, self.third)
         # Changes are in force from the next entry on.
         self.tick()
-        assert len(self.fold.governance.steward_keys) == 2
+        assert len(self.fold.governance.steward_keys) == 3
 
     # --- kept logs -------------------------------------------------------------------------------
 
@@ -115,10 +119,9 @@ class ReadableLog:
         )
         self.append(ReadableType.HOLD, hold.encode(), self.first)
 
-    def approve(self, entry_hash: bytes) -> None:
-        self.append(
-            ReadableType.APPROVE, EntryReference(entry_hash=entry_hash).encode(), self.second
-        )
+    def approve(self, entry_hash: bytes, key: HybridKey | None = None) -> None:
+        reference = EntryReference(entry_hash=entry_hash).encode()
+        self.append(ReadableType.APPROVE, reference, key or self.second)
 
     def refuse(self, entry_hash: bytes) -> None:
         self.append(
