@@ -172,7 +172,7 @@ def test_a_circle_with_seats_has_as_many_devices_as_it_paid_for(tmp_path: Path) 
         assert {record.term_end for record in roster.devices.values()} == {TERM_END}
         term = status_view(ben.core.state, circle.now)["term"]
         assert isinstance(term, dict)
-        assert term["state"] == "paid"
+        assert term["state"] == "active"
         assert (term["seats"], term["used"]) == (2, 2)
         assert term["days"] in (179, 180)
         with pytest.raises(RelayRefusal, match="every seat is taken"):

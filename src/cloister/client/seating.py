@@ -81,7 +81,7 @@ def on_seats(turn: Turn, purpose: Purpose, event: Seats) -> None:
 def term_view(state: State, now: int) -> dict[str, object] | None:
     """Until when this device's seat is paid for; ``None`` where no seats are sold.
 
-    ``state``: paid, grace, lapsed, or office (stewards and officers keep their place unpaid).
+    ``state``: active, grace, lapsed, or office (stewards and officers keep their place unpaid).
     ``days`` are those that are left until ``ends_at``, negative after it.
     """
     roster = state.roster
@@ -90,7 +90,7 @@ def term_view(state: State, now: int) -> dict[str, object] | None:
     record = roster.devices.get(did_of(state))
     if record is None:
         return None
-    words = "paid" if now <= record.term_end else "grace"
+    words = "active" if now <= record.term_end else "grace"
     if words == "grace" and roster.members[record.member_id].role is not Role.MEMBER:
         words = "office"
     seats = state.session.seats

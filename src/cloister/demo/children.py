@@ -144,6 +144,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 pass_fds=passed,
+                env=self._folder.environment(),
                 # A terminal's Ctrl+C is the driver's alone: it ends the children in order.
                 start_new_session=True,
             )

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from cloister.demo import relays
+from cloister.demo.chapters import Chapters, Thief
 from cloister.demo.children import Child, DemoFailed, LifeLine
-from cloister.demo.folder import FOUNDER, GROUP, ONE_TO_ONE, SECOND, THIRD, Folder
+from cloister.demo.folder import AFTER, FOUNDER, GROUP, LEDGER, ONE_TO_ONE, SECOND, THIRD, Folder
+from cloister.demo.lost import LostDevice
 from cloister.demo.names import circle_names
 from cloister.demo.person import Person
 from cloister.demo.script import Script, parse_script
 from cloister.demo.story import Story, make_cast
+from cloister.demo.term import TermEnds
 from cloister.device.agent_client import RemoteDevice
 from cloister.device.paths import socket_path
 from cloister.errors import CloisterError, UsageError
@@ -84,7 +87,7 @@ async def run_demo(options: Options) -> dict[str, Any]:
 async def _run(folder: Folder, script: Script, options: Options) -> dict[str, Any]:
     names = circle_names(script.names)
     cast = make_cast(script, names)
-    folder.make(len(names))
+    folder.make(len(names) + len(cast.extras))
     folder.script.write_bytes(options.script)
     folder.cast.write_bytes(cast.encode())
     life = LifeLine()
@@ -93,16 +96,21 @@ async def _run(folder: Folder, script: Script, options: Options) -> dict[str, An
         activation_code = await relays.set_up(folder)
         entry = relays.relay_child(relays.ENTRY, folder, life)
         home = relays.relay_child(relays.HOME, folder, life)
-        people = [_person(folder, life, number, name) for number, name in enumerate(names)]
-        children += [entry, home, *(person.child for person in people)]
-        await asyncio.gather(*(child.start() for child in children))
+        cast_names = (*names, *cast.extras)
+        everybody = [_person(folder, life, number, name) for number, name in enumerate(cast_names)]
+        people, extras = everybody[: len(names)], everybody[len(names) :]
+        children += [entry, home, *(person.child for person in everybody)]
+        await asyncio.gather(
+            entry.start(), home.start(), *(person.child.start() for person in people)
+        )
         await relays.ready(relays.ENTRY, folder, entry)
         await relays.ready(relays.HOME, folder, home)
         options.tell("Two relays run: the entry in Panama, the home in Hong Kong.")
         story = Story(folder, cast, people, home, options.tell)
         await asyncio.gather(*(person.ask(person.device.status) for person in people))
         await _tell_story(story, script, activation_code, options)
-        await _stop_devices(people)
+        await _tell_chapters(story, extras, life)
+        await _stop_devices(story.people)
         await _probe(folder, life, options.tell)
         seen = {
             role: await relays.ready(role, folder, child)
@@ -161,6 +169,18 @@ async def _tell_story(story: Story, script: Script, activation_code: str, option
     await story.everybody_is_caught_up()
 
 
+async def _tell_chapters(story: Story, extras: list[Person], life: LifeLine) -> None:
+    lost, clerk = extras
+    chapters = Chapters(story.folder)
+    thief = Thief(story.folder, life, story.folder.passphrase(lost.number).read_bytes())
+    began = time.monotonic()
+    await LostDevice(story, chapters, thief, lost, clerk).play()
+    await TermEnds(story, chapters, clerk).play()
+    chapters.note("seconds", round(time.monotonic() - began, 1))
+    staying = [person for person in story.people if person not in {lost}]
+    await story.everybody_is_caught_up(staying)
+
+
 async def _stop_devices(people: list[Person]) -> None:
     """End the agents in good order, so that their vaults are closed."""
     await asyncio.gather(*(person.child.stop() for person in people))
@@ -213,14 +233,28 @@ async def _checks_of(root: Path) -> list[dict[str, Any]]:
     return checks
 
 
+def _state_of(person: Person, story: Story) -> str:
+    if person.number == THIRD:
+        return "removed"
+    return "erased" if person.number == len(story.cast.names) else "active"
+
+
 def _summary(
     story: Story, verdict: dict[str, Any], seen: dict[str, Any], restarts: dict[str, int]
 ) -> dict[str, Any]:
     said = sum(story.shown.values())
-    people = len(story.people)
-    after = sum(one.phase == "after" for one in story.folder.read_said())
+    people = len(story.cast.names)
+    after = sum(
+        one.phase == AFTER and one.conversation == GROUP for one in story.folder.read_said()
+    )
     in_group = story.shown[GROUP]
-    shown = story.shown[ONE_TO_ONE] + (in_group - after) * (people - 1) + after * (people - 2)
+    in_ledger = story.shown[LEDGER]
+    shown = (
+        story.shown[ONE_TO_ONE]
+        + 2 * in_ledger
+        + (in_group - after) * (people - 1)
+        + after * (people - 2)
+    )
     stored = {
         role: sum(
             path.stat().st_size for path in story.folder.relay(role).rglob("*") if path.is_file()
@@ -231,8 +265,7 @@ def _summary(
         "v": 1,
         "ok": verdict["ok"],
         "members": [
-            {"name": person.name, "state": "removed" if person.number == THIRD else "active"}
-            for person in story.people
+            {"name": person.name, "state": _state_of(person, story)} for person in story.people
         ],
         "sent": said,
         "shown": shown,

@@ -2,6 +2,9 @@
 
 demo.json          who, titles of the conversations, canaries
 script.txt         the script as given
+chapters.json      what was measured and answered in the second and third chapter
+clock              seconds by which every program here is ahead of the machine
+stolen/            what a thief copied of the lost device: vault.key and vault.db
 said.jsonl         every text, written down before it is said
 refusals.jsonl     what the home relay answered to the removed device
 people/N/          profile of person N (0 is the founder)
@@ -21,9 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-FORMAT: Final = 1
+from cloister.clock import VARIABLE as CLOCK_VARIABLE
+
+FORMAT: Final = 2
 ONE_TO_ONE: Final = "one"
 GROUP: Final = "group"
+LEDGER: Final = "ledger"
+"""The conversation of the second and third chapter: the two stewards and the two extras."""
 BEFORE: Final = "before"
 AFTER: Final = "after"
 """Phases of ``said.jsonl``: before and after the third person's removal."""
@@ -37,6 +44,8 @@ class Cast:
     script_names: tuple[str, ...]
     names: tuple[str, ...]
     """The same people's names in the circle, where a name has 64 bytes and no hidden characters."""
+    extras: tuple[str, ...]
+    """Who comes in the second chapter: whose device is lost, and whose seat lapses."""
     titles: dict[str, str]
     canaries: tuple[str, ...]
 
@@ -47,6 +56,7 @@ class Cast:
                 "v": FORMAT,
                 "script_names": self.script_names,
                 "names": self.names,
+                "extras": self.extras,
                 "titles": self.titles,
                 "canaries": self.canaries,
             },
@@ -62,6 +72,7 @@ class Cast:
         return cls(
             tuple(body["script_names"]),
             tuple(body["names"]),
+            tuple(body["extras"]),
             dict(body["titles"]),
             tuple(body["canaries"]),
         )
@@ -99,6 +110,21 @@ class Folder:
         return self.root / "said.jsonl"
 
     @property
+    def chapters(self) -> Path:
+        """What was measured and answered in the later chapters."""
+        return self.root / "chapters.json"
+
+    @property
+    def clock(self) -> Path:
+        """Seconds by which every program of the demo is ahead of the machine."""
+        return self.root / "clock"
+
+    @property
+    def stolen(self) -> Path:
+        """What a thief copied of the lost device."""
+        return self.root / "stolen"
+
+    @property
     def refusals(self) -> Path:
         """What the home relay answered to the removed device."""
         return self.root / "refusals.jsonl"
@@ -127,6 +153,10 @@ class Folder:
         """Number of a running process."""
         return self.root / "pids" / child
 
+    def environment(self) -> dict[str, str]:
+        """The environment of every process of the demo: they share its clock."""
+        return {**os.environ, CLOCK_VARIABLE: str(self.clock)}
+
     def make(self, people: int) -> None:
         """Make the folders, for the owner alone."""
         for path in (
@@ -136,6 +166,8 @@ class Folder:
             *(self.profile(person) for person in range(people)),
         ):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.clock.exists():
+            self.clock.write_text("0", encoding="ascii")
 
     def add_said(self, said: Said) -> None:
         """Write a text down; it is on disk before it is said."""

@@ -21,7 +21,7 @@ from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.demo.folder import append_line
 from cloister.device.link import Link
-from cloister.device.vault import Vault
+from cloister.device.unlock.opening import open_vault
 from cloister.errors import LocalError, NetworkError
 from cloister.limits import ENVELOPE_SIZES
 from cloister.wire.auth import ObjectKind, prove
@@ -83,12 +83,12 @@ def main(arguments: list[str]) -> None:
     profile, descriptor, record = arguments
     with os.fdopen(int(descriptor), "rb") as secret:
         passphrase = Secret(secret.read())
-    vault = Vault.open(Path(profile), passphrase)
     try:
-        state = load_state(vault.records())
-    finally:
-        vault.close()
-    try:
+        vault = asyncio.run(open_vault(Path(profile), passphrase))
+        try:
+            state = load_state(vault.records())
+        finally:
+            vault.close()
         lines = asyncio.run(_probe(state))
     except (NetworkError, TimeoutError) as error:
         sys.stderr.write(f"not answered: {error}\n")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from cloister.books.terms import MONTHS, add_months
 from cloister.demo.children import Child, DemoFailed, LifeLine
 from cloister.demo.folder import Folder
 from cloister.errors import NetworkError
@@ -17,6 +20,9 @@ from cloister.relay.health import ask_status
 ENTRY, HOME = "entry", "home"
 PLACES: Final = {ENTRY: ("PA", "Canal Relay Cooperative"), HOME: ("HK", "Harbour Hosting Ltd")}
 """Role -> declared jurisdiction (ISO 3166-1) and operator."""
+PLAN, ACCOUNT, SEATS = "half-year", "account-7", 16
+DAYS_LEFT: Final = 5
+"""Of the circle's first term when the demo begins."""
 READY_S: Final = 30.0
 COMMAND_S: Final = 60.0
 COMMAND_TRIES: Final = 20
@@ -28,9 +34,36 @@ async def set_up(folder: Folder) -> str:
         await _init(role, folder)
     for role, other in ((ENTRY, HOME), (HOME, ENTRY)):
         card = folder.relay(other) / "relay.card"
-        await _command("relay", "peer", str(folder.relay(role)), str(card))
-    said = await _command("relay", "code", str(folder.relay(HOME)))
-    return said.split()[-1]
+        await command(folder, "relay", "peer", str(folder.relay(role)), str(card))
+    return await _open_books(folder)
+
+
+async def _open_books(folder: Folder) -> str:
+    """Sell the circle its seats, half a year ago but for a few days; return the activation code."""
+    home = str(folder.relay(HOME))
+    first = (datetime.now(UTC) + timedelta(days=DAYS_LEFT)).date()
+    # Such a day that six calendar months end in DAYS_LEFT days: the demo skips to the end of a
+    # term, not through it.
+    start = add_months(first, -MONTHS)
+    await command(
+        folder, "operator", "plan", "add", home, PLAN, "--price", "1600.00", "--currency", "EUR"
+    )
+    said = await command(
+        folder, "operator", "account", "add", home, ACCOUNT, "--plan", PLAN,
+        "--seats", str(SEATS), "--start", start.isoformat(), "--timezone", "UTC", "--json",
+    )  # fmt: skip
+    code: str = json.loads(said)["activation_code"]
+    return code
+
+
+async def renew(folder: Folder) -> None:
+    """The circle pays, and the operator renews its term."""
+    home = str(folder.relay(HOME))
+    await command(
+        folder, "operator", "pay", home, ACCOUNT, "--amount", f"{1600 * SEATS}.00",
+        "--reference", "transfer 2",
+    )  # fmt: skip
+    await command(folder, "operator", "renew", home, ACCOUNT)
 
 
 async def _init(role: str, folder: Folder) -> None:
@@ -40,8 +73,8 @@ async def _init(role: str, folder: Folder) -> None:
         # A folder that is there in part is refused, rightly: nobody has its card yet.
         shutil.rmtree(folder.relay(role), ignore_errors=True)
 
-    await _command(
-        "relay", "init", str(folder.relay(role)), "--role", role, "--host", "127.0.0.1",
+    await command(
+        folder, "relay", "init", str(folder.relay(role)), "--role", role, "--host", "127.0.0.1",
         "--jurisdiction", jurisdiction, "--operator", operator, before=afresh,
     )  # fmt: skip
 
@@ -71,7 +104,7 @@ async def ready(role: str, folder: Folder, child: Child) -> dict[str, Any]:
         await asyncio.sleep(0.05)
 
 
-async def _command(*arguments: str, before: Callable[[], None] | None = None) -> str:
+async def command(folder: Folder, *arguments: str, before: Callable[[], None] | None = None) -> str:
     """Run one of our commands to its end; again when it was killed.  Returns what it printed."""
     for _ in range(COMMAND_TRIES):
         if before is not None:
@@ -81,6 +114,7 @@ async def _command(*arguments: str, before: Callable[[], None] | None = None) ->
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env=folder.environment(),
         )  # fmt: skip
         async with asyncio.timeout(COMMAND_S):
             out, errors = await process.communicate()

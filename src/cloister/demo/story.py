@@ -17,6 +17,7 @@ from cloister.demo.folder import (
     BEFORE,
     FOUNDER,
     GROUP,
+    LEDGER,
     ONE_TO_ONE,
     SECOND,
     THIRD,
@@ -24,6 +25,7 @@ from cloister.demo.folder import (
     Folder,
     Said,
 )
+from cloister.demo.names import circle_names
 from cloister.demo.person import STEP_S, Person
 from cloister.demo.script import Script
 from cloister.device.facade import View
@@ -48,15 +50,20 @@ DEPARTURE: Final = 1
 Tell = Callable[[str], None]
 
 
+EXTRAS: Final = ("Noor", "Tomas")
+
+
 def make_cast(script: Script, names: tuple[str, ...]) -> Cast:
     """Name the conversations; random canaries go where people write."""
     canaries = tuple(secrets.token_hex(CANARY_BYTES) for _ in range(3))
     return Cast(
         script.names,
         names,
+        circle_names((*names, *EXTRAS))[len(names) :],
         {
             ONE_TO_ONE: f"two {canaries[0]}"[:MAX_NAME_BYTES],
             GROUP: f"desk {canaries[1]}"[:MAX_NAME_BYTES],
+            LEDGER: f"ledger {canaries[1]}"[:MAX_NAME_BYTES],
         },
         canaries,
     )
@@ -68,7 +75,7 @@ class Story:
 
     folder: Folder
     cast: Cast
-    people: Sequence[Person]
+    people: list[Person]
     home: Child
     tell: Tell
     counts: Counter[tuple[int, str]] = field(default_factory=Counter)
@@ -100,8 +107,17 @@ class Story:
         self.member_ids[FOUNDER] = members[0]["member_id"]
         self.tell(f"{founder.name} founds the circle {circle['circle_id'][:16]}…")
 
-    async def let_in(self, number: int, inviter: int, vouchers: Sequence[int]) -> None:
-        """Bring one person in: code, request, digits compared, vouches, entering."""
+    async def let_in(
+        self,
+        number: int,
+        inviter: int,
+        vouchers: Sequence[int],
+        watchers: Sequence[Person] | None = None,
+    ) -> None:
+        """Bring one person in: code, request, digits compared, vouches, entering.
+
+        ``watchers`` must see the newcomer inside before it goes on; by default all so far.
+        """
         newcomer = self.people[number]
         code = await self._invite(self.people[inviter])
         digits = await self._ask(newcomer, code)
@@ -113,7 +129,8 @@ class Story:
             return status if status["phase"] == "member" else None
 
         status = await newcomer.until(f"{newcomer.name} entering", is_in)
-        for person in self.people[: number + 1]:
+        seen_by = self.people[: number + 1] if watchers is None else watchers
+        for person in seen_by:
             self.member_ids[number] = await self._sees_inside(person, str(status["device"]))
         self.tell(f"{newcomer.name} is in, vouched for by {self._names(vouchers)}.")
 
@@ -313,9 +330,9 @@ class Story:
             await self.say(number, GROUP, text, AFTER, wait_s=ACK_WAIT_S)
         await self.everybody_has_everything(GROUP, staying)
 
-    async def everybody_is_caught_up(self) -> None:
+    async def everybody_is_caught_up(self, people: Sequence[Person] | None = None) -> None:
         """Wait until all who stay have the same log, and the third knows that it is out."""
-        staying = [person for person in self.people if person.number != THIRD]
+        staying = [person for person in people or self.people if person.number != THIRD]
 
         async def same_log() -> bool | None:
             views = [await person.device.status() for person in staying]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from cloister.client.safe_text import safe_line
+from cloister.demo.check.chapters import ChapterChecks
 from cloister.demo.check.circle import CircleChecks
 from cloister.demo.check.delivery import DeliveryChecks
 from cloister.demo.check.evidence import Evidence
@@ -18,7 +19,12 @@ from cloister.demo.check.secrecy import SecrecyChecks
 def judge(root: Path) -> list[Finding]:
     """Ask everything of a demo's folder."""
     evidence = Evidence(root)
-    parts = (CircleChecks(evidence), DeliveryChecks(evidence), SecrecyChecks(evidence))
+    parts = (
+        CircleChecks(evidence),
+        DeliveryChecks(evidence),
+        ChapterChecks(evidence),
+        SecrecyChecks(evidence),
+    )
     return [check.finding() for part in parts for check in part.checks()]
 
 

@@ -119,7 +119,7 @@ class CircleChecks:
                 f"{member.name} has {len(vouchers)} vouches of {needed}",
             )
             counts.append(f"{member.name} {len(vouchers)}/{needed}")
-        expected = len(self._evidence.cast.names)
+        expected = len(self._evidence.cast.names) + len(self._evidence.cast.extras)
         demand(len(final.members) == expected, f"{len(final.members)} members, not {expected}")
         return ", ".join(counts)
 

@@ -164,7 +164,7 @@ class DeliveryChecks:
             demand(numbers == list(range(first, first + len(numbers))), "the indices have a hole")
             own = {
                 row.message_id
-                for person in self._evidence.people
+                for person in self._evidence.writers
                 for row in person.texts(channel_id)
                 if row.own
             }

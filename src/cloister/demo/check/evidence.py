@@ -15,8 +15,8 @@ from cloister.client.persistence import load_state
 from cloister.client.state import Channel, State
 from cloister.crypto.secret import Secret
 from cloister.demo.check.finding import Wrong
+from cloister.demo.check.opening import ShareFiles, open_with
 from cloister.demo.folder import Cast, Folder, Said, read_json_lines
-from cloister.device.vault import Vault
 from cloister.roster.relay_card import RelayCard
 
 MOST_ROWS: Final = 10_000_000
@@ -184,6 +184,35 @@ class Evidence:
         return self.folder.read_said()
 
     @cached_property
+    def notes(self) -> dict[str, Any]:
+        """What was measured and answered in the later chapters."""
+        found: dict[str, Any] = json.loads(self.folder.chapters.read_bytes())
+        return found
+
+    @property
+    def lost(self) -> int:
+        """The number of the person whose device is lost: nobody opens its vault any more."""
+        return len(self.cast.names)
+
+    @cached_property
+    def shares(self) -> tuple[ShareFiles, ShareFiles]:
+        """The unlock shares at both relays."""
+        return (
+            ShareFiles(self.home.folder, self.home.card),
+            ShareFiles(self.entry.folder, self.entry.card),
+        )
+
+    @cached_property
+    def clerk(self) -> PersonFiles:
+        """The person whose seat lapsed and was renewed."""
+        return self._open(self.lost + 1, self.cast.extras[1])
+
+    @property
+    def writers(self) -> list[PersonFiles]:
+        """Everybody whose texts the home relay may hold."""
+        return [*self.people, self.clerk]
+
+    @cached_property
     def people(self) -> list[PersonFiles]:
         """All vaults, opened with the passphrases in the folder."""
         return [self._open(number, name) for number, name in enumerate(self.cast.names)]
@@ -208,7 +237,9 @@ class Evidence:
 
     def _open(self, number: int, name: str) -> PersonFiles:
         passphrase = Secret(self.folder.passphrase(number).read_bytes())
-        vault = Vault.open(self.folder.profile(number), passphrase)
+        vault = open_with(self.folder.profile(number), passphrase, self.shares)
+        if vault is None:
+            raise Wrong(f"the vault of {name} does not open with PIN and both relays")
         try:
             state = load_state(vault.records())
             rows = {
