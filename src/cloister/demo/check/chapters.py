@@ -11,6 +11,7 @@ from cloister.demo.folder import AFTER, BEFORE, LEDGER
 from cloister.errors import LockedError
 from cloister.ids import DeviceId
 from cloister.limits import SEAT_GRACE_S
+from cloister.roster.content import Role
 from cloister.roster.events import SeatLapsed, SeatsRenewed
 from cloister.roster.governance_events import HoldPlaced, HoldReleased
 from cloister.roster.governance_state import ErasureState
@@ -199,7 +200,15 @@ class ChapterChecks:
         lapses = [one for one in self._events() if isinstance(one, SeatLapsed)]
         demand(len(lapses) == 1, f"{len(lapses)} seats lapsed")
         record = self._clerk()
-        demand(lapses[0].dids == (record.did,), "another device's seat lapsed")
+        demand(record.did in lapses[0].dids, "another device's seat lapsed")
+        stewards = {
+            did
+            for member in self._roster().members.values()
+            if member.role is Role.STEWARD
+            for did in member.devices
+        }
+        demand(len(stewards) == 2, f"{len(stewards)} devices of stewards")
+        demand(stewards.isdisjoint(lapses[0].dids), "a steward's seat lapsed")
         until = int(notes["before"]["ends_at"])
         demand(notes["before"]["grace_until"] == until + SEAT_GRACE_S, "the grace is not 14 days")
         return f"lapsed at entry {lapses[0].seq}"
