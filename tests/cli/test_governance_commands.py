@@ -151,7 +151,8 @@ def test_a_lost_device_is_locked_step_by_step_and_reported(run: Run, stage: Stag
 
 def test_an_owners_consent_is_a_line_for_a_steward(run: Run, stage: Stage) -> None:
     async def another() -> SimulatedDevice:
-        return await stage.circle.add_device("Cyd 2", stage.cyd, [stage.ada])
+        device: SimulatedDevice = await stage.circle.add_device("Cyd 2", stage.cyd, [stage.ada])
+        return device
 
     stage.person = stage.play(another())
     assert run("lost", "Cyd/1")[0] == 0

@@ -74,7 +74,8 @@ def _is_hoped(roster: Roster, member_id: MemberId) -> bool:
 def _offer(turn: Turn, roster: Roster) -> None:
     """Whoever came in as a steward offers a key at once."""
     own = roster.members[roster.devices[did_of(turn.state)].member_id]
-    if own.announced or has_intent(turn.state, SealedType.STEWARD_KEY):
+    is_new = roster.ts - own.admitted_at_ts < PROPOSAL_LIFETIME_S
+    if own.announced or not is_new or has_intent(turn.state, SealedType.STEWARD_KEY):
         return
     if _is_hoped(roster, own.member_id):
         _append(turn, SealedType.STEWARD_KEY, offer_of(turn.state))
@@ -157,8 +158,11 @@ def _approve_own_office(turn: Turn, roster: Roster) -> None:
 def _approve_hoped(turn: Turn, roster: Roster) -> None:
     """Approve a set that only adds hoped stewards: who invited them so has decided it."""
     governance = roster.governance
+    open_sets = _open_sets(roster)
+    if not open_sets:
+        return
     hoped = {one.key_id for member in hoped_stewards(roster) for one in member.announced}
-    for entry_hash, wanted in _open_sets(roster).items():
+    for entry_hash, wanted in open_sets.items():
         ids = {steward_key_id(key) for key in wanted.stewards}
         officers = {steward_key_id(key) for key in wanted.officers}
         only_adds = ids >= set(governance.steward_keys) and officers == set(governance.officer_keys)

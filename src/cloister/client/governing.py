@@ -22,6 +22,7 @@ from cloister.client.powers import Suspend as SuspendAct
 from cloister.client.safe_text import safe_line
 from cloister.client.state import State
 from cloister.client.turn import Turn
+from cloister.codec import EncodeError
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.roster.content import (
     MAX_REASON_BYTES,
@@ -218,7 +219,7 @@ def with_changes(policy: Policy, changes: tuple[tuple[str, int], ...]) -> Policy
     try:
         made = changed(policy, **dict(changes))
         made.encode()
-    except (ValueError, OverflowError):
+    except EncodeError:
         raise UsageError("a value is out of range") from None
     return made
 
