@@ -59,6 +59,8 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
     channel = turn.state.channels.get(purpose.subject)
     if channel is None or channel.state is not ChannelState.ACTIVE:
         return
+    if purpose.number != channel.group.epoch:
+        return  # of a Welcome into another epoch of the same channel
     if channel.next_n == UNPLACED:
         turn.put_channel(
             replace(channel, next_n=event.first_n, chains={event.first_n: channel.chain})

@@ -214,16 +214,21 @@ def _on_removed(
     roster = roster_of(turn.state)
     is_commons = channel.kind is ChannelKind.COMMONS
     standing = standing_of(roster, did_of(turn.state))
-    if standing is Standing.ACTIVE and is_commons:
+    # The log may be further than this commit: out then, and let in again since.
+    is_back = standing is Standing.ACTIVE and _was_out_since(roster, turn.state, channel)
+    is_out = is_back or standing.is_out
+    if standing is Standing.ACTIVE and is_commons and not is_back:
         # C2 holds for the own leaf too: nobody is out before the settled log says so.
         raise LogBehind(roster.size + 1)
-    if standing is Standing.ACTIVE and not is_caught_up(turn):
+    if standing is Standing.ACTIVE and not is_back and not is_caught_up(turn):
         raise LogBehind(roster.size)  # the reason may stand in entries that are on their way
     leaves = _has_left(roster, channel, received)
     reason = "this member has left it" if leaves else "this device was removed from it"
-    if standing is not Standing.ACTIVE:
+    if is_back:
+        reason = "this device was out of the circle for a time, and is coming back"
+    elif standing is not Standing.ACTIVE:
         reason = WORDS[standing][0]
-    state = ChannelState.OUT if standing.is_out else ChannelState.LEFT
+    state = ChannelState.OUT if is_out else ChannelState.LEFT
     turn.put_channel(
         replace(
             channel,
@@ -238,15 +243,24 @@ def _on_removed(
             leaving=False,
         )
     )
-    if not standing.is_out:
+    if not is_out:
         fail_all(turn, turn.state.channels[channel.channel_id], reason)
     if is_commons:
-        _on_out(turn, standing)
+        _on_out(turn, standing, reason)
+    elif is_back:
+        turn.changed("conversations")
     elif standing is Standing.ACTIVE and leaves:
         turn.answer(changing.leaving_key(channel.channel_id), text=reason)
         turn.changed("conversations")
     elif standing is Standing.ACTIVE:
         turn.alarm("removed", "This device has been removed from a conversation.")
+
+
+def _was_out_since(roster: Roster, state: State, channel: Channel) -> bool:
+    """Whether this device was not active for a time after the size that the epoch stands on."""
+    size = checkpoint_of(channel.group.extensions).size
+    record = roster.devices[did_of(state)]
+    return any(span.until_size is not None and span.until_size > size for span in record.spans)
 
 
 def _has_left(roster: Roster, channel: Channel, received: mls.CommitReceived) -> bool:
@@ -262,12 +276,11 @@ def _has_left(roster: Roster, channel: Channel, received: mls.CommitReceived) ->
     return own.member_id in channel.leavers
 
 
-def _on_out(turn: Turn, standing: Standing) -> None:
+def _on_out(turn: Turn, standing: Standing, reason: str) -> None:
     """This device is out of the circle; conversations go on by themselves while it may return."""
     if turn.state.circle is not None:
         turn.change(circle=replace(turn.state.circle, left=True))
-    reason, hint = WORDS[standing]
-    if not standing.is_out:
+    if standing.is_final:
         for other in turn.state.channels.values():
             turn.put_channel(
                 replace(
@@ -284,10 +297,11 @@ def _on_out(turn: Turn, standing: Standing) -> None:
     turn.change(intents=())
     for owed in turn.state.owed:
         turn.answer(owed, error=PolicyError(f"this device is out of the circle: {reason}"))
-    if standing.is_out:
-        turn.alarm("out", f"This device is out of the circle for now: {reason}.  {hint}")
-    else:
+    if standing.is_final:
         turn.alarm("removed", f"This device is out of the circle for good: {reason}.")
+    elif standing.is_out:
+        hint = WORDS[standing][1]
+        turn.alarm("out", f"This device is out of the circle for now: {reason}.  {hint}")
     turn.drop_link("removed")
 
 

@@ -21,7 +21,7 @@ from cloister.client.state import Purpose, State, Work, without
 from cloister.client.taking_up import add_channel
 from cloister.client.trees import TreeNotYet, tree_for
 from cloister.client.turn import Turn
-from cloister.client.welcomes import open_item
+from cloister.client.welcomes import Waiting, in_order
 from cloister.crypto.secret import Secret
 from cloister.errors import RemoteError, TrustError
 from cloister.roster.log_keys import recover_log_keys
@@ -35,19 +35,18 @@ def advance(turn: Turn) -> None:
     circle = turn.state.circle
     if circle is None or not circle.left or not turn.is_linked:
         return
-    for key, encoded in turn.state.welcomes.items():
-        item = InboxItem.decode(encoded)
-        if item.channel_id == circle.commons_id:
-            _come_back(turn, key, item)
+    for waiting in in_order(turn) if turn.state.welcomes else ():
+        if waiting.item.channel_id == circle.commons_id:
+            _come_back(turn, waiting)
             return
 
 
-def _come_back(turn: Turn, key: bytes, item: InboxItem) -> None:
+def _come_back(turn: Turn, waiting: Waiting) -> None:
+    key, item, opened = waiting.key, waiting.item, waiting.opened
     roster, circle = turn.state.roster, turn.state.circle
     if roster is None or circle is None:
         return
     try:
-        opened, reference = open_item(turn.state, item)
         if not prove_welcome(turn, opened, item.channel_id):
             return
         entries = _settled_tail(turn, roster)
@@ -73,7 +72,7 @@ def _come_back(turn: Turn, key: bytes, item: InboxItem) -> None:
         roots=after.roots,
         log_keys=after.log_keys,
         welcomes=without(turn.state.welcomes, key),
-        key_packages=without(turn.state.key_packages, reference),
+        key_packages=without(turn.state.key_packages, waiting.reference),
         head_time=head.newest_cosignature_time if head else turn.state.head_time,
         circle=replace(circle, left=False, head=turn.session.head),
     )

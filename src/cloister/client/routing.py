@@ -67,16 +67,16 @@ def _route(entry: RelayCard, home: RelayCard) -> Route:
     )
 
 
-def is_out(state: State) -> bool:
-    """Whether this device is out of its circle for a time, and may come back."""
+def may_return(state: State) -> bool:
+    """Whether a device that is out of its circle can come back, as far as it knows."""
     if state.roster is None or state.identity is None:
         return False
-    return standing_of(state.roster, did_of(state)).is_out
+    return not standing_of(state.roster, did_of(state)).is_final
 
 
 def routes_of(state: State) -> tuple[Route, ...]:
     """Return the ways to the home relay; none when this device has nobody to talk to."""
-    if state.circle is not None and state.circle.left and not is_out(state):
+    if state.circle is not None and state.circle.left and not may_return(state):
         return ()
     relay_set = relay_set_of(state)
     if relay_set is not None:

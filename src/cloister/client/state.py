@@ -171,6 +171,8 @@ class Session:
     """When the relay last said how long the seats are paid for, s."""
     seats: Seats | None = None
     """What it said, verified."""
+    behind: Mapping[bytes, int] = field(default_factory=dict)
+    """hash of a Welcome -> size of the log that it waits for."""
     was_caught_up: bool = False
     """Whether the log was read to its end when commits were last looked at."""
     waiting_since: Mapping[bytes, int] = field(default_factory=dict)

@@ -9,11 +9,11 @@ from cloister.client.binding import BindingError, conversation_of
 from cloister.client.checking import LogBehind, check_group
 from cloister.client.content import chain_start
 from cloister.client.linking import prove_welcome, unprove
-from cloister.client.records import ChannelKind, ChannelState, InboxItem
-from cloister.client.state import UNPLACED, Channel, State, without
+from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.state import UNPLACED, Channel, with_item, without
 from cloister.client.trees import TreeNotYet, tree_for
 from cloister.client.turn import Turn
-from cloister.client.welcomes import open_item
+from cloister.client.welcomes import Waiting, in_order
 from cloister.errors import RemoteError
 from cloister.wire.auth import ObjectKind
 
@@ -22,24 +22,30 @@ FIRST_UPDATE_WITHIN_S: Final = 600
 
 
 def advance(turn: Turn) -> None:
-    """Take up what can be taken up; the rest waits."""
-    for key, item in turn.state.welcomes.items():
-        _take_up(turn, key, InboxItem.decode(item))
+    """Take up what can be taken up, one Welcome of a channel after the other; the rest waits."""
+    busy: set[bytes] = set()
+    for waiting in in_order(turn) if turn.state.welcomes else ():
+        channel_id = waiting.item.channel_id
+        if channel_id not in busy and _is_under_way(turn, waiting):
+            busy.add(channel_id)
 
 
-def _take_up(turn: Turn, key: bytes, item: InboxItem) -> None:
-    channel_id = item.channel_id
+def _is_under_way(turn: Turn, waiting: Waiting) -> bool:
+    """Go on with a Welcome; return whether others for its channel have to wait for it."""
+    key, channel_id, opened = waiting.key, waiting.item.channel_id, waiting.opened
     known = turn.state.channels.get(channel_id)
     if known is not None and known.state is ChannelState.ACTIVE:
         # Later than this device is: it was removed and added again while it was away, and has
         # yet to see the removal.  Anything else has been taken up before.
-        if not _is_ahead(turn.state, known, item):
+        if opened.epoch <= known.group.epoch:
             turn.change(welcomes=without(turn.state.welcomes, key))
-        return
+        return False
+    roster = turn.state.roster
+    if roster is None or turn.session.behind.get(key, 0) > roster.size:
+        return False
     try:
-        opened, reference = open_item(turn.state, item)
         if not prove_welcome(turn, opened, channel_id):
-            return
+            return True
         group = opened.join(tree_for(turn, channel_id, opened), now=turn.now)
         if group.group_id != channel_id:
             raise BindingError("the Welcome is for another channel than it says")
@@ -47,28 +53,24 @@ def _take_up(turn: Turn, key: bytes, item: InboxItem) -> None:
             raise BindingError("the Welcome is not for a conversation")
         check_group(turn.state, group, minimum=1)
     except TreeNotYet:
-        return
+        return True
     except LogBehind as behind:
-        turn.change_session(heard_size=max(turn.session.heard_size, behind.size))
-        return
+        turn.change_session(
+            heard_size=max(turn.session.heard_size, behind.size),
+            behind=with_item(turn.session.behind, key, behind.size),
+        )
+        return False
     except RemoteError as error:
         turn.alarm("welcome", f"An invitation into a conversation was refused: {error}.")
         turn.change(welcomes=without(turn.state.welcomes, key))
-        return
+        return False
     turn.change(
         welcomes=without(turn.state.welcomes, key),
-        key_packages=without(turn.state.key_packages, reference),
+        key_packages=without(turn.state.key_packages, waiting.reference),
     )
     add_channel(turn, channel_id, group)
     turn.changed("conversations")
-
-
-def _is_ahead(state: State, known: Channel, item: InboxItem) -> bool:
-    try:
-        opened, _ = open_item(state, item)
-    except (mls.MLSError, BindingError):
-        return False
-    return opened.epoch > known.group.epoch
+    return True
 
 
 def add_channel(turn: Turn, channel_id: bytes, group: mls.Group) -> None:

@@ -98,7 +98,9 @@ def phase_of(state: State) -> str:
         standing = standing_now(state)
         if standing.is_out:
             return standing.name.lower()
-        return "removed" if state.circle.left else "member"
+        if not state.circle.left:
+            return "member"
+        return "removed" if standing.is_final else "returning"
     if state.founding is not None:
         return "founding"
     if state.joining is not None:
@@ -190,6 +192,9 @@ def members_view(state: State) -> list[View]:
             "role": member.role.name.lower(),
             "state": member.state.name.lower(),
             "vouched_by": [safe_line(names[voucher]) for voucher in member.vouchers],
+            "voucher_ids": [voucher.hex() for voucher in member.vouchers],
+            "inviter_id": member.invited_by.hex() if member.invited_by else "",
+            "needs_revouch": member.needs_revouch,
             "devices": [did.hex() for did in member.devices],
             "in_commons": any(did in inside for did in member.devices),
             "removal_proposed": member.member_id in proposed,

@@ -7,6 +7,7 @@ then it leads into that channel, and not into a group that only its author knows
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from cloister import mls
@@ -14,7 +15,7 @@ from cloister.client.binding import BindingError
 from cloister.client.identity import identity_of
 from cloister.client.linking import credit
 from cloister.client.mail import open_inbox_item
-from cloister.client.records import InboxItem
+from cloister.client.records import ChannelState, InboxItem
 from cloister.client.state import Purpose, State, with_item, without
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
@@ -60,6 +61,38 @@ def open_item(state: State, item: InboxItem) -> tuple[mls.OpenedWelcome, bytes]:
         except mls.NotForUs:
             continue
     raise BindingError("the Welcome is for a key package that this device no longer holds")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A Welcome that opens and that nothing has been decided about."""
+
+    key: bytes
+    item: InboxItem
+    opened: mls.OpenedWelcome
+    reference: bytes
+    """Of the key package that it was made for."""
+
+
+def in_order(turn: Turn) -> list[Waiting]:
+    """Return the Welcomes that wait, the earliest epoch first; drop those that do not open.
+
+    Whoever was added, removed and added again goes through all of it in order, and misses nothing
+    that was said while it was in.
+    """
+    found = []
+    for key, encoded in turn.state.welcomes.items():
+        item = InboxItem.decode(encoded)
+        try:
+            opened, reference = open_item(turn.state, item)
+        except (mls.MLSError, BindingError) as error:
+            turn.change(welcomes=without(turn.state.welcomes, key))
+            known = turn.state.channels.get(item.channel_id)
+            if known is None or known.state is not ChannelState.ACTIVE:
+                turn.alarm("welcome", f"An invitation into a conversation was refused: {error}.")
+            continue
+        found.append(Waiting(key, item, opened, reference))
+    return sorted(found, key=lambda one: one.opened.epoch)
 
 
 def drop_unproven(turn: Turn, purpose: Purpose) -> None:

@@ -16,7 +16,7 @@ from cloister.crypto.errors import BadSignature
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key, verify_ed25519
-from cloister.ids import Handle
+from cloister.ids import Handle, RelayId
 from cloister.roster.relay_card import RelayRole, make_relay_card
 from cloister.roster.share import UNSIGNED, ShareReceipt, bind_of, sign_by_relay
 from cloister.wire.auth import ENROL_LABEL, EnrolContent
@@ -134,7 +134,7 @@ def test_a_receipt_counts_for_exactly_these_keys_and_this_relay() -> None:
         signed(replace(good, bind=bytes(32))),
         signed(replace(good, unlock_key=b"k" * 32)),
         signed(replace(good, owner_key=b"k" * 32)),
-        signed(replace(good, relay_id=bytes(32))),
+        signed(replace(good, relay_id=RelayId(bytes(32)))),
     ]  # fmt: skip
     for one in wrong:
         with pytest.raises(ReceiptRefused):
