@@ -208,11 +208,12 @@ def disown(state: GovernanceState, key_id: bytes, seq: int, by: bytes) -> Applie
     on anything. Keys that are named as new are not meant: they count for themselves only. ``by``
     is the key whose act this is.
     """
+    is_known = key_id in state.steward_keys or key_id in state.officer_keys
     proposals = {}
     for entry_hash, proposal in state.proposals.items():
         if proposal.author == key_id:
             continue
-        if key_id in proposal.approvals and not _names(proposal, key_id):
+        if key_id in proposal.approvals and (is_known or not _names(proposal, key_id)):
             left = tuple(one for one in proposal.approvals if one != key_id)
             proposal = replace(proposal, approvals=left, due=0)
         proposals[entry_hash] = proposal

@@ -340,6 +340,50 @@ def test_founder_hands_the_office_over() -> None:
     assert log.stewards == {key_id("ben")}
 
 
+def test_stewards_who_go_do_not_decide_for_those_who_stay_ROS_122() -> None:
+    log = governed("steward", "ben", "cleo", "dan", "eve")
+    proposal = log.propose_set("cleo", ("steward", "ben", "zoe"))
+    for name in ("dan", "eve", "steward", "zoe"):
+        assert log.approve(name, proposal) is None
+    assert len(log.stewards) == 5
+    assert log.approve("ben", proposal) is None
+    assert log.stewards == {key_id(name) for name in ("steward", "ben", "zoe")}
+
+
+def test_officers_who_become_stewards_are_asked_as_far_as_two_thirds_go_ROS_122() -> None:
+    log = governed("steward", "ben", officers=("olga", "otto"))
+    proposal = log.propose_set("steward", ("steward", "ben", "olga", "otto"))
+    assert log.approve("ben", proposal) is None
+    assert len(log.stewards) == 2
+    assert log.approve("otto", proposal) is None
+    assert len(log.stewards) == 4
+
+
+def test_attack_another_approval_puts_a_change_of_stewards_off_ROS_122() -> None:
+    log = governed("steward", "ben", "cleo", change_delay_s=DAY)
+    proposal = log.propose_set("steward", ("steward", "ben"))
+    assert log.approve("ben", proposal) is None
+    due = log.governance.proposals[proposal].due
+    log.wait(HOUR)
+    assert log.approve("cleo", proposal) is None
+    assert log.governance.proposals[proposal].due == due
+
+
+def test_another_set_leaves_alone_who_stays() -> None:
+    log = governed("steward", "ben", "cleo", "dan", "eve", officers=("olga",))
+    unlock = log.unlock("ben", "x")
+    erase = log.erase("ben", "y")
+    assert log.suspend("ben", "cleo") is None
+    assert log.suspend("ben", "olga") is None
+    proposal = log.propose_set("steward", ("steward", "ben", "cleo", "dan"), ("olga",))
+    for name in ("ben", "dan"):
+        assert log.approve(name, proposal) is None
+    assert len(log.stewards) == 4
+    assert unlock in log.governance.proposals
+    assert log.governance.erasures[erase].state is ErasureState.PROPOSED
+    assert set(log.governance.suspended) == {key_id("cleo"), key_id("olga")}
+
+
 # --- suspended keys -------------------------------------------------------------------------------
 
 
@@ -391,6 +435,37 @@ def test_suspension_takes_back_what_the_key_proposed_and_approved() -> None:
     assert unlock not in log.governance.proposals
     for erase in (theirs, approved):
         assert log.governance.erasures[erase].state is ErasureState.STOPPED
+
+
+def test_suspension_comes_too_late_for_an_erase_that_is_due() -> None:
+    log = governed("steward", "ben", "cleo")
+    erase = log.erase("cleo", "x")
+    assert log.approve("ben", erase) is None
+    log.tick(DAY)
+    assert log.suspend("steward", "cleo") is None
+    assert log.governance.erasures[erase].state is ErasureState.DUE
+
+
+def test_suspension_takes_back_approvals_and_leaves_those_of_others() -> None:
+    log = governed("steward", "ben", "cleo", "dan", change_delay_s=10 * DAY)
+    second = relay("second.example", RelayRole.ENTRY, "IS", "Geyser")
+    relays = RelaySet(home=relay_set().home, entries=(*relay_set().entries, second))
+    theirs = log.act("steward", ReadableType.RELAY_SET, relays)
+    wanted = log.propose_set("steward", ("steward", "ben", "cleo"))
+    others = log.act("steward", ReadableType.RELAY_SET, relay_set())
+    for name, proposal in (("ben", theirs), ("ben", wanted), ("cleo", others)):
+        assert log.approve(name, proposal) is None
+    due = log.governance.proposals[others].due
+    assert due
+    assert log.suspend("dan", "ben") is None
+    waiting = log.governance.proposals
+    assert waiting[theirs].approvals == waiting[wanted].approvals == (key_id("steward"),)
+    assert waiting[theirs].due == waiting[wanted].due == 0
+    assert waiting[others].due == due
+    # Even when the suspension is over before the delay would have been.
+    log.tick(11 * DAY)
+    assert log.fold.relay_set == relay_set()
+    assert len(log.stewards) == 4
 
 
 # --- relays ---------------------------------------------------------------------------------------
