@@ -42,7 +42,9 @@ def stored(device: SimulatedDevice) -> list[bytes]:
 
 
 def told(device: SimulatedDevice, start: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
-    return [dict(one) for one in log_view(stored(device), state(device).log_keys, start, limit)]
+    return [
+        dict(one) for one in log_view(stored(device), state(device).log_keys, start, limit, str)
+    ]
 
 
 def state(device: SimulatedDevice) -> State:
@@ -121,7 +123,7 @@ def test_an_ignored_entry_stands_there_with_its_rule_and_its_author() -> None:
             log_key=state(ada).log_keys[roster.generation],
             entropy=SystemEntropy(),
         )
-        (line,) = log_view([*stored(ada), junk], state(ada).log_keys, -1, 1)
+        (line,) = log_view([*stored(ada), junk], state(ada).log_keys, -1, 1, str)
         assert (line["ignored"], line["rule"], line["author"]) == (True, "ROS-028", "Ada")
         assert str(line["text"]).startswith("vouch by Ada is ignored (ROS-028): the content")
 

@@ -1,4 +1,4 @@
-"""`cloister invite`, `join`, `requests`, `vouch`, `members`, `remove`, `leave`."""
+"""`cloister invite`, `join`, `requests`, `vouch`, `remove`, `leave`."""
 
 from __future__ import annotations
 
@@ -174,29 +174,6 @@ def vouch(person: Person, *, name: str, how: str | None, yes: bool) -> None:
 
     answer, view = person.act(vouching)
     person.output.data({"name": view["name"], "how": how, "answer": answer}, answer or "vouched")
-
-
-@click.command()
-@click.option("--offline", is_flag=True, help="Do not ask the relay first.")
-@person_command
-def members(person: Person, *, offline: bool) -> None:
-    """List the members: role, state, who vouched, how many devices.
-
-    \b
-    Examples:
-      cloister members
-      cloister members --json
-    """
-    from cloister.cli.circle import word_of
-
-    views = person.view(lambda device: device.members(), offline=offline)
-    if not views:
-        person.output.talk("This device is not in a circle yet (cloister status).")
-    for view in views:
-        by = word_of(view.get("vouched_by"))
-        person.output.data(
-            view, f"{view['name']}: {view['role']}, {view['state']}, vouched by {by}"
-        )
 
 
 @click.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from cloister.ids import DeviceId, MemberId, RelayId
@@ -64,6 +63,10 @@ class Names(Protocol):
         """The devices whose unlock shares these are."""
         ...
 
+    def moment(self, at: int) -> str:
+        """A time of the log, given in s since the Unix epoch."""
+        ...
+
 
 def words_of(event: Event, names: Names) -> str:
     """Return what an event is, as a clause without a full stop."""
@@ -77,7 +80,7 @@ def words_of(event: Event, names: Names) -> str:
                 InviteKind.RETURN: f"{names.member(event.subject)} back, on a new device",
             }[event.kind]
             hope = "" if event.role is Role.MEMBER else f", to be {ROLES[event.role]}"
-            until = moment(event.expires)
+            until = names.moment(event.expires)
             return f"{names.member(event.inviter)} invites {whom}{hope}, until {until}"
         case sealed.Asked():
             return f"{event.name} asks to be let in (put here by {names.member(event.poster)})"
@@ -111,7 +114,7 @@ def words_of(event: Event, names: Names) -> str:
         case sealed.DeviceErased():
             relay, device = names.relay(event.relay_id), names.device(event.did)
             end = "; its vault is shut for good" if event.complete else ""
-            return f"{relay} destroyed its share of {device} on {moment(event.at)}{end}"
+            return f"{relay} destroyed its share of {device} on {names.moment(event.at)}{end}"
         case sealed.RemovalProposed():
             who, whom = names.member(event.proposer), names.member(event.member_id)
             reason = "" if event.reason == REMOVALS[event.kind] else event.reason
@@ -130,7 +133,7 @@ def _standing(event: Event, names: Names) -> str:
     match event:
         case sealed.Suspended():
             by = names.member(event.by) if event.by else "a steward"
-            whom, until = names.member(event.member_id), moment(event.until)
+            whom, until = names.member(event.member_id), names.moment(event.until)
             return _why(f"{by} suspends {whom} until {until}", event.reason)
         case sealed.SuspensionConfirmed():
             by = names.member(event.by) if event.by else "a second steward"
@@ -144,8 +147,8 @@ def _standing(event: Event, names: Names) -> str:
             by = names.member(event.by) if event.by else "stewards"
             return f"{names.member(event.member_id)} is reinstated by {by}"
         case sealed.NeedsRevouch():
-            who = names.member(event.member_id)
-            return f"vouches for {who} are void: others are needed until {moment(event.revouch_by)}"
+            who, until = names.member(event.member_id), names.moment(event.revouch_by)
+            return f"vouches for {who} are void: others are needed until {until}"
         case sealed.VouchedAgain():
             who, whom = names.member(event.voucher), names.member(event.member_id)
             return f"{who} vouches for {whom} again; more are needed"
@@ -162,10 +165,8 @@ def _standing(event: Event, names: Names) -> str:
         case sealed.PolicyProposed():
             return f"{names.member(event.proposer)} proposes other rules"
         case sealed.PolicyApproved():
-            what = names.entry(event.entry_hash)
-            return (
-                f"{names.member(event.by)} approves the rules of {what}, from {moment(event.due)}"
-            )
+            what, since = names.entry(event.entry_hash), names.moment(event.due)
+            return f"{names.member(event.by)} approves the rules of {what}, from {since}"
         case sealed.PolicyChanged():
             return f"the rules of {names.entry(event.entry_hash)} are in force"
         case sealed.Objected():
@@ -174,7 +175,7 @@ def _standing(event: Event, names: Names) -> str:
             return _why(f"{who} objects to the erasure of {what}{pauses}", event.reason)
         case sealed.SeatsRenewed():
             who = _list(names.device(did) for did in event.dids)
-            return f"seats are paid until {moment(event.term_end)}: {who}"
+            return f"seats are paid until {names.moment(event.term_end)}: {who}"
         case sealed.SeatLapsed():
             return f"not paid for any more: {_list(names.device(did) for did in event.dids)}"
         case sealed.Held():
@@ -209,7 +210,7 @@ def _readable(event: readable.ReadableEvent, names: Names) -> str:
             officers = _list(names.key(key) for key in event.officers)
             return f"stewards are {stewards}; officers: {officers}"
         case readable.KeySuspended():
-            until = f"until {moment(event.until)}" if event.until else "until it is lifted"
+            until = f"until {names.moment(event.until)}" if event.until else "until it is lifted"
             return f"the key of {names.key(event.suspended)} is not obeyed, {until}"
         case readable.KeyReinstated():
             return f"the key of {names.key(event.suspended)} is obeyed again"
@@ -241,9 +242,9 @@ def _orders(event: readable.ReadableEvent, names: Names, who: str, what: str) ->
             devices, why = names.targets(event.targets), ERASURES[event.reason]
             return f"{who} proposes to destroy the shares of {devices} ({why})"
         case readable.EraseApproved():
-            return f"{who} approves the erasure of {what}, due {moment(event.due)}"
+            return f"{who} approves the erasure of {what}, due {names.moment(event.due)}"
         case readable.ErasePaused():
-            return f"the erasure of {what} pauses until {moment(event.until)}"
+            return f"the erasure of {what} pauses until {names.moment(event.until)}"
         case readable.EraseStopped():
             by = "a hold stops" if event.by_hold else f"{who} stops"
             return f"{by} the erasure of {what}"
@@ -262,14 +263,6 @@ def _orders(event: readable.ReadableEvent, names: Names, who: str, what: str) ->
             return f"the hold of {names.entry(event.hold)} is over"
         case _:
             raise TypeError(f"no words for {type(event).__name__}")
-
-
-def moment(at: int) -> str:
-    """Return a time of the log, in s since the Unix epoch, as ``2026-11-22 09:41 UTC``."""
-    try:
-        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (OverflowError, OSError, ValueError):
-        return "an impossible time"
 
 
 def _why(text: str, reason: str) -> str:

@@ -7,7 +7,7 @@ what it said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloister.client.event_words import words_of
@@ -59,11 +59,18 @@ def fold_log(entries: Sequence[bytes], log_keys: Mapping[int, Secret]) -> Iterat
 
 
 def log_view(
-    entries: Sequence[bytes], log_keys: Mapping[int, Secret], start: int, limit: int
+    entries: Sequence[bytes],
+    log_keys: Mapping[int, Secret],
+    start: int,
+    limit: int,
+    moment: Callable[[int], str],
 ) -> list[View]:
-    """Return ``limit`` entries from ``start`` on in words; a negative one counts from the end."""
+    """Return ``limit`` entries from ``start`` on in words; a negative one counts from the end.
+
+    ``moment`` writes a time, given in s since the Unix epoch, as its reader would.
+    """
     first = max(start + len(entries), 0) if start < 0 else start
-    book = _Book()
+    book = _Book(moment)
     lines: list[View] = []
     for told in fold_log(entries[: first + limit], log_keys):
         book.turn_to(told)
@@ -143,6 +150,7 @@ def _type_word(family: type[SealedType | ReadableType], number: int) -> str:
 class _Book:
     """Names as of the entry it was turned to (``event_words.Names``)."""
 
+    moment: Callable[[int], str]
     roster: Roster | None = None
     names: Mapping[MemberId, str] = field(default_factory=dict)
     seqs: dict[bytes, int] = field(default_factory=dict)

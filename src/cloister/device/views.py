@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol, cast
 
 from cloister.client import exposure, governance_views, log_words, verify_log, views
@@ -116,7 +117,8 @@ class CoreViews:
     ) -> list[View]:
         """Return entries of the log in words."""
         log_keys = _state(core).log_keys
-        return [_plain(view) for view in log_words.log_view(entries, log_keys, start, limit)]
+        views = log_words.log_view(entries, log_keys, start, limit, _local_time)
+        return [_plain(view) for view in views]
 
     def verify_log(self, core: ClientCore, entries: tuple[bytes, ...]) -> View:
         """Return what was checked of the stored log."""
@@ -131,6 +133,13 @@ class CoreViews:
 
 def _state(core: ClientCore) -> Any:
     return cast("Core", core).state
+
+
+def _local_time(at: int) -> str:
+    try:
+        return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return "an impossible time"
 
 
 def _plain(view: object) -> View:
