@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloister.ids import MemberId
 from cloister.roster.content import Approve, Role
 from cloister.roster.draft import Act, Draft
 from cloister.roster.errors import RuleViolation
@@ -28,17 +29,16 @@ def on_approve(draft: Draft, act: Act, approve: Approve) -> tuple[Event, ...]:
         raise RuleViolation(Rule.APPROVE_PROPOSER)
     if approver.role is not Role.STEWARD and not _may_stand_in(draft, proposal):
         raise RuleViolation(Rule.APPROVE_STEWARD)
-    if proposal.kind is ProposalKind.POLICY:
+    # Only a policy is about nobody.
+    if proposal.member_id is None:
         return (approve_policy(draft, act, proposal),)
-    subject = _subject_of(draft, proposal)
+    subject = _subject_of(draft, proposal.member_id)
     del draft.proposals[approve.entry_hash]
-    match proposal.kind:
-        case ProposalKind.REMOVE:
-            return carry_out_removal(draft, act, proposal, subject.member_id)
-        case ProposalKind.SUSPEND:
-            return (confirm_suspension(draft, act, subject),)
-        case ProposalKind.REINSTATE:
-            return (end_suspension(draft, act, subject),)
+    if proposal.kind is ProposalKind.REMOVE:
+        return carry_out_removal(draft, act, proposal, subject.member_id)
+    if proposal.kind is ProposalKind.SUSPEND:
+        return (confirm_suspension(draft, act, subject),)
+    return (end_suspension(draft, act, subject),)
 
 
 def _may_stand_in(draft: Draft, proposal: Proposal) -> bool:
@@ -54,11 +54,9 @@ def _may_stand_in(draft: Draft, proposal: Proposal) -> bool:
     return proposal.kind is ProposalKind.REMOVE and stewards < 2
 
 
-def _subject_of(draft: Draft, proposal: Proposal) -> Member:
+def _subject_of(draft: Draft, member_id: MemberId) -> Member:
     """The member a proposal is about, who may have come to an office since it was made."""
-    if proposal.member_id is None:
-        raise RuleViolation(Rule.APPROVE_PROPOSAL)
-    subject = draft.members[proposal.member_id]
+    subject = draft.members[member_id]
     if subject.role is not Role.MEMBER:
         raise RuleViolation(Rule.APPROVE_OFFICE)
     return subject

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloister.roster.content import RemovalKind, Remove, Tick
+from cloister.roster.content import InviteKind, RemovalKind, Remove, Tick
 from cloister.roster.events import NeedsRevouch, Revouched, RevouchOverdue, VouchedAgain
 from cloister.roster.join_request import JoinRequest
 from cloister.roster.revouching import REVOUCH_GRACE_S
@@ -214,3 +214,15 @@ def test_cascade_is_the_same_from_every_snapshot() -> None:
         )
         roster, _ = Roster.decode(roster.encode()).extend(circle.entries[stop:], circle.log_keys)
         assert roster.encode() == circle.roster.encode()
+
+
+def test_who_needs_vouches_gets_no_further_device_ROS_180() -> None:
+    circle, requests = chain()
+    further = person("Dan", "2")
+    seed = circle.invite(DAN, kind=InviteKind.DEVICE, subject=DAN)
+    request = circle.ask(further, seed, DAN)
+    circle.remove(ADA, BEN, CLEO, kind=RemovalKind.COMPROMISE)
+    circle.vouch(ADA, request)
+    assert further.did not in circle.roster.devices
+    circle.vouch(CLEO, requests["Dan"])
+    assert circle.roster.is_active(further.did)
