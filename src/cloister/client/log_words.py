@@ -14,6 +14,7 @@ from cloister.client.event_words import words_of
 from cloister.client.safe_text import safe_line
 from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey, BadSignature, DecryptError
+from cloister.crypto.hashing import sha256
 from cloister.crypto.secret import Secret
 from cloister.ids import DeviceId, MemberId, RelayId
 from cloister.roster.entry import Entry, EntryKind, SealedType, open_sealed, verify_sealed
@@ -43,19 +44,22 @@ class Told:
         return next((event.rule for event in self.events if isinstance(event, Ignored)), None)
 
 
-def fold_log(entries: Sequence[bytes], log_keys: Mapping[int, Secret]) -> Iterator[Told]:
-    """Fold a log from its genesis, entry by entry.
+def fold_log(
+    entries: Sequence[bytes], log_keys: Mapping[int, Secret], first: int
+) -> Iterator[Told]:
+    """Fold a log from its genesis, and tell it entry by entry from ``first`` on.
 
-    Raises what ``Roster.found`` and ``Roster.append`` raise, at the entry concerned.
+    What comes before is folded in one go, which is much faster in a large circle.
     """
-    roster: Roster | None = None
-    for seq, data in enumerate(entries):
-        events: tuple[Event, ...] = ()
-        if roster is None:
-            roster = Roster.found(data, log_keys[0])
-        else:
-            roster, events = roster.append(data, log_keys)
-        yield Told(seq=seq, entry=Entry.decode(data), roster=roster, events=events)
+    if first >= len(entries):
+        return
+    roster = Roster.found(entries[0], log_keys[0])
+    if first == 0:
+        yield Told(seq=0, entry=Entry.decode(entries[0]), roster=roster, events=())
+    roster, _ = roster.extend(entries[1:first], log_keys)
+    for seq in range(max(first, 1), len(entries)):
+        roster, events = roster.append(entries[seq], log_keys)
+        yield Told(seq=seq, entry=Entry.decode(entries[seq]), roster=roster, events=events)
 
 
 def log_view(
@@ -70,12 +74,11 @@ def log_view(
     ``moment`` writes a time, given in s since the Unix epoch, as its reader would.
     """
     first = max(start + len(entries), 0) if start < 0 else start
-    book = _Book(moment)
+    book = _Book(moment, seqs={sha256(entry): seq for seq, entry in enumerate(entries)})
     lines: list[View] = []
-    for told in fold_log(entries[: first + limit], log_keys):
+    for told in fold_log(entries[: first + limit], log_keys, first):
         book.turn_to(told)
-        if told.seq >= first:
-            lines.append(_line(told, book, log_keys))
+        lines.append(_line(told, book, log_keys))
     return lines
 
 
@@ -151,17 +154,16 @@ class _Book:
     """Names as of the entry it was turned to (``event_words.Names``)."""
 
     moment: Callable[[int], str]
+    seqs: Mapping[bytes, int]
+    """By the hash of each entry."""
     roster: Roster | None = None
     names: Mapping[MemberId, str] = field(default_factory=dict)
-    seqs: dict[bytes, int] = field(default_factory=dict)
-    """By the hash of each entry so far."""
 
     def turn_to(self, told: Told) -> None:
         """Go on to the next entry."""
         if self.roster is None or len(told.roster.members) != len(self.names):
             self.names = told.roster.shown_names()
         self.roster = told.roster
-        self.seqs[told.entry.entry_hash] = told.seq
 
     def member(self, member_id: MemberId | None) -> str:
         """A member's name."""

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from cloister.client.log import verify_head
-from cloister.client.log_words import Told, fold_log
 from cloister.client.state import State
 from cloister.errors import CloisterError, NotFoundError, TrustError
-from cloister.roster.entry import EntryKind
+from cloister.roster.entry import Entry, EntryKind
+from cloister.roster.errors import LogBroken
+from cloister.roster.events import Ignored
 from cloister.roster.genesis import circle_id_of
 from cloister.roster.roster import Roster
 from cloister.roster.view import RosterView
@@ -57,15 +58,15 @@ def verify_log(state: State, entries: Sequence[bytes]) -> tuple[Check, ...]:
         raise NotFoundError("this profile is not in a circle yet")
     if circle_id_of(entries[0]) != circle.circle_id:
         raise LogDiffers("entry 0 is not the genesis of this circle: its hash is another")
-    told = _fold(entries, state)
-    derived = told[-1].roster
+    derived, ignored = _fold(entries, state)
     roots = _check_roots(entries)
     _compare(derived, roster)
     if state.roots != roots:
         raise LogDiffers("the roots of the tree that this device goes by are not the log's")
     head_checks = _check_head(state, roots)
-    valid = [one for one in told if one.ignored is None]
-    readable = [one for one in valid if one.entry.header.kind is EntryKind.READABLE]
+    headers = [Entry.decode(entry).header for entry in entries]
+    valid = [header for header in headers if header.seq not in ignored]
+    readable = [header for header in valid if header.kind is EntryKind.READABLE]
     return (
         Check("the genesis is the one whose hash is the circle's id", 1),
         Check("entries have their form, place, time and the root before them", len(entries)),
@@ -73,7 +74,7 @@ def verify_log(state: State, entries: Sequence[bytes]) -> tuple[Check, ...]:
         Check("readable entries bear both signatures of a key that may sign them", len(readable)),
         Check(
             "entries break a rule, are ignored here, and must be by everybody",
-            len(told) - len(valid),
+            len(ignored),
         ),
         Check("log keys follow from each other", derived.generation + 1),
         Check("members and their devices are those of the vault", len(derived.members)),
@@ -81,14 +82,16 @@ def verify_log(state: State, entries: Sequence[bytes]) -> tuple[Check, ...]:
     )
 
 
-def _fold(entries: Sequence[bytes], state: State) -> list[Told]:
-    told: list[Told] = []
+def _fold(entries: Sequence[bytes], state: State) -> tuple[Roster, set[int]]:
+    """Fold the log from its genesis; return the roster and which entries it ignores."""
     try:
-        for one in fold_log(entries, state.log_keys):
-            told.append(one)
+        founded = Roster.found(entries[0], state.log_keys[0])
+        derived, events = founded.extend(entries[1:], state.log_keys)
+    except LogBroken as error:
+        raise LogDiffers(f"{error} (or the entry before it is another than it was)") from None
     except CloisterError as error:
-        raise LogDiffers(f"at entry {len(told)}, or the one before it: {error}") from None
-    return told
+        raise LogDiffers(f"the stored entries cannot be followed to their end: {error}") from None
+    return derived, {event.seq for event in events if isinstance(event, Ignored)}
 
 
 def _check_roots(entries: Sequence[bytes]) -> tuple[bytes, ...]:
