@@ -226,3 +226,13 @@ def test_who_needs_vouches_gets_no_further_device_ROS_180() -> None:
     assert further.did not in circle.roster.devices
     circle.vouch(CLEO, requests["Dan"])
     assert circle.roster.is_active(further.did)
+
+
+@pytest.mark.parametrize(("after", "fallen"), [(0, ["Eve", "Finn"]), (1, [])])
+def test_vouch_at_the_very_entry_is_void(after: int, fallen: list[str]) -> None:
+    circle, _ = chain()
+    (grant,) = (
+        one for one in circle.roster.members[EVE.member_id].grants if one.voucher == BEN.member_id
+    )
+    circle.remove(ADA, BEN, CLEO, kind=RemovalKind.COMPROMISE, since=grant.seq + after)
+    assert needing(circle) == fallen
