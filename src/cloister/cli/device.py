@@ -152,7 +152,7 @@ def exposure_text(view: View, name: str) -> str:
         lines.append(f"  {safe_line(str(one['title']))}: {one['messages']} messages{span}")
         if one["after_lock"]:
             lines.append(f"    {one['after_lock']} of them after the lock was ordered")
-        if one["until_n"] is None:
+        if one["still_inside"]:
             lines.append("    the device is still in this group")
         if one["since_before_this_device"]:
             lines.append("    it was there before this device: earlier messages are not counted")

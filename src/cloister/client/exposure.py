@@ -15,7 +15,13 @@ from typing import Final
 from cloister import mls
 from cloister.client.binding import dids_of
 from cloister.client.effects import Message, MessageKind
-from cloister.client.records import ChannelExposure, ChannelKind, LeafSpan, LockMark
+from cloister.client.records import (
+    ChannelExposure,
+    ChannelKind,
+    ChannelState,
+    LeafSpan,
+    LockMark,
+)
 from cloister.client.safe_text import safe_line
 from cloister.client.state import UNPLACED, Channel, State, with_item
 from cloister.client.turn import SettledEntry, Turn
@@ -29,7 +35,7 @@ NOTHING_KNOWN: Final = ChannelExposure(spans=(), locks=())
 
 UNKNOWABLE: Final = (
     "whether anybody opened the device or read any of this",
-    "conversations that this device is not in: ask their members to run the same command",
+    "conversations that this device is not in, or has left: their members can run this command",
     "what was said before this device came, and what its vault does not hold any more",
     "what the device kept of other circles, or outside Cloister",
 )
@@ -45,6 +51,11 @@ class Window:
     until_n: int | None
     lock_n: int | None
     """How far the channel was when this device ordered the lock or heard of it."""
+
+    @property
+    def is_still_inside(self) -> bool:
+        """Whether the leaf is there now, in a channel that this device can still follow."""
+        return self.until_n is None and self.channel.state is ChannelState.ACTIVE
 
     def covers(self, n: int) -> bool:
         """Whether the device could read item ``n``."""
@@ -159,7 +170,7 @@ def report(state: State, did: DeviceId, rows: Mapping[bytes, Sequence[Message]])
         "conversations": conversations,
         "messages": sum(int(str(one["messages"])) for one in conversations),
         "after_lock": sum(int(str(one["after_lock"])) for one in conversations),
-        "still_inside": [one["title"] for one in conversations if one["until_n"] is None],
+        "still_inside": [one["title"] for one in conversations if one["still_inside"]],
         "cannot_know": list(UNKNOWABLE),
     }
 
@@ -179,6 +190,7 @@ def _of_channel(window: Window, rows: Sequence[Message]) -> View:
         "first_at": min(times, default=None),
         "last_at": max(times, default=None),
         "message_ids": [row.message_id.hex() for row in read],
+        "still_inside": window.is_still_inside,
         "after_lock": len(late),
         "after_lock_ids": [row.message_id.hex() for row in late],
         "since_before_this_device": window.from_n is None,

@@ -315,10 +315,12 @@ def _groups_of(state: State, dids: tuple[DeviceId, ...]) -> tuple[int, int]:
     were, still = set(), set()
     for did in dids:
         for window in windows_of(state, did):
-            if window.until_n is None:
+            if window.is_still_inside:
                 still.add(window.channel.channel_id)
                 were.add(window.channel.channel_id)
-            elif window.lock_n is not None and window.until_n >= window.lock_n:
+            elif window.until_n is None or window.lock_n is None:
+                continue  # in a channel that this device has left, or gone before any lock
+            elif window.until_n >= window.lock_n:
                 were.add(window.channel.channel_id)
     return len(were), len(still)
 
