@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import stat
@@ -13,9 +14,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from cli.conftest import create_cheap_vault
+from cloister.client.effects import PutEntry, PutRecord
 from cloister.client.inputs import Act, ChangeConversation, LeaveConversation, OpenConversation
 from cloister.client.verify_log import LogDiffers
-from cloister.device import app
+from cloister.crypto.secret import Secret
+from cloister.device import app, link
+from cloister.device.paths import ensure_private_folder
+from cloister.device.vault import Vault
+from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from unit.device.scripted import VIEWS, core_class, obedient
 
 Run = Callable[..., tuple[int, str, str]]
@@ -169,3 +176,61 @@ class TestMembers:
         assert run("members", "--depth", "1")[0] == 2
         assert run("members", "--svg", str(world / "no" / "circle.svg"))[0] == 1
         assert run("members", "--tree", "--below", "Nobody")[0] == 3
+
+
+class TestVaultOfAnHonestDevice:
+    """A vault as a device in a circle writes it, and the program over it, without any relay."""
+
+    @pytest.fixture
+    def vault_of_ada(self, world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        async def offline(link_: object) -> None:
+            raise OSError
+
+        monkeypatch.setattr(link.Link, "_connect", offline)
+        folder = world / "p"
+        ensure_private_folder(folder)
+        vault = create_cheap_vault(folder, Secret(b"correct horse"))
+        ada = asyncio.run(grown_up())
+        vault.commit(
+            [
+                *(PutEntry(seq=seq, entry=entry) for seq, entry in ada.entries.items()),
+                *(
+                    PutRecord(table=table, key=key, value=value)
+                    for table, records in ada.records.items()
+                    for key, value in records.items()
+                ),
+            ]
+        )
+        vault.close()
+        return folder
+
+    def test_it_verifies_and_tells(self, run: Run, vault_of_ada: Path) -> None:
+        status, out, err = run("log", "verify", "--offline")
+        assert status == 0, err
+        assert "All of it holds" in out
+        status, out, _ = run("log", "list", "--offline")
+        assert "Ada vouches for Ben (met face to face); Ben is a member" in out
+        assert run("members", "--tree", "--offline")[1].splitlines()[1] == "└─ Ben  (member)"
+
+    def test_a_flipped_byte_is_6(self, run: Run, vault_of_ada: Path) -> None:
+        vault = Vault.open(vault_of_ada, Secret(b"correct horse"))
+        entries = list(vault.entries())
+        for seq, entry in enumerate(entries):
+            damaged = entry[:-1] + bytes([entry[-1] ^ 1])
+            vault.commit([PutEntry(seq=seq, entry=damaged)])
+            vault.close()
+            status, out, err = run("log", "verify", "--offline")
+            assert (status, out) == (6, ""), seq
+            assert "Do not go on with this vault" in err
+            vault = Vault.open(vault_of_ada, Secret(b"correct horse"))
+            vault.commit([PutEntry(seq=seq, entry=entry)])
+        vault.close()
+        assert run("log", "verify", "--offline")[0] == 0
+
+
+async def grown_up() -> SimulatedDevice:
+    """Ada's device, in a circle with Ben."""
+    circle = SimulatedCircle()
+    ada = await circle.found("Ada")
+    await circle.admit("Ben", ada, [ada])
+    return ada
