@@ -222,7 +222,7 @@ def _on_removed(
         raise LogBehind(roster.size + 1)
     if standing is Standing.ACTIVE and not is_back and not is_caught_up(turn):
         raise LogBehind(roster.size)  # the reason may stand in entries that are on their way
-    leaves = _has_left(roster, channel, received)
+    leaves = _has_left(roster, channel, received, is_out=standing is not Standing.ACTIVE or is_back)
     reason = "this member has left it" if leaves else "this device was removed from it"
     if is_back:
         reason = "this device was out of the circle for a time, and is coming back"
@@ -240,7 +240,7 @@ def _on_removed(
             dropped=(),
             wishes=(),
             leavers=(),
-            leaving=False,
+            leaving=channel.leaving and is_out,
         )
     )
     if not is_out:
@@ -263,14 +263,17 @@ def _was_out_since(roster: Roster, state: State, channel: Channel) -> bool:
     return any(span.until_size is not None and span.until_size > size for span in record.spans)
 
 
-def _has_left(roster: Roster, channel: Channel, received: mls.CommitReceived) -> bool:
+def _has_left(
+    roster: Roster, channel: Channel, received: mls.CommitReceived, *, is_out: bool
+) -> bool:
     """Whether this device's member had said that it leaves.
 
-    Raises ``BindingError`` when nothing gave the committer a right to take this device out.
+    Raises ``BindingError`` when nothing gave the committer a right to take this device out; who
+    is or was out of the circle can be taken out by everybody.
     """
     dids = dids_of(channel.group)
     own = roster.devices[dids[channel.group.own_leaf]]
-    if own.is_active and channel.kind is ChannelKind.CONVERSATION:
+    if not is_out and channel.kind is ChannelKind.CONVERSATION:
         author = roster.devices[dids[received.committer]].member_id
         check_removal(rights_of(roster, channel.group), author, own.member_id, channel.leavers)
     return own.member_id in channel.leavers

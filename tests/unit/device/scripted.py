@@ -138,6 +138,8 @@ VIEWS: Any = SimpleNamespace(
     conversations=lambda core: [
         {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "state": "active"},
     ],
+    log=lambda core, entries, start, limit: [{"seq": start, "limit": limit}],
+    verify_log=lambda core, entries: {"log_size": len(entries), "checks": []},
     channel_id=_channel_id,
 )  # fmt: skip
 

@@ -66,6 +66,8 @@ def test_every_question_gives_the_same_answer_as_in_the_process_itself(tmp_path:
         assert await remote.conversations() == await device.conversations()
         await remote.mark_read("desk", sent.position)
         assert await remote.settle(0.1) is False
+        assert await remote.log(-50, 50) == await device.log(-50, 50)
+        assert await remote.verify_log() == await device.verify_log()
 
     with_agent(tmp_path, story)
 
