@@ -28,7 +28,13 @@ def test_it_is_ok_and_says_so_in_its_last_line(played: Played) -> None:
     assert summary["v"] == 1
     assert summary["ok"] is True
     assert summary["seconds"] <= MOST_S
-    assert [member["state"] for member in summary["members"]] == ["active", "active", "removed"]
+    assert [member["state"] for member in summary["members"]] == [
+        "active",
+        "active",
+        "removed",
+        "erased",
+        "active",
+    ]
     assert summary["sent"] == 24 + 200 + 2
     assert summary["restarts"]["home"] >= 1
     assert summary["restarts"]["device-1"] >= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import time
@@ -11,8 +12,11 @@ from typing import Any, Final
 from cloister.demo.children import Child, LifeLine
 from cloister.demo.folder import Folder
 from cloister.device.vault.files import DATABASE_NAME, KEY_NAME
+from cloister.errors import NetworkError
 
 DAY_S: Final = 86_400
+MOST_TRIES: Final = 20
+AGAIN_S: Final = 1.0
 
 
 @dataclass
@@ -59,14 +63,19 @@ class Thief:
 
     async def open(self, when: str) -> dict[str, Any]:
         """Try to open the copy, with the right PIN and both relays in reach."""
-        child = Child(
-            f"thief-{len(self.attempts) + 1}",
-            ["status", "--profile", str(self.folder.stolen), "--passphrase-fd", "{fd}"],
-            folder=self.folder,
-            life=self.life,
-            secret=self.secret,
-        )
-        status = await child.run_to_end()
+        for _ in range(MOST_TRIES):
+            child = Child(
+                f"thief-{len(self.attempts) + 1}",
+                ["status", "--profile", str(self.folder.stolen), "--passphrase-fd", "{fd}"],
+                folder=self.folder,
+                life=self.life,
+                secret=self.secret,
+            )
+            status = await child.run_to_end()
+            # Killed, or no relay in reach because one was: neither is an answer.
+            if status >= 0 and status != NetworkError.exit_code:
+                break
+            await asyncio.sleep(AGAIN_S)
         attempt = {"when": when, "status": status, "said": child.last_words()}
         self.attempts.append(attempt)
         return attempt

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -109,7 +109,7 @@ async def _run(folder: Folder, script: Script, options: Options) -> dict[str, An
         story = Story(folder, cast, people, home, options.tell)
         await asyncio.gather(*(person.ask(person.device.status) for person in people))
         await _tell_story(story, script, activation_code, options)
-        await _tell_chapters(story, extras, life)
+        await _tell_chapters(story, extras, (entry, home), life)
         await _stop_devices(story.people)
         await _probe(folder, life, options.tell)
         seen = {
@@ -169,12 +169,14 @@ async def _tell_story(story: Story, script: Script, activation_code: str, option
     await story.everybody_is_caught_up()
 
 
-async def _tell_chapters(story: Story, extras: list[Person], life: LifeLine) -> None:
+async def _tell_chapters(
+    story: Story, extras: list[Person], relays_run: Sequence[Child], life: LifeLine
+) -> None:
     lost, clerk = extras
     chapters = Chapters(story.folder)
     thief = Thief(story.folder, life, story.folder.passphrase(lost.number).read_bytes())
     began = time.monotonic()
-    await LostDevice(story, chapters, thief, lost, clerk).play()
+    await LostDevice(story, chapters, thief, lost, clerk, relays_run).play()
     await TermEnds(story, chapters, clerk).play()
     chapters.note("seconds", round(time.monotonic() - began, 1))
     staying = [person for person in story.people if person not in {lost}]

@@ -22,7 +22,7 @@ from cloister.client.powers import (
     ReleaseHold,
 )
 from cloister.demo.chapters import DAY_S, Chapters, Thief
-from cloister.demo.children import DemoFailed
+from cloister.demo.children import Child, DemoFailed
 from cloister.demo.folder import AFTER, BEFORE, FOUNDER, LEDGER, SECOND
 from cloister.demo.person import Person
 from cloister.demo.story import ACK_WAIT_S, Story
@@ -52,6 +52,7 @@ class LostDevice:
     thief: Thief
     lost: Person
     clerk: Person
+    relays: Sequence[Child]
 
     async def play(self) -> None:
         """Everything in order."""
@@ -144,6 +145,8 @@ class LostDevice:
         founder = self._founder
         name = await self._shown(self.lost.number)
         device = await self._device()
+        involved = (*self.relays, founder.child, self._second.child, self.clerk.child)
+        starts = sum(child.starts for child in involved)
         began = time.monotonic()
 
         async def ordered() -> View | None:
@@ -170,6 +173,8 @@ class LostDevice:
         report = await founder.ask(lambda: founder.device.exposure(str(device["id"])))
         self.chapters.note("lost_device", device["id"])
         self.chapters.note("locked_at_relays_s", round(relays_s, 3))
+        # Whoever kills a relay in this moment measures how long it takes to start.
+        self.chapters.note("restarts_in_between", sum(one.starts for one in involved) - starts)
         self.chapters.note("dropped_from_groups_s", round(groups_s, 3))
         self.chapters.note("exposure", report)
         self.story.tell(
