@@ -23,6 +23,7 @@ from cloister.client.inputs import (
     Remove,
     SendText,
 )
+from cloister.client.powers import Suspend
 from cloister.client.records import ChannelState, Counter
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import MemberId
@@ -206,6 +207,54 @@ def test_what_cannot_be_meant_is_said_at_once() -> None:
             await change(circle, ada, title="desk")
         with pytest.raises(PolicyError, match="commons"):
             await change(circle, ada, conversation="commons", title="Other")
+
+    play(story)
+
+
+def test_a_further_device_of_who_is_in_needs_no_right_and_leaves_with_the_member() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd, _ = await conversing(circle, admins_only=True)
+        second = await circle.add_device("Ben's tablet", ben, [ada])
+        await circle.settle()
+        assert channel(second).state is ChannelState.ACTIVE
+        assert len(dids_of(channel(ada).group)) == 4
+        act = LeaveConversation(ref=circle.ref(), conversation="Desk")
+        second.feed(act)
+        await circle.settle()
+        circle.now += 120
+        await circle.settle()
+        circle.result(second, act)
+        for device in (ben, second):
+            assert channel(device).state is ChannelState.LEFT
+            assert not [alarm for alarm in device.alarms if alarm.code == "removed"]
+        assert people(ada) == people(cyd) == {"Ada", "Cyd"}
+
+    play(story)
+
+
+def test_who_was_suspended_is_brought_back_by_an_admin_where_only_admins_change_who_is_in() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd, _ = await conversing(circle, admins_only=True)
+        await circle.act(ada, Suspend(ref=circle.ref(), member="Cyd"))
+        circle.now += 120
+        await circle.settle()
+        assert people(ben) == {"Ada", "Ben"}
+        ada.is_offline = True
+        ada.drop_link()
+        circle.now += 8 * 86_400  # nobody made it last: it lapses
+        await circle.settle()
+        circle.now += 120
+        await circle.settle()
+        assert people(ben) == {"Ada", "Ben"}
+        ada.is_offline = False
+        for _ in range(3):
+            circle.now += 120
+            await circle.settle()
+        assert people(ben) == people(cyd) == {"Ada", "Ben", "Cyd"}
+        for device in (ada, ben, cyd):
+            assert channel(device).state is ChannelState.ACTIVE
 
     play(story)
 
