@@ -65,6 +65,8 @@ async def run_device(
         on_disk=engine.on_disk,
         on_lease=on_lease,
     )
+    # Before anybody is told that the vault is open: who locks at once has the lease.
+    upkeep.begin_lease()
     body = asyncio.current_task()
     running = asyncio.create_task(_run(engine, upkeep), name="engine")
     failed = False

@@ -11,12 +11,12 @@ from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.ids import MemberId
 from cloister.roster.draft import Draft
 from cloister.roster.entry import Entry
-from cloister.roster.errors import RuleViolation
 from cloister.roster.events import (
     DeviceLocked,
     DeviceUnlocked,
     Event,
     Held,
+    Ignored,
     Reinstated,
     Suspended,
     SuspensionConfirmed,
@@ -31,12 +31,22 @@ from cloister.roster.state import changed
 
 
 def apply_readable(draft: Draft, entry: Entry) -> tuple[Event, ...]:
-    """Apply a readable entry. Raises RuleViolation, UpdateNeeded."""
+    """Apply a readable entry. Raises RuleViolation, UpdateNeeded.
+
+    An unlock on a consent that is not the owner's has its place in the governance, which is the
+    relays' too and cannot know better; for members it unlocks nothing, and is Ignored.
+    """
     governance, events = draft.governance.apply(entry)
-    for event in events:
-        if isinstance(event, Unlocked):
-            _check_consents(draft, event)
-    return (*events, *_follow(draft, governance, events, entry.header.seq))
+    seq = entry.header.seq
+    unlocks = [event for event in events if isinstance(event, Unlocked)]
+    false = [event for event in unlocks if not _is_consented(draft, event)]
+    for event in false:
+        _keep_locked(draft, event)
+    return (
+        *(Ignored(seq=seq, rule=Rule.CONSENT) for _ in false),
+        *(event for event in events if event not in false),
+        *_follow(draft, governance, events, seq),
+    )
 
 
 def derive_governance(draft: Draft, seq: int, ts: int) -> tuple[Event, ...]:
@@ -47,16 +57,17 @@ def derive_governance(draft: Draft, seq: int, ts: int) -> tuple[Event, ...]:
     return (*events, *_follow(draft, governance, events, seq))
 
 
-def _check_consents(draft: Draft, unlocked: Unlocked) -> None:
-    """An owner's consent must be the owner's: relays know only the owner keys of their own shares.
+def _is_consented(draft: Draft, unlocked: Unlocked) -> bool:
+    """Whether an owner's consents are the owner's: relays know the owner keys of their own shares
+    only.
 
-    It must be newer than the owner's own word that the device is lost, too, which relays cannot
+    They must be newer than the owner's own word that the device is lost, too, which relays cannot
     read.
     """
     for target, carried in zip(unlocked.targets, unlocked.consents, strict=False):
         did = draft.handles.get(place_of(target))
         if did is None:
-            raise RuleViolation(Rule.CONSENT)
+            return False
         device = draft.devices[did]
         receipt = next(
             one.receipt for one in device.receipts if one.receipt.relay_id == target.relay_id
@@ -65,9 +76,18 @@ def _check_consents(draft: Draft, unlocked: Unlocked) -> None:
             consent = CarriedConsent.decode(carried)
             verify_unlock_consent(consent, target, draft.circle_id, receipt.owner_key)
         except (DecodeError, BadSignature, BadPublicKey):
-            raise RuleViolation(Rule.CONSENT) from None
+            return False
         if device.lost_at and consent.log_size <= device.lost_at:
-            raise RuleViolation(Rule.CONSENT)
+            return False
+    return True
+
+
+def _keep_locked(draft: Draft, unlocked: Unlocked) -> None:
+    """What was locked counts as lost from here, until an unlock that comes after."""
+    for target in unlocked.targets:
+        did = draft.handles.get(place_of(target))
+        if did is not None and draft.devices[did].locked:
+            draft.put_device(changed(draft.devices[did], lost_at=unlocked.seq), unlocked.seq)
 
 
 def _follow(

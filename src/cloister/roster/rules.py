@@ -316,7 +316,7 @@ class Rule(Enum):
         "a device does not call itself lost")
     REVOKE_AGAIN = _Text("ROS-212", "revoke-again", _I, "revoking:on_device_revoke",
         "the device is not retired, and not called lost a second time")
-    CONSENT = _Text("ROS-213", "unlock-not-owner", _I, "readable_acts:_check_consents",
+    CONSENT = _Text("ROS-213", "unlock-not-owner", _I, "readable_acts:_is_consented",
         "an owner's consent to an unlock is the owner's, and newer than its word that the device "
         "is lost")
     SEAT_POLICY = _Text("ROS-215", "seat-none", _I, "seats:on_seat",

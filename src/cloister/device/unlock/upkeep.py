@@ -111,7 +111,7 @@ class Upkeep:
     async def settle(self) -> None:
         """Do all that is owed now.  Raises what stands in the way."""
         async with self._one_at_a_time:
-            self._begin_lease()
+            self.begin_lease()
             await self._give_tries_back()
             if self._is_unwrapped:
                 await self._wrap_anew()
@@ -180,7 +180,8 @@ class Upkeep:
         known = {one.reference.name: one.reference.routes for one in self._shares()}
         return any(known.get(one.name, one.routes) != one.routes for one in self._key.references)
 
-    def _begin_lease(self) -> None:
+    def begin_lease(self) -> None:
+        """Hand on the relays' answers that open this vault, if it needs any."""
         leased = leased_shares(self._key.references, self._key.shares)
         if leased:
             self._on_lease(leased)
@@ -212,7 +213,7 @@ class Upkeep:
             entropy=self._entropy,
         )
         await self._on_disk(lambda: self._key.replace(content, stretched, asked.by_relay))
-        self._begin_lease()
+        self.begin_lease()
         with suppress(CloisterError):
             await self._give_tries_back()
 
