@@ -38,6 +38,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "passphrase").write_text("correct horse\n")
     monkeypatch.setenv("CLOISTER_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
     monkeypatch.setenv("CLOISTER_PROFILE", str(tmp_path / "p"))
+    # What is waited against an observer of the network needs no waiting here.
+    monkeypatch.setenv("CLOISTER_ERRAND_DELAY_S", "0")
     monkeypatch.setattr(hardening, "harden_process", lambda: None)
     monkeypatch.setattr(app, "create_vault", create_cheap_vault)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))

@@ -144,7 +144,7 @@ class Person:
             opening = opening or self._opening(folder, create)
             try:
                 async with (
-                    run_device(opening) as device,
+                    run_device(opening, errand_delay_s=self.settings.errand_delay_s) as device,
                     serve(device, path),
                     telling_alarms(device, self.output),
                 ):

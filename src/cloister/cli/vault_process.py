@@ -77,12 +77,14 @@ async def _hold(
     from cloister.device.agent import serve
     from cloister.device.app import run_device
     from cloister.device.backoff import Backoff
-    from cloister.device.paths import socket_path
+    from cloister.device.paths import config_file, socket_path
+    from cloister.device.settings import load_settings
     from cloister.device.unlock.words import RelaysAway
     from cloister.device.vault import VaultBusy
     from cloister.device.vault_process import Report
 
     output = Output()
+    settings, _ = load_settings(config_file())
     loop = asyncio.get_running_loop()
     deadline = loop.time() + BUSY_S
     backoff = Backoff(random.uniform)
@@ -90,7 +92,11 @@ async def _hold(
     while True:
         try:
             async with (
-                run_device(opening, on_lease=lambda leased: report(Report(lease=leased))) as device,
+                run_device(
+                    opening,
+                    on_lease=lambda leased: report(Report(lease=leased)),
+                    errand_delay_s=settings.errand_delay_s,
+                ) as device,
                 serve(device, path),
                 telling_alarms(device, output),
             ):

@@ -16,6 +16,7 @@ from cloister.crypto.entropy import Entropy, SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device.calls import OpenLink
 from cloister.device.engine import Engine
+from cloister.device.errands import MOST_DELAY_S
 from cloister.device.link import Link
 from cloister.device.local import Device
 from cloister.device.unlock.enrolled import SharesOf, shares_of
@@ -26,6 +27,8 @@ from cloister.errors import CloisterError
 
 OpenVault = Callable[[], Awaitable[Vault]]
 
+CONFIRM_S: Final = 2.0
+"""How long an open vault is kept back to give the tries back; then it is done beside the rest."""
 OWED_S: Final = 5.0
 """How long a device that closes may go on giving tries back and wrapping its key anew."""
 
@@ -41,19 +44,28 @@ async def run_device(
     clock: Callable[[], float] = wall_time,
     open_link: OpenLink = Link.open,
     on_lease: OnLease = lambda leased: None,
+    errand_delay_s: float = MOST_DELAY_S,
 ) -> AsyncIterator[Device]:
     """Open a vault, load the core from it, and run the engine while the body runs.
 
     When the engine fails, the body is cancelled and the engine's error raised.  ``core``,
     ``views`` and ``shares`` are the client's own unless a test brings others.  ``on_lease`` is
-    told the relays' answers that open the vault, whenever they change.
+    told the relays' answers that open the vault, whenever they change; ``errand_delay_s`` is the
+    most that an errand waits, so that its connection does not follow from another by the clock.
     """
     require_post_quantum()
     vault = await open_vault()
     entropy = entropy or SystemEntropy()
     try:
         loaded = core.load(vault.records(), vault.entries())
-        engine = Engine(vault, loaded, entropy=entropy, clock=clock, open_link=open_link)
+        engine = Engine(
+            vault,
+            loaded,
+            entropy=entropy,
+            clock=clock,
+            open_link=open_link,
+            errand_delay_s=errand_delay_s,
+        )
     except BaseException:
         vault.close()
         raise
@@ -65,8 +77,16 @@ async def run_device(
         on_disk=engine.on_disk,
         on_lease=on_lease,
     )
-    # Before anybody is told that the vault is open: who locks at once has the lease.
+    # Before anybody is told that the vault is open: who locks at once has the lease, and whose
+    # program is killed again and again does not run out of tries.
     upkeep.begin_lease()
+    try:
+        with suppress(CloisterError, TimeoutError):
+            async with asyncio.timeout(CONFIRM_S):
+                await upkeep.confirm()
+    except BaseException:
+        await asyncio.shield(engine.close())
+        raise
     body = asyncio.current_task()
     running = asyncio.create_task(_run(engine, upkeep), name="engine")
     failed = False

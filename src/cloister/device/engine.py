@@ -39,7 +39,7 @@ from cloister.clock import wall_time
 from cloister.crypto.entropy import Entropy
 from cloister.device.backoff import Backoff
 from cloister.device.calls import OpenLink
-from cloister.device.errands import Errands
+from cloister.device.errands import MOST_DELAY_S, Errands
 from cloister.device.errors import DeviceClosed
 from cloister.device.link import Link
 from cloister.device.trouble import Trouble
@@ -90,6 +90,7 @@ class Engine:
         clock: Callable[[], float] = wall_time,
         open_link: OpenLink = Link.open,
         uniform: Callable[[float, float], float] = random.uniform,
+        errand_delay_s: float = MOST_DELAY_S,
     ) -> None:
         self._vault = vault
         self._core = core
@@ -98,7 +99,10 @@ class Engine:
         self._open_link = open_link
         self._backoff = Backoff(uniform)
         self._errands = Errands(
-            lambda given: self._put(_Queued(given, 0)), open_link=open_link, uniform=uniform
+            lambda given: self._put(_Queued(given, 0)),
+            open_link=open_link,
+            uniform=uniform,
+            most_delay_s=errand_delay_s,
         )
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vault")
         self._inputs: deque[_Queued] = deque()

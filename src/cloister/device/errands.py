@@ -21,7 +21,7 @@ from cloister.errors import CloisterError
 from cloister.wire.codes import Refusal
 
 MOST_DELAY_S: Final = 3.0
-"""flows D6: 0 to 3 s."""
+"""flows D6: 0 to 3 s, or longer; the setting ``errand_delay_s``."""
 REPEAT_S: Final = 30.0
 """At the least between two runs of an errand that was answered and is still named: the answer was
 not the last word (an erasure that is pending, a ticket that is refused)."""
@@ -38,8 +38,10 @@ class Errands:
         *,
         open_link: OpenLink,
         uniform: Callable[[float, float], float] = random.uniform,
+        most_delay_s: float = MOST_DELAY_S,
     ) -> None:
         self._give = give
+        self._most_delay_s = most_delay_s
         self._open_link = open_link
         self._uniform = uniform
         self._running: dict[bytes, asyncio.Task[None]] = {}
@@ -68,7 +70,7 @@ class Errands:
     async def _run(self, errand: Errand) -> None:
         backoff = Backoff(self._uniform)
         if not isinstance(errand, OrderErrand):
-            await asyncio.sleep(self._uniform(0, MOST_DELAY_S))
+            await asyncio.sleep(self._uniform(0, self._most_delay_s))
         while True:
             try:
                 await self._run_once(errand)

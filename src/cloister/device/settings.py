@@ -27,6 +27,8 @@ class Settings:
     """How long `send` waits for the relay before it says "queued"."""
     lease_s: int = 8 * 3600
     """How long the agent keeps the relays' answers in memory, so that the PIN alone unlocks."""
+    errand_delay_s: int = 3
+    """The most that an errand at a relay waits, at random, before its own connection is opened."""
     plain: bool = False
     """Text without decoration, for screen readers and scripts."""
 

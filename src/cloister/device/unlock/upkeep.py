@@ -108,6 +108,11 @@ class Upkeep:
                 self.trouble = in_words(error)
                 await asyncio.sleep(self._backoff.next_delay())
 
+    async def confirm(self) -> None:
+        """Give the tries back that opening the vault used up.  Raises what stands in the way."""
+        async with self._one_at_a_time:
+            await self._give_tries_back()
+
     async def settle(self) -> None:
         """Do all that is owed now.  Raises what stands in the way."""
         async with self._one_at_a_time:
