@@ -40,6 +40,7 @@ class ShareKeeper:
         """Raises StorageFailure."""
         store = ShareStore(folder.shares_path, EpochKeyFile(folder.epoch_key_path), entropy)
         self._shares, self._erased = store.counts()
+        self._watching: asyncio.Task[None] | None = None
         self._worker = ThreadWorker(store, log, on_failure)
         card, key = identity.card, identity.key
         self.enforcement = Enforcement(logs, self._worker, card.relay_id, key, log, now)
@@ -57,10 +58,12 @@ class ShareKeeper:
     def start(self, group: asyncio.TaskGroup) -> None:
         """Do what the logs say already, before any device asks; then watch them."""
         self.enforcement.look_at_all()
-        group.create_task(self.enforcement.run())
+        self._watching = group.create_task(self.enforcement.run())
 
     def close(self) -> None:
         """Finish what is under way and give its answers.  Blocks."""
+        if self._watching is not None:
+            self._watching.cancel()  # or it would look at logs whose file is closed
         self._worker.close()
 
     def counts(self) -> dict[str, int]:
