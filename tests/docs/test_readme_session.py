@@ -41,6 +41,8 @@ def test_the_session_runs_as_printed(tmp_path: Path) -> None:
     jonas_reads, amira_reads = re.findall(r"^Amira, .*: lead is confirmed$", result.stdout, re.M)
     assert jonas_reads == amira_reads
     assert re.search(r"^Jonas, .*: seen, thank you$", result.stdout, re.M)
+    assert re.search(r"^Jonas/1: locked$", result.stdout, re.M)
+    assert "exit status 7" in result.stdout
     assert "ALARM" not in result.stderr
     # The relays were stopped by the session itself.
     for name in ("hk", "pa"):
