@@ -13,14 +13,18 @@ from cloister.client.inputs import Remove, SendText, Vouch
 from cloister.client.powers import (
     Approve,
     OfferStewardKey,
+    ProposeRelays,
     ProposeStewards,
     Refuse,
     Reinstate,
     SetPolicy,
     Suspend,
 )
+from cloister.crypto.hybrid_signature import HybridKey
+from cloister.crypto.secret import Secret
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.roster.content import Role
+from cloister.roster.relay_card import RelayRole, make_relay_card
 from cloister.roster.state import MemberState
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from scenario.governed import (
@@ -321,5 +325,42 @@ def test_two_officers_call_back_a_circle_whose_stewards_are_silent() -> None:
         await later(circle, DAY_S + 60)
         assert role_of(ben, "Dan") is Role.STEWARD
         assert role_of(ben, "Ada") is Role.MEMBER
+
+    play(story())
+
+
+def test_another_entry_relay_takes_two_stewards() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await two_stewards(circle)
+        key = HybridKey(Secret(bytes([7]) * 32), Secret(bytes([8]) * 32))
+        card = make_relay_card(
+            key,
+            tls_certificate=b"another",
+            jurisdiction="NZ",
+            operator="Long White Cloud",
+            host="127.0.0.1",
+            port=9,
+            roles=RelayRole.ENTRY,
+            name="entry-nz.example",
+            mirror_host="127.0.0.1",
+            mirror_port=10,
+            unlock_host="127.0.0.1",
+            unlock_port=11,
+        )
+        add = ProposeRelays(ref=circle.ref(), add=(card.encode(),))
+        with pytest.raises(PolicyError):
+            await circle.act(cyd, add)
+        with pytest.raises(NotFoundError):
+            await circle.act(ada, ProposeRelays(ref=circle.ref(), drop=("entry-xx",)))
+        await circle.act(ada, add)
+        await circle.settle()
+        (waiting,) = [one for one in view(ben, "pending") if one["kind"] == "change of relays"]
+        assert len(roster_of(cyd).relay_set.entries) == 1
+        await circle.act(ben, Approve(ref=circle.ref(), reference=str(waiting["reference"])))
+        await later(circle, DAY_S + 60)
+        for device in (ada, ben, cyd):
+            names = [one.name for one in roster_of(device).relay_set.entries]
+            assert names == ["entry.example", "entry-nz.example"]
 
     play(story())

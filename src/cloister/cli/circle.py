@@ -161,6 +161,36 @@ def word_of(value: object) -> str:
     return str(value)
 
 
+@circle.command("relays")
+@click.option(
+    "--add",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="CARD",
+    help="Card of an entry relay to use as well.",
+)
+@click.option("--drop", multiple=True, metavar="NAME", help="Entry relay to use no more.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@person_command
+def relays(person: Person, *, add: tuple[Path, ...], drop: tuple[str, ...], yes: bool) -> None:
+    """Propose other entry relays; a second steward approves, and a day passes.
+
+    The home relay stays. Unlock shares of devices that are enrolled stay where they are.
+
+    \b
+    Examples:
+      cloister circle relays --add entry-nz.card
+      cloister circle relays --add entry-nz.card --drop entry-8baf3028
+    """
+    from cloister.cli.power import confirm, exercise
+    from cloister.client.powers import ProposeRelays
+    from cloister.roster.relay_card import RelayRole
+
+    cards = tuple(read_card(path, RelayRole.ENTRY) for path in add)
+    confirm(yes=yes, question=f"Propose to add {len(cards)} and to drop {len(drop)} entry relays?")
+    exercise(person, ProposeRelays(ref=0, add=cards, drop=drop), "the circle has other relays")
+
+
 def read_card(path: Path, role: RelayRole) -> bytes:
     """Read the card of a relay with this role, as the relay wrote it.  Raises ``UsageError``."""
     from cloister.codec import DecodeError

@@ -22,6 +22,7 @@ _HANDLERS: Final[Mapping[type[Act], Callable[[Turn, Any], None]]] = {
     powers.SetPolicy: governing.on_set_policy,
     powers.OfferStewardKey: governing_offices.on_offer,
     powers.ProposeStewards: governing_offices.on_propose_stewards,
+    powers.ProposeRelays: governing_offices.on_propose_relays,
     powers.Approve: governing_offices.on_approve,
     powers.Refuse: governing_offices.on_refuse,
     powers.LockDevice: governing_devices.on_lock,

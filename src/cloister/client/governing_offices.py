@@ -21,16 +21,19 @@ from cloister.client.naming import (
     shown,
 )
 from cloister.client.powers import Approve as ApproveAct
-from cloister.client.powers import OfferStewardKey, ProposeStewards
+from cloister.client.powers import OfferStewardKey, ProposeRelays, ProposeStewards
 from cloister.client.powers import Refuse as RefuseAct
+from cloister.client.safe_text import safe_line
 from cloister.client.state import State
 from cloister.client.turn import Turn
+from cloister.codec import DecodeError
 from cloister.crypto.hybrid_signature import HybridPublic
-from cloister.errors import PolicyError, UsageError
+from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.roster.content import STEWARD_KEY_LABEL, Approve, StewardKey
 from cloister.roster.entry import SealedType
 from cloister.roster.orders import EntryReference, StewardSet
 from cloister.roster.readable import ReadableType
+from cloister.roster.relay_card import MAX_ENTRY_RELAYS, RelayCard, RelaySet, check_relay_set
 from cloister.roster.roster import Roster
 
 _REFUSABLE: Final = (
@@ -75,6 +78,32 @@ def on_propose_stewards(turn: Turn, act: ProposeStewards) -> None:
         raise PolicyError("nobody is steward and officer at once", hint="Drop the one office too.")
     wanted = StewardSet(stewards=tuple(stewards.values()), officers=tuple(officers.values()))
     append(turn, act.ref, ReadableType.STEWARD_SET, wanted.encode())
+
+
+def on_propose_relays(turn: Turn, act: ProposeRelays) -> None:
+    """Propose another set of entry relays, with the same home."""
+    roster = roster_in_force(turn.state)
+    entries = {card.name: card for card in roster.relay_set.entries}
+    for name in act.drop:
+        if entries.pop(name, None) is None:
+            raise NotFoundError(
+                f"the circle has no entry relay called “{safe_line(name)}”",
+                hint="`cloister circle show` lists its relays.",
+            )
+    try:
+        added = [RelayCard.decode(card) for card in act.add]
+    except DecodeError:
+        raise UsageError("a relay card is damaged, or is not a relay card") from None
+    entries |= {card.name: card for card in added}
+    if not entries:
+        raise PolicyError("a circle keeps at least one entry relay", hint="Add another first.")
+    if len(entries) > MAX_ENTRY_RELAYS:
+        raise PolicyError(f"a circle has at most {MAX_ENTRY_RELAYS} entry relays")
+    wanted = RelaySet(home=roster.relay_set.home, entries=tuple(entries.values()))
+    if wanted == roster.relay_set:
+        raise UsageError("nothing would change", hint="Name a relay to add or to drop.")
+    check_relay_set(wanted, roster.policy)
+    append(turn, act.ref, ReadableType.RELAY_SET, wanted.encode())
 
 
 def _add(roster: Roster, keys: dict[bytes, HybridPublic], names: Iterable[str]) -> None:

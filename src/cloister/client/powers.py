@@ -57,6 +57,16 @@ class ProposeStewards(Act):
     drop_officers: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeRelays(Act):
+    """Propose other entry relays; a second steward approves.  The home relay stays."""
+
+    add: tuple[bytes, ...] = ()
+    """Encoded ``RelayCard`` each."""
+    drop: tuple[str, ...] = ()
+    """Names of relays, as ``cloister circle show`` has them."""
+
+
 POLICY_FIELDS: Final = (
     "vouches",
     "vouches_large",
@@ -167,6 +177,7 @@ Power = (
     | Object
     | OfferStewardKey
     | ProposeStewards
+    | ProposeRelays
     | SetPolicy
     | Approve
     | Refuse
@@ -185,6 +196,7 @@ POWERS: Final[tuple[type[Act], ...]] = (
     Object,
     OfferStewardKey,
     ProposeStewards,
+    ProposeRelays,
     SetPolicy,
     Approve,
     Refuse,
