@@ -188,7 +188,14 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     intent = _find(turn.state, purpose.subject)
     if intent is None or on_common_refusal(turn, purpose, event):
         return
-    if event.code == Refusal.MOVED:
+    if event.code == Refusal.MOVED and event.detail <= intent.seq and intent.entry:
+        turn.alarm(
+            "rollback",
+            f"The relay says that the log has {event.detail} entries, and it has shown "
+            f"{intent.seq} to this device: it was set back to an earlier copy, or lies.",
+        )
+        turn.delay(_ANY, REFUSED_PAUSE_S)
+    elif event.code == Refusal.MOVED:
         turn.change_session(tail_hint=max(turn.session.tail_hint, event.detail))
     elif event.code == Refusal.NOT_PROVEN:
         turn.delay(purpose)

@@ -23,7 +23,8 @@ from cloister.client.content import (
 )
 from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.client.linking import credit, follow, prove_channel
-from cloister.client.outbox import confirm
+from cloister.client.log import heard_of
+from cloister.client.outbox import check_acknowledged, confirm
 from cloister.client.persistence import with_chain
 from cloister.client.records import ChannelState, Counter
 from cloister.client.rights import rights_of
@@ -65,6 +66,12 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
         turn.put_channel(
             replace(channel, next_n=event.first_n, chains={event.first_n: channel.chain})
         )
+    elif event.next_n < channel.next_n:
+        turn.alarm(
+            "rollback",
+            f"The relay has {event.next_n} items of {title_of(turn.state, channel)} and has shown "
+            f"{channel.next_n} to this device: what comes there may not arrive here.",
+        )
     elif channel.next_n < event.floor_n:
         reason = "messages that this device has not seen have aged out at the relay"
         stop(turn, channel, reason, evidence=FLOOR)
@@ -94,6 +101,7 @@ def on_item(turn: Turn, event: Item | CommitItem) -> None:
         turn.drop_link("hole")
         return
     credit(turn, ObjectKind.CHANNEL, event.channel_id, event.n, len(event.envelope))
+    check_acknowledged(turn, event.channel_id, event.n, event.envelope_id)
     if isinstance(event, CommitItem):
         merging.on_commit(turn, channel, event)
     else:
@@ -230,7 +238,7 @@ def _compare_heads(turn: Turn, channel: Channel, content: Content, did: DeviceId
     if roster is None:
         return
     if heads.log_size > roster.size:
-        turn.change_session(heard_size=max(turn.session.heard_size, heads.log_size))
+        heard_of(turn, heads.log_size)
     elif heads.log_root != turn.state.root_at(heads.log_size):
         turn.alarm(
             "split",

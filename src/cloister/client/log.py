@@ -30,6 +30,10 @@ MAX_PENDING_BYTES: Final = 128 * 1024 * 1024
 """Entries fetched and not settled: a log of 100,000 entries is half of it."""
 
 
+MAX_WAIT_S: Final = 600
+"""Wait for entries that another member goes by, before it is said aloud."""
+
+
 class Fork(TrustError):
     """The relay shows a history that is not the one this device has seen before."""
 
@@ -56,6 +60,7 @@ def advance(turn: Turn) -> None:
     roster, commons = turn.state.roster, turn.state.commons
     if roster is None or commons is None:
         return
+    _mind_what_is_ahead(turn, roster.size)
     if (int(ObjectKind.CHANNEL), commons.channel_id) not in turn.session.proven:
         return
     size, _ = tail(turn)
@@ -80,6 +85,28 @@ def advance(turn: Turn) -> None:
             Purpose(Work.READ_PROOF, number=size),
             lambda rid: ReadProof(rid=rid, origin=origin, old_size=size, new_size=head.size),
         )
+
+
+def heard_of(turn: Turn, size: int) -> None:
+    """A member goes by a longer log: reason to fetch; no more, as that may be a lie of theirs."""
+    turn.change_session(heard_size=max(turn.session.heard_size, size))
+    if not turn.state.log_ahead[0]:
+        turn.change(log_ahead=(size, turn.now))
+
+
+def _mind_what_is_ahead(turn: Turn, size: int) -> None:
+    """Say so when the relay does not show for too long what another member goes by (C4)."""
+    ahead, since = turn.state.log_ahead
+    if not ahead:
+        return
+    if size < ahead:
+        if turn.now - since < MAX_WAIT_S:
+            return
+        turn.alarm(
+            "log behind",
+            "Another member goes by entries of the circle's log that the relays do not show here.",
+        )
+    turn.change(log_ahead=(0, 0))
 
 
 def on_entries(turn: Turn, event: Entries | Logged) -> None:
@@ -117,11 +144,29 @@ def on_read_log(turn: Turn, purpose: Purpose, event: Entries) -> None:
 def on_head(turn: Turn, event: Head) -> None:
     """Verify a head and settle what it covers.  A head that does not verify changes nothing."""
     settled = verify_head(turn.state, event.note)
+    _check_not_behind(turn, settled)
     known = turn.session.head_settled
     if known is not None and settled.size < known.size:
         return
     turn.change_session(head=event.note, head_settled=settled)
     settle(turn)
+
+
+def _check_not_behind(turn: Turn, head: Settled) -> None:
+    """Say so when the log was longer before.  Raises ``Fork`` when it was another."""
+    roster = turn.state.roster
+    if roster is None or head.size >= roster.size:
+        return
+    if turn.state.root_at(head.size) != head.root:
+        raise Fork(
+            f"the relays signed another log of size {head.size} than this device has seen",
+            hint="Do not go on.  Compare with other members; the relays are lying.",
+        )
+    turn.alarm(
+        "rollback",
+        f"The relay shows a log of {head.size} entries, and this device has seen {roster.size}: it "
+        "was set back to an earlier copy, or keeps entries from this device.",
+    )
 
 
 def is_caught_up(turn: Turn) -> bool:

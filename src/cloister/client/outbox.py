@@ -19,7 +19,7 @@ from cloister.client.records import ChannelState, Outgoing
 from cloister.client.rights import rights_of
 from cloister.client.safe_text import safe_text
 from cloister.client.standing import demand_standing
-from cloister.client.state import Channel, Purpose, State, Work
+from cloister.client.state import Channel, Purpose, State, Work, with_item, without
 from cloister.client.turn import Turn
 from cloister.client.views import channel_named
 from cloister.crypto.hashing import sha256
@@ -202,10 +202,38 @@ def _encrypt(turn: Turn, channel: Channel, outgoing: Outgoing) -> Outgoing:
 
 
 def on_done(turn: Turn, purpose: Purpose, event: Done) -> None:
-    """The relay has it on disk."""
+    """The relay says that it has it on disk; item ``n`` of the channel will show it."""
     found = _find(turn, purpose.subject)
-    if found is not None:
-        confirm(turn, found[0], purpose.subject, event.n)
+    if found is None:
+        return
+    channel, outgoing = found
+    confirm(turn, channel, purpose.subject, event.n)
+    if event.n >= channel.next_n:
+        place = (channel.channel_id, event.n)
+        turn.change(acknowledged=with_item(turn.state.acknowledged, place, purpose.subject))
+    elif outgoing.epoch == channel.group.epoch:
+        # Its own item would have come before this answer, and have been the answer.
+        _not_there(turn, channel)
+
+
+def check_acknowledged(turn: Turn, channel_id: bytes, n: int, envelope_id: bytes) -> None:
+    """Item ``n`` has come: it is the message of which the relay said that it is stored there."""
+    place = (channel_id, n)
+    message_id = turn.state.acknowledged.get(place)
+    if message_id is None:
+        return
+    turn.change(acknowledged=without(turn.state.acknowledged, place))
+    if message_id != envelope_id:
+        _not_there(turn, turn.state.channels[channel_id])
+
+
+def _not_there(turn: Turn, channel: Channel) -> None:
+    title = f"“{channel.title}”" if channel.title else "the commons"
+    turn.alarm(
+        "lost",
+        f"The relay said that it stored a message of this device in {title} and does not show it "
+        "there: others may not have it.  Send it again.",
+    )
 
 
 def confirm(turn: Turn, channel: Channel, message_id: bytes, n: int) -> None:

@@ -231,6 +231,12 @@ class State:
     """When the newest input was handled, s."""
     duties: Mapping[bytes, int] = field(default_factory=dict)
     """Duty id -> when this device may act (D1), s."""
+    acknowledged: Mapping[tuple[bytes, int], bytes] = field(default_factory=dict)
+    """(channel, n) -> own message that the relay says is stored there, until it comes (memory
+    only)."""
+    log_ahead: tuple[int, int] = (0, 0)
+    """A size of the log that a member went by and this device was not shown, and since when it
+    waits, s (memory only)."""
     head_time: int = 0
     """Time of the newest cosignature of the settled head, s."""
 
