@@ -452,6 +452,26 @@ def test_a_box_opens_one_inbox(run: Any) -> None:
     run(scenario)
 
 
+def test_of_twenty_who_open_an_inbox_with_one_box_at_once_one_does(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(OpenBox(ORIGIN, BOX, KEY, NOW + HOUR))
+        ids = [bytes((number,)) * 16 for number in range(1, 21)]
+        outcomes = await asyncio.gather(
+            *(bench.write(OpenInbox(BOX, inbox_id, KEY, NOW)) for inbox_id in ids)
+        )
+        both = zip(ids, outcomes, strict=True)
+        opened = [one for one, outcome in both if isinstance(outcome, Accepted)]
+        assert len(opened) == 1
+        refused = [one.code for one in outcomes if isinstance(one, Refused)]
+        assert refused == [Refusal.ID_CONFLICT] * 19
+        bench.reopen()
+        there = [one for one in ids if bench.store.mailbox(ObjectKind.INBOX, one) is not None]
+        assert there == opened
+
+    run(scenario)
+
+
 def test_a_key_package_is_taken_once_and_oldest_first(run: Any) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.found()

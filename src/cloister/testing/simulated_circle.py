@@ -29,12 +29,9 @@ from cloister.client.effects import (
     PutRecord,
     Send,
 )
-from cloister.client.errands import Errand
 from cloister.client.inputs import (
     Act,
     AnyInput,
-    ErrandDone,
-    ErrandRefused,
     FoundCircle,
     Invite,
     Join,
@@ -46,9 +43,12 @@ from cloister.client.inputs import (
 )
 from cloister.client.views import phase_of
 from cloister.crypto.entropy import SystemEntropy
+from cloister.ids import RelayId
 from cloister.relay.session import Session
+from cloister.testing.simulated_errand import SimulatedErrand
 from cloister.testing.simulated_relays import ACTIVATION_CODE, NO_BOOKS, SimulatedRelays
-from cloister.wire.events import AnyEvent, Challenge, Failed
+from cloister.wire.commands import AnyRequest
+from cloister.wire.events import AnyEvent, Event
 from cloister.wire.frame import decode_events
 
 START: Final = 1_800_000_000
@@ -57,40 +57,20 @@ _QUIET_TURNS: Final = 3
 Tamper = Callable[[AnyEvent], Iterable[AnyEvent]]
 
 
+Hinder = Callable[[AnyRequest], Iterable[AnyRequest | AnyEvent]]
+TamperShare = Callable[[RelayId, AnyEvent], Iterable[AnyEvent]]
+
+
 def _faithfully(event: AnyEvent) -> tuple[AnyEvent, ...]:
     return (event,)
 
 
-class _Run:
-    """One errand under way, on a connection of its own."""
+def _as_asked(request: AnyRequest) -> tuple[AnyRequest | AnyEvent, ...]:
+    return (request,)
 
-    def __init__(self, errand: Errand, relays: SimulatedRelays) -> None:
-        self.errand: Final = errand
-        self._relays = relays
-        arrived: deque[AnyEvent] = deque()
-        self._arrived = arrived
-        self._session: Session = relays.connect_shares(
-            errand.card.relay_id, lambda frame: arrived.extend(decode_events(frame))
-        )
 
-    def step(self) -> ErrandDone | ErrandRefused | None:
-        """Take what has arrived; return what the core is told at the end."""
-        while self._arrived:
-            event = self._arrived.popleft()
-            if isinstance(event, Challenge):
-                request = self.errand.request(1, event.relay_id, event.nonce)
-                self._relays.send_share(self._session, self.errand.card.relay_id, request)
-            elif isinstance(event, Failed):
-                return ErrandRefused(
-                    errand_id=self.errand.errand_id, code=event.code, detail=event.detail
-                )
-            else:
-                return ErrandDone(errand_id=self.errand.errand_id, event=event)
-        return None
-
-    def close(self) -> None:
-        """Hang up."""
-        self._relays.disconnect_share(self._session, self.errand.card.relay_id)
+def _as_answered(_relay_id: RelayId, event: AnyEvent) -> tuple[AnyEvent, ...]:
+    return (event,)
 
 
 class SimulatedDevice:
@@ -111,9 +91,13 @@ class SimulatedDevice:
         """Chance that an input ends in a crash at a random place among its effects."""
         self.tamper: Tamper = _faithfully
         """What a lying home relay makes of each event on its way to this device."""
+        self.hinder: Hinder = _as_asked
+        """What it makes of each request of this device: requests are taken, events told at once."""
+        self.tamper_share: TamperShare = _as_answered
+        """What a lying share relay makes of each event on its way to an errand."""
         self._session: Session | None = None
         self._arrived: deque[AnyEvent] = deque()
-        self._runs: dict[bytes, _Run] = {}
+        self._runs: dict[bytes, SimulatedErrand] = {}
         self._errand_not_before: dict[bytes, int] = {}
 
     # --- the program around the core --------------------------------------------------------------
@@ -134,7 +118,7 @@ class SimulatedDevice:
             case Persist():
                 self._persist(effect)
             case Send(request=request) if self._session is not None:
-                self._circle.relays.send(self._session, request)
+                self._ask(self._session, request)
             case Notify(notice=Answer() as answer):
                 self.answers[answer.ref] = answer
             case Notify(notice=Alarm() as alarm):
@@ -143,6 +127,13 @@ class SimulatedDevice:
                 self.drop_link()
             case _:
                 pass
+
+    def _ask(self, session: Session, request: AnyRequest) -> None:
+        for made in self.hinder(request):
+            if isinstance(made, Event):
+                self._arrived.append(made)
+            else:
+                self._circle.relays.send(session, made)
 
     def _persist(self, effect: Persist) -> None:
         for write in effect.writes:
@@ -218,7 +209,9 @@ class SimulatedDevice:
         for errand_id, errand in wanted.items():
             is_time = self._errand_not_before.get(errand_id, 0) <= self._circle.now
             if errand_id not in self._runs and is_time:
-                self._runs[errand_id] = _Run(errand, self._circle.relays)
+                self._runs[errand_id] = SimulatedErrand(
+                    errand, self._circle.relays, self.tamper_share
+                )
                 return True
         for errand_id, run in list(self._runs.items()):
             told = run.step()

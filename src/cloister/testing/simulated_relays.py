@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +33,7 @@ from cloister.wire.auth import NONCE_BYTES
 from cloister.wire.commands import AnyRequest
 from cloister.wire.events import Challenge
 from cloister.wire.frame import PROTOCOL_VERSION, decode_requests, encode_frame
-from cloister.wire.mirror import MirrorCosigned, MirrorMessage, MirrorPush
+from cloister.wire.mirror import MirrorCosigned, MirrorMessage, MirrorPush, MirrorRefused
 
 ACTIVATION_CODE: Final = "simulated-code"
 NO_BOOKS: Final = Path("/nonexistent/accounts.json")
@@ -51,6 +51,8 @@ class SimulatedRelays:
         self._entropy = SystemEntropy()
         self._now = now
         home_key, entry_key = self._key(), self._key()
+        self.keys: Final = (home_key, entry_key)
+        """Of home and entry: what a hostile operator has in hand."""
         self.home_card: Final = make_relay_card(
             home_key,
             tls_certificate=b"home",
@@ -76,6 +78,9 @@ class SimulatedRelays:
             unlock_port=4,
         )
         self.cosigns = True
+        self.on_push: Callable[[MirrorPush], Iterable[MirrorPush]] = lambda push: (push,)
+        """What a lying home makes of each push to the mirror."""
+        self.refused_pushes: Final[list[MirrorRefused]] = []
         self.flusher: Final = Flusher(Metrics())
         self.store: Final = MemoryStore()
         context = Context(
@@ -134,12 +139,15 @@ class SimulatedRelays:
             return
         entries = tuple(self.logs.page(live, 0, 1 << 40))
         note = self.logs.sign(origin, live.size, live.tree.root(live.size))
-        self.mirror.push(self.home_card, MirrorPush(origin, 0, entries, note), self._on_answer)
+        for push in self.on_push(MirrorPush(origin, 0, entries, note)):
+            self.mirror.push(self.home_card, push, self._on_answer)
 
     def _on_answer(self, answer: MirrorMessage) -> None:
         if isinstance(answer, MirrorCosigned):
             relay = bytes(self.entry_card.relay_id)
             self.logs.on_cosigned(answer.origin, answer.size, relay, answer.lines)
+        elif isinstance(answer, MirrorRefused):
+            self.refused_pushes.append(answer)
 
     # --- connections ------------------------------------------------------------------------------
 
