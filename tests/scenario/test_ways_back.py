@@ -11,7 +11,7 @@ from cloister.client.powers import Approve, OfferStewardKey, ProposeStewards, Su
 from cloister.roster.content import Role
 from cloister.roster.state import MemberState
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
-from scenario.governed import DAY_S, later, other_alarms, roster_of
+from scenario.governed import DAY_S, later, other_alarms, roster_of, two_stewards
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
@@ -104,5 +104,39 @@ def test_two_stewards_named_by_officers_drop_the_one_who_is_lost() -> None:
         await later(circle, 60)
         assert role_of(ben, "Ada") is Role.MEMBER
         assert role_of(ben, "Dan") is role_of(ben, "Eve") is Role.STEWARD
+
+    play(story())
+
+
+def test_one_steward_named_by_officers_cannot_drop_the_one_who_is_lost() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd, dan, _ = await with_officers(circle)
+        ada.is_offline = True
+        await circle.act(dan, OfferStewardKey(ref=circle.ref()))
+        entry = await circle.act(ben, ProposeStewards(ref=circle.ref(), add=("Dan",)))
+        await approved(circle, entry, cyd, dan)
+        await later(circle, 14 * DAY_S + 60)
+        assert role_of(ben, "Dan") is Role.STEWARD
+        await circle.act(dan, ProposeStewards(ref=circle.ref(), drop=("Ada",)))
+        await later(circle, 8 * DAY_S)
+        assert role_of(ben, "Ada") is Role.STEWARD
+
+    play(story())
+
+
+def test_of_two_stewards_one_cannot_put_a_new_key_in_the_place_of_the_others() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await two_stewards(circle)
+        before = set(roster_of(cyd).governance.steward_keys)
+        ada.is_offline = True
+        back = await circle.bring_back("Ada", "new", ben, [ben, cyd])
+        assert back.phase == "member"
+        await circle.act(back, OfferStewardKey(ref=circle.ref()))
+        entry = await circle.act(ben, ProposeStewards(ref=circle.ref(), add=("Ada",)))
+        await approved(circle, entry, back)
+        await later(circle, 2 * DAY_S)
+        assert set(roster_of(cyd).governance.steward_keys) == before
 
     play(story())
