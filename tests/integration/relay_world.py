@@ -28,7 +28,7 @@ from cloister.roster.content import Tick
 from cloister.roster.device_card import DeviceCard
 from cloister.roster.entry import SealedType, seal_entry
 from cloister.roster.genesis import circle_id_of, make_genesis
-from cloister.roster.policy import default_policy
+from cloister.roster.policy import Policy, default_policy
 from cloister.roster.relay_card import RelayCard, RelaySet
 from cloister.transparency import Frontier, leaf_hash
 from cloister.wire import commands, events
@@ -172,15 +172,21 @@ class Device:
 
     @classmethod
     async def connect(
-        cls, pair: Pair, *, certificate: bytes | None = None, target: str | None = None
+        cls,
+        pair: Pair,
+        *,
+        certificate: bytes | None = None,
+        target: str | None = None,
+        is_direct: bool = False,
     ) -> Device:
+        """``is_direct``: past the entry relay, as somebody beside the home could."""
         device = cls(pair)
         home, entry = pair.home.card, pair.entry.card
         device.transport, _ = await picows.ws_connect(
             lambda: _Listener(device),
             f"wss://{target or f'{home.host}:{home.port}'}{HOME_PATH}",
             ssl_context=pinned(certificate or home.tls_certificate),
-            proxy=f"https://{entry.host}:{entry.port}",
+            proxy=None if is_direct else f"https://{entry.host}:{entry.port}",
             proxy_ssl_context=pinned(entry.tls_certificate),
         )
         await asyncio.wait_for(device.greeted.wait(), PATIENCE_S)
@@ -273,9 +279,10 @@ class Circle:
     steward: HybridKey = field(
         default_factory=lambda: HybridKey(Secret(ENTROPY.random(32)), Secret(ENTROPY.random(32)))
     )
+    policy: Policy = field(default_factory=default_policy)
 
     @classmethod
-    async def found(cls, device: Device, code: str) -> Circle:
+    async def found(cls, device: Device, code: str, policy: Policy | None = None) -> Circle:
         circle = cls(
             pair=device.pair,
             code=code,
@@ -286,6 +293,7 @@ class Circle:
             inbox_id=ENTROPY.random(16),
             device_key=Ed25519Key(Secret(ENTROPY.random(32))),
             log_key=Secret(ENTROPY.random(32)),
+            policy=policy or default_policy(),
         )
         begun = await device.ask(commands.Begin, *circle.signed(b""))
         circle.origin = begun.origin
@@ -312,7 +320,7 @@ class Circle:
             relay_set=RelaySet(
                 home=self.pair.home.card, entries=entries or (self.pair.entry.card,)
             ),
-            policy=default_policy(),
+            policy=self.policy,
             steward_key=self.steward,
             device_key=self.device_key,
             device=card,

@@ -98,7 +98,6 @@ class Enforcement:
         standings = []
         for handle, binds in named.binds.items():
             place = (self._relay_id, handle)
-            lock = governance.locked.get(place)
             unlocked_at = governance.unlocked_at.get(place)
             unlock = None
             if unlocked_at is not None and kept.is_settled:
@@ -108,7 +107,7 @@ class Enforcement:
                 Standing(
                     handle=handle,
                     bind=bind,
-                    locked_at=None if lock is None else lock.seq,
+                    locked_at=named.locks.get(handle),
                     unlock=unlock,
                     is_held=governance.is_held(self._relay_id, handle),
                     is_settled=kept.is_settled,

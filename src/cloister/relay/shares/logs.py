@@ -24,6 +24,7 @@ from cloister.roster.relay_fold import RelayFold
 from cloister.roster.share import bind_of
 
 PAGE_BYTES: Final = 256 * 1024
+NO_LOCK: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,9 @@ class NamedHandles:
         """By handle: each bind that an entry claims for it."""
         self.consents: dict[tuple[int, Handle], Consent] = {}
         """By seq of the unlock and handle."""
+        self.locks: dict[Handle, int] = {}
+        """By handle: the log size of the newest lock. Also of one that the fold takes for undone:
+        it cannot tell whether the owner has consented, the share can."""
 
     def read(self, entries: Sequence[bytes]) -> None:
         """Read the next entries.  They are in the log, so their form was checked."""
@@ -94,6 +98,9 @@ class NamedHandles:
             if target.relay_id == self._relay_id:
                 bind = bind_of(self._origin, target.opening)
                 self.binds.setdefault(target.handle, set()).add(bind)
+                size = lock_size_of(body, entry.header.seq)
+                if size > self.locks.get(target.handle, NO_LOCK):
+                    self.locks[target.handle] = size
         if body.type == ReadableType.ORDER_UNLOCK:
             unlock = Unlock.decode(body.content)
             if len(unlock.consents) != len(unlock.targets):
@@ -102,6 +109,19 @@ class NamedHandles:
             for target, consent in zip(unlock.targets, unlock.consents, strict=True):
                 place = (entry.header.seq, target.handle)
                 self.consents[place] = Consent(entry.header.circle_id, target, consent)
+
+
+def lock_size_of(body: ReadableBody, seq: int) -> int:
+    """The log size at which an entry locks what it names; NO_LOCK for all that do not.
+
+    An order's own, not that of its entry: for a handle unlocked since, it is a replay."""
+    match body.type:
+        case ReadableType.ORDER_LOCK:
+            return SignedLock.decode(body.content).order.log_size
+        case ReadableType.ORDER_ERASE:
+            return seq
+        case _:
+            return NO_LOCK
 
 
 def targets_of(body: ReadableBody) -> Iterator[Target]:

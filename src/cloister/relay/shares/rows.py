@@ -49,7 +49,8 @@ class Standing:
     """What a circle's log says of one handle here.
 
     ``bind`` is made of the log's origin and the opening that an entry showed: a share with another
-    bind belongs to another circle, and the statement is no business of its."""
+    bind belongs to another circle, and the statement is no business of its.  ``locked_at`` is of
+    the newest lock, whether or not an unlock followed: that one may turn out to be none."""
 
     handle: Handle
     bind: bytes
