@@ -24,6 +24,9 @@ REQUIRED = (
     "docs/guide/member.md",
     "docs/guide/operator.md",
     "docs/guide/quickstart.md",
+    "docs/guide/steward.md",
+    "docs/rules/mls.md",
+    "docs/rules/roster.md",
     "docs/security/keys.md",
     "docs/security/limitations.md",
     "docs/security/metadata.md",
@@ -34,6 +37,7 @@ REQUIRED = (
     "docs/spec/mls-profile.md",
     "docs/spec/roster.md",
     "docs/spec/transparency.md",
+    "docs/spec/unlock.md",
     "docs/spec/vault.md",
     "docs/spec/wire.md",
 )
