@@ -134,7 +134,7 @@ async def evaluate(
             signature=signature,
         )
     )
-    if not isinstance(answer, Evaluated):
+    if not isinstance(answer, Evaluated) or answer.left < 0:
         raise BadAnswer("a relay answered an unlock with something else")
     y = oprf.finalize(private_input, blinding, answer.element)
     return Share(reference.relay_id, y, answer.left)
