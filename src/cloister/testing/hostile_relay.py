@@ -7,8 +7,8 @@
 
 A lie sees each event on its way to the device and each request on its way from it, and says what
 becomes of it: nothing, other events, more of them.  ``LIES`` names those that need no arguments,
-so that a test can tell all of them to the same story.  Share relays lie through
-``SimulatedDevice.tamper_share``, a home to its mirror through ``SimulatedRelays.on_push``.
+so that a test can tell all of them to the same story.  Share relays lie by ``against_shares``, a
+home to its mirror through ``SimulatedRelays.on_push``.
 
 ``silent_differences`` is the question that all of it is about: do two devices show different
 things, and neither has said a word?
@@ -57,9 +57,17 @@ class HostileRelay:
         """Lie to a device from now on, in the place of what it was told before."""
         for lie in lies:
             lie.rng = self._rng
-        self._truth.setdefault(device, (device.tamper, device.hinder, device.tamper_share))
+        self._keep_truth(device)
         device.tamper = lambda event: _told(lies, event)
         device.hinder = lambda request: _taken(lies, request)
+
+    def against_shares(self, device: SimulatedDevice, tamper: TamperShare) -> None:
+        """Lie to the errands of a device, in the name of whichever share relay."""
+        self._keep_truth(device)
+        device.tamper_share = tamper
+
+    def _keep_truth(self, device: SimulatedDevice) -> None:
+        self._truth.setdefault(device, (device.tamper, device.hinder, device.tamper_share))
 
     def honest(self) -> None:
         """Tell everybody the truth again, over new connections."""
