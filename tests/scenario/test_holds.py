@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cloister.client.inputs import Invite
 from cloister.client.powers import Approve, EraseDevice, PlaceHold, ReleaseHold
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.roster.orders import HoldScope
@@ -79,6 +80,19 @@ def test_under_a_hold_an_erasure_is_refused_with_who_placed_it() -> None:
         assert roster_of(ada).size == size
         (held,) = view(cyd, "devices", "Cyd")
         assert held["held"]
+
+    play(story())
+
+
+def test_under_a_hold_nobody_is_invited_to_return_on_another_device() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, _ = await two_stewards(circle)
+        await circle.act(ben, place(circle, HoldScope.MEMBER, "Cyd"))
+        size = roster_of(ada).size
+        with pytest.raises(PolicyError, match="legal hold"):
+            await circle.act(ada, Invite(ref=circle.ref(), kind="return", member="Cyd"))
+        assert roster_of(ada).size == size
 
     play(story())
 

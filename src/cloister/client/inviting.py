@@ -116,6 +116,11 @@ def _whom(state: State, roster: Roster, act: InviteAct) -> tuple[InviteKind, Mem
             f"{member.name} was removed or has left: that is no return",
             hint="Invite as somebody new: `cloister invite`.",
         )
+    if roster.is_held_member(member.member_id):
+        raise PolicyError(
+            f"{member.name} is under a legal hold: a return would retire the devices that are held",
+            hint="`cloister hold list` says who placed it; two stewards release it.",
+        )
     return kind, member.member_id
 
 

@@ -18,7 +18,12 @@ from cloister.crypto.entropy import Entropy
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.crypto.hybrid_signature import HybridSignature, verify_hybrid
 from cloister.errors import CloisterError
-from cloister.limits import CONNECT_TIMEOUT_S, MAX_FRAME_BYTES
+from cloister.limits import (
+    CONNECT_TIMEOUT_S,
+    MAX_ENTRY_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_LOG_PAGE_BYTES,
+)
 from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Code, Log
 from cloister.relay.metrics import Metrics
@@ -114,7 +119,7 @@ class Mirror:
         if fold is None or fold.size != checkpoint.size or fold.root != checkpoint.root:
             self._refuse(push.origin, MirrorRefusal.FORK, answer)
             return
-        if not self._is_ours(fold, home, push.origin):
+        if not self._is_ours(fold, home, push):
             self._refuse(push.origin, MirrorRefusal.NOT_YOURS, answer)
             return
         write = MirrorEntries(push.origin, size, tuple(fresh), fold.root, push.note)
@@ -148,13 +153,18 @@ class Mirror:
         """Return a page of entries (``shares.logs.KeptLogs``)."""
         return self._store.entries(origin, from_seq, to_seq, _PAGE_BYTES)
 
-    def _is_ours(self, fold: RelayFold, home: RelayCard, origin: str) -> bool:
+    def _is_ours(self, fold: RelayFold, home: RelayCard, push: MirrorPush) -> bool:
+        """Tell whether the log names this relay, as far as it has come.
+
+        A relay that joins a circle gets its log from the beginning, where it is not named yet. A
+        push as large as a page is is not the last; whoever is last must name this relay."""
         relays = fold.relay_set
         own = self._identity.card.relay_id
+        goes_on = sum(map(len, push.entries)) > MAX_LOG_PAGE_BYTES - MAX_ENTRY_BYTES
         return (
-            fold.origin == origin
+            fold.origin == push.origin
             and relays.home.relay_id == home.relay_id
-            and any(entry.relay_id == own for entry in relays.entries)
+            and (goes_on or any(entry.relay_id == own for entry in relays.entries))
         )
 
     def _fold(self, origin: str) -> RelayFold | None:

@@ -13,6 +13,7 @@ from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
 from cloister.ids import ChannelId, CircleId, InboxId, MemberId
+from cloister.limits import MAX_ENTRY_BYTES, MAX_LOG_PAGE_BYTES
 from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
@@ -113,11 +114,13 @@ class World:
             entropy=ENTROPY,
         )
 
-    def tick(self, entries: Sequence[bytes], root: bytes | None = None) -> bytes:
+    def tick(
+        self, entries: Sequence[bytes], root: bytes | None = None, content: bytes = b""
+    ) -> bytes:
         frontier = Frontier.empty().extend(leaf_hash(one) for one in entries)
         return seal_entry(
             SealedType.TICK,
-            Tick().encode(),
+            Tick().encode() + content,
             author=self.card.did,
             device_key=self.device,
             circle_id=CircleId(circle_id_of(entries[0])),
@@ -244,5 +247,20 @@ def test_a_circle_of_other_relays_is_not_mirrored() -> None:
         foreign_home = card(hybrid(), RelayRole.HOME, "other", "CH")
         not_mine = [world.make_genesis(foreign_home, world.entry)]
         assert code(await world.push(not_mine, 0)) == MirrorRefusal.NOT_YOURS
+
+    run(scenario)
+
+
+def test_a_relay_that_joins_late_gets_the_log_from_the_beginning() -> None:
+    async def scenario(world: World) -> None:
+        other = card(hybrid(), RelayRole.ENTRY, "other", "CH")
+        entries = [world.make_genesis(world.home, other)]
+        while sum(map(len, entries)) <= MAX_LOG_PAGE_BYTES - MAX_ENTRY_BYTES:
+            entries.append(world.tick(entries, content=bytes(60_000)))
+        page = await world.push(entries, 0)
+        assert isinstance(page, MirrorCosigned), "a page that is full is not the last"
+        entries.append(world.tick(entries))
+        rest = await world.push(entries, len(entries) - 1)
+        assert code(rest) == MirrorRefusal.NOT_YOURS, "the last one must name this relay"
 
     run(scenario)
