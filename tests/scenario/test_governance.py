@@ -236,6 +236,8 @@ def test_two_stewards_change_a_rule_and_none_that_relays_apply() -> None:
         with pytest.raises(UsageError, match="fixed for the life"):
             await circle.act(ada, SetPolicy(ref=circle.ref(), changes=(("cool_off_s", 0),)))
         entry = await circle.act(ada, SetPolicy(ref=circle.ref(), changes=(("veto_s", 60),)))
+        (waiting,) = view(ben, "pending")
+        assert waiting["text"] == "change of rules: veto_s 0 becomes 60"
         await circle.act(ben, Approve(ref=circle.ref(), reference=entry[:8]))
         await later(circle, 60)
         assert roster_of(cyd).policy.veto_s == 60
@@ -255,9 +257,12 @@ def test_a_member_offers_a_key_and_is_made_officer_by_all_concerned() -> None:
         matter = next(one for one in view(ben, "pending") if one["kind"] == "change of stewards")
         await circle.act(ben, Approve(ref=circle.ref(), reference=matter["reference"]))
         assert role_of(ada, "Cyd") is Role.MEMBER, "the key itself has not signed yet"
-        await circle.act(cyd, Approve(ref=circle.ref(), reference=matter["reference"]))
+        await circle.act(cyd, Approve(ref=circle.ref(), reference="Cyd"))
         assert role_of(ada, "Cyd") is Role.OFFICER
-        assert not other_alarms(circle)
+        await circle.act(ada, Suspend(ref=circle.ref(), member="Cyd"))
+        (waiting,) = view(ben, "pending")
+        assert waiting["text"] == "suspension of the officer Cyd"
+        assert not other_alarms(circle, "out")
 
     play(story())
 
@@ -356,6 +361,7 @@ def test_another_entry_relay_takes_two_stewards() -> None:
         await circle.act(ada, add)
         await circle.settle()
         (waiting,) = [one for one in view(ben, "pending") if one["kind"] == "change of relays"]
+        assert waiting["text"].startswith("change of relays: with entry-nz.example (NZ, ")
         assert len(roster_of(cyd).relay_set.entries) == 1
         await circle.act(ben, Approve(ref=circle.ref(), reference=str(waiting["reference"])))
         await later(circle, DAY_S + 60)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloister.client.inputs import Invite, Join, OpenConversation, SendText, Vouch
-from cloister.client.views import status_view
+from cloister.client.views import requests_view, status_view
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 
@@ -53,6 +53,8 @@ def test_a_second_device_needs_one_vouch_of_another_member() -> None:
         await say(circle, cyd, "before")
         second = await circle.add_device("laptop", ada, [])
         assert second.phase == "joining: waiting"
+        (asked,) = requests_view(ben.core.state)
+        assert (asked["name"], asked["asks_as"]) == ("laptop", "one more device of Ada")
         await circle.act(ada, Vouch(ref=circle.ref(), request="laptop", how=1))
         assert second.phase == "joining: waiting", "one's own vouch is none"
         await circle.act(ben, Vouch(ref=circle.ref(), request="laptop", how=1))

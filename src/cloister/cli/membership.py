@@ -126,7 +126,7 @@ def requests(person: Person, *, offline: bool) -> None:
     views, is_member = person.view(looking, offline=offline)
     for view in views:
         vouches = f"{len(view['vouches'])} of {view['needed']} vouches"
-        text = f"{view['name']}: {view['state']}, {vouches}"
+        text = f"{called(view)}: {view['state']}, {vouches}"
         person.output.data(view, f"{text}\n{groups(fingerprint_of(view))}")
     if not is_member:
         person.output.talk("This device is no member of a circle (cloister status).")
@@ -168,7 +168,7 @@ def vouch(person: Person, *, name: str, how: str | None, yes: bool) -> None:
         if can_ask() and not yes:
             _compare(person, view, how)
         else:
-            person.output.talk(f"{view['name']}:\n{groups(fingerprint_of(view))}")
+            person.output.talk(f"{called(view)}:\n{groups(fingerprint_of(view))}")
         act = Vouch(ref=0, request=name, how=HOW[how])
         return await device.act(act, person.settings.timeout_s, impatient=True), view
 
@@ -278,6 +278,11 @@ def _is_called(view: View, name: str) -> bool:
     return " ".join(str(view["name"]).casefold().split()) == " ".join(name.casefold().split())
 
 
+def called(view: View) -> str:
+    """The name on a request and, when a member asks for a device, whose it would be."""
+    return f"{view['name']} ({view['asks_as']})" if view["asks_as"] else str(view["name"])
+
+
 def _compare(person: Person, view: View, how: str) -> None:
     """Let the person type two groups that the newcomer reads out: a yes is given too easily."""
     import secrets
@@ -288,12 +293,12 @@ def _compare(person: Person, view: View, how: str) -> None:
     fives = [plain[start : start + 5] for start in range(0, len(plain), 5)]
     if how == "neither" or len(fives) < 12:
         person.output.talk(groups(plain))
-        _confirm(False, f"Vouch for {view['name']} without having met or heard them?")
+        _confirm(False, f"Vouch for {called(view)} without having met or heard them?")
         return
     hidden = sorted(secrets.SystemRandom().sample(range(len(fives)), 2))
     shown = ["....." if number in hidden else five for number, five in enumerate(fives)]
     rows = ["  ".join(shown[start : start + 4]) for start in range(0, len(shown), 4)]
-    person.output.talk(f"{view['name']}, let the digits be read to you and fill in the gaps:")
+    person.output.talk(f"{called(view)}: let the digits be read to you and fill in the gaps:")
     person.output.talk("\n".join(rows))
     for number in hidden:
         with interruptible():

@@ -49,7 +49,8 @@ def offer(person: Person) -> None:
     """
     from cloister.client.powers import OfferStewardKey
 
-    exercise(person, OfferStewardKey(ref=0), "offered; a steward adds you: cloister steward add")
+    done = "offered; a steward proposes you now: cloister steward add, or officer add"
+    exercise(person, OfferStewardKey(ref=0), done)
 
 
 officer.add_command(offer, "offer")

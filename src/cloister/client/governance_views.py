@@ -68,10 +68,11 @@ def _waiting(matter: Matter) -> View:
 def _asked(view: View) -> View:
     vouches = view["vouches"]
     given = len(vouches) if isinstance(vouches, list) else 0
+    as_whom = f" as {view['asks_as']}" if view["asks_as"] else ""
     return {
         "reference": view["name"],
         "kind": "request",
-        "text": f"{view['name']} asks to be let in: {given} of {view['needed']} vouches",
+        "text": f"{view['name']} asks to be let in{as_whom}: {given} of {view['needed']} vouches",
         "by": view["name"],
         "waits_for": "members who vouch: cloister vouch",
         "until": None,

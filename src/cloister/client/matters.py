@@ -7,7 +7,7 @@ refuse and object.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Final
 
@@ -36,8 +36,9 @@ from cloister.roster.orders import (
     Target,
     Unlock,
 )
-from cloister.roster.policy import PROPOSAL_LIFETIME_S
+from cloister.roster.policy import PROPOSAL_LIFETIME_S, Policy
 from cloister.roster.readable import ReadableType, steward_key_id
+from cloister.roster.relay_card import RelaySet
 from cloister.roster.roster import Roster
 from cloister.roster.state import Proposal, ProposalKind
 
@@ -80,6 +81,8 @@ class Matter:
     """When it lapses, or takes effect, by log time in s; 0: neither."""
     subject: MemberId | None = None
     dids: tuple[DeviceId, ...] = ()
+    named: tuple[MemberId, ...] = ()
+    """Whose office a change of stewards gives or takes."""
 
     @property
     def reference(self) -> str:
@@ -122,7 +125,7 @@ def find_matter(
             found = [
                 one
                 for one in open_ones
-                if one.subject == member.member_id or owned.intersection(one.dids)
+                if member.member_id in (one.subject, *one.named) or owned.intersection(one.dids)
             ]
         else:
             try:
@@ -146,6 +149,8 @@ def find_matter(
 def _of_sealed(roster: Roster, proposal: Proposal) -> Matter:
     kind = MatterKind[proposal.kind.name]
     about = f" of {shown(roster, proposal.member_id)}" if proposal.member_id else ""
+    if proposal.kind is ProposalKind.POLICY:
+        about = f": {rules_in_words(roster.policy, Policy.decode(proposal.content))}"
     reason = f" ({safe_line(proposal.reason)})" if proposal.reason else ""
     waits_for = "the day that was set" if proposal.due else _sealed_approvers(roster, proposal)
     return Matter(
@@ -190,7 +195,7 @@ def _of_suspended(roster: Roster, suspended: SuspendedKey) -> Matter:
         entry_hash=suspended.entry_hash,
         kind=MatterKind.SUSPEND,
         is_readable=True,
-        text=f"suspension of the steward {name_of_key(roster, suspended.key_id)}",
+        text=f"suspension of {holder_in_words(roster, suspended.key_id)}",
         author=roster.key_owners.get(suspended.author),
         by=name_of_key(roster, suspended.author),
         waits_for="another steward",
@@ -203,20 +208,29 @@ def _of_readable(roster: Roster, proposal: ReadableProposal) -> Matter:
     kind = _KINDS[proposal.kind]
     subject: MemberId | None = None
     dids: tuple[DeviceId, ...] = ()
+    named: tuple[MemberId, ...] = ()
     text = kind.value
     match kind:
         case MatterKind.STEWARDS:
-            text = f"{text}: {set_in_words(roster, StewardSet.decode(proposal.content))}"
+            wanted = StewardSet.decode(proposal.content)
+            text = f"{text}: {set_in_words(roster, wanted)}"
+            named = tuple(
+                roster.key_owners[one]
+                for one in _keys_touched(roster, wanted)
+                if one in roster.key_owners
+            )
+        case MatterKind.RELAYS:
+            text = f"{text}: {relays_in_words(roster, RelaySet.decode(proposal.content))}"
         case MatterKind.UNLOCK:
             dids = dids_of_targets(roster, Unlock.decode(proposal.content).targets)
             text = f"{text} of {devices_in_words(roster, dids)}"
         case MatterKind.REINSTATE:
             order = StewardSuspend.decode(proposal.content)
             subject = roster.key_owners.get(order.key_id)
-            text = f"{text} of the steward {name_of_key(roster, order.key_id)}"
+            text = f"{text} of {holder_in_words(roster, order.key_id)}"
         case MatterKind.RELEASE:
-            named = EntryReference.decode(proposal.content).entry_hash
-            text = f"{text}: {named.hex()[:REFERENCE_DIGITS]}"
+            hold = EntryReference.decode(proposal.content).entry_hash
+            text = f"{text}: {hold.hex()[:REFERENCE_DIGITS]}"
         case _:
             pass
     return Matter(
@@ -230,6 +244,7 @@ def _of_readable(roster: Roster, proposal: ReadableProposal) -> Matter:
         until=proposal.due or lifetime_of(proposal, PROPOSAL_LIFETIME_S),
         subject=subject,
         dids=dids,
+        named=named,
     )
 
 
@@ -249,6 +264,43 @@ def keys_named(roster: Roster) -> set[bytes]:
             wanted = StewardSet.decode(proposal.content)
             named |= {steward_key_id(key) for key in (*wanted.stewards, *wanted.officers)}
     return named
+
+
+def holder_in_words(roster: Roster, key_id: bytes) -> str:
+    """Name whoever holds a key that the circle obeys, with the office."""
+    is_steward = key_id in roster.governance.steward_keys
+    office = "steward" if is_steward else "officer"
+    return f"the {office} {name_of_key(roster, key_id)}"
+
+
+def rules_in_words(now: Policy, then: Policy) -> str:
+    """Say which rules a proposed policy would change: who approves has to know."""
+    before = asdict(now)
+    words = [
+        f"{name} {before[name]} becomes {value}"
+        for name, value in asdict(then).items()
+        if value != before[name]
+    ]
+    return ", ".join(words) or "nothing changes"
+
+
+def relays_in_words(roster: Roster, wanted: RelaySet) -> str:
+    """Say in words which entry relays a proposed set brings and drops."""
+    now, then = roster.governance.relay_set.entries, wanted.entries
+    words = [
+        f"{word} {safe_line(card.name)} ({card.jurisdiction}, {safe_line(card.operator)})"
+        for word, these, others in (("with", then, now), ("without", now, then))
+        for card in these
+        if card not in others
+    ]
+    return ", ".join(words) or "the same in another order"
+
+
+def _keys_touched(roster: Roster, wanted: StewardSet) -> set[bytes]:
+    governance = roster.governance
+    stewards = {steward_key_id(one) for one in wanted.stewards}
+    officers = {steward_key_id(one) for one in wanted.officers}
+    return (stewards ^ governance.steward_keys.keys()) | (officers ^ governance.officer_keys.keys())
 
 
 def set_in_words(roster: Roster, wanted: StewardSet) -> str:

@@ -13,6 +13,7 @@ from cloister.client.matters import (
     REFERENCE_DIGITS,
     devices_in_words,
     dids_of_targets,
+    holder_in_words,
     set_in_words,
 )
 from cloister.client.naming import device_name, name_of_key, own_member, shown
@@ -162,12 +163,13 @@ def _readable_in_words(roster: Roster, event: readable.ReadableEvent) -> str:
                 what = set_in_words(roster, StewardSet.decode(proposal.content))
             return f"{by} proposes: {what}. {reference}"
         case readable.KeySuspended():
-            return f"{by} suspended the steward {name_of_key(roster, event.suspended)}. {reference}"
+            return f"{by} suspended {holder_in_words(roster, event.suspended)}. {reference}"
         case readable.KeyReinstated():
-            return f"The steward {name_of_key(roster, event.suspended)} is reinstated."
+            holder = holder_in_words(roster, event.suspended)
+            return f"{holder[0].upper()}{holder[1:]} is reinstated."
         case readable.LiftProposed():
-            name = name_of_key(roster, event.suspended)
-            return f"{by} proposes to reinstate the steward {name}. {reference}"
+            holder = holder_in_words(roster, event.suspended)
+            return f"{by} proposes to reinstate {holder}. {reference}"
         case readable.RelaySetProposed():
             return f"{by} proposes other relays. {reference}"
         case readable.RelaySetChanged():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from cloister.client.binding import conversation_of, dids_of
@@ -14,9 +15,11 @@ from cloister.client.seating import term_view
 from cloister.client.standing import WORDS, Standing, standing_of
 from cloister.client.state import Channel, State
 from cloister.errors import NotFoundError, UsageError
+from cloister.ids import MemberId
 from cloister.limits import STALE_WARN_S
+from cloister.roster.content import InviteKind
 from cloister.roster.join_request import fingerprint
-from cloister.roster.state import RequestState
+from cloister.roster.state import OpenRequest, RequestState
 
 COMMONS_NAME: Final = "commons"
 """The name under which everybody talks to the commons, the circle's general room."""
@@ -212,6 +215,7 @@ def requests_view(state: State) -> list[View]:
     return [
         {
             "name": safe_line(asked.request.name),
+            "asks_as": _asks_as(asked, names),
             "fingerprint": fingerprint(asked.request),
             "request_hash": asked.request_hash.hex(),
             "vouches": [safe_line(names[one.voucher]) for one in asked.vouches],
@@ -221,6 +225,18 @@ def requests_view(state: State) -> list[View]:
         for asked in roster.requests.values()
         if asked.state is not RequestState.ADMITTED
     ]
+
+
+def _asks_as(asked: OpenRequest, names: Mapping[MemberId, str]) -> str:
+    """Say who asks, when it is a member: the name on the request is the device's own word."""
+    member = safe_line(names.get(asked.request.member_id, ""))
+    match asked.kind:
+        case InviteKind.DEVICE:
+            return f"one more device of {member}"
+        case InviteKind.RETURN:
+            return f"{member}, coming back on a new device"
+        case _:
+            return ""
 
 
 def conversations_view(state: State) -> list[View]:

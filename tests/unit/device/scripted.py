@@ -132,7 +132,7 @@ VIEWS: Any = SimpleNamespace(
         {"name": "Amira", "role": "steward", "state": "active", "vouched_by": [], "devices": []},
     ],
     requests=lambda core: [
-        {"name": "Jonas", "fingerprint": " ".join(f"{n:05}" for n in range(12)),
+        {"name": "Jonas", "asks_as": "", "fingerprint": " ".join(f"{n:05}" for n in range(12)),
          "vouches": ["Amira"], "needed": 2, "state": "open"},
     ],
     conversations=lambda core: [
