@@ -33,6 +33,7 @@ FAMILIES: dict[str, Family] = {
     "vouch": Family("cloister.cli.membership:vouch", "Vouch for somebody who asks."),
     "members": Family("cloister.cli.members:members", "List or draw the members."),
     "log": Family("cloister.cli.log:log", "Read the circle's log, or verify it."),
+    "withdraw": Family("cloister.cli.withdraw:withdraw", "Take back an invitation or a vouch."),
     "remove": Family("cloister.cli.membership:remove", "Propose or approve a removal."),
     "leave": Family("cloister.cli.membership:leave", "Leave the circle."),
     "device": Family("cloister.cli.device:device", "List devices, add or retire your own."),

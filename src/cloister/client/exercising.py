@@ -11,6 +11,7 @@ from cloister.client import (
     governing_holds,
     governing_offices,
     powers,
+    withdrawing,
 )
 from cloister.client.inputs import Act
 from cloister.client.turn import Turn
@@ -18,6 +19,8 @@ from cloister.client.turn import Turn
 _HANDLERS: Final[Mapping[type[Act], Callable[[Turn, Any], None]]] = {
     powers.Suspend: governing.on_suspend,
     powers.Reinstate: governing.on_reinstate,
+    powers.WithdrawInvitation: withdrawing.on_withdraw_invitation,
+    powers.WithdrawVouch: withdrawing.on_withdraw_vouch,
     powers.Object: governing.on_object,
     powers.SetPolicy: governing.on_set_policy,
     powers.OfferStewardKey: governing_offices.on_offer,

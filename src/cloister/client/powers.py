@@ -32,6 +32,21 @@ class Reinstate(Act):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawInvitation(Act):
+    """Close an open invitation: one's own newest, or as a steward that of a member."""
+
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawVouch(Act):
+    """Take back one's vouch for a request that has not been admitted."""
+
+    request: str
+    """The newcomer's name, or the first digits of the fingerprint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Object(Act):
     """Object to an erasure; two members' objections pause it for three days."""
 
@@ -174,6 +189,8 @@ class ReleaseHold(Act):
 Power = (
     Suspend
     | Reinstate
+    | WithdrawInvitation
+    | WithdrawVouch
     | Object
     | OfferStewardKey
     | ProposeStewards
@@ -193,6 +210,8 @@ Power = (
 POWERS: Final[tuple[type[Act], ...]] = (
     Suspend,
     Reinstate,
+    WithdrawInvitation,
+    WithdrawVouch,
     Object,
     OfferStewardKey,
     ProposeStewards,
