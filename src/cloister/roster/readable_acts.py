@@ -59,16 +59,18 @@ def derive_governance(draft: Draft, seq: int, ts: int) -> tuple[Event, ...]:
 
 def _is_consented(draft: Draft, unlocked: Unlocked) -> bool:
     """Whether an owner's consents are the owner's: relays know the owner keys of their own shares
-    only.
+    only, and not who holds a steward's key.
 
-    They must be newer than the owner's own word that the device is lost, too, which relays cannot
-    read.
+    A steward who is the owner too is one person, not two.  The consents must be newer than the
+    owner's own word that the device is lost, too, which relays cannot read.
     """
     for target, carried in zip(unlocked.targets, unlocked.consents, strict=False):
         did = draft.handles.get(place_of(target))
         if did is None:
             return False
         device = draft.devices[did]
+        if draft.key_owners.get(unlocked.key_id) == device.member_id:
+            return False
         receipt = next(
             one.receipt for one in device.receipts if one.receipt.relay_id == target.relay_id
         )

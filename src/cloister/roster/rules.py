@@ -317,8 +317,8 @@ class Rule(Enum):
     REVOKE_AGAIN = _Text("ROS-212", "revoke-again", _I, "revoking:on_device_revoke",
         "the device is not retired, and not called lost a second time")
     CONSENT = _Text("ROS-213", "unlock-not-owner", _I, "readable_acts:_is_consented",
-        "an owner's consent to an unlock is the owner's, and newer than its word that the device "
-        "is lost")
+        "an owner's consent to an unlock is the owner's, who is not the steward, and newer than "
+        "its word that the device is lost")
     SEAT_POLICY = _Text("ROS-215", "seat-none", _I, "seats:on_seat",
         "the circle has seats")
     SEAT_HOME = _Text("ROS-216", "seat-home", _I, "seats:on_seat",

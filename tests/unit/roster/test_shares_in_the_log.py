@@ -209,6 +209,18 @@ def test_attack_consent_from_before_the_loss_unlocks_nothing_ROS_213() -> None:
     assert unlock(circle, BEN_2, consents=(early[0][:-1], early[1])) is not None
 
 
+def test_attack_steward_consents_as_owner_to_the_unlock_of_the_own_device_ROS_213() -> None:
+    circle = governed()
+    lock(circle, BEN_2)
+    content = Unlock(targets=targets_of(BEN_2), consents=consents(circle, BEN_2))
+    events = circle.readable(circle.keys["Ben"], ReadableType.ORDER_UNLOCK, content)
+    assert ignored(events) is Rule.CONSENT
+    assert not circle.roster.is_active(BEN_2.did)
+    circle.tick(ADA, circle.now + 1)
+    assert unlock(circle, BEN_2, consents=consents(circle, BEN_2)) is None
+    assert circle.roster.is_active(BEN_2.did)
+
+
 def test_lost_device_is_unlocked_by_two_stewards_for_all_its_shares() -> None:
     circle = governed()
     circle.act(BEN, DeviceRevoke(did=BEN_2.did, kind=RevokeKind.LOST))
