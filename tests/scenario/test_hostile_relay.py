@@ -58,7 +58,7 @@ EXPECTED: dict[str, set[str]] = {
     "rolls back": {"lost"},
     "rolls the log back": {"rollback"},
     "takes and loses": {"lost"},
-    "withholds commits": set(),
+    "withholds commits": {"kept back"},
     "withholds the inbox": set(),
     "withholds the log": {"log behind"},
 }
@@ -89,7 +89,8 @@ def test_a_lie_to_one_member_ends_in_an_alarm_and_no_silent_difference(name: str
         opening = OpenConversation(ref=circle.ref(), title="Room", members=("Ben", "Cyd"))
         ada.feed(opening)
         dan = await admit_while_lied_to(circle, "Dan", cyd, (ada, cyd))
-        await pass_time(circle, 700)
+        for _ in range(2):
+            await pass_time(circle, 700)
         assert not silent_differences(circle)
         hostile.honest()
         await circle.settle()

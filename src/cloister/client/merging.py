@@ -32,7 +32,7 @@ from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.rights import check_removal, check_rights, rights_of
 from cloister.client.standing import WORDS, Standing, standing_of
 from cloister.client.state import Channel, State, with_item, without
-from cloister.client.stopping import stop
+from cloister.client.stopping import stop, title_of
 from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
 from cloister.crypto.secret import Secret
@@ -60,6 +60,33 @@ def advance(turn: Turn) -> None:
         turn.alarm(
             "log behind",
             "A conversation waits for entries of the circle's log that the relays do not show.",
+        )
+    for channel in turn.state.channels.values():
+        _mind_what_is_kept_back(turn, channel)
+
+
+def _mind_what_is_kept_back(turn: Turn, channel: Channel) -> None:
+    """Say so when a channel has moved on for too long, and the relay does not show how."""
+    session, channel_id, epoch = turn.session, channel.channel_id, channel.group.epoch
+    has_moved = (
+        session.current.get(channel_id, epoch) > epoch
+        or channel.staged is not None
+        or any(one.stale and one.epoch == epoch for one in channel.outbox)
+    )
+    is_held = channel_id in session.held  # it is there, and waits for the log
+    if channel.state is not ChannelState.ACTIVE or is_held or not has_moved or not turn.is_linked:
+        if channel_id in session.moved_on:
+            turn.change_session(moved_on=without(session.moved_on, channel_id))
+        return
+    since = session.moved_on.get(channel_id)
+    if since is not None and turn.now - since < MAX_WAIT_FOR_LOG_S:
+        return
+    turn.change_session(moved_on=with_item(session.moved_on, channel_id, turn.now))
+    if since is not None:
+        turn.alarm(
+            "kept back",
+            f"The relay does not show how {title_of(turn.state, channel)} goes on: nothing is sent "
+            "there, and nothing new is shown.",
         )
 
 

@@ -176,6 +176,8 @@ class Session:
     was_caught_up: bool = False
     """Whether the log was read to its end when commits were last looked at."""
     waiting_since: Mapping[bytes, int] = field(default_factory=dict)
+    moved_on: Mapping[bytes, int] = field(default_factory=dict)
+    """channel -> since when a commit must be there that the relay does not show, s."""
     packages: Mapping[DeviceId, bytes] = field(default_factory=dict)
     """did -> key package taken for the next commit."""
 
