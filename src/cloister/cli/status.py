@@ -59,6 +59,7 @@ def show(person: Person, *, origin: bool) -> None:
       timeout_s    longest wait for what relays and other people's devices do
       send_wait_s  how long `send` waits for the relay before it says "queued"
       lease_s      how long a locked agent needs the PIN only (at most 86400; 0: never)
+      errand_delay_s  the most a request to unlock shares waits, at random (default 3)
       plain        no decoration
     \b
     Examples:
