@@ -20,6 +20,7 @@ from cloister.client.powers import (
     SetPolicy,
     Suspend,
 )
+from cloister.client.views import requests_view
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.errors import NotFoundError, PolicyError, UsageError
@@ -241,6 +242,19 @@ def test_two_stewards_change_a_rule_and_none_that_relays_apply() -> None:
         await circle.act(ben, Approve(ref=circle.ref(), reference=entry[:8]))
         await later(circle, 60)
         assert roster_of(cyd).policy.veto_s == 60
+        dan = await circle.admit("Dan", cyd, [])
+        (asked,) = view(ada, "pending")
+        assert asked["waits_for"] == "members who vouch: cloister vouch"
+        for voucher in (ada, ben):
+            voucher.feed(Vouch(ref=circle.ref(), request="Dan", how=1))
+        while requests_view(ada.core.state)[0]["vouches"] != ["Ada", "Ben"]:
+            for device in circle.devices:
+                device.step()
+            await asyncio.sleep(0)
+        (asked,) = view(ada, "pending")
+        assert "the veto time to pass" in asked["waits_for"]
+        await later(circle, 61)
+        assert dan.phase == "member"
 
     play(story())
 

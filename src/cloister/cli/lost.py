@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +15,9 @@ from cloister.errors import NetworkError
 
 if TYPE_CHECKING:
     from cloister.device.facade import Facade, View
+
+CATCH_UP_S: Final = 3.0
+"""How long to wait for newer entries of the log before a lock: it must not wait for a relay."""
 
 
 @click.command()
@@ -37,6 +40,8 @@ def lost(person: Person, *, name: str, yes: bool) -> None:
     confirm(yes=yes, question=f"Lock {name} now?")
 
     async def locking(device: Facade) -> tuple[View | None, list[View]]:
+        # A log that is behind does not know a device that came since: a name would leave it out.
+        await device.settle(CATCH_UP_S)
         act = LockDevice(ref=0, device=name)
         order = await device.act(act, person.settings.timeout_s, impatient=True)
         done = await _until_done(person, device, order)

@@ -65,16 +65,20 @@ def _waiting(matter: Matter) -> View:
     }
 
 
+VETO_WORDS: Final = "the veto time to pass, or vouches of members past probation"
+
+
 def _asked(view: View) -> View:
     vouches = view["vouches"]
     given = len(vouches) if isinstance(vouches, list) else 0
+    is_short = not isinstance(view["needed"], int) or given < view["needed"]
     as_whom = f" as {view['asks_as']}" if view["asks_as"] else ""
     return {
         "reference": view["name"],
         "kind": "request",
         "text": f"{view['name']} asks to be let in{as_whom}: {given} of {view['needed']} vouches",
         "by": view["name"],
-        "waits_for": "members who vouch: cloister vouch",
+        "waits_for": "members who vouch: cloister vouch" if is_short else VETO_WORDS,
         "until": None,
     }
 
