@@ -70,7 +70,7 @@ _WORDS: Final[Mapping[Rule, tuple[str, str]]] = {
     ),
     Rule.CONSENT: (
         "the owner's consent is older than the lock, or not the owner's",
-        "The owner runs `cloister unlock-device --consent` anew.",
+        "The owner runs `cloister unlock-device --consent` anew, and another steward uses it.",
     ),
     Rule.OBJECTION_AGAIN: ("you have objected already", "A second member's objection pauses it."),
     Rule.REVOUCH_TWICE: ("you stand behind this member already", "Somebody else has to vouch."),
