@@ -21,7 +21,7 @@ from cloister.testing.hostile_lies import (
     OldKeyPackages,
     SwapBox,
 )
-from cloister.testing.hostile_log import Fork, RestartLog, RollBack
+from cloister.testing.hostile_log import Fork, HideLog, RestartLog, RollBack
 from cloister.testing.hostile_relay import LIES, HostileRelay, silent_differences
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.wire.auth import ObjectKind
@@ -224,6 +224,27 @@ def test_a_log_that_was_set_back_refuses_what_is_new_and_the_device_says_why() -
         hostile.honest()
         await recover(circle, ada, ben, cyd)
         assert circle.result(ben, invite)
+
+    play(story())
+
+
+def test_entries_that_only_a_message_names_are_missed_also_over_new_connections() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three_at_a_desk(circle)
+        await pass_time(circle, HOUR_S)  # nobody has an update of keys left to commit
+        await circle.settle()
+        hostile = HostileRelay(circle)
+        hostile.against(ben, HideLog(ben))
+        await circle.act(ada, Invite(ref=circle.ref()))
+        await say(circle, ada, "as the log says")
+        assert ben.texts("Ada") == ["as the log says"]
+        await pass_time(circle, 300)
+        ben.drop_link()
+        await pass_time(circle, 400)
+        assert codes(ben) == {"log behind"}
+        hostile.honest()
+        await recover(circle, ada, ben, cyd)
 
     play(story())
 
