@@ -31,6 +31,7 @@ from cloister.relay.storage.writes import (
     Expire,
     Mail,
     MirrorEntries,
+    MoveCommons,
     OpenBox,
     OpenChannel,
     OpenCircle,
@@ -512,6 +513,83 @@ def test_the_log_takes_one_entry_at_each_position(run: Any) -> None:
         assert (log.size, log.note, log.settled) == (3, b"note 3", b"note 2 cosigned")
         assert bench.store.entries(ORIGIN, 0, 3, 10**6) == [b"genesis", b"one", b"two"]
         assert bench.store.entries(ORIGIN, 1, 2, 10**6) == [b"one"]
+
+    run(scenario)
+
+
+NEXT = b"N" * 16
+
+
+def moved(**changes: Any) -> MoveCommons:
+    values: dict[str, Any] = {
+        "origin": ORIGIN,
+        "old_id": COMMONS,
+        "new_id": NEXT,
+        "key": b"n" * 32,
+        "log_size": 3,
+    }
+    return MoveCommons(**{**values, **changes})
+
+
+def test_a_commons_moves_once_and_the_old_one_is_read_to_its_end(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        there = PutEnvelope(COMMONS, 0, b"1" * 16, ENVELOPE, NOW)
+        assert await bench.accept(there) == 0
+        await bench.accept(moved())
+        for _ in range(2):
+            again = await bench.write(moved())
+            assert isinstance(again, Accepted)
+            assert not again.fresh
+            bench.reopen()
+        new, old = bench.store.channel(NEXT), bench.store.channel(COMMONS)
+        assert new is not None
+        assert (new.origin, new.is_commons, new.epoch, new.next_n) == (ORIGIN, True, 0, 0)
+        first = bench.store.ladder(NEXT, 0)
+        assert first is not None
+        assert (first.key, first.commit_n) == (b"n" * 32, None)
+        assert old is not None
+        assert (old.is_commons, old.epoch, old.next_n) == (False, 1, 1)
+        last, beyond = bench.store.ladder(COMMONS, 0), bench.store.ladder(COMMONS, 1)
+        assert last is not None
+        assert (last.commit_n, last.log_size_end) == (0, 3)
+        assert beyond is not None
+        assert beyond.key == bytes(32)
+        assert [row.n for row in bench.store.envelopes(COMMONS, 0, 9, 9, 1 << 20)] == [0]
+        # The same put again is answered; nothing else gets in.
+        assert await bench.accept(there) == 0
+        other = PutEnvelope(COMMONS, 0, b"2" * 16, ENVELOPE, NOW)
+        assert await bench.refused(other) is Refusal.STALE_EPOCH
+        assert await bench.refused(commit(7, 0, channel_id=COMMONS)) is Refusal.STALE_EPOCH
+        assert await bench.accept(PutEnvelope(NEXT, 0, b"3" * 16, ENVELOPE, NOW)) == 0
+
+    run(scenario)
+
+
+def test_a_commons_moves_to_no_channel_that_is_there(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        assert await bench.refused(moved(new_id=CHANNEL)) is Refusal.ID_CONFLICT
+        assert await bench.refused(moved(new_id=COMMONS, old_id=NEXT)) is Refusal.ID_CONFLICT
+        assert await bench.refused(moved(origin="elsewhere")) is Refusal.UNKNOWN_OBJECT
+        commons = bench.store.channel(COMMONS)
+        assert commons is not None
+        assert commons.is_commons
+        assert bench.store.channel(NEXT) is None
+
+    run(scenario)
+
+
+def test_all_of_a_commons_that_has_ended_ages_out(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        for number in range(3):
+            await bench.accept(PutEnvelope(COMMONS, 0, bytes([number]) * 16, ENVELOPE, NOW))
+        await bench.accept(moved())
+        later = NOW + 40 * 24 * HOUR
+        assert await bench.accept(Expire(later - HOUR, later - HOUR, later, 100)) == 3
+        assert bench.store.envelopes(COMMONS, 0, 9, 9, 1 << 20) == []
+        assert not await bench.accept(Expire(later - HOUR, later - HOUR, later, 100))
 
     run(scenario)
 

@@ -100,7 +100,7 @@ def advance(turn: Turn) -> None:
     if not intent.entry or intent.seq != size or Entry.decode(intent.entry).header.root != root:
         if intent.entry and intent.entry in turn.session.pending:
             return  # it is in the log already and only waits to be settled
-        pointless = why_pointless(roster, intent)
+        pointless = why_pointless(state.roster_ahead or roster, intent)
         if pointless is not None:
             _drop(turn, intent, pointless)
             return
@@ -214,6 +214,20 @@ def resolve(turn: Turn) -> None:
                 _answer_settled(turn, intent, settled)
             elif intent.entry and intent.seq == settled.seq:
                 _put(turn, replace(intent, entry=b"", seq=0, appended=False))
+
+
+def resolve_ahead(turn: Turn) -> None:
+    """Answer readable intents that are settled, though what comes before them cannot be folded.
+
+    The relay takes no readable entry that breaks a rule.
+    """
+    roster, ahead = turn.state.roster, turn.session.ahead
+    if roster is None or ahead is None:
+        return
+    settled = turn.session.pending[: ahead.size - roster.size]
+    for intent in turn.state.intents:
+        if intent.kind is EntryKind.READABLE and intent.entry in settled:
+            _drop(turn, intent, None, sha256(intent.entry).hex())
 
 
 def _answer_settled(turn: Turn, intent: Intent, settled: SettledEntry) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from cloister import mls
 from cloister.client import merging
-from cloister.client.binding import dids_of
+from cloister.client.binding import BindingError, dids_of
 from cloister.client.checking import roster_of
 from cloister.client.content import (
     Content,
@@ -153,6 +153,8 @@ def _show(
     turn: Turn, before: Channel, moved: Channel, received: mls.ApplicationReceived, event: Item
 ) -> None:
     did = dids_of(before.group)[received.sender]
+    if did not in roster_of(turn.state).devices:
+        raise BindingError("its author is not in the circle")
     content = decode_content(received.plaintext)
     if content.message_id != event.envelope_id:
         raise DecodeError("the relay filed it under another id than its author chose")

@@ -28,9 +28,11 @@ from cloister.client import (
     joining,
     log,
     merging,
+    moving,
     objects,
     outbox,
     pool,
+    resetting,
     returning,
     seating,
     telling,
@@ -111,6 +113,11 @@ class Core:
         return enrolled_shares(self.state)
 
     @property
+    def wants_log(self) -> bool:
+        """Whether the log of the vault is wanted as an input: part of the roster is void."""
+        return bool(self.state.rewind)
+
+    @property
     def wake_at(self) -> int | None:
         """When to call with ``Tick``; ``None``: not before another input."""
         if not self.state.session.nonce:
@@ -177,10 +184,13 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     joining.advance,
     entering.advance_inbox,
     entering.advance,
+    returning.advance,
     channels.advance,
     merging.advance,
     objects.advance,
+    resetting.advance,
     log.advance,
+    moving.advance,
     inviting.advance,
     inviting.advance_found,
     conversing.advance,

@@ -23,6 +23,7 @@ from cloister.client import (
     objects,
     outbox,
     pool,
+    rewinding,
     running,
     seating,
     trees,
@@ -41,6 +42,7 @@ from cloister.client.inputs import (
     LeaveConversation,
     LinkDown,
     LinkUp,
+    LogRead,
     OpenConversation,
     Received,
     Remove,
@@ -91,6 +93,8 @@ def dispatch(turn: Turn, given: AnyInput) -> None:
             linking.on_link_down(turn)
         case Tick():
             pass
+        case LogRead():
+            rewinding.on_log_read(turn, given)
         case ErrandDone():
             running.on_done(turn, given)
         case ErrandRefused():
@@ -217,7 +221,7 @@ def _on_answer(turn: Turn, purpose: Purpose, event: AnyEvent) -> None:
             objects.on_part(turn, purpose, event)
         case Work.READ_TREE, Part():
             trees.on_part(turn, purpose, event)
-        case Work.STAGE, Done():
+        case ((Work.STAGE | Work.PROVE_STEWARD), Done()):
             turn.mark_done(purpose)
         case ((Work.FOLLOW | Work.FOLLOW_LOG | Work.PUBLISH), Done()):
             turn.mark_done(purpose)

@@ -53,7 +53,8 @@ def advance(turn: Turn) -> None:
     _tick(turn)
     for channel_id in turn.state.channels:
         channel = turn.state.channels[channel_id]
-        if channel.state is ChannelState.ACTIVE and channel.staged is None:
+        is_former = turn.state.is_former_commons(channel)
+        if channel.state is ChannelState.ACTIVE and channel.staged is None and not is_former:
             _keep_members(turn, channel)
 
 
@@ -235,6 +236,8 @@ def _may_add(turn: Turn, channel: Channel) -> bool:
     state = turn.state
     if state.roster is None or newest_generation(state) != state.roster.generation:
         return False  # the log key of the current generation comes first (3.5.1)
+    if channel.kind is ChannelKind.COMMONS and has_intent(state, SealedType.SUSPEND):
+        return False  # who is about to be suspended is not brought in first
     return turn.now - state.head_time <= STALE_FORBID_S
 
 

@@ -37,6 +37,7 @@ from cloister.errors import CloisterError, RemoteError, TrustError
 from cloister.ids import SHORT_ID_BYTES
 from cloister.roster.log_keys import recover_log_keys
 from cloister.roster.roster import Roster
+from cloister.roster.voiding import voids_in
 from cloister.transparency.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from cloister.transparency.proof import verify_consistency
 from cloister.wire.auth import ObjectKind
@@ -196,8 +197,9 @@ def _enter_commons(turn: Turn, joining: Joining, entries: tuple[bytes, ...]) -> 
         group = opened.join(tree, now=turn.now)
         first = Folded(Roster.found(entries[0], log_keys[0]), log_keys)
         size = joining_flow.code_of(joining).size
-        seen = fold_on(first, entries[1:size], group)
-        folded = fold_on(seen, entries[size:], group)
+        voids = voids_in(first.roster.governance, entries[1:])
+        seen = fold_on(first, entries[1:size], group, voids)
+        folded = fold_on(seen, entries[size:], group, voids)
         roots = (EMPTY_ROOT, *folded.roots_before(), folded.roster.root)
         roster = folded.roster
         state = replace(turn.state, roster=roster, roots=roots, log_keys=folded.log_keys)

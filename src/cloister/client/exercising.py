@@ -11,6 +11,7 @@ from cloister.client import (
     governing_holds,
     governing_offices,
     powers,
+    resetting,
     withdrawing,
 )
 from cloister.client.inputs import Act
@@ -34,6 +35,7 @@ _HANDLERS: Final[Mapping[type[Act], Callable[[Turn, Any], None]]] = {
     powers.EraseDevice: governing_devices.on_erase,
     powers.RetireDevice: governing_devices.on_retire,
     powers.PlaceHold: governing_holds.on_place,
+    powers.ResetCommons: resetting.on_reset,
     powers.ReleaseHold: governing_holds.on_release,
 }
 

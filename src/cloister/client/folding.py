@@ -16,6 +16,7 @@ from cloister.roster.errors import NeedsLogKey
 from cloister.roster.events import LogKeyAnnounced
 from cloister.roster.log_keys import next_log_key
 from cloister.roster.roster import Roster
+from cloister.roster.voiding import Void, voids_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,24 @@ def log_key_of(opened: mls.OpenedWelcome) -> tuple[int, Secret]:
     return carried.generation, Secret(carried.key)
 
 
-def fold_on(start: Folded, entries: Sequence[bytes], group: mls.Group) -> Folded:
-    """Fold entries as far as their keys are known.
+def fold_on(
+    start: Folded,
+    entries: Sequence[bytes],
+    group: mls.Group,
+    voids: Sequence[Void] | None = None,
+) -> Folded:
+    """Fold entries as far as their keys are known; ``voids``: looked for in them unless given.
 
     A key that only this epoch exports is tried once (flows 3.5.2).  Raises subclasses of
     ``RemoteError``.
     """
     roster, log_keys = start.roster, start.log_keys
     settled = list(start.settled)
+    if voids is None:
+        voids = voids_in(roster.governance, entries)
     for entry in entries:
         try:
-            after, events = roster.append(entry, log_keys)
+            after, events = roster.append(entry, log_keys, voids)
         except NeedsLogKey as needed:
             newest = max(log_keys)
             if needed.generation != newest + 1:
@@ -62,7 +70,7 @@ def fold_on(start: Folded, entries: Sequence[bytes], group: mls.Group) -> Folded
                 needed.generation, exported_log_secret(group), log_keys[newest]
             )
             tried = {**log_keys, needed.generation: candidate}
-            after, events = roster.append(entry, tried)
+            after, events = roster.append(entry, tried, voids)
             if not any(isinstance(event, LogKeyAnnounced) for event in events):
                 break  # junk under a generation that has not begun: keep no guess
             log_keys = tried

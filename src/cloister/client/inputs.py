@@ -177,4 +177,11 @@ class SendText(Act):
     text: str
 
 
-AnyInput = LinkUp | LinkDown | Received | Tick | ErrandDone | ErrandRefused | Act
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRead:
+    """The log as the vault holds it, from the genesis on: what ``Core.wants_log`` asks for."""
+
+    entries: tuple[bytes, ...] = field(repr=False)
+
+
+AnyInput = LinkUp | LinkDown | Received | Tick | LogRead | ErrandDone | ErrandRefused | Act

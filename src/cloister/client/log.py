@@ -13,11 +13,14 @@ from typing import Final
 
 from cloister.client.records import ChannelState
 from cloister.client.routing import relay_set_of
-from cloister.client.state import Purpose, State, Work
+from cloister.client.state import Purpose, State, Work, without
 from cloister.client.turn import SettledEntry, Turn
 from cloister.errors import TrustError
-from cloister.roster.entry import Entry
+from cloister.roster.entry import Entry, SealedType
 from cloister.roster.errors import NeedsLogKey, UpdateNeeded
+from cloister.roster.governance_events import ResetDone
+from cloister.roster.roster import Roster
+from cloister.roster.voiding import Void, voids_in
 from cloister.transparency.cosignature import RelayVerifier
 from cloister.transparency.merkle import Frontier, leaf_hash
 from cloister.transparency.proof import verify_consistency
@@ -32,6 +35,7 @@ MAX_PENDING_BYTES: Final = 128 * 1024 * 1024
 
 MAX_WAIT_S: Final = 600
 """Wait for entries that another member goes by, before it is said aloud."""
+STEWARD_PROOF: Final = Purpose(Work.PROVE_STEWARD)
 
 
 class Fork(TrustError):
@@ -56,28 +60,29 @@ def _tail_frontier(turn: Turn) -> Frontier:
 
 
 def advance(turn: Turn) -> None:
-    """Follow the log as soon as the commons is proved, and fetch what is missing."""
-    roster, commons = turn.state.roster, turn.state.commons
-    if roster is None or commons is None:
+    """Follow the log as soon as something opens it, and fetch what is missing."""
+    roster = turn.state.roster
+    if roster is None:
         return
     _mind_what_is_ahead(turn, roster.size)
-    if (int(ObjectKind.CHANNEL), commons.channel_id) not in turn.session.proven:
+    opener = _opener(turn)
+    if opener is None:
         return
     size, _ = tail(turn)
     origin = roster.origin
     turn.ask_once(
-        Purpose(Work.FOLLOW_LOG),
+        Purpose(Work.FOLLOW_LOG, opener),
         lambda rid: FollowLog(rid=rid, origin=origin, from_seq=size),
     )
     turn.ask_once(Purpose(Work.READ_HEAD), lambda rid: ReadHead(rid=rid, origin=origin))
     head = turn.session.head_settled
     session = turn.session
     wanted = max(session.tail_hint, session.heard_size, head.size if head else 0)
-    epoch = turn.session.proven[(int(ObjectKind.CHANNEL), commons.channel_id)]
+    epoch = turn.session.proven.get((int(ObjectKind.CHANNEL), opener), 0)
     if size < wanted:
         # Once for each size and epoch: an old epoch's proof may not read further.
         turn.ask_once(
-            Purpose(Work.READ_LOG, epoch.to_bytes(8, "big"), size),
+            Purpose(Work.READ_LOG, opener + epoch.to_bytes(8, "big"), size),
             lambda rid: ReadLog(rid=rid, origin=origin, from_seq=size),
         )
     if head is not None and roster.size < size < head.size:
@@ -85,6 +90,18 @@ def advance(turn: Turn) -> None:
             Purpose(Work.READ_PROOF, number=size),
             lambda rid: ReadProof(rid=rid, origin=origin, old_size=size, new_size=head.size),
         )
+
+
+def _opener(turn: Turn) -> bytes | None:
+    """Return what opens the log on this connection: a steward's key, the commons that a Welcome
+    leads into, or the commons; nothing while none is proved."""
+    session, circle = turn.session, turn.state.circle
+    if STEWARD_PROOF in session.done:
+        return b"steward"
+    for channel_id in (session.moving, circle.commons_id if circle is not None else b""):
+        if (int(ObjectKind.CHANNEL), channel_id) in session.proven:
+            return channel_id
+    return None
 
 
 def heard_of(turn: Turn, size: int) -> None:
@@ -240,10 +257,13 @@ def fold(turn: Turn, entries: Sequence[bytes]) -> None:
         return
     done = 0
     roots = list(turn.state.roots)
+    if must_rewind(turn, entries):
+        return
+    voids = voids_in(roster.governance, entries)
     for entry in entries:
         seq = roster.size
         try:
-            roster, events = roster.append(entry, turn.state.log_keys)
+            roster, events = roster.append(entry, turn.state.log_keys, voids)
         except NeedsLogKey:
             break
         except UpdateNeeded as error:
@@ -253,8 +273,49 @@ def fold(turn: Turn, entries: Sequence[bytes]) -> None:
         roots.append(roster.root)
         turn.store_entry(seq, entry)
         turn.settled.append(SettledEntry(seq=seq, entry=entry, events=events))
+        for event in events:
+            if isinstance(event, ResetDone):
+                forget_generations(turn, above=roster.generation)
+                without_old = without(turn.session.current, event.old_id)
+                turn.change_session(current=without_old)
     left = turn.session.pending[done:]
     turn.change_session(pending=left, pending_bytes=sum(map(len, left)), tail=None)
     turn.change(roster=roster, roots=tuple(roots))
+    turn.change_session(ahead=_ahead(roster, turn.state, entries[done:]))
     if done:
         turn.changed("log")
+
+
+def _ahead(roster: Roster, state: State, entries: Sequence[bytes]) -> Roster | None:
+    """Fold on as if all were void that no known log key opens; nothing of it is kept."""
+    if not entries:
+        return None
+    unknown = Void(seq=roster.size + len(entries), generation=roster.generation)
+    try:
+        return roster.extend(entries, state.log_keys, (unknown,))[0]
+    except (NeedsLogKey, UpdateNeeded):
+        return None
+
+
+def must_rewind(turn: Turn, entries: Sequence[bytes]) -> bool:
+    """Return whether settled entries make void what the roster stands on; then ``rewinding`` is
+    next, and nothing is folded before."""
+    roster = turn.state.roster
+    if roster is None:
+        return False
+    voids = voids_in(roster.governance, entries)
+    if all(void.generation >= roster.generation for void in voids):
+        return False
+    turn.change(rewind=voids)
+    return True
+
+
+def forget_generations(turn: Turn, *, above: int) -> None:
+    """Forget log keys that came of a commons which is no more: others follow from the new one."""
+    state = turn.state
+    turn.change(
+        log_keys={g: key for g, key in state.log_keys.items() if g <= above},
+        announcements={g: one for g, one in state.announcements.items() if g <= above},
+        own_generations=frozenset(g for g in state.own_generations if g <= above),
+        intents=tuple(one for one in state.intents if not one.is_of(SealedType.LOG_KEY)),
+    )

@@ -24,6 +24,7 @@ from cloister.roster.orders import Target
 from cloister.roster.readable import ReadableType, read_body
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
+from cloister.roster.voiding import voids_in
 
 View = dict[str, object]
 SHORT_HASH_DIGITS = 8
@@ -45,20 +46,23 @@ class Told:
 
 
 def fold_log(
-    entries: Sequence[bytes], log_keys: Mapping[int, Secret], first: int
+    entries: Sequence[bytes], log_keys: Mapping[int, Secret], first: int, limit: int | None = None
 ) -> Iterator[Told]:
-    """Fold a log from its genesis, and tell it entry by entry from ``first`` on.
+    """Fold a log from its genesis, and tell ``limit`` entries, or all, from ``first`` on.
 
     What comes before is folded in one go, which is much faster in a large circle.
     """
     if first >= len(entries):
         return
+    end = len(entries) if limit is None else min(first + limit, len(entries))
     roster = Roster.found(entries[0], log_keys[0])
+    # A reset that comes after what is told has a say in it.
+    voids = voids_in(roster.governance, entries[1:])
     if first == 0:
         yield Told(seq=0, entry=Entry.decode(entries[0]), roster=roster, events=())
-    roster, _ = roster.extend(entries[1:first], log_keys)
-    for seq in range(max(first, 1), len(entries)):
-        roster, events = roster.append(entries[seq], log_keys)
+    roster, _ = roster.extend(entries[1:first], log_keys, voids)
+    for seq in range(max(first, 1), end):
+        roster, events = roster.append(entries[seq], log_keys, voids)
         yield Told(seq=seq, entry=Entry.decode(entries[seq]), roster=roster, events=events)
 
 
@@ -76,7 +80,7 @@ def log_view(
     first = max(start + len(entries), 0) if start < 0 else start
     book = _Book(moment, seqs={sha256(entry): seq for seq, entry in enumerate(entries)})
     lines: list[View] = []
-    for told in fold_log(entries[: first + limit], log_keys, first):
+    for told in fold_log(entries, log_keys, first, limit):
         book.turn_to(told)
         lines.append(_line(told, book, log_keys))
     return lines

@@ -165,8 +165,11 @@ def _of_readable(roster: Roster, intent: Intent) -> str:
             is_over = EntryReference.decode(intent.content).entry_hash not in governance.holds
             return "the hold has been released already" if is_over else ""
         case ReadableType.CHANNEL_RESET:
-            is_old = ChannelReset.decode(intent.content).old_id != roster.commons_channel
-            return "the commons has been reset already" if is_old else ""
+            reset = ChannelReset.decode(intent.content)
+            if reset.old_id != roster.commons_channel:
+                return "the commons has been reset already"
+            is_behind = reset.generation < roster.generation
+            return "the log has gone on since: propose it again" if is_behind else ""
         case _:
             return ""  # HOLD: two holds are two demands
 

@@ -184,8 +184,12 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
         current=with_item(session.current, channel.channel_id, group.epoch),
         waiting_since=without(session.waiting_since, channel.channel_id),
     )
-    if channel.kind is ChannelKind.COMMONS and removed:
-        _begin_generation(turn, group, own=received.committer == channel.group.own_leaf)
+    if (
+        channel.kind is ChannelKind.COMMONS
+        and removed
+        and not turn.state.is_former_commons(channel)
+    ):
+        begin_generation(turn, group, own=received.committer == channel.group.own_leaf)
     turn.changed("members")
 
 
@@ -213,8 +217,8 @@ def _dropped(state: State, channel: Channel, after: mls.Group) -> tuple[DeviceId
     return tuple(did for did in known if did not in inside)
 
 
-def _begin_generation(turn: Turn, group: mls.Group, *, own: bool) -> None:
-    """A removal starts a generation: derive its log key and prepare its entry (flows 2)."""
+def begin_generation(turn: Turn, group: mls.Group, *, own: bool) -> None:
+    """A removal or a reset starts a generation: make its key and prepare its entry (flows 2)."""
     previous_generation = max(turn.state.log_keys)
     previous = turn.state.log_keys[previous_generation]
     exported = exported_log_secret(group)
@@ -239,7 +243,8 @@ def _on_removed(
 ) -> None:
     """This device has lost its leaf: for good, for a time, or in one conversation only."""
     roster = roster_of(turn.state)
-    is_commons = channel.kind is ChannelKind.COMMONS
+    is_former = turn.state.is_former_commons(channel)
+    is_commons = channel.kind is ChannelKind.COMMONS and not is_former
     standing = standing_of(roster, did_of(turn.state))
     # The log may be further than this commit: out then, and let in again since.
     is_back = standing is Standing.ACTIVE and _was_out_since(roster, turn.state, channel)

@@ -21,7 +21,7 @@ MIN_DID_DIGITS: Final = 6
 def roster_in_force(state: State) -> Roster:
     """Return the roster of the circle that this device is in.  Raises ``PolicyError``."""
     identity_of(state)
-    roster, circle = state.roster, state.circle
+    roster, circle = state.roster_ahead, state.circle
     if roster is None:
         raise PolicyError(
             "this device is not in the circle yet", hint="`cloister status` says what it waits for."

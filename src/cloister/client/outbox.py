@@ -52,6 +52,8 @@ def on_send_text(turn: Turn, act: SendText) -> None:
 def _check_open(turn: Turn, channel: Channel) -> None:
     """Raise ``PolicyError`` when nothing that is queued now could ever be sent."""
     demand_standing(turn.state)
+    if turn.state.is_former_commons(channel):
+        raise PolicyError("the commons was reset", hint="Send to `commons`: it is another group.")
     if channel.state in (ChannelState.STUCK, ChannelState.LEFT):
         raise PolicyError(
             f"nothing can be sent there: {channel.reason or 'this device is not in it any more'}"
@@ -62,11 +64,13 @@ def _check_open(turn: Turn, channel: Channel) -> None:
         raise PolicyError(ONLY_ADMINS, hint="`cloister conversation list` shows who they are.")
 
 
-def queue(turn: Turn, channel: Channel, kind: ContentKind, body: bytes) -> Outgoing:
-    """Queue a message and show it as queued."""
+def queue(
+    turn: Turn, channel: Channel, kind: ContentKind, body: bytes, message_id: bytes = b""
+) -> Outgoing:
+    """Queue a message and show it as queued; under a fresh id unless it has one."""
     identity = identity_of(turn.state)
     outgoing = Outgoing(
-        message_id=turn.entropy.random(SHORT_ID_BYTES),
+        message_id=message_id or turn.entropy.random(SHORT_ID_BYTES),
         counter=channel.own_counter + 1,
         at=turn.now,
         position=channel.position + 1,
@@ -281,6 +285,19 @@ def fail_all(turn: Turn, channel: Channel, reason: str) -> None:
         current = turn.state.channels[channel.channel_id]
         _finish(turn, current, outgoing, MessageState.FAILED, 0, reason)
     turn.answer(channel.channel_id, error=PolicyError(f"the conversation has ended: {reason}"))
+
+
+def send_elsewhere(turn: Turn, old: Channel, new: Channel, reason: str) -> None:
+    """Queue in ``new``, under its old id, what is certainly not stored in ``old``."""
+    is_over = old.state is not ChannelState.ACTIVE
+    for outgoing in old.outbox:
+        # While the old channel is read, only the relay's answer tells (D4).
+        if outgoing.envelope and not outgoing.stale and not is_over:
+            continue
+        _finish(turn, turn.state.channels[old.channel_id], outgoing, MessageState.FAILED, 0, reason)
+        if outgoing.kind == ContentKind.TEXT:
+            target = turn.state.channels[new.channel_id]
+            queue(turn, target, ContentKind.TEXT, outgoing.body, outgoing.message_id)
 
 
 def _finish(

@@ -186,6 +186,14 @@ class ReleaseHold(Act):
     reference: str
 
 
+# --- the commons ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetCommons(Act):
+    """Propose that the commons, which stands still on this device, goes on in a new group."""
+
+
 Power = (
     Suspend
     | Reinstate
@@ -205,6 +213,7 @@ Power = (
     | RetireDevice
     | PlaceHold
     | ReleaseHold
+    | ResetCommons
 )
 
 POWERS: Final[tuple[type[Act], ...]] = (
@@ -226,4 +235,5 @@ POWERS: Final[tuple[type[Act], ...]] = (
     RetireDevice,
     PlaceHold,
     ReleaseHold,
+    ResetCommons,
 )

@@ -1,8 +1,10 @@
-"""Back into the commons: a device that was out for a time, and that the log lets in again.
+"""Back into the commons: after an absence that the log has ended, or a reset of the commons.
 
-It was suspended, locked or not paid for, and lost its leaf.  It kept its inbox, its own roster and
-its log keys.  Others add it like a newcomer, and it checks what a newcomer checks; only it need
-not believe anybody about the beginning of the log: it goes on from the roster that it has, and
+The device was suspended, locked or not paid for, and lost its leaf; or the commons itself was
+broken, and a steward has made a new one, which the log names.  The device kept
+its inbox, its own roster and its log keys.  Others add it like a newcomer, and it checks what a
+newcomer checks; only it need not believe anybody about the beginning of the log: it goes on from
+the roster that it has, and
 every entry since must continue that history and be covered by a signed head.
 """
 
@@ -16,12 +18,14 @@ from cloister.client.binding import BindingError, checkpoint_of, conversation_of
 from cloister.client.checking import LogBehind, check_group
 from cloister.client.folding import Folded, fold_on, log_key_of
 from cloister.client.linking import prove_welcome, unprove
+from cloister.client.log import must_rewind
+from cloister.client.moving import move_to
 from cloister.client.records import ChannelKind, InboxItem
 from cloister.client.state import Purpose, State, Work, without
 from cloister.client.taking_up import add_channel
 from cloister.client.trees import TreeNotYet, tree_for
 from cloister.client.turn import Turn
-from cloister.client.welcomes import Waiting, in_order
+from cloister.client.welcomes import Waiting, in_order, leads_to_new_commons
 from cloister.crypto.secret import Secret
 from cloister.errors import RemoteError, TrustError
 from cloister.roster.log_keys import recover_log_keys
@@ -29,16 +33,26 @@ from cloister.roster.roster import Roster
 from cloister.transparency.merkle import leaf_hash
 from cloister.wire.auth import ObjectKind
 
+BACK = "This device is back in the circle."
+
 
 def advance(turn: Turn) -> None:
-    """Take up a Welcome of the commons while this device is out; one after the other."""
+    """Take up a Welcome of the commons: while this device is out, or into one after a reset.
+
+    Those of one channel one after the other; a channel that only says it is the commons keeps
+    nobody waiting.
+    """
     circle = turn.state.circle
-    if circle is None or not circle.left or not turn.is_linked:
+    if circle is None or not turn.is_linked:
         return
+    busy: set[bytes] = set()
     for waiting in in_order(turn) if turn.state.welcomes else ():
-        if waiting.item.channel_id == circle.commons_id:
+        channel_id = waiting.item.channel_id
+        is_own = channel_id == circle.commons_id and circle.left
+        is_wanted = is_own or leads_to_new_commons(turn.state, waiting)
+        if is_wanted and channel_id not in busy:
+            busy.add(channel_id)
             _come_back(turn, waiting)
-            return
 
 
 def _come_back(turn: Turn, waiting: Waiting) -> None:
@@ -49,12 +63,15 @@ def _come_back(turn: Turn, waiting: Waiting) -> None:
     try:
         if not prove_welcome(turn, opened, item.channel_id):
             return
+        turn.change_session(moving=item.channel_id)
         entries = _settled_tail(turn, roster)
         wanted = checkpoint_of(opened.group_context.extensions).size
         if entries is None or roster.size + len(entries) < wanted:
             turn.change_session(heard_size=max(turn.session.heard_size, wanted))
             return
-        log_keys = _log_keys(turn.state, entries, opened)
+        if must_rewind(turn, entries):
+            return
+        log_keys = _log_keys(turn.state, roster, entries, opened)
         group = opened.join(tree_for(turn, item.channel_id, opened), now=turn.now)
         folded = fold_on(Folded(roster, log_keys), entries, group)
         after = _with(turn.state, folded)
@@ -74,7 +91,7 @@ def _come_back(turn: Turn, waiting: Waiting) -> None:
         welcomes=without(turn.state.welcomes, key),
         key_packages=without(turn.state.key_packages, waiting.reference),
         head_time=head.newest_cosignature_time if head else turn.state.head_time,
-        circle=replace(circle, left=False, head=turn.session.head),
+        circle=replace(circle, left=False, head=turn.session.head or circle.head),
     )
     for one in folded.settled:
         turn.store_entry(one.seq, one.entry)
@@ -82,7 +99,10 @@ def _come_back(turn: Turn, waiting: Waiting) -> None:
     left = turn.session.pending[len(folded.settled) :]
     turn.change_session(pending=left, pending_bytes=sum(map(len, left)), tail=None)
     add_channel(turn, item.channel_id, group)
-    turn.changed("entered", "This device is back in the circle.")
+    is_new = item.channel_id != circle.commons_id
+    move_to(turn, item.channel_id)
+    words = "The commons was reset: it goes on in a new group." if is_new else BACK
+    turn.changed("entered", words)
 
 
 def _settled_tail(turn: Turn, roster: Roster) -> Sequence[bytes] | None:
@@ -107,16 +127,18 @@ def _settled_tail(turn: Turn, roster: Roster) -> Sequence[bytes] | None:
 
 
 def _log_keys(
-    state: State, entries: Sequence[bytes], opened: mls.OpenedWelcome
+    state: State, roster: Roster, entries: Sequence[bytes], opened: mls.OpenedWelcome
 ) -> Mapping[int, Secret]:
-    """Return the own keys with those since, by the chain that ends in the Welcome's."""
+    """Return the own keys with those since, by the chain that ends in the Welcome's.
+
+    A key that the log has not committed to may be of a commons that a reset has ended.
+    """
     generation, log_key = log_key_of(opened)
-    newest = max(state.log_keys)
-    oldest = min(newest, generation)
+    oldest = min(roster.generation, generation)
     found = recover_log_keys(entries, generation, log_key, oldest=oldest)
     if found[oldest] != state.log_keys[oldest]:
         raise TrustError("the Welcome's log key belongs to another history of the circle")
-    return {**found, **state.log_keys}
+    return {**{g: key for g, key in state.log_keys.items() if g <= generation}, **found}
 
 
 def _with(state: State, folded: Folded) -> State:
@@ -134,4 +156,6 @@ def _check(after: State, before: Roster, item: InboxItem, group: mls.Group) -> N
         raise BindingError("the Welcome is for another channel than it says")
     if conversation_of(group.extensions).kind != ChannelKind.COMMONS:
         raise BindingError("the Welcome leads into a group that is not the commons")
+    if after.roster is None or after.roster.commons_channel != item.channel_id:
+        raise BindingError("the log says that another channel is the commons")
     check_group(after, group, minimum=before.size)

@@ -35,6 +35,11 @@ class ClientCore(Protocol):
         ...
 
     @property
+    def wants_log(self) -> bool:
+        """Whether ``LogRead`` with all entries of the vault is to be the next input."""
+        ...
+
+    @property
     def wake_at(self) -> int | None:
         """When to call with ``Tick``, s since the Unix epoch; ``None``: after another input."""
         ...

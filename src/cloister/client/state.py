@@ -30,6 +30,7 @@ from cloister.client.records import (
 from cloister.crypto.secret import Secret
 from cloister.ids import DeviceId, MemberId
 from cloister.roster.roster import Roster
+from cloister.roster.voiding import Void
 from cloister.transparency.merkle import Frontier
 from cloister.transparency.quorum import Settled
 from cloister.wire.events import CommitItem, Item, Seats
@@ -71,6 +72,7 @@ class Work(IntEnum):
     READ_PART = 23
     READ_SEATS = 24
     WITHDRAW = 25
+    PROVE_STEWARD = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,12 @@ class Session:
     pending: tuple[bytes, ...] = ()
     """Log entries beyond the settled roster, in order."""
     pending_bytes: int = 0
+    ahead: Roster | None = None
+    """The roster as it would be without settled entries that this device cannot open."""
     tail: Frontier | None = None
     """Tree over roster and ``pending``; ``None``: not computed yet."""
+    moving: bytes = b""
+    """Channel of a Welcome that was proved and says it is of the commons: maybe the new one."""
     readable: int = 0
     """Entries that the relay says this proof may read."""
     tail_hint: int = 0
@@ -223,6 +229,8 @@ class State:
     """H(J) -> join request found in a box and not yet in the log (memory only: it stays there)."""
     suspects: Mapping[bytes, bytes] = field(default_factory=dict)
     """channel -> what the relay showed there that cannot be accepted (memory only)."""
+    rewind: tuple[Void, ...] = ()
+    """What a reset makes void of entries that are in the roster (memory only): fold them anew."""
     own_generations: frozenset[int] = frozenset()
     """Generations that a commit of this device began (memory only)."""
     newest_is_own: bool = False
@@ -246,6 +254,22 @@ class State:
     def commons(self) -> Channel | None:
         """The commons on this device, if it is in it."""
         return self.channels.get(self.circle.commons_id) if self.circle else None
+
+    @property
+    def roster_ahead(self) -> Roster | None:
+        """The roster to act by: in a broken commons it goes on without what nobody can open.
+
+        There a steward has to see what other stewards propose, which only a reset lets be folded.
+        """
+        commons = self.commons
+        if commons is None or commons.state is not ChannelState.STUCK:
+            return self.roster
+        return self.session.ahead or self.roster
+
+    def is_former_commons(self, channel: Channel) -> bool:
+        """Whether a reset has put another channel in the place of this one."""
+        is_present = self.circle is None or self.circle.commons_id == channel.channel_id
+        return channel.kind is ChannelKind.COMMONS and not is_present
 
     def root_at(self, size: int) -> bytes:
         """Return the root of the settled log at ``size``, which is not above the roster's."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloister.client.outbox import fail_all
-from cloister.client.records import ChannelState
+from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import Channel, State, with_item
 from cloister.client.turn import Turn
 from cloister.errors import PolicyError
@@ -33,7 +33,8 @@ def stop(turn: Turn, channel: Channel, reason: str, *, evidence: bytes) -> None:
         f"The conversation {title_of(turn.state, channel)} stands still: {reason}.  "
         "Nothing is posted there.",
     )
-    fail_all(turn, turn.state.channels[channel_id], f"the conversation stands still: {reason}")
+    if channel.kind is not ChannelKind.COMMONS:  # else it goes out after a reset
+        fail_all(turn, turn.state.channels[channel_id], f"the conversation stands still: {reason}")
     turn.answer(channel_id, error=PolicyError(f"the conversation stands still: {reason}"))
 
 

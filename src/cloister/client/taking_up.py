@@ -13,7 +13,7 @@ from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import UNPLACED, Channel, with_item, without
 from cloister.client.trees import TreeNotYet, tree_for
 from cloister.client.turn import Turn
-from cloister.client.welcomes import Waiting, in_order
+from cloister.client.welcomes import Waiting, in_order, leads_to_new_commons
 from cloister.errors import RemoteError
 from cloister.wire.auth import ObjectKind
 
@@ -33,6 +33,8 @@ def advance(turn: Turn) -> None:
 def _is_under_way(turn: Turn, waiting: Waiting) -> bool:
     """Go on with a Welcome; return whether others for its channel have to wait for it."""
     key, channel_id, opened = waiting.key, waiting.item.channel_id, waiting.opened
+    if leads_to_new_commons(turn.state, waiting):
+        return False  # see ``returning``
     known = turn.state.channels.get(channel_id)
     if known is not None and known.state is ChannelState.ACTIVE:
         # Later than this device is: it was removed and added again while it was away, and has

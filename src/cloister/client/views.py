@@ -24,6 +24,12 @@ from cloister.roster.state import OpenRequest, RequestState
 COMMONS_NAME: Final = "commons"
 """The name under which everybody talks to the commons, the circle's general room."""
 
+FORMER_COMMONS: Final = "former commons"
+"""A commons that a reset has ended; it is read by the start of its id."""
+
+RESET: Final = "a steward whose commons stands still runs `cloister commons reset`"
+OPEN_ANOTHER: Final = "open another conversation: `cloister conversation new`"
+
 View = dict[str, object]
 
 
@@ -50,7 +56,7 @@ def channel_named(state: State, name: str) -> Channel:
     ]
     titled = [one for one in conversations if one.title.casefold() == wanted]
     titled = [one for one in titled if one.state is not ChannelState.LEFT] or titled[:1]
-    for channel in conversations:
+    for channel in (*conversations, *filter(state.is_former_commons, state.channels.values())):
         if not titled and len(wanted) >= 8 and channel.channel_id.hex().startswith(wanted):
             return channel
     alone = [one for one in conversations if _is_with(state, one, wanted)]
@@ -141,9 +147,14 @@ def status_view(state: State, now: int) -> View:
         "queued": sum(len(channel.outbox) for channel in state.channels.values()),
         "digits": digits_of(state.joining) if state.joining else "",
         "stuck": [
-            {"channel": channel.channel_id.hex(), "reason": channel.reason}
+            {
+                "channel": channel.channel_id.hex(),
+                "title": _title(state, channel),
+                "reason": channel.reason,
+                "hint": RESET if channel.kind is ChannelKind.COMMONS else OPEN_ANOTHER,
+            }
             for channel in state.channels.values()
-            if channel.state is ChannelState.STUCK
+            if channel.state is ChannelState.STUCK and not state.is_former_commons(channel)
         ],
     }
 
@@ -243,7 +254,7 @@ def conversations_view(state: State) -> list[View]:
     """The commons and all conversations of this device."""
     return [
         {
-            "title": COMMONS_NAME if channel.kind is ChannelKind.COMMONS else channel.title,
+            "title": _title(state, channel),
             "channel_id": channel.channel_id.hex(),
             "kind": channel.kind.name.lower(),
             "members": member_names(state, channel),
@@ -254,7 +265,14 @@ def conversations_view(state: State) -> list[View]:
             "epoch": channel.group.epoch,
         }
         for channel in state.channels.values()
+        if channel.state is not ChannelState.OPENING or not state.is_former_commons(channel)
     ]
+
+
+def _title(state: State, channel: Channel) -> str:
+    if channel.kind is not ChannelKind.COMMONS:
+        return channel.title
+    return FORMER_COMMONS if state.is_former_commons(channel) else COMMONS_NAME
 
 
 def _rights_view(state: State, channel: Channel) -> View:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloister import mls
-from cloister.client.binding import BindingError
+from cloister.client.binding import BindingError, conversation_of
 from cloister.client.identity import identity_of
 from cloister.client.linking import credit
 from cloister.client.mail import open_inbox_item
-from cloister.client.records import ChannelState, InboxItem
+from cloister.client.records import ChannelKind, ChannelState, InboxItem
 from cloister.client.state import Purpose, State, with_item, without
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
@@ -72,6 +72,17 @@ class Waiting:
     opened: mls.OpenedWelcome
     reference: bytes
     """Of the key package that it was made for."""
+
+
+def leads_to_new_commons(state: State, waiting: Waiting) -> bool:
+    """Whether a Welcome says that it leads into a commons, and not the one that this device has."""
+    if state.circle is None or waiting.item.channel_id == state.circle.commons_id:
+        return False
+    try:
+        info = conversation_of(waiting.opened.group_context.extensions)
+    except BindingError:
+        return False
+    return info.kind is ChannelKind.COMMONS
 
 
 def in_order(turn: Turn) -> list[Waiting]:

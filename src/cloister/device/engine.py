@@ -33,7 +33,7 @@ from cloister.client.effects import (
     Send,
     Write,
 )
-from cloister.client.inputs import Act, AnyInput, LinkDown, LinkUp, Received, Tick
+from cloister.client.inputs import Act, AnyInput, LinkDown, LinkUp, LogRead, Received, Tick
 from cloister.client.seam import ClientCore
 from cloister.clock import wall_time
 from cloister.crypto.entropy import Entropy
@@ -269,6 +269,9 @@ class Engine:
         if core.routes != routes_before:
             self._backoff.reset()
             self._hurry.set()  # a new way, or the same relay with its pin: nothing to wait for
+        if core.wants_log:
+            log = LogRead(entries=await self.on_disk(self._vault.entries))
+            self._put(_Queued(log, 0))
         # While the disk worked the link may have gone, and another come: that one is not meant.
         self._carry_out(later, link if link is self._link else None)
 

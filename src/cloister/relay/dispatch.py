@@ -12,6 +12,7 @@ from cloister.relay.services.founding import Foundings
 from cloister.relay.services.log import Logs
 from cloister.relay.services.mailboxes import Mailboxes
 from cloister.relay.services.parts import Parts
+from cloister.relay.services.resets import is_promised
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, State
 from cloister.relay.shares.service import ShareService
@@ -43,12 +44,14 @@ class Dispatch:
         self._mailboxes = mailboxes
         self._logs = logs
         self._shares = shares
+        logs.resets.on_moved = channels.on_moved
         strangers: dict[type, Handler] = {
             **shares.handlers,
             commands.Prove: self._prove,
             commands.Begin: foundings.begin,
             commands.OpenCircle: foundings.open_circle,
             commands.Append: logs.append,
+            commands.ProveSteward: self._prove_steward,
             commands.Ping: self._ping,
             commands.Seen: self._seen,
         }
@@ -59,7 +62,7 @@ class Dispatch:
             commands.Stage: parts.stage,
             commands.ReadPart: parts.read_part,
             commands.ReadTree: parts.read_tree,
-            commands.OpenChannel: channels.open_channel,
+            commands.OpenChannel: self._open_channel,
             commands.OpenInbox: mailboxes.open_inbox,
             commands.OpenBox: mailboxes.open_box,
             commands.PutBox: mailboxes.put_box,
@@ -116,6 +119,19 @@ class Dispatch:
             self._logs.catch_up(session)
         else:
             self._mailboxes.prove(session, request)
+
+    def _prove_steward(self, session: Session, request: commands.ProveSteward) -> None:
+        live = self._logs.get(request.origin)
+        self._logs.resets.prove_steward(live, session, request)
+        self._logs.catch_up(session)
+
+    def _open_channel(self, session: Session, request: commands.OpenChannel) -> None:
+        grant = session.current_commons(request.commons_id)
+        live = self._logs.get(grant.origin) if grant is not None else None
+        if is_promised(live, request.channel_id):
+            session.refuse(request.rid, Refusal.ID_CONFLICT)
+        else:
+            self._channels.open_channel(session, request)
 
     def _follow(self, session: Session, request: commands.Follow) -> None:
         if request.kind == ObjectKind.CHANNEL:

@@ -64,7 +64,7 @@ class Home:
         self._seats = Seats(context, accounts, identity.card.relay_id, identity.key)
         channels = Channels(context, self._seats)
         tickets = TicketOffice(identity.card.relay_id, identity.key)
-        logs = Logs(context, identity.card.name, identity.key)
+        logs = self._logs = Logs(context, identity.card.name, identity.key)
         mailboxes = Mailboxes(context, self._seats, tickets, logs.share_relays_of)
         foundings = Foundings(
             context,
@@ -120,6 +120,7 @@ class Home:
 
     async def start(self, group: asyncio.TaskGroup) -> int:
         """Listen; returns the port.  Raises OSError."""
+        self._logs.load()
         self._shares.start(group)
         self._server = await self._listener.start(
             self._settings.listen.host, self._settings.relay.port, self._folder.server_context()

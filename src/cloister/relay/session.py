@@ -97,6 +97,7 @@ class Session:
         "pending_bytes",
         "pending_writes",
         "state",
+        "steward_keys",
     )
 
     def __init__(self, nonce: bytes, outbox: Outbox, now: float) -> None:
@@ -107,6 +108,8 @@ class Session:
         self.follows: dict[tuple[int, bytes], Follow] = {}
         self.commons: dict[str, Grant] = {}
         """Grants of commons, by the origin of their log."""
+        self.steward_keys: dict[str, bytes] = {}
+        """Key ids that were proved, by the origin of the log: each as long as it is obeyed."""
         self.log_follow: LogFollow | None = None
         self.heard_at = now
         self.pending_writes = 0
@@ -153,8 +156,10 @@ class Session:
         follow = self.follows.pop(key, None)
         if follow is not None:
             follow.drop()
-        if grant.is_commons:
-            self.commons.pop(grant.origin, None)
+        if self.commons.get(grant.origin) is grant:
+            del self.commons[grant.origin]
+            if grant.origin in self.steward_keys:
+                return
             if self.log_follow is not None and self.log_follow.origin == grant.origin:
                 self.log_follow = None
 

@@ -6,7 +6,7 @@ of the log and log time. Admissions are derived after every entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from cloister.codec import DecodeError, Struct
@@ -58,6 +58,7 @@ from cloister.roster.rules import Rule
 from cloister.roster.seats import derive_seat_lapses, on_seat
 from cloister.roster.share import ErasureReceipt, SeatTerm
 from cloister.roster.suspension import derive_lapses, on_reinstate, on_suspend
+from cloister.roster.voiding import Void
 
 C = TypeVar("C", bound=Struct)
 
@@ -105,8 +106,10 @@ _HANDLERS: Mapping[int, Handler] = {
 }
 
 
-def apply_entry(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> tuple[Event, ...]:
-    """Apply one entry whose outside has been checked.
+def apply_entry(
+    draft: Draft, entry: Entry, log_keys: Mapping[int, Secret], voids: Sequence[Void] = ()
+) -> tuple[Event, ...]:
+    """Apply one entry whose outside has been checked; ``voids``: of resets from here on.
 
     Raises NeedsLogKey, UpdateNeeded; the draft is unchanged then.
     """
@@ -116,7 +119,7 @@ def apply_entry(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> t
         if entry.header.kind is EntryKind.READABLE:
             events = apply_readable(draft, entry)
         else:
-            events = _apply_sealed(draft, entry, log_keys)
+            events = _apply_sealed(draft, entry, log_keys, voids)
     except RuleViolation as violation:
         events = (Ignored(seq=seq, rule=violation.rule),)
     # Every entry moves log time, so every entry may be the one that admits or ends something.
@@ -139,9 +142,11 @@ def derive_standing(draft: Draft, seq: int, ts: int) -> tuple[Event, ...]:
     )
 
 
-def _apply_sealed(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) -> tuple[Event, ...]:
+def _apply_sealed(
+    draft: Draft, entry: Entry, log_keys: Mapping[int, Secret], voids: Sequence[Void]
+) -> tuple[Event, ...]:
     header = entry.header
-    sealed, log_key = _open(draft, entry, log_keys)
+    sealed, log_key = _open(draft, entry, log_keys, voids)
     if header.lk_gen != draft.generation and sealed.type != SealedType.LOG_KEY:
         raise RuleViolation(Rule.LOG_KEY_FIRST)
     author = draft.devices.get(sealed.author)
@@ -167,9 +172,12 @@ def _apply_sealed(draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]) ->
 
 
 def _open(
-    draft: Draft, entry: Entry, log_keys: Mapping[int, Secret]
+    draft: Draft, entry: Entry, log_keys: Mapping[int, Secret], voids: Sequence[Void]
 ) -> tuple[SealedContent, Secret]:
     generation = entry.header.lk_gen
+    # Before the key is asked for: of what is void nobody needs one.
+    if any(void.covers(entry.header) for void in voids):
+        raise RuleViolation(Rule.VOID)
     if generation < draft.generation:
         raise RuleViolation(Rule.OLD_GENERATION)
     if generation > draft.generation + 1:

@@ -28,6 +28,8 @@ def on_channel_reset(state: GovernanceState, act: ReadableAct) -> Applied:
         check_ed25519_public(reset.key)
     except BadPublicKey:
         raise RuleViolation(Rule.ORDER_FORM) from None
+    if _takes_effect_by(act, state, reset):
+        return state, ()
     if commons_commitment_of(reset.old_id) != state.commons_commitment:
         raise RuleViolation(Rule.RESET_CURRENT)
     if reset.new_id == reset.old_id:
@@ -41,6 +43,20 @@ def on_channel_reset(state: GovernanceState, act: ReadableAct) -> Applied:
         return state, (event,)
     state, done = carry_out_reset(state, proposal, act.seq, act.key_id)
     return state, (event, *done)
+
+
+def _takes_effect_by(act: ReadableAct, state: GovernanceState, reset: ChannelReset) -> bool:
+    """Whether this entry moved log time to where the same reset, proposed before, took effect.
+
+    Somebody has to: sealed entries need the commons, which nobody honest may have.
+    """
+    done = state.reset
+    return done is not None and (done.seq, done.old_id, done.new_id, done.key) == (
+        act.seq,
+        reset.old_id,
+        reset.new_id,
+        reset.key,
+    )
 
 
 def _reset_in(content: bytes) -> ChannelReset:

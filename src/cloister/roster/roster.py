@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -38,6 +38,7 @@ from cloister.roster.state import (
     Span,
 )
 from cloister.roster.view import RosterView
+from cloister.roster.voiding import Void, voids_in
 from cloister.transparency.merkle import Frontier, leaf_hash
 
 
@@ -158,26 +159,35 @@ class Roster(RosterView):
     # --- the fold ----------------------------------------------------------------------------
 
     def append(
-        self, entry: bytes, log_keys: Mapping[int, Secret]
+        self, entry: bytes, log_keys: Mapping[int, Secret], voids: Sequence[Void] = ()
     ) -> tuple[Self, tuple[Event, ...]]:
         """Take the next entry of the log.
 
         Args:
             entry: the encoded entry at position ``size``.
             log_keys: by generation; the current one, and the next once it is known.
+            voids: what resets further on in the log make void (``voiding.voids_in``).
 
         Returns: the roster after the entry, and what happened.
 
         Raises: LogBroken, NeedsLogKey, UpdateNeeded; WrongLogKey when the key handed in for the
         current generation is not the one the log committed to. Any other exception is a bug.
         """
-        return self.extend((entry,), log_keys)
+        return self.extend((entry,), log_keys, voids)
 
     def extend(
-        self, entries: Iterable[bytes], log_keys: Mapping[int, Secret]
+        self,
+        entries: Sequence[bytes],
+        log_keys: Mapping[int, Secret],
+        voids: Sequence[Void] | None = None,
     ) -> tuple[Self, tuple[Event, ...]]:
-        """Take many entries at the cost of one copy; all or none. See append."""
+        """Take many entries at the cost of one copy; all or none. See append.
+
+        ``voids``: looked for among the entries themselves, unless given.
+        """
         self._check_log_key(log_keys)
+        if voids is None:
+            voids = voids_in(self.governance, entries)
         draft = self._thaw()
         frontier, root, ts = self.frontier, self.root, self.ts
         events: list[Event] = []
@@ -185,7 +195,7 @@ class Roster(RosterView):
             entry = check_form(
                 data, circle_id=self.circle_id, seq=frontier.size, root=root, last_ts=ts
             )
-            events.extend(apply_entry(draft, entry, log_keys))
+            events.extend(apply_entry(draft, entry, log_keys, voids))
             frontier = frontier.append(leaf_hash(data))
             root, ts = frontier.root, entry.header.ts
         return self._freeze(draft, frontier, root, ts), tuple(events)

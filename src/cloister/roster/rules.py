@@ -87,6 +87,9 @@ class Rule(Enum):
         "the type of a sealed entry is known to this program")
     CONTENT = _Text("ROS-028", "content-form", _I, "fold:_apply_sealed",
         "the content decodes as its type says")
+    VOID = _Text("ROS-029", "void-by-reset", _I, "fold:_open",
+        "a sealed entry up to the one by which a reset of the commons took effect is under no "
+        "generation above the reset's")
     # --- readable entries ----------------------------------------------------------------------
     READABLE_FORM = _Text("ROS-030", "readable-form", _I, "readable:read_body",
         "a readable body decodes and its lk_gen is 0")
@@ -247,7 +250,8 @@ class Rule(Enum):
         "governance_orders:on_hold_release",
         "a release names a hold in force")
     RESET_CURRENT = _Text("ROS-155", "reset-current", _I, "governance_reset:on_channel_reset",
-        "a reset names the present commons, and another channel as the new one")
+        "a reset names the present commons, and another channel as the new one; or it says again "
+        "what takes effect with it")
     # --- further devices, returns, what is taken back ------------------------------------------
     INVITE_STANDING = _Text("ROS-170", "inviter-needs-vouches", _I, "inviting:on_invite",
         "who needs vouches again invites nobody")

@@ -37,6 +37,7 @@ from cloister.client.inputs import (
     Join,
     LinkDown,
     LinkUp,
+    LogRead,
     Received,
     Tick,
     Vouch,
@@ -112,6 +113,8 @@ class SimulatedDevice:
             self._carry_out(effect)
         if crashes:
             self.crash()
+        elif self.core.wants_log:
+            self.feed(LogRead(entries=tuple(self.entries[seq] for seq in sorted(self.entries))))
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:

@@ -1,4 +1,4 @@
-"""Proofs of an epoch key, an inbox key or a box key (flows D5, 4.2).
+"""Proofs of an epoch key, an inbox key, a box key, or a steward's key (flows D5, 4.2).
 
 One Ed25519 signature for each object and epoch on a connection.  The connection nonce makes a
 proof worthless on any other connection; the relay id makes it worthless at any other relay.
@@ -9,7 +9,13 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from cloister.codec import Struct, fixed, layout, opaque, uint8, uint64
+from cloister.codec import Struct, fixed, layout, opaque, text, uint8, uint64
+from cloister.crypto.hybrid_signature import (
+    HybridKey,
+    HybridPublic,
+    HybridSignature,
+    verify_hybrid,
+)
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key, verify_ed25519
 
@@ -25,6 +31,10 @@ ENROL_LABEL: Final = b"RelayEnrol"
 """Signature of a ticket's key over the keys that it enrols."""
 SHARE_LABEL: Final = b"RelayShare"
 """Signature of an unlock or confirm key over one act on a share, on one connection."""
+
+
+STEWARD_LABEL: Final = b"RelaySteward"
+"""Signature of a steward's key that opens a log for reading, on one connection."""
 
 
 class ShareAct(IntEnum):
@@ -90,6 +100,15 @@ class ShareContent(Struct):
 
 
 @layout
+class StewardContent(Struct):
+    """Signed by a steward's key: the relay, the log, and the nonce of the connection."""
+
+    relay_id: bytes = fixed(32)
+    origin: str = text(255)
+    nonce: bytes = fixed(NONCE_BYTES)
+
+
+@layout
 class EpochKeyContext(Struct):
     """Exporter context: the key of one channel at one relay (flows 1)."""
 
@@ -126,6 +145,20 @@ def verify_proof(
 def epoch_key(seed: Secret) -> Ed25519Key:
     """Make the epoch key of a channel from the 32 bytes that the MLS exporter gives."""
     return Ed25519Key(seed)
+
+
+def prove_steward(key: HybridKey, relay_id: bytes, origin: str, nonce: bytes) -> bytes:
+    """Sign what opens a log to a steward: an encoded ``HybridSignature``."""
+    content = StewardContent(relay_id=relay_id, origin=origin, nonce=nonce).encode()
+    return key.sign(STEWARD_LABEL, content).encode()
+
+
+def verify_steward(
+    public: HybridPublic, relay_id: bytes, origin: str, nonce: bytes, signature: bytes
+) -> None:
+    """Check it.  Raises ``BadSignature``, ``BadPublicKey``, ``DecodeError``."""
+    content = StewardContent(relay_id=relay_id, origin=origin, nonce=nonce).encode()
+    verify_hybrid(public, STEWARD_LABEL, content, HybridSignature.decode(signature))
 
 
 def open_content(relay_id: bytes, code_hash: bytes, genesis: bytes) -> bytes:

@@ -43,6 +43,8 @@ Origin = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 MAX_CODE_BYTES: Final = 64
 Code = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_CODE_BYTES)]
 MAX_ORDER_BYTES: Final = 16 * 1024
+MAX_HYBRID_SIGNATURE_BYTES: Final = 4096
+"""Ed25519 and ML-DSA-44 with their lengths are 2,488 bytes."""
 Package = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_KEY_PACKAGE_BYTES)]
 
 
@@ -330,6 +332,17 @@ class ReadSeats(Request, frozen=True, tag=30):
     commons_id: ShortId
 
 
+class ProveSteward(Request, frozen=True, tag=31):
+    """Prove a steward's key: opens the whole log of the circle for reading and following, and
+    nothing else (flows 2).  For a commons that nobody honest can prove.  Answer: ``Done``.
+
+    ``signature`` is an encoded ``HybridSignature`` (``auth.StewardContent``)."""
+
+    origin: Origin
+    key_id: Key
+    signature: Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_HYBRID_SIGNATURE_BYTES)]
+
+
 AnyRequest = (
     Prove
     | Follow
@@ -361,4 +374,5 @@ AnyRequest = (
     | Order
     | ReadErasure
     | ReadSeats
+    | ProveSteward
 )

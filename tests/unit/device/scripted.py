@@ -22,7 +22,7 @@ from cloister.client.effects import (
     Shown,
 )
 from cloister.client.errands import Errand
-from cloister.client.inputs import Act, AnyInput, Received, SendText, Tick
+from cloister.client.inputs import Act, AnyInput, LogRead, Received, SendText, Tick
 from cloister.client.seam import Records
 from cloister.crypto.entropy import Entropy
 from cloister.errors import NotFoundError
@@ -97,6 +97,7 @@ class ScriptedCore:
     routes: tuple[Route, ...] = ()
     wake_at: int | None = None
     is_busy: bool = False
+    wants_log: bool = False
     errands: tuple[Errand, ...] = ()
     enrolled_shares: tuple[tuple[OpenedReceipt, RelayCard], ...] = ()
     seen: tuple[AnyInput, ...] = ()
@@ -111,7 +112,9 @@ class ScriptedCore:
     ) -> tuple[ScriptedCore, tuple[Effect, ...]]:
         effects = self.script(self, given, now)
         wake_at = None if isinstance(given, Tick) else self.wake_at
-        return replace(self, seen=(*self.seen, given), wake_at=wake_at), effects
+        wants_log = self.wants_log and not isinstance(given, LogRead)
+        after = replace(self, seen=(*self.seen, given), wake_at=wake_at, wants_log=wants_log)
+        return after, effects
 
 
 def core_class(**fields: Any) -> Any:

@@ -15,12 +15,13 @@ from cloister.client.effects import (
     Disconnect,
     Notify,
     Persist,
+    PutEntry,
     PutRecord,
     Route,
     Send,
     Write,
 )
-from cloister.client.inputs import Act, Leave, LinkDown, LinkUp, Received, Tick
+from cloister.client.inputs import Act, Leave, LinkDown, LinkUp, LogRead, Received, Tick
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device.engine import PAUSE_ABOVE, Engine
@@ -222,6 +223,17 @@ def test_the_core_ticks_when_its_time_has_come_and_not_twice_in_a_second(tmp_pat
         assert isinstance(world.core.seen[0], Tick)
 
     play(tmp_path, ScriptedCore(script=script, wake_at=1_800_000_000), story)
+
+
+def test_a_core_that_wants_the_log_gets_it_from_the_vault_once(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.vault.commit([PutEntry(seq=0, entry=b"genesis"), PutEntry(seq=1, entry=b"next")])
+        await world.until(lambda: any(isinstance(one, LogRead) for one in world.core.seen))
+        await world.linked.wait()
+        read = [one for one in world.core.seen if isinstance(one, LogRead)]
+        assert [one.entries for one in read] == [(b"genesis", b"next")]
+
+    play(tmp_path, ScriptedCore(wants_log=True, wake_at=1_800_000_000, routes=(ROUTE,)), story)
 
 
 def test_a_lost_link_is_told_and_made_anew(tmp_path: Path) -> None:

@@ -726,6 +726,25 @@ def test_single_steward_resets_at_once_and_two_together() -> None:
     assert log.governance.reset.seq == log.fold.size - 1
 
 
+def test_the_author_of_a_reset_says_it_again_when_it_is_due_and_not_later() -> None:
+    """Nobody honest may have the commons, and so no sealed entry to let log time pass."""
+    log = governed("steward", "ben")
+    log.reset("steward")
+    log.wait(DAY)
+    log.reset("steward")
+    done = log.governance.reset
+    assert done is not None
+    assert (done.new_id, done.seq) == (NEXT_COMMONS, log.fold.size - 1)
+    assert not log.governance.proposals
+    content = ChannelReset(
+        old_id=COMMONS,
+        new_id=NEXT_COMMONS,
+        key=steward_key("steward").public.ed25519,
+        generation=0,
+    )
+    assert log.broken("steward", ReadableType.CHANNEL_RESET, content) is Rule.RESET_CURRENT
+
+
 def test_refused_reset_takes_no_effect() -> None:
     log = governed("steward", "ben")
     reset = log.reset("steward")

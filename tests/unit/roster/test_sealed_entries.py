@@ -7,6 +7,7 @@ import pytest
 from cloister.codec import Reader
 from cloister.crypto.aead import aes256gcm_open, aes256gcm_seal
 from cloister.crypto.secret import Secret
+from cloister.ids import ChannelId
 from cloister.roster.content import Acquaintance, Tick, Vouch
 from cloister.roster.entry import (
     SEALED_AAD_LABEL,
@@ -16,9 +17,14 @@ from cloister.roster.entry import (
     SealedType,
 )
 from cloister.roster.errors import NeedsLogKey, UpdateNeeded, WrongLogKey
+from cloister.roster.events import Ignored
 from cloister.roster.labels import framed
+from cloister.roster.orders import ChannelReset
+from cloister.roster.readable import ReadableType
+from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
-from unit.roster.circle import Circle, circle_of_three, ignored, person, secret
+from cloister.roster.voiding import Void, voids_in
+from unit.roster.circle import Circle, circle_of_three, ignored, person, secret, steward_key
 
 ADA, BEN, CLEO, EVE = person("Ada"), person("Ben"), person("Cleo"), person("Eve")
 
@@ -169,6 +175,59 @@ def test_generation_far_ahead_does_not_hold_up_the_fold_ROS_021() -> None:
     circle = circle_of_three()
     entry = circle.sealed(BEN, Tick(), generation=2, log_key=secret("far"))
     assert ignored(circle.append(entry)) is Rule.FAR_GENERATION
+
+
+def reset_of(circle: Circle, generation: int) -> bytes:
+    """The founder, the only steward, moves the commons: at once."""
+    content = ChannelReset(
+        old_id=circle.roster.commons_channel,
+        new_id=ChannelId(b"the next commons"),
+        key=steward_key().public.ed25519,
+        generation=generation,
+    )
+    return circle.readable_entry(steward_key(), ReadableType.CHANNEL_RESET, content)
+
+
+def test_attack_what_only_one_can_open_is_void_below_a_reset_ROS_029() -> None:
+    """Ben owns the broken commons: a generation of his own, and what he does under it."""
+    insider = circle_of_three()
+    before, log_keys = insider.roster, dict(insider.log_keys)
+    insider.rotate(BEN)
+    insider.append(insider.sealed(BEN, Tick()))
+    assert insider.roster.generation == 1
+    insider.append(reset_of(insider, 0))
+    taken = insider.entries[before.size :]
+    # Nobody else needs the key to get past it.
+    with pytest.raises(NeedsLogKey):
+        before.extend(taken[:2], log_keys)
+    after, events = before.extend(taken, log_keys)
+    assert [event.rule for event in events if isinstance(event, Ignored)] == [Rule.VOID] * 2
+    assert (after.generation, after.commons_channel) == (0, b"the next commons")
+    # Whoever has the key comes to the same roster, and so does whoever folds entry by entry.
+    other, _ = before.extend(taken, insider.log_keys)
+    assert other.encode() == after.encode()
+    voids = voids_in(before.governance, taken)
+    assert voids == (Void(seq=before.size + 2, generation=0),)
+    one_by_one = before
+    for entry in taken:
+        one_by_one, _ = one_by_one.append(entry, log_keys, voids)
+    assert one_by_one.encode() == after.encode()
+
+
+def test_a_reset_voids_nothing_that_its_author_could_open() -> None:
+    circle = circle_of_three()
+    circle.rotate(BEN)
+    before = circle.roster
+    circle.append(circle.sealed(BEN, Tick()))
+    circle.append(reset_of(circle, 1))
+    assert ignored(circle.append(circle.sealed(BEN, Tick()))) is None
+    found = voids_in(before.governance, circle.entries[before.size :])
+    assert found == (Void(seq=before.size + 1, generation=1),)
+    derived, events = Roster.found(circle.entries[0], circle.log_keys[0]).extend(
+        circle.entries[1:], circle.log_keys
+    )
+    assert derived.encode() == circle.roster.encode()
+    assert not [event for event in events if isinstance(event, Ignored)]
 
 
 def test_new_generation_begins_with_its_log_key_ROS_024() -> None:

@@ -24,6 +24,7 @@ from cloister.relay.storage.writes import (
     Accepted,
     Delivered,
     Mail,
+    MoveCommons,
     OpenChannel,
     Outcome,
     PutCommit,
@@ -57,6 +58,18 @@ class LiveChannel:
         self.next_n = next_n
         self.follows: set[Follow] = set()
         self.holders: dict[Session, Grant] = {}
+
+    def end_epoch(self, epoch: int, last_n: int, log_limit: int, lapses_at: float) -> None:
+        """Close the segment of an epoch for everybody who proved it."""
+        self.epoch = max(self.epoch, epoch + 1)
+        for session, grant in self.holders.items():
+            if grant.epoch == epoch:
+                grant.last_n = last_n
+                grant.log_limit = log_limit
+                grant.lapses_at = lapses_at
+                follow = session.follows.get((_CHANNEL, self.channel_id))
+                if follow is not None:
+                    follow.last_n = last_n
 
 
 class Channels:
@@ -290,22 +303,20 @@ class Channels:
         """Close the segment for everybody who proved it, then let them read its last item."""
         context = self._context
         live.next_n = max(live.next_n, n + 1)
-        live.epoch = max(live.epoch, write.epoch + 1)
         rung = context.store.ladder(write.channel_id, write.epoch)
-        lapses_at = context.monotonic() + REPROVE_S
-        for session, grant in live.holders.items():
-            if grant.epoch == write.epoch:
-                grant.last_n = n
-                grant.log_limit = rung.log_size_end if rung is not None else 0
-                grant.lapses_at = lapses_at
-                follow = session.follows.get((ObjectKind.CHANNEL, write.channel_id))
-                if follow is not None:
-                    follow.last_n = n
+        size = (rung and rung.log_size_end) or 0
+        live.end_epoch(write.epoch, n, size, context.monotonic() + REPROVE_S)
         rows = context.store.envelopes(write.channel_id, n, n, 1, 1)
         if rows and live.follows:
             item = _encode(write.channel_id, rows[0])
             for follow in live.follows:
                 follow.offer(n, item)
+
+    def on_moved(self, write: MoveCommons) -> None:
+        """A commons has ended: its proofs open what there is, and nothing more comes."""
+        until = self._context.monotonic() + REPROVE_S
+        if live := self._live.get(write.old_id):
+            live.end_epoch(live.epoch, live.next_n - 1, write.log_size, until)
 
     def open_channel(self, session: Session, request: commands.OpenChannel) -> None:
         """Open a conversation's channel."""

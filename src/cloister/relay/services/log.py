@@ -15,6 +15,7 @@ from cloister.limits import (
 )
 from cloister.relay.services.context import Context
 from cloister.relay.services.live_log import LiveLog, settled_size_of
+from cloister.relay.services.resets import Resets, is_stewards
 from cloister.relay.session import LogFollow, Session
 from cloister.relay.shares.logs import KeptLog
 from cloister.relay.storage.api import LogRow
@@ -54,6 +55,7 @@ class Logs:
         self.on_grown: Callable[[str], None] = _nobody
         self.on_kept: Callable[[str], None] = _nobody
         """Told the origin of a log that has new entries on disk, or of which more is settled."""
+        self.resets = Resets(context)
 
     def get(self, origin: str) -> LiveLog | None:
         """Return a log, loaded from storage when it is first needed."""
@@ -63,6 +65,8 @@ class Logs:
             if row is None:
                 return None
             live = self._live[origin] = LiveLog(row, self._load_fold(row), self._load_tree(row))
+            # The relay may have stopped between the entry and what follows from it.
+            self.resets.carry_out(origin, live.fold.governance.reset)
         return live
 
     def share_relays_of(self, origin: str) -> tuple[RelayCard, ...]:
@@ -78,6 +82,11 @@ class Logs:
             live = self.get(origin)
             if live is not None:
                 yield origin, live.fold.governance
+
+    def load(self) -> None:
+        """Load every log, and carry out what a stop of the relay has left undone."""
+        for origin in self.origins():
+            self.get(origin)
 
     def origins(self) -> list[str]:
         """Return the origins of all logs."""
@@ -209,10 +218,13 @@ class Logs:
         self._context.end_write(session, len(write.entry))
         live.in_flight = False
         if isinstance(outcome, Accepted) and live.size == write.seq:
+            before = live.fold.governance.reset
             live.fold = fold
             live.note = write.note
             live.tree.append(leaf_hash(write.entry))
             self._context.metrics.entries += 1
+            if fold.governance.reset != before:
+                self.resets.carry_out(live.origin, fold.governance.reset)
             session.done(rid, write.seq)
             self._push(live)
             self.on_grown(live.origin)
@@ -227,8 +239,13 @@ class Logs:
 
     # --- reading -----------------------------------------------------------------------------
 
+    def _reads_heads(self, session: Session, live: LiveLog) -> bool:
+        return session.reads_heads_of(live.origin) or is_stewards(session, live)
+
     def _limit(self, session: Session, live: LiveLog) -> int | None:
-        """Return how many entries this connection may read; None: it has not proved the commons."""
+        """Return how many entries this connection may read; None: it has proved nothing."""
+        if is_stewards(session, live):
+            return live.size
         grant = session.commons.get(live.origin)
         if grant is None:
             return None
@@ -250,16 +267,16 @@ class Logs:
 
     def read_head(self, session: Session, request: commands.ReadHead) -> None:
         """Read the newest settled head; before there is one, the newest."""
-        live = self.get(request.origin) if session.reads_heads_of(request.origin) else None
-        if live is None:
+        live = self.get(request.origin)
+        if live is None or not self._reads_heads(session, live):
             session.refuse(request.rid, Refusal.NOT_PROVEN)
             return
         session.answer(Head(request.rid, live.settled or live.note))
 
     def read_proof(self, session: Session, request: commands.ReadProof) -> None:
         """Read a consistency proof between two sizes of the log."""
-        live = self.get(request.origin) if session.reads_heads_of(request.origin) else None
-        if live is None:
+        live = self.get(request.origin)
+        if live is None or not self._reads_heads(session, live):
             session.refuse(request.rid, Refusal.NOT_PROVEN)
             return
         if not 0 < request.old_size <= request.new_size <= live.tree.size:
@@ -273,7 +290,7 @@ class Logs:
     def follow(self, session: Session, request: commands.FollowLog) -> None:
         """Push entries and settled heads from now on, as far as the newest proof allows."""
         live = self.get(request.origin)
-        if live is None or request.origin not in session.commons:
+        if live is None or self._limit(session, live) is None:
             session.refuse(request.rid, Refusal.NOT_PROVEN)
             return
         if session.log_follow is not None and session.log_follow.origin != request.origin:
@@ -325,7 +342,8 @@ class Logs:
                     asyncio.get_running_loop().call_soon(self.catch_up, session)
                     return
         grant = session.commons.get(live.origin)
-        may_see = grant is not None and grant.is_current and not session.outbox.is_blocked
+        is_current = grant is not None and grant.is_current
+        may_see = (is_current or is_stewards(session, live)) and not session.outbox.is_blocked
         if may_see and live.settled and follow.head_sent != live.settled:
             follow.head_sent = live.settled
             session.answer(Head(0, live.settled))

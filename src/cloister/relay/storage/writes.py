@@ -7,6 +7,7 @@ they must be compared and changed in one step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from cloister.wire.codes import Refusal
 
@@ -66,6 +67,9 @@ Outcome = Accepted | Refused | Taken | Bound | Delivered
 
 
 # --- writes ----------------------------------------------------------------------------------
+
+NO_MEMBER: Final = bytes(32)
+"""In the ladder of a commons that has ended: a point of small order, which verifies nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +265,22 @@ class AppendEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveCommons:
+    """Make a new channel the commons of a circle, at epoch 0 with ``key`` (flows 4.3).
+
+    The old one, if the circle has it, ends where it stands: it opens the log no more, its present
+    epoch is over, and the one that follows has no key and no member.  The ladder row of the last
+    epoch gets ``log_size``.  ``ID_CONFLICT`` when the new id is taken, ``UNKNOWN_OBJECT`` without
+    the circle."""
+
+    origin: str
+    old_id: bytes
+    new_id: bytes
+    key: bytes
+    log_size: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetNote:
     """Replace the note of the size that it covers by one with cosignatures: it is settled.
 
@@ -313,6 +333,7 @@ Write = (
     | AddKeyPackages
     | TakeKeyPackage
     | AppendEntry
+    | MoveCommons
     | SetNote
     | Expire
     | MirrorEntries

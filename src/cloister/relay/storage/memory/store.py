@@ -86,6 +86,8 @@ class MemoryStore(SeatWrites):
                 )
             case writes.AppendEntry():
                 return self._append_entry(write)
+            case writes.MoveCommons():
+                return self._move_commons(write)
             case writes.SetNote():
                 log = self._logs[write.origin]
                 if write.size != len(log.entries):
@@ -256,6 +258,28 @@ class MemoryStore(SeatWrites):
         channel = self._channels[channel_id] = Channel(origin, is_commons)
         channel.ladder[0] = api.LadderRow(0, key, 0, None, None, b"")
         return Accepted(0)
+
+    def _move_commons(self, write: writes.MoveCommons) -> writes.Outcome:
+        if write.origin not in self._logs:
+            return Refused(Refusal.UNKNOWN_OBJECT)
+        new = self._channels.get(write.new_id)
+        if new is not None and not new.is_commons:
+            return Refused(Refusal.ID_CONFLICT)
+        outcome = self._open_channel(write.origin, True, write.new_id, write.key)
+        old = self._channels.get(write.old_id)
+        if not isinstance(outcome, Accepted) or not outcome.fresh:
+            return outcome
+        if old is not None and old.origin == write.origin and old.is_commons:
+            old.is_commons = False
+            old.ladder[old.epoch] = replace(
+                old.ladder[old.epoch], commit_n=old.next_n - 1, log_size_end=write.log_size
+            )
+            old.epoch += 1
+            # No envelope stands before its first index: all that there are may age out.
+            old.ladder[old.epoch] = api.LadderRow(
+                old.epoch, writes.NO_MEMBER, old.next_n + 1, None, None, b""
+            )
+        return outcome
 
     def _open_mailbox(
         self, kind: ObjectKind, origin: str, object_id: bytes, key: bytes, expires: int

@@ -19,6 +19,7 @@ import sqlcipher3.dbapi2 as sqlite
 from cloister.relay.storage.api import StorageFailure
 from cloister.relay.storage.sqlite.channel_state import ChannelStates
 from cloister.relay.storage.sqlite.expiry import expire
+from cloister.relay.storage.sqlite.moving import move_commons
 from cloister.relay.storage.sqlite.objects import Conflict, ObjectWrites, Over
 from cloister.relay.storage.sqlite.puts import EnvelopeWrites
 from cloister.relay.storage.sqlite.schema import open_file
@@ -29,6 +30,7 @@ from cloister.relay.storage.writes import (
     BindCode,
     Expire,
     MirrorEntries,
+    MoveCommons,
     OpenBox,
     OpenChannel,
     OpenCircle,
@@ -169,6 +171,8 @@ class Writer:
                 return objects.take_key_package(write)
             case AppendEntry():
                 return objects.append_entry(write)
+            case MoveCommons():
+                return move_commons(self._connection, self._states, write)
             case SetNote():
                 return objects.set_note(write)
             case MirrorEntries():
