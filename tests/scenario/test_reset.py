@@ -72,6 +72,13 @@ def assert_together(devices: Iterable[SimulatedDevice]) -> None:
         assert len(commons.group.members()) == len(roster_of(first).active_devices())
 
 
+def assert_together_without(away: SimulatedDevice, devices: Iterable[SimulatedDevice]) -> None:
+    """All but one are in one commons: not in the one that this device has."""
+    first, *others = devices
+    assert {commons_id(one) for one in others} == {commons_id(first)} != {commons_id(away)}
+    assert commons_state(first) is ChannelState.ACTIVE
+
+
 async def talk(circle: SimulatedCircle, devices: Iterable[SimulatedDevice]) -> None:
     """Each says something in the commons, and everybody reads it."""
     for device in devices:
@@ -190,6 +197,30 @@ def test_a_reset_that_nobody_carries_on_lapses_and_can_be_proposed_again() -> No
     play(story)
 
 
+def test_a_steward_who_is_gone_after_the_reset_is_not_waited_for() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle(seed=13)
+        ada, ben, cyd = await three_with_two_stewards(circle)
+        await broken(circle, cyd)
+        reference = await circle.act(ada, ResetCommons(ref=circle.ref()))
+        ada.is_offline = True
+        await circle.act(ben, Approve(ref=circle.ref(), reference=reference[:8]))
+        await later(circle, 600)
+        with pytest.raises(PolicyError, match="reset already"):
+            await circle.act(ben, ResetCommons(ref=circle.ref()))
+        await later(circle, 3600)
+        await circle.act(ben, ResetCommons(ref=circle.ref()))
+        await later(circle, 86_500)
+        await later(circle, 120)
+        assert_together_without(ada, (ben, cyd))
+        ada.is_offline = False
+        await later(circle, 120)
+        assert_together((ada, ben, cyd))
+        await talk(circle, (ada, ben, cyd))
+
+    play(story)
+
+
 def test_a_commons_that_works_is_not_reset() -> None:
     async def story() -> None:
         circle = SimulatedCircle(seed=4)
@@ -218,6 +249,40 @@ def test_a_commons_that_works_is_not_reset() -> None:
         assert view(ben, "pending") == []
         assert {commons_id(one) for one in (ada, ben, cyd)} == {before}
         assert len(conversations_view(ada.core.state)) == 2
+        await talk(circle, (ada, ben, cyd))
+
+    play(story)
+
+
+def test_devices_crash_and_the_relay_restarts_all_the_way() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle(seed=14)
+        ada, ben, cyd = await three_with_two_stewards(circle)
+        await broken(circle, cyd)
+        logs = circle.relays.logs
+        for device in circle.devices:
+            device.crash_rate = 0.25
+        for _ in range(40):
+            live = logs.get(roster_of(ada).origin)
+            assert live is not None
+            if live.fold.governance.reset is not None:
+                break
+            ada.feed(ResetCommons(ref=circle.ref()))
+            await circle.settle()
+            for matter in view(ben, "pending"):
+                ben.feed(Approve(ref=circle.ref(), reference=matter["reference"]))
+            await circle.shake(30)
+            for device in circle.devices:
+                device.drop_link()
+            logs._live.clear()
+            logs.load()
+            await later(circle, 60)
+        await later(circle, 120)
+        for device in circle.devices:
+            device.crash_rate = 0.0
+        await later(circle, 300)
+        await later(circle, 300)
+        assert_together((ada, ben, cyd))
         await talk(circle, (ada, ben, cyd))
 
     play(story)

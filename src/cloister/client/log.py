@@ -281,18 +281,25 @@ def fold(turn: Turn, entries: Sequence[bytes]) -> None:
     left = turn.session.pending[done:]
     turn.change_session(pending=left, pending_bytes=sum(map(len, left)), tail=None)
     turn.change(roster=roster, roots=tuple(roots))
-    turn.change_session(ahead=_ahead(roster, turn.state, entries[done:]))
+    known = turn.session.ahead if not done else None
+    turn.change_session(ahead=_ahead(known, roster, turn.state, entries[done:]))
     if done:
         turn.changed("log")
 
 
-def _ahead(roster: Roster, state: State, entries: Sequence[bytes]) -> Roster | None:
-    """Fold on as if all were void that no known log key opens; nothing of it is kept."""
+def _ahead(
+    known: Roster | None, roster: Roster, state: State, entries: Sequence[bytes]
+) -> Roster | None:
+    """Fold on as if all were void that no known log key opens; nothing of it is kept.
+
+    ``known``: what came of fewer of these entries before.
+    """
     if not entries:
         return None
     unknown = Void(seq=roster.size + len(entries), generation=roster.generation)
+    start = known or roster
     try:
-        return roster.extend(entries, state.log_keys, (unknown,))[0]
+        return start.extend(entries[start.size - roster.size :], state.log_keys, (unknown,))[0]
     except (NeedsLogKey, UpdateNeeded):
         return None
 

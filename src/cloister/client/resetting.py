@@ -9,6 +9,7 @@ new group, and the duties bring in everybody who belongs.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from cloister.client import appending
 from cloister.client.appending import has_intent, intend
@@ -38,8 +39,10 @@ from cloister.roster.roster import Roster
 from cloister.wire.auth import prove_steward
 from cloister.wire.commands import ProveSteward
 
-ACT = b"reset of the commons"
+ACT: Final = b"reset of the commons"
 """Key under which the act waits until the log has been read."""
+LEFT_OUT_S: Final = 3600
+"""Who has not been brought into a new commons for so long may propose another (flows 4.3)."""
 
 
 def on_reset(turn: Turn, act: ResetCommons) -> None:
@@ -52,14 +55,16 @@ def on_reset(turn: Turn, act: ResetCommons) -> None:
             hint="`cloister steward list` shows who is one.",
         )
     commons = state.commons
-    if commons is None or commons.state is not ChannelState.STUCK:
+    if commons is None or not state.has_lost_commons:
         raise PolicyError(
             "the commons is not broken on this device: nothing is reset",
             hint="Whoever's device says that it stands still runs this, if they are a steward.",
         )
-    if roster.commons_channel != commons.channel_id:
+    is_moved = roster.commons_channel != commons.channel_id
+    if is_moved and turn.now - roster.ts < LEFT_OUT_S:
         raise PolicyError(
-            "the commons has been reset already", hint="This device is brought in by others."
+            "the commons has been reset already",
+            hint="This device is brought in by others; if that takes hours, run this again.",
         )
     _demand_none(turn, roster)
     turn.owe(ACT, act.ref)
@@ -133,22 +138,23 @@ def advance(turn: Turn) -> None:
     if ACT in turn.state.owed and _has_read_all(turn, roster):
         _propose(turn, roster, home)
     for proposal in _open_resets(roster):
-        if proposal.author == own_key_id(turn.state):
-            _let_time_pass(turn, roster, proposal)
-        elif is_needless(turn, roster, ChannelReset.decode(proposal.content)):
+        if is_needless(turn, roster, ChannelReset.decode(proposal.content)):
             content = EntryReference(entry_hash=proposal.entry_hash).encode()
             if not has_intent(turn.state, ReadableType.REFUSE, content):
                 intend(turn, ReadableType.REFUSE, content)
+        elif proposal.author == own_key_id(turn.state):
+            _let_time_pass(turn, roster, proposal)
 
 
 def _move(turn: Turn) -> None:
-    """When a reset took effect, take the own new group into use, or forget it: it was another's.
+    """Take the own new group into use when the reset took effect; forget it when it never will.
 
-    Until then nothing is forgotten: a proposal that this device has not been shown may be open.
+    As long as the commons is lost, a proposal may be open that this device has not been shown.
     """
     roster, commons = turn.state.roster, turn.state.commons
-    if roster is None or commons is None or roster.commons_channel == commons.channel_id:
+    if roster is None or commons is None:
         return
+    is_over = not (turn.state.has_lost_commons or _open_resets(roster)) and is_caught_up(turn)
     for channel in turn.state.channels.values():
         if channel.state is not ChannelState.OPENING or channel.kind is not ChannelKind.COMMONS:
             continue
@@ -157,7 +163,7 @@ def _move(turn: Turn) -> None:
             turn.put_channel(replace(channel, state=ChannelState.ACTIVE))
             begin_generation(turn, channel.group, own=True)
             turn.changed("commons")
-        else:
+        elif is_over and not has_intent(turn.state, ReadableType.CHANNEL_RESET):
             turn.change(channels=without(turn.state.channels, channel.channel_id))
 
 
@@ -178,9 +184,8 @@ def _open_resets(roster: Roster) -> list[ReadableProposal]:
 
 def _prove(turn: Turn, roster: Roster) -> None:
     """Open the log by the steward's key while the commons does not."""
-    commons, session = turn.state.commons, turn.session
-    is_moved = commons is None or commons.channel_id != roster.commons_channel
-    if commons is not None and commons.state is not ChannelState.STUCK and not is_moved:
+    session = turn.session
+    if not turn.state.has_lost_commons:
         return
     key, key_id = steward_key(identity_of(turn.state)), own_key_id(turn.state)
     turn.ask_once(

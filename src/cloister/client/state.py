@@ -257,14 +257,20 @@ class State:
 
     @property
     def roster_ahead(self) -> Roster | None:
-        """The roster to act by: in a broken commons it goes on without what nobody can open.
+        """The roster to act by: without a commons it goes on without what nobody can open.
 
         There a steward has to see what other stewards propose, which only a reset lets be folded.
         """
-        commons = self.commons
-        if commons is None or commons.state is not ChannelState.STUCK:
-            return self.roster
-        return self.session.ahead or self.roster
+        return (self.session.ahead if self.has_lost_commons else None) or self.roster
+
+    @property
+    def has_lost_commons(self) -> bool:
+        """Whether the commons stands still, or a reset has left this device out so far."""
+        commons, roster = self.commons, self.roster
+        if commons is None or roster is None:
+            return False
+        is_moved = roster.commons_channel != commons.channel_id
+        return is_moved or commons.state is ChannelState.STUCK
 
     def is_former_commons(self, channel: Channel) -> bool:
         """Whether a reset has put another channel in the place of this one."""

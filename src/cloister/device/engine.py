@@ -178,9 +178,7 @@ class Engine:
         if self._stopped:
             raise DeviceClosed("the device is closed")
         if len(self._answers) >= MOST_OPEN_ACTS:
-            raise PolicyError(
-                f"{MOST_OPEN_ACTS} acts are waiting for an answer", hint="wait for some of them"
-            )
+            raise PolicyError(f"{MOST_OPEN_ACTS} acts are waiting", hint="wait for some of them")
         self._last_ref += 1
         ref = self._last_ref
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -270,8 +268,7 @@ class Engine:
             self._backoff.reset()
             self._hurry.set()  # a new way, or the same relay with its pin: nothing to wait for
         if core.wants_log:
-            log = LogRead(entries=await self.on_disk(self._vault.entries))
-            self._put(_Queued(log, 0))
+            self._put(_Queued(LogRead(entries=await self.on_disk(self._vault.entries)), 0))
         # While the disk worked the link may have gone, and another come: that one is not meant.
         self._carry_out(later, link if link is self._link else None)
 
