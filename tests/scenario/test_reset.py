@@ -39,7 +39,7 @@ from cloister.wire.events import (
     Proof,
 )
 from scenario.breaking import Insider
-from scenario.governed import later, roster_of, two_stewards, view
+from scenario.governed import later, power_alarms, roster_of, two_stewards, view
 
 
 def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -143,6 +143,7 @@ def test_of_two_stewards_one_proposes_and_the_other_approves() -> None:
         before = commons_id(ada)
         reference = await circle.act(ada, ResetCommons(ref=circle.ref()))
         assert [one["kind"] for one in view(ben, "pending")] == ["reset of the commons"]
+        assert f"Ada proposes to reset the commons. Approve: {reference[:8]}." in power_alarms(ben)
         assert commons_id(ada) == before
         with pytest.raises(PolicyError, match="proposed already"):
             await circle.act(ben, ResetCommons(ref=circle.ref()))
@@ -416,8 +417,12 @@ def test_a_device_that_could_open_more_folds_the_log_anew() -> None:
         assert dan.phase == "removed"
         await talk(circle, (ada, ben, cyd))
         ben.crash()
-        await later(circle, 120)
+        for _ in range(3):
+            await later(circle, 700)
         assert_together((ada, ben, cyd))
+        assert not [
+            alarm for one in (ben, cyd) for alarm in one.alarms if alarm.code == "kept back"
+        ]
 
     play(story)
 

@@ -61,7 +61,11 @@ def advance(turn: Turn) -> None:
             "log behind",
             "A conversation waits for entries of the circle's log that the relays do not show.",
         )
+    roster = turn.state.roster
     for channel in turn.state.channels.values():
+        is_commons = channel.kind is ChannelKind.COMMONS
+        if is_commons and roster is not None and roster.commons_channel != channel.channel_id:
+            continue  # a reset has ended it, without a commit
         _mind_what_is_kept_back(turn, channel)
 
 

@@ -23,11 +23,11 @@ from cloister.client.linking import channel_key
 from cloister.client.log import STEWARD_PROOF, is_caught_up
 from cloister.client.merging import begin_generation
 from cloister.client.moving import move_to
-from cloister.client.naming import own_key_id, roster_in_force
+from cloister.client.naming import name_of_key, own_key_id, roster_in_force
 from cloister.client.powers import ResetCommons
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.routing import home_of
-from cloister.client.state import UNPLACED, Channel, without
+from cloister.client.state import UNPLACED, Channel, Purpose, Work, without
 from cloister.client.turn import Turn
 from cloister.errors import PolicyError
 from cloister.ids import SHORT_ID_BYTES, ChannelId
@@ -144,6 +144,8 @@ def advance(turn: Turn) -> None:
                 intend(turn, ReadableType.REFUSE, content)
         elif proposal.author == own_key_id(turn.state):
             _let_time_pass(turn, roster, proposal)
+        elif turn.session.ahead is not None:
+            _tell(turn, roster, proposal)
 
 
 def _move(turn: Turn) -> None:
@@ -197,6 +199,15 @@ def _prove(turn: Turn, roster: Roster) -> None:
             signature=prove_steward(key, session.relay_id, roster.origin, session.nonce),
         ),
     )
+
+
+def _tell(turn: Turn, roster: Roster, proposal: ReadableProposal) -> None:
+    """Say once a connection what waits for this steward: the log tells when it can be folded."""
+    told = Purpose(Work.PROVE_STEWARD, proposal.entry_hash)
+    if told not in turn.session.done:
+        turn.mark_done(told)
+        by, reference = name_of_key(roster, proposal.author), proposal.entry_hash.hex()[:8]
+        turn.alarm("power", f"{by} proposes to reset the commons. Approve: {reference}.")
 
 
 def _let_time_pass(turn: Turn, roster: Roster, proposal: ReadableProposal) -> None:
