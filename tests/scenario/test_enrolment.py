@@ -137,7 +137,7 @@ def test_a_ticket_lets_one_device_in_and_no_other() -> None:
         code = await circle.act(ada, Invite(ref=circle.ref()))
         ben, eve = circle.add("Ben"), circle.add("Eve")
         await circle.act(ben, Join(ref=circle.ref(), code=code, name="Ben"))
-        with pytest.raises(EnrolmentRefused, match="used by somebody else"):
+        with pytest.raises(EnrolmentRefused, match="somebody else has used this invitation"):
             await circle.act(eve, Join(ref=circle.ref(), code=code, name="Eve"))
         assert eve.phase == "empty"
         assert not eve.core.state.enrolments

@@ -91,7 +91,12 @@ def _ticket_for(
 
 
 def errands_of(state: State, origin: str) -> Iterator[EnrolErrand]:
-    """Return the enrolments that are not done yet; ``origin`` is what the binds are made of."""
+    """Return the next enrolment that is not done yet; ``origin`` is what the binds are made of.
+
+    One after the other, the home's first: where several people use one invitation, the home's
+    ticket decides between them. All at once, one might get the home's ticket and another the
+    entry's, and nobody would get in.
+    """
     relay_set = relay_set_of(state)
     if relay_set is None or state.identity is None:
         return
@@ -111,6 +116,7 @@ def errands_of(state: State, origin: str) -> Iterator[EnrolErrand]:
             owner_key=owner_key(identity.owner_secret, bind).public,
             bind=bind,
         )
+        return
 
 
 def on_done(
@@ -156,8 +162,8 @@ def _check_seat(errand: EnrolErrand, encoded: bytes) -> None:
 
 _WORDS = {
     Refusal.BAD_TICKET: (
-        "the ticket has expired, or was used by somebody else",
-        "Ask for a new invitation, and tell the inviter if you did not use this code before.",
+        "the ticket has expired, or somebody else has used this invitation",
+        "Ask for a new invitation, and tell the inviter that somebody else has seen the code.",
     ),
     Refusal.NO_SEAT: (
         "every seat of the circle is taken",
