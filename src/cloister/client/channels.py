@@ -62,6 +62,8 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
         return
     if purpose.number != channel.group.epoch:
         return  # of a Welcome into another epoch of the same channel
+    promised = with_item(turn.session.promised, channel.channel_id, event.next_n)
+    turn.change_session(promised=promised)
     if channel.next_n == UNPLACED:
         turn.put_channel(
             replace(channel, next_n=event.first_n, chains={event.first_n: channel.chain})

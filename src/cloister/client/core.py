@@ -57,11 +57,11 @@ from cloister.client.inputs import (
     Received,
 )
 from cloister.client.persistence import load_state, writes_between
-from cloister.client.records import JoiningStep
+from cloister.client.records import ChannelState, JoiningStep
 from cloister.client.routing import routes_of
 from cloister.client.running import errands_of
 from cloister.client.seam import Records
-from cloister.client.state import State
+from cloister.client.state import Channel, State
 from cloister.client.turn import Turn
 from cloister.crypto.entropy import Entropy
 from cloister.errors import CloisterError, LocalError, RemoteError
@@ -142,7 +142,17 @@ class Core:
             or any(not intent.appended for intent in state.intents)
             or any(one.staged for one in state.channels.values())
             or state.orders
+            or any(self._is_on_its_way(one) for one in state.channels.values())
             or any(state.handled_at < due <= soon for due in state.duties.values())
+        )
+
+    def _is_on_its_way(self, channel: Channel) -> bool:
+        """Whether the relay has said that it has more of a channel, and has not sent it yet."""
+        session = self.state.session
+        return (
+            channel.state is ChannelState.ACTIVE
+            and channel.channel_id not in session.held
+            and channel.next_n < session.promised.get(channel.channel_id, 0)
         )
 
     def handle(

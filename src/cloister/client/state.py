@@ -177,6 +177,8 @@ class Session:
     """When the relay last said how long the seats are paid for, s."""
     seats: Seats | None = None
     """What it said, verified."""
+    promised: Mapping[bytes, int] = field(default_factory=dict)
+    """channel -> index up to which the relay has said that it has items for this proof."""
     behind: Mapping[bytes, int] = field(default_factory=dict)
     """hash of a Welcome -> size of the log that it waits for."""
     was_caught_up: bool = False

@@ -100,8 +100,10 @@ class Link:
             ) from None
         except ProxyError as error:
             raise _refused(error, where) from None
-        except (OSError, picows.WSError, TypeError) as error:
+        except (OSError, picows.WSError, TypeError, AttributeError) as error:
             # TypeError: Python 3.11 before 3.11.8 reports a failed inner handshake so (#113214).
+            # AttributeError: a connection that is lost in the moment it is made has no socket, and
+            # the library looks for one.
             raise NetworkError(
                 f"the relays cannot be reached (entry {where}): {_reason(error)}",
                 hint="check the network and that the relays run; what is queued is sent then",

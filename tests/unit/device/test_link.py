@@ -327,3 +327,18 @@ def test_a_relay_that_takes_nothing_is_cut(tmp_path: Path, monkeypatch: pytest.M
             assert "took nothing" in str(await link.wait_closed())
 
     run(story())
+
+
+def test_a_connection_that_is_lost_in_the_moment_it_is_made_is_a_network_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def lost(*_arguments: object, **_more: object) -> None:
+        # What the library does when the socket is gone before it has looked at it.
+        raise AttributeError("'NoneType' object has no attribute 'setsockopt'")
+
+    async def story() -> None:
+        monkeypatch.setattr(picows, "ws_connect", lost)
+        with pytest.raises(NetworkError, match="cannot be reached"):
+            await Link.open(ROUTE, lambda _events: None)
+
+    run(story())
