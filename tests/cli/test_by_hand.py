@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cloister.crypto.secret import Secret
-from cloister.device.agent_client import RemoteDevice
+from cloister.device.agent_client import RemoteDevice, find_agent
 from cloister.device.paths import socket_path
 from cloister.device.vault import Vault, VaultNeedsShares
 from cloister.errors import CloisterError
@@ -297,6 +297,7 @@ def test_a_killed_agent_loses_and_repeats_nothing(circle: Circle, start: Start) 
         agent = start("agent", "run", "--profile", str(circle.folder / "Amira"))
         assert read_line(agent) == "running\n"
         accepted += asyncio.run(send_until_killed(circle.folder / "Amira", agent, turn))
+    asyncio.run(until_nobody_answers(circle.folder / "Amira"))
     circle.do("Amira", "send", "Desk", "the end", "--wait")
     rows = circle.lines("Jonas", "read", "Desk", "--limit", "1000")
     texts = [row["text"] for row in rows]
@@ -320,6 +321,13 @@ async def send_until_killed(profile: Path, agent: subprocess.Popen[str], turn: i
     except CloisterError:
         agent.wait()
     return accepted
+
+
+async def until_nobody_answers(profile: Path) -> None:
+    """Wait for the vault's process: it ends a moment after the keeper that was killed."""
+    async with asyncio.timeout(10):
+        while await find_agent(socket_path(profile)) is not None:
+            await asyncio.sleep(0.02)
 
 
 def read_line(process: subprocess.Popen[str]) -> str:
