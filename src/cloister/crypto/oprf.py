@@ -17,7 +17,6 @@ from cloister.crypto.secret import Secret
 
 ELEMENT_LENGTH: Final = 32
 SCALAR_LENGTH: Final = 32
-OUTPUT_LENGTH: Final = 64
 MAX_INPUT_LENGTH: Final = 2**16 - 1
 """RFC 9497 1.2: PrivateInput."""
 

@@ -23,7 +23,6 @@ from cloister.roster.readable import ReadableBody, ReadableType
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.share import bind_of
 
-PAGE_BYTES: Final = 256 * 1024
 NO_LOCK: Final = -1
 
 
