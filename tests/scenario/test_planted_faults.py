@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlcipher3.dbapi2 as sqlite
 
-from cloister.client.effects import Message, MessageKind, PutMessage, PutRecord
+from cloister.client.effects import DeleteRecord, Message, MessageKind, PutMessage, PutRecord
 from cloister.crypto.certificate import make_certificate, pem_of
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.passphrase import argon2id
@@ -299,10 +299,16 @@ def test_removed_member_holds_a_later_group(copy: Path) -> None:
     records = vault.records()
     vault.close()
     third = open_vault(copy, 2)
+    kept = third.records()["ratchet"]
     third.commit(
         [
-            PutRecord(table=table, key=channel_id, value=records[table][channel_id])
-            for table in ("epoch", "ratchet")
+            *(DeleteRecord(table="ratchet", key=key) for key in kept if key.startswith(channel_id)),
+            *(
+                PutRecord(table=table, key=key, value=value)
+                for table in ("epoch", "ratchet")
+                for key, value in records[table].items()
+                if key.startswith(channel_id)
+            ),
         ]
     )
     third.close()

@@ -57,7 +57,7 @@ class Result:
     decrypt_floor_ms: float
     commit_bytes: int
     ratchet_tree_bytes: int
-    ratchet_state_bytes: int
+    ratchet_records_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def measure(size: int, primitives: Primitives) -> Result:
         **{name: round(value, 3) for name, value in figures.items()},
         commit_bytes=commit_bytes,
         ratchet_tree_bytes=len(full.ratchet_tree),
-        ratchet_state_bytes=len(receiver.ratchet_state()),
+        ratchet_records_bytes=sum(map(len, receiver.ratchet_records().values())),
     )
 
 

@@ -1,6 +1,8 @@
 """From states to records and back: which writes lead from one state to the next.
 
-Frozen values make this a comparison by identity: what was not replaced was not changed.
+Frozen values make this a comparison by identity: what was not replaced was not changed.  What a
+text changes is in records of its own, so that it writes no more in a group of hundreds of senders
+than in one of two.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from cloister.client.effects import DeleteRecord, PutRecord, Write
 from cloister.client.records import (
     RECORD_VERSION,
     ChannelExposure,
+    ChannelPlace,
     ChannelRecord,
     Circle,
+    Counter,
     Enrolment,
     Founding,
     Identity,
@@ -32,6 +36,7 @@ from cloister.client.state import CHAIN_WINDOW, NOTHING, Channel, State
 from cloister.codec import DecodeError, Struct
 from cloister.crypto.secret import Secret
 from cloister.errors import LocalError
+from cloister.ids import SHORT_ID_BYTES, DeviceId
 from cloister.roster.roster import Roster
 
 V = TypeVar("V")
@@ -131,10 +136,13 @@ def _channel(old: Channel | None, new: Channel) -> Iterator[Write]:
     record = _record_of(new)
     if old is None or record != _record_of(old):
         yield PutRecord(table="channel", key=key, value=record.encode())
+    place = _place_of(new)
+    if old is None or place != _place_of(old):
+        yield PutRecord(table="place", key=key, value=place.encode())
+    if old is None or new.counters is not old.counters:
+        yield from _mapping("counter", _of_devices(old), _of_devices(new), Counter.encode)
     if old is None or new.group is not old.group:
-        if old is None or new.group.epoch != old.group.epoch:
-            yield PutRecord(table="epoch", key=key, value=new.group.epoch_state())
-        yield PutRecord(table="ratchet", key=key, value=new.group.ratchet_state())
+        yield from _group(key, old.group if old else None, new.group)
     if (old.staged if old else None) is not new.staged:
         if new.staged is None:
             yield DeleteRecord(table="staged", key=key)
@@ -148,10 +156,25 @@ def _channel(old: Channel | None, new: Channel) -> Iterator[Write]:
     )
 
 
+def _group(channel_id: bytes, old: mls.Group | None, new: mls.Group) -> Iterator[Write]:
+    """The tree once an epoch; of the ratchets what a message has changed (RFC 9420 9.2)."""
+    if old is None or new.epoch_authenticator != old.epoch_authenticator:
+        yield PutRecord(table="epoch", key=channel_id, value=new.epoch_state())
+    for key, value in new.ratchet_changes(old).items():
+        if value is None:
+            yield DeleteRecord(table="ratchet", key=channel_id + key)
+        else:
+            yield PutRecord(table="ratchet", key=channel_id + key, value=value)
+
+
 def _forget(channel: Channel) -> Iterator[Write]:
     """A channel that was never opened: nothing of it is kept."""
-    for table in ("channel", "epoch", "ratchet", "staged"):
+    for table in ("channel", "place", "epoch", "staged"):
         yield DeleteRecord(table=table, key=channel.channel_id)
+    for key in _of_devices(channel):
+        yield DeleteRecord(table="counter", key=key)
+    for key in channel.group.ratchet_records():
+        yield DeleteRecord(table="ratchet", key=channel.channel_id + key)
     for outgoing in channel.outbox:
         yield DeleteRecord(table="outbox", key=channel.channel_id + outgoing.message_id)
     for key in _numbered(channel.channel_id, channel.chains):
@@ -162,23 +185,33 @@ def _numbered(key: bytes, chains: Mapping[int, bytes]) -> dict[bytes, bytes]:
     return {key + n.to_bytes(_NUMBER_BYTES, "big"): chain for n, chain in chains.items()}
 
 
+def _of_devices(channel: Channel | None) -> dict[bytes, Counter]:
+    if channel is None:
+        return {}
+    return {channel.channel_id + did: counter for did, counter in channel.counters.items()}
+
+
 def _record_of(channel: Channel) -> ChannelRecord:
     return ChannelRecord(
         kind=channel.kind,
         state=channel.state,
         title=channel.title,
         reason=channel.reason,
-        next_n=channel.next_n,
-        chain=channel.chain,
-        position=channel.position,
-        own_counter=channel.own_counter,
-        counters=tuple(one for _, one in sorted(channel.counters.items())),
         wanted=channel.wanted,
         dropped=channel.dropped,
         update_at=channel.update_at,
         leaving=channel.leaving,
         leavers=channel.leavers,
         wishes=channel.wishes,
+    )
+
+
+def _place_of(channel: Channel) -> ChannelPlace:
+    return ChannelPlace(
+        next_n=channel.next_n,
+        chain=channel.chain,
+        position=channel.position,
+        own_counter=channel.own_counter,
     )
 
 
@@ -217,7 +250,7 @@ def _load(records: Records) -> State:
             Intent.decode(value) for _, value in sorted(records.get("intent", NOTHING).items())
         ),
         invitations=_all(records, "invitation", OwnInvitation.decode),
-        channels={key: _load_channel(records, key) for key in records.get("channel", NOTHING)},
+        channels=_load_channels(records),
         key_packages=_all(records, "key_package", mls.KeyPackageSecrets.decode),
         welcomes=dict(records.get("welcome", NOTHING)),
         enrolments=_all(records, "enrolment", Enrolment.decode),
@@ -242,30 +275,47 @@ def _all(records: Records, table: str, decode: Callable[[bytes], V]) -> dict[byt
     return {key: decode(value) for key, value in records.get(table, NOTHING).items()}
 
 
-def _load_channel(records: Records, channel_id: bytes) -> Channel:
-    record = ChannelRecord.decode(records["channel"][channel_id])
-    staged = records.get("staged", NOTHING).get(channel_id)
-    outbox = [
-        Outgoing.decode(value)
-        for key, value in records.get("outbox", NOTHING).items()
-        if key.startswith(channel_id)
-    ]
-    chains = {
-        int.from_bytes(key[len(channel_id) :], "big"): value
-        for key, value in records.get("chain", NOTHING).items()
-        if key.startswith(channel_id)
+def _load_channels(records: Records) -> dict[bytes, Channel]:
+    parts = {
+        table: _by_channel(records.get(table, NOTHING))
+        for table in ("ratchet", "counter", "outbox", "chain")
     }
+    return {
+        channel_id: _load_channel(
+            records,
+            channel_id,
+            {table: found.get(channel_id, {}) for table, found in parts.items()},
+        )
+        for channel_id in records.get("channel", NOTHING)
+    }
+
+
+def _by_channel(rows: Mapping[bytes, bytes]) -> dict[bytes, dict[bytes, bytes]]:
+    """Rows whose key begins with a channel's id, by channel and the rest of the key."""
+    found: dict[bytes, dict[bytes, bytes]] = {}
+    for key, value in rows.items():
+        found.setdefault(key[:SHORT_ID_BYTES], {})[key[SHORT_ID_BYTES:]] = value
+    return found
+
+
+def _load_channel(
+    records: Records, channel_id: bytes, parts: Mapping[str, Mapping[bytes, bytes]]
+) -> Channel:
+    record = ChannelRecord.decode(records["channel"][channel_id])
+    place = ChannelPlace.decode(records["place"][channel_id])
+    staged = records.get("staged", NOTHING).get(channel_id)
+    outbox = [Outgoing.decode(value) for value in parts["outbox"].values()]
     return Channel(
         channel_id=channel_id,
         kind=record.kind,
         state=record.state,
         title=record.title,
-        group=mls.Group.restore(records["epoch"][channel_id], records["ratchet"][channel_id]),
-        next_n=record.next_n,
-        chain=record.chain,
-        position=record.position,
-        own_counter=record.own_counter,
-        counters={counter.did: counter for counter in record.counters},
+        group=mls.Group.restore(records["epoch"][channel_id], parts["ratchet"]),
+        next_n=place.next_n,
+        chain=place.chain,
+        position=place.position,
+        own_counter=place.own_counter,
+        counters={DeviceId(did): Counter.decode(value) for did, value in parts["counter"].items()},
         wanted=record.wanted,
         dropped=record.dropped,
         update_at=record.update_at,
@@ -275,7 +325,7 @@ def _load_channel(records: Records, channel_id: bytes) -> Channel:
         reason=record.reason,
         staged=None if staged is None else Staged.decode(staged),
         outbox=tuple(sorted(outbox, key=lambda one: one.counter)),
-        chains=chains,
+        chains={int.from_bytes(n, "big"): value for n, value in parts["chain"].items()},
     )
 
 

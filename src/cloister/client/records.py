@@ -34,7 +34,7 @@ from cloister.roster.entry import EntryKind, SealedType
 from cloister.roster.fields import DEVICE_ID, MEMBER_ID, RELAY_ID
 from cloister.roster.readable import ReadableType
 
-RECORD_VERSION: Final = 2
+RECORD_VERSION: Final = 3
 
 
 def secret(length: int) -> Secret:
@@ -258,23 +258,28 @@ class Wish(Struct):
 
 @layout
 class ChannelRecord(Struct):
-    """What changes with every item of a channel, next to the group's ratchet state."""
+    """What is known of a channel and does not change with its items."""
 
     kind: ChannelKind = enum8(ChannelKind)
     state: ChannelState = enum8(ChannelState)
     title: str = text(64)
     reason: str = text(512)
-    next_n: int = uint64()
-    chain: bytes = fixed(32)
-    position: int = uint64()
-    own_counter: int = uint64()
-    counters: tuple[Counter, ...] = vector(Counter)
     wanted: tuple[DeviceId, ...] = vector(DEVICE_ID)
     dropped: tuple[DeviceId, ...] = vector(DEVICE_ID)
     update_at: int = uint64()
     leaving: bool = flag()
     leavers: tuple[MemberId, ...] = vector(MEMBER_ID)
     wishes: tuple[Wish, ...] = vector(Wish)
+
+
+@layout
+class ChannelPlace(Struct):
+    """What changes with every item of a channel, however many devices are in it."""
+
+    next_n: int = uint64()
+    chain: bytes = fixed(32)
+    position: int = uint64()
+    own_counter: int = uint64()
 
 
 @layout

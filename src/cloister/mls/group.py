@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from cloister.codec import OPAQUE, Reader, Struct, Writer, layout, opaque, uint8, vector
+from cloister.codec import Struct, layout, opaque, vector
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
 from cloister.ids import LeafIndex, NodeIndex
@@ -27,13 +27,13 @@ from cloister.mls.private_message import make_member_content, seal_private_messa
 from cloister.mls.processing import process_message
 from cloister.mls.proposal_list import check_extensions_well_formed
 from cloister.mls.psk import psk_secret
+from cloister.mls.ratchet_records import Ratchets
 from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.received import Member, Received
 from cloister.mls.registry import ProtocolVersion, WireFormat
 from cloister.mls.secret_tree import SecretTree
 from cloister.mls.suite import Suite, suite_of
 
-RATCHET_STATE_VERSION: Final = 1
 # A lifetime that says nothing, for the creator's own leaf, which nobody adds from a KeyPackage.
 UNLIMITED: Final = Lifetime(not_before=0, not_after=2**64 - 1)
 NO_PSKS: Final[Mapping[bytes, Secret]] = MappingProxyType({})
@@ -289,68 +289,72 @@ class Group:
         """What changes with each commit: context, tree, keys. Secret, canonical, versioned."""
         return self.state.encode()
 
-    def ratchet_state(self) -> bytes:
-        """What changes with each message: the secret tree and pending proposals. Secret."""
-        ratchets = Writer()
-        self.secret_tree.write(ratchets)
-        return StoredRatchets(
-            version=RATCHET_STATE_VERSION,
-            confirmation_tag=self.state.confirmation_tag,
-            secret_tree=ratchets.getvalue(),
-            pending=self.pending.messages,
-        ).encode()
+    def ratchet_records(self) -> dict[bytes, bytes]:
+        """What changes with each message, record by record: secret tree, pending proposals.
+
+        Keys of 18 bytes tell nothing secret; the values are secret, canonical, versioned.
+        """
+        return self._ratchets().records()
+
+    def ratchet_changes(self, before: Group | None) -> dict[bytes, bytes | None]:
+        """What turns the stored ``ratchet_records`` of ``before`` into ours.
+
+        A value is to be put under its key; None is to be deleted, and the deletion to be as
+        durable as the message is read (9.2). At any group size a message changes a few records.
+        """
+        return self._ratchets().changes_since(None if before is None else before._ratchets())
+
+    def _ratchets(self) -> Ratchets:
+        return Ratchets(self.state.confirmation_tag, self.secret_tree, self.pending)
 
     @classmethod
-    def restore(cls, epoch_state: bytes, ratchet_state: bytes) -> Group:
-        """The group from its two stored parts. Raises MLSError, also when they do not belong
-        together."""
+    def restore(cls, epoch_state: bytes, ratchet_records: Mapping[bytes, bytes]) -> Group:
+        """The group from its two stored parts. Raises MLSError, also when they, or the records
+        among themselves, do not belong together."""
         with FOREIGN:
             state = EpochState.decode(epoch_state)
-            stored = StoredRatchets.decode(ratchet_state)
-            if stored.version != RATCHET_STATE_VERSION:
-                raise Malformed(f"ratchet state of version {stored.version}")
-            if stored.confirmation_tag != state.confirmation_tag:
-                raise Malformed("ratchet state of another epoch")
-            reader = Reader(stored.secret_tree)
-            secret_tree = SecretTree.read(state.suite, reader)
-            reader.finish()
-            if secret_tree.leaf_count != state.tree.leaf_count:
-                raise Malformed("ratchet state of another tree")
-            return cls(
-                state=state,
-                secret_tree=secret_tree,
-                pending=PendingProposals.restore(state.suite, stored.pending),
-            )
+            ratchets = Ratchets.restore(state.suite, state.confirmation_tag, ratchet_records)
+            if ratchets.secret_tree.leaf_count != state.tree.leaf_count:
+                raise Malformed("ratchet records of another tree")
+            return cls(state=state, secret_tree=ratchets.secret_tree, pending=ratchets.pending)
 
     def encode(self) -> bytes:
         """Both parts as one. Secret, canonical, versioned."""
-        writer = Writer()
-        writer.opaque(self.epoch_state())
-        writer.opaque(self.ratchet_state())
-        return writer.getvalue()
+        records = self.ratchet_records()
+        return StoredGroup(
+            epoch_state=self.epoch_state(),
+            ratchet_records=tuple(
+                StoredRecord(key=key, value=records[key]) for key in sorted(records)
+            ),
+        ).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Group:
         """The group from ``encode``. Raises MLSError."""
         with FOREIGN:
-            reader = Reader(data)
-            epoch_state, ratchet_state = reader.opaque(), reader.opaque()
-            reader.finish()
-        return cls.restore(epoch_state, ratchet_state)
+            stored = StoredGroup.decode(data)
+            keys = [one.key for one in stored.ratchet_records]
+            if keys != sorted(set(keys)):
+                raise Malformed("ratchet records are not in order")
+        return cls.restore(
+            stored.epoch_state, {one.key: one.value for one in stored.ratchet_records}
+        )
 
 
 @layout
-class StoredRatchets(Struct):
-    """The stored form of what changes with each message.
+class StoredRecord(Struct):
+    """A ratchet record with its key."""
 
-    The confirmation tag ties it to its epoch, so that two halves of different epochs, as a
-    broken store might give back, are never put together.
-    """
+    key: bytes = opaque()
+    value: bytes = opaque()
 
-    version: int = uint8()
-    confirmation_tag: bytes = opaque()
-    secret_tree: bytes = opaque()
-    pending: tuple[bytes, ...] = vector(OPAQUE)
+
+@layout
+class StoredGroup(Struct):
+    """The stored form of a whole group."""
+
+    epoch_state: bytes = opaque()
+    ratchet_records: tuple[StoredRecord, ...] = vector(StoredRecord)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

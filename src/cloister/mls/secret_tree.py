@@ -11,16 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cloister.codec import Reader, Writer
 from cloister.crypto.secret import Secret
 from cloister.mls import labels, tree_math
-from cloister.mls.errors import ConsumedGeneration, Malformed, Misuse, TooFarAhead
-from cloister.mls.limits import (
-    FORWARD_LIMIT,
-    MAX_LEAVES,
-    MAX_RETAINED_KEYS,
-    RETAINED_KEY_LIFETIME_S,
-)
+from cloister.mls.errors import ConsumedGeneration, Misuse, TooFarAhead
+from cloister.mls.limits import FORWARD_LIMIT, MAX_RETAINED_KEYS, RETAINED_KEY_LIFETIME_S
 from cloister.mls.suite import Suite
 
 
@@ -171,86 +165,3 @@ class SecretTree:
         handshake = suite.expand_with_label(secret, labels.HANDSHAKE, b"", suite.nh)
         application = suite.expand_with_label(secret, labels.APPLICATION, b"", suite.nh)
         return LeafRatchets(Ratchet(handshake), Ratchet(application)), nodes
-
-    # -- stored form ----------------------------------------------------------------------
-
-    def write(self, writer: Writer) -> None:
-        """Write the stored form: canonical, nodes and senders in order of their index."""
-        writer.uint32(self.leaf_count)
-        inner = Writer()
-        for node in sorted(self.nodes):
-            inner.uint32(node)
-            inner.opaque(self.nodes[node].expose())
-        writer.opaque(inner.getvalue())
-        inner = Writer()
-        for leaf in sorted(self.senders):
-            inner.uint32(leaf)
-            ratchets = self.senders[leaf]
-            _write_ratchet(inner, ratchets.handshake)
-            _write_ratchet(inner, ratchets.application)
-        writer.opaque(inner.getvalue())
-
-    @classmethod
-    def read(cls, suite: Suite, reader: Reader) -> SecretTree:
-        """Read the stored form. Raises DecodeError, Malformed when leaves are left out."""
-        leaf_count = reader.uint32()
-        nodes: dict[int, Secret] = {}
-        inner = reader.vector()
-        while not inner.at_end:
-            node = _read_next_index(inner, nodes)
-            nodes[node] = Secret(inner.opaque())
-        senders: dict[int, LeafRatchets] = {}
-        inner = reader.vector()
-        while not inner.at_end:
-            leaf = _read_next_index(inner, senders)
-            senders[leaf] = LeafRatchets(_read_ratchet(inner), _read_ratchet(inner))
-        _check_cover(leaf_count, nodes, senders)
-        return cls(suite, leaf_count, nodes, senders)
-
-
-def _check_cover(
-    leaf_count: int, nodes: Mapping[int, Secret], senders: Mapping[int, LeafRatchets]
-) -> None:
-    """Demand that each leaf has its chains or one secret above it, and not both."""
-    if not 0 < leaf_count <= MAX_LEAVES or leaf_count != tree_math.leaf_capacity(leaf_count):
-        raise Malformed("secret tree of an impossible size")
-    covered = list(senders)
-    for node in nodes:
-        if node >= tree_math.node_width(leaf_count):
-            raise Malformed("secret tree with a node outside")
-        covered += tree_math.leaves_below(node)
-    if sorted(covered) != list(range(leaf_count)):
-        raise Malformed("secret tree with leaves left out or covered twice")
-
-
-def _read_next_index(reader: Reader, before: Mapping[int, object]) -> int:
-    """An index larger than those already read: one order, so one encoding."""
-    index = reader.uint32()
-    if before and index <= max(before):
-        raise reader.fail("indices are not in order")
-    return index
-
-
-def _write_ratchet(writer: Writer, ratchet: Ratchet) -> None:
-    writer.opaque(ratchet.secret.expose())
-    writer.uint32(ratchet.generation)
-    inner = Writer()
-    for one in ratchet.retained:
-        inner.uint32(one.message_key.generation)
-        inner.opaque(one.message_key.key.expose())
-        inner.opaque(one.message_key.nonce.expose())
-        inner.uint64(one.since)
-    writer.opaque(inner.getvalue())
-
-
-def _read_ratchet(reader: Reader) -> Ratchet:
-    secret = Secret(reader.opaque())
-    generation = reader.uint32()
-    inner = reader.vector()
-    retained: list[RetainedKey] = []
-    while not inner.at_end:
-        number = inner.uint32()
-        key = Secret(inner.opaque())
-        nonce = Secret(inner.opaque())
-        retained.append(RetainedKey(MessageKey(number, key, nonce), inner.uint64()))
-    return Ratchet(secret, generation, tuple(retained))

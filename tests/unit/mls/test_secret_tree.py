@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from cloister.codec import Reader, Writer
 from cloister.crypto.secret import Secret
 from cloister.mls.errors import ConsumedGeneration, Misuse
+from cloister.mls.pending import PendingProposals
+from cloister.mls.ratchet_records import Ratchets
 from cloister.mls.registry import CipherSuite
 from cloister.mls.secret_tree import MessageKey, SecretTree
 from cloister.mls.suite import suite_of
 
 SUITE = suite_of(CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519)
 ROOT_SECRET = Secret(bytes(range(48)))
+TAG = bytes(48)
 
 
 def new(leaves: int = 8) -> SecretTree:
     return SecretTree.new(SUITE, leaves, ROOT_SECRET)
 
 
+def records(tree: SecretTree) -> dict[bytes, bytes]:
+    return Ratchets(TAG, tree, PendingProposals()).records()
+
+
 def stored(tree: SecretTree) -> bytes:
-    writer = Writer()
-    tree.write(writer)
-    return writer.getvalue()
+    return b"".join(key + value for key, value in sorted(records(tree).items()))
 
 
 def every_secret_on_the_way(leaf: int) -> list[bytes]:
@@ -109,11 +113,8 @@ def test_handshake_and_application_chains_are_apart() -> None:
 def test_stored_form_is_canonical_and_complete() -> None:
     _, tree = new().take(6, 9, is_application=True, now=77)
     _, tree = tree.take_next(2, is_application=False)
-    data = stored(tree)
-    reader = Reader(data)
-    restored = SecretTree.read(SUITE, reader)
-    reader.finish()
-    assert stored(restored) == data
+    restored = Ratchets.restore(SUITE, TAG, records(tree)).secret_tree
+    assert stored(restored) == stored(tree)
     key, _ = restored.take(6, 4, is_application=True, now=78)
     assert key == tree.take(6, 4, is_application=True, now=78)[0]
 

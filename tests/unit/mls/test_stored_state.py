@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
-from cloister.codec import Writer
 from cloister.crypto.secret import Secret
 from cloister.mls import Extension, Group, KeyPackageSecrets, Malformed, MLSError
 from cloister.mls.epoch import StoredEpoch
 from cloister.mls.framing import AuthenticatedContent, ContentAuth
-from cloister.mls.group import StoredRatchets
+from cloister.mls.group import StoredGroup
 from cloister.mls.private_message import make_member_content
+from cloister.mls.proposal import Proposal, Remove
+from cloister.mls.ratchet_records import RecordKey, RecordKind, StoredHead
 from cloister.mls.registry import WireFormat
-from cloister.mls.secret_tree import SecretTree
+from unit.mls.forge import send
 from unit.mls.members import (
     CHECKPOINT,
+    CLASSICAL,
     ENTROPY,
     NOW,
     agree,
@@ -25,6 +28,7 @@ from unit.mls.members import (
     package,
     settle,
     take_commit,
+    take_proposal,
     take_text,
     update,
 )
@@ -55,22 +59,22 @@ def test_encoding_is_canonical() -> None:
 
 def test_parts_are_the_whole() -> None:
     group = group_of(3)[1]
-    restored = Group.restore(group.epoch_state(), group.ratchet_state())
+    restored = Group.restore(group.epoch_state(), group.ratchet_records())
     assert restored.encode() == group.encode()
 
 
 def test_a_message_changes_the_small_part_only() -> None:
     sender, receiver = group_of(2)
-    epoch, ratchet = receiver.epoch_state(), receiver.ratchet_state()
+    epoch, ratchet = receiver.epoch_state(), receiver.ratchet_records()
     message, after = sender.encrypt(b"text", entropy=ENTROPY)
     _, receiver = take_text(receiver, message)
     assert receiver.epoch_state() == epoch
-    assert receiver.ratchet_state() != ratchet
+    assert receiver.ratchet_records() != ratchet
     assert after.epoch_state() == sender.epoch_state()
-    assert after.ratchet_state() != sender.ratchet_state()
+    assert after.ratchet_records() != sender.ratchet_records()
 
 
-def test_the_small_part_stays_small_in_a_large_group() -> None:
+def test_a_message_writes_little_in_a_large_group_whose_members_all_have_sent() -> None:
     packages = [package(f"many {n}") for n in range(200)]
     founder = group_of(2)[0]
     staged = founder.commit(
@@ -80,23 +84,93 @@ def test_the_small_part_stays_small_in_a_large_group() -> None:
         entropy=ENTROPY,
     )
     group = staged.next
-    for _ in range(100):
-        _, group = group.encrypt(b"text", entropy=ENTROPY)
-    assert len(group.ratchet_state()) < 4096
-    for leaf in range(8, 168, 8):  # twenty senders
-        _, tree = group.secret_tree.take(leaf, 3, is_application=True, now=NOW)
-        group = Group(state=group.state, secret_tree=tree)
-    assert len(group.ratchet_state()) < 16_384
+    assert size_of(group.ratchet_changes(founder)) < 1024
+    for leaf in range(1, 190):
+        for is_application in (False, True):
+            _, tree = group.secret_tree.take(leaf, 65, is_application=is_application, now=NOW)
+            group = Group(state=group.state, secret_tree=tree)
     assert len(group.epoch_state()) > 100_000
+    assert size_of(group.ratchet_records()) > 1_000_000
+    _, sent = group.encrypt(b"text", entropy=ENTROPY)
+    assert size_of(sent.ratchet_changes(group)) < 1024
+    _, tree = group.secret_tree.take(100, 66, is_application=True, now=NOW)
+    assert size_of(Group(state=group.state, secret_tree=tree).ratchet_changes(group)) < 1024
+    _, tree = group.secret_tree.take(200, 0, is_application=True, now=NOW)
+    assert size_of(Group(state=group.state, secret_tree=tree).ratchet_changes(group)) < 1024
+
+
+def size_of(changes: Mapping[bytes, bytes | None]) -> int:
+    return sum(len(key) + len(value or b"") for key, value in changes.items())
+
+
+def applied(before: Group | None, after: Group) -> dict[bytes, bytes]:
+    """The records of ``before`` with the changes that lead to ``after``."""
+    records = {} if before is None else before.ratchet_records()
+    for key, value in after.ratchet_changes(before).items():
+        if value is None:
+            del records[key]  # what is deleted was there
+        else:
+            records[key] = value
+    return records
+
+
+def test_changes_lead_from_the_records_of_one_group_to_those_of_the_next() -> None:
+    sender, receiver, third = group_of(3, CLASSICAL)
+    steps = [receiver]
+    messages = []
+    for _ in range(5):
+        message, sender = sender.encrypt(b"text", entropy=ENTROPY)
+        messages.append(message)
+    for number in (0, 3, 1, 4):  # ahead, a late one, on
+        _, receiver = take_text(steps[-1], messages[number])
+        steps.append(receiver)
+    message, _ = third.encrypt(b"text", entropy=ENTROPY)
+    steps.append(take_text(steps[-1], message)[1])
+    steps.append(steps[-1].encrypt(b"text", entropy=ENTROPY)[1])
+    proposal = send(third, Proposal(body=Remove(removed=0)))
+    steps.append(take_proposal(steps[-1], proposal)[1])
+    steps.append(take_commit(steps[-1], update(sender).message))
+    assert applied(None, steps[0]) == steps[0].ratchet_records()
+    for before, after in pairwise(steps):
+        assert applied(before, after) == after.ratchet_records()
+        restored = Group.restore(after.epoch_state(), after.ratchet_records())
+        assert restored.encode() == after.encode()
+        # A store may be ahead of memory only by a mistake; the way back is a way too.
+        assert applied(after, before) == before.ratchet_records()
+
+
+def test_consumed_keys_are_in_no_record() -> None:
+    """RFC 9420 9.2: chain secrets passed, keys used, node secrets above a leaf in use."""
+    sender, receiver = group_of(2, CLASSICAL)
+    records = receiver.ratchet_records()
+    gone = list(receiver.secret_tree.nodes.values())
+    messages = []
+    for _ in range(3):
+        message, sender = sender.encrypt(b"text", entropy=ENTROPY)
+        messages.append(message)
+    for number in (0, 2, 1):
+        before = receiver
+        _, receiver = take_text(before, messages[number])
+        for key, value in receiver.ratchet_changes(before).items():
+            if value is None:
+                del records[key]
+            else:
+                records[key] = value
+        stored = b"".join(records.values())
+        assert not [one for one in gone if one.expose() in stored]
+        chain = receiver.secret_tree.senders[0].application
+        gone += [chain.secret] if number == 0 else []
+        gone += [one.message_key.key for one in chain.retained]
+    assert len(gone) == 3
 
 
 def test_parts_of_different_epochs_or_groups_do_not_go_together() -> None:
     groups = group_of(2)
     moved = settle(groups, 0, update(groups[0]))
     with pytest.raises(Malformed):
-        Group.restore(moved[1].epoch_state(), groups[1].ratchet_state())
+        Group.restore(moved[1].epoch_state(), groups[1].ratchet_records())
     with pytest.raises(Malformed):
-        Group.restore(groups[1].epoch_state(), group_of(2)[1].ratchet_state())
+        Group.restore(groups[1].epoch_state(), group_of(2)[1].ratchet_records())
 
 
 def test_damaged_state_is_refused_without_other_errors() -> None:
@@ -118,11 +192,11 @@ def test_damaged_state_is_refused_without_other_errors() -> None:
 
 def test_other_versions_of_the_stored_form_are_refused() -> None:
     group = group_of(2)[0]
-    epoch, ratchet = group.epoch_state(), group.ratchet_state()
+    epoch, ratchet = group.epoch_state(), group.ratchet_records()
     with pytest.raises(Malformed):
         Group.restore(b"\x02" + epoch[1:], ratchet)
     with pytest.raises(Malformed):
-        Group.restore(epoch, b"\x02" + ratchet[1:])
+        _restore(group, _head(group, version=1))
 
 
 def test_key_package_secrets_have_a_stored_form() -> None:
@@ -146,44 +220,111 @@ def test_old_epochs_keys_are_not_in_the_state_of_the_next() -> None:
     assert not [one for one in gone if one.expose() in data]
 
 
-def _with_ratchets(group: Group, change: Callable[[StoredRatchets], StoredRatchets]) -> bytes:
-    return change(StoredRatchets.decode(group.ratchet_state())).encode()
+def _parsed(group: Group) -> dict[RecordKey, bytes]:
+    return {RecordKey.decode(key): value for key, value in group.ratchet_records().items()}
+
+
+def _restore(group: Group, records: Mapping[RecordKey, bytes]) -> Group:
+    return Group.restore(
+        group.epoch_state(), {key.encode(): value for key, value in records.items()}
+    )
+
+
+def _head(group: Group, **changes: object) -> dict[RecordKey, bytes]:
+    records = _parsed(group)
+    [key] = [one for one in records if one.kind is RecordKind.HEAD]
+    head = StoredHead.decode(records[key])
+    return records | {key: replace(head, **changes).encode()}  # type: ignore[arg-type]
+
+
+def _talked() -> tuple[Group, Group]:
+    """A receiver before and after a text for which he skipped two."""
+    sender, receiver = group_of(2, CLASSICAL)
+    for _ in range(3):
+        message, sender = sender.encrypt(b"text", entropy=ENTROPY)
+    return receiver, take_text(receiver, message)[1]
 
 
 def test_stored_message_that_is_no_proposal_is_refused() -> None:
-    group = group_of(2)[0]
+    group = group_of(2, CLASSICAL)[0]
     content = AuthenticatedContent(
         wire_format=WireFormat.PRIVATE_MESSAGE,
         content=make_member_content(group.group_id, group.epoch, 1, b"", b"text"),
         auth=ContentAuth(signature=b""),
     )
-    broken = _with_ratchets(group, lambda one: replace(one, pending=(content.encode(),)))
     with pytest.raises(Malformed):
-        Group.restore(group.epoch_state(), broken)
+        _restore(group, _head(group, pending=(content.encode(),)))
 
 
-@pytest.mark.parametrize("nodes", [{}, {0: 1}, {1: 1, 0: 1}, {9: 1}, {3: 1}], ids=str)
-def test_secret_tree_that_leaves_out_a_leaf_is_refused(nodes: dict[int, int]) -> None:
+@pytest.mark.parametrize("nodes", [(), (0,), (1, 0), (9,), (3,)], ids=str)
+def test_secret_tree_that_leaves_out_a_leaf_is_refused(nodes: tuple[int, ...]) -> None:
     """Looking for a secret above a leaf that has none would never end."""
-    group = group_of(2)[0]
-    secrets = {node: Secret(bytes(48)) for node in nodes}
-    tree = SecretTree(group.suite, 2, secrets, {})
-    writer = Writer()
-    tree.write(writer)
-    broken = _with_ratchets(group, lambda one: replace(one, secret_tree=writer.getvalue()))
+    group = group_of(2, CLASSICAL)[0]
+    records = {key: value for key, value in _parsed(group).items() if key.kind is RecordKind.HEAD}
+    [head] = records
+    for node in nodes:
+        records[replace(head, kind=RecordKind.NODE, index=node)] = bytes(32)
     with pytest.raises(Malformed):
-        Group.restore(group.epoch_state(), broken)
+        _restore(group, records)
 
 
 @pytest.mark.parametrize("leaf_count", [0, 1, 3, 4, 2**31])
 def test_secret_tree_of_another_size_is_refused(leaf_count: int) -> None:
-    group = group_of(2)[0]
-    tree = SecretTree(group.suite, leaf_count, {max(leaf_count - 1, 0): Secret(bytes(48))}, {})
-    writer = Writer()
-    tree.write(writer)
-    broken = _with_ratchets(group, lambda one: replace(one, secret_tree=writer.getvalue()))
+    group = group_of(2, CLASSICAL)[0]
+    records = _head(group, leaf_count=leaf_count)
+    [node] = [key for key in records if key.kind is RecordKind.NODE]
+    records[replace(node, index=max(leaf_count - 1, 0))] = records.pop(node)
     with pytest.raises(Malformed):
-        Group.restore(group.epoch_state(), broken)
+        _restore(group, records)
+
+
+def test_a_record_that_is_missing_or_of_another_state_is_refused() -> None:
+    before, after = _talked()
+    old, new = _parsed(before), _parsed(after)
+    assert {one.kind for one in new} == set(RecordKind)
+    for key, value in new.items():
+        with pytest.raises(Malformed):
+            _restore(after, {one: new[one] for one in new if one != key})
+        with pytest.raises(MLSError):
+            _restore(after, new | {key: value + b"\x00"})
+    for key in old.keys() - new.keys():
+        with pytest.raises(Malformed):
+            _restore(after, new | {key: old[key]})
+    assert old.keys() - new.keys()
+
+
+def test_a_skipped_key_that_was_not_skipped_is_refused() -> None:
+    _, after = _talked()
+    records = _parsed(after)
+    last = max(
+        (one for one in records if one.kind is RecordKind.SKIPPED), key=lambda k: k.generation
+    )
+    records[replace(last, generation=3)] = records.pop(last)
+    with pytest.raises(Malformed):
+        _restore(after, records)
+
+
+@pytest.mark.parametrize("unused", [{"chain": 1}, {"generation": 1}, {"chain": 2}], ids=str)
+def test_a_record_has_one_key(unused: dict[str, int]) -> None:
+    group = group_of(2, CLASSICAL)[0]
+    records = _parsed(group)
+    [node] = [key for key in records if key.kind is RecordKind.NODE]
+    key = bytearray(node.encode())
+    key[13] = unused.get("chain", 0)
+    key[17] = unused.get("generation", 0)
+    changed = {one.encode(): value for one, value in records.items() if one != node}
+    with pytest.raises(MLSError):
+        Group.restore(group.epoch_state(), {**changed, bytes(key): records[node]})
+
+
+def test_records_of_a_whole_have_one_order() -> None:
+    """Two encodings of one state would make comparing states meaningless."""
+    group = group_of(2, CLASSICAL)[0]
+    stored = StoredGroup.decode(group.encode())
+    assert stored.encode() == group.encode()
+    for records in (stored.ratchet_records[::-1], stored.ratchet_records + stored.ratchet_records):
+        with pytest.raises(Malformed):
+            Group.decode(replace(stored, ratchet_records=records).encode())
 
 
 def test_epoch_state_that_names_no_member_as_its_own_is_refused() -> None:
@@ -197,24 +338,4 @@ def test_epoch_state_that_names_no_member_as_its_own_is_refused() -> None:
         replace(stored, private_keys=(replace(stored.private_keys[0], seed=short),)),
     ):
         with pytest.raises(Malformed):
-            Group.restore(broken.encode(), group.ratchet_state())
-
-
-@pytest.mark.parametrize("order", [(0, 2), (2, 0), (0, 0)])
-def test_stored_indices_have_one_order(order: tuple[int, int]) -> None:
-    """Two encodings of one state would make comparing states meaningless."""
-    group = group_of(2)[0]
-    writer = Writer()
-    writer.uint32(2)
-    nodes = Writer()
-    for node in order:
-        nodes.uint32(node)
-        nodes.opaque(bytes([node]) * 48)
-    writer.opaque(nodes.getvalue())
-    writer.opaque(b"")
-    changed = _with_ratchets(group, lambda one: replace(one, secret_tree=writer.getvalue()))
-    if order == (0, 2):
-        assert Group.restore(group.epoch_state(), changed).ratchet_state() == changed
-    else:
-        with pytest.raises(Malformed):
-            Group.restore(group.epoch_state(), changed)
+            Group.restore(broken.encode(), group.ratchet_records())
