@@ -16,6 +16,7 @@ def bench() -> None:
     \b
     Examples:
       cloister bench mls
+      cloister bench vault --size 500
       cloister bench relay --json
     """
 
@@ -26,6 +27,16 @@ def bench() -> None:
 def mls(sizes: tuple[int, ...], *, as_json: bool) -> None:
     """Join, commit, encrypt and decrypt in groups, beside the bare primitives."""
     from cloister.bench import mls as measurement
+
+    measurement.run(sizes or measurement.DEFAULT_SIZES, json=as_json)
+
+
+@bench.command("vault")
+@click.option("--size", "sizes", type=click.IntRange(2, 1000), multiple=True, help="Group size.")
+@_JSON
+def vault(sizes: tuple[int, ...], *, as_json: bool) -> None:
+    """Bytes that a text writes on a device, in groups in which nobody or everybody has sent."""
+    from cloister.bench import vault as measurement
 
     measurement.run(sizes or measurement.DEFAULT_SIZES, json=as_json)
 
