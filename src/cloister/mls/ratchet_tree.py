@@ -77,15 +77,22 @@ class RatchetTree:
 
     def resolution(self, index: int) -> list[NodeIndex]:
         """The resolution of a node (4.1.1)."""
-        node = self.nodes[index]
-        if node is not None:
-            found = [NodeIndex(index)]
-            if isinstance(node, ParentNode):
-                found += [tree_math.node_of(leaf) for leaf in node.unmerged_leaves]
-            return found
-        if tree_math.is_leaf(index):
-            return []
-        return self.resolution(tree_math.left(index)) + self.resolution(tree_math.right(index))
+        nodes = self.nodes
+        found: list[NodeIndex] = []
+        # Blank nodes still to be looked below, the leftmost last, each with the distance to its
+        # children: after many Adds there are as many of them as members.
+        waiting = [(index, 1 << tree_math.level(index) >> 1)]
+        while waiting:
+            index, distance = waiting.pop()
+            node = nodes[index]
+            if node is not None:
+                found.append(NodeIndex(index))
+                if isinstance(node, ParentNode):
+                    found += [tree_math.node_of(leaf) for leaf in node.unmerged_leaves]
+            elif distance:
+                waiting.append((index + distance, distance >> 1))
+                waiting.append((index - distance, distance >> 1))
+        return found
 
     def is_empty_below(self, index: int) -> bool:
         """Whether the resolution of a node is empty, found without building it."""
