@@ -1,0 +1,89 @@
+"""The measurements run and count what they say; how long things take is not tested."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cloister.bench import mls, vault
+from cloister.bench.mls_groups import ENTROPY, NOW, sparse_group
+from cloister.bench.mls_primitives import count
+from cloister.crypto.aead import Aead
+from cloister.crypto.hpke import HpkeSuite
+from cloister.crypto.kem import Kem
+from cloister.crypto.signature import Ed25519Key
+from cloister.mls import suite
+
+PAIR = sparse_group(2)
+
+
+def test_the_primitives_of_a_text_are_counted() -> None:
+    group = PAIR.committer
+    _, group = group.encrypt(b"first", entropy=ENTROPY)
+    calls = count(lambda: group.encrypt(b"text", entropy=ENTROPY))
+    # Key, nonce and next secret of the chain; key and nonce of the sender data.
+    assert calls.by_name() == {"sign": 1, "AEAD seal": 2, "expand": 5}
+
+
+def test_the_primitives_of_a_commit_are_counted() -> None:
+    """One node above the two: a key of it and one of the leaf, one ciphertext."""
+    calls = count(lambda: PAIR.committer.commit(now=NOW, entropy=ENTROPY)).by_name()
+    assert calls["sign"] == 2
+    assert calls["HPKE seal"] == 1
+    assert calls["KEM derive"] == calls["KEM key pair"] == 2
+    assert "verify" not in calls
+
+
+def test_counting_leaves_nothing_behind() -> None:
+    chosen = PAIR.committer.suite
+
+    def primitives() -> list[object]:
+        in_the_engine = [getattr(suite, one) for one in ("digest", "mac", "hkdf_expand")]
+        return [HpkeSuite.seal, Kem.parse_public, Aead.seal, Ed25519Key.sign_raw, *in_the_engine]
+
+    def broken() -> None:
+        chosen.hash(b"x")
+        assert primitives() != before
+        raise ZeroDivisionError
+
+    before = primitives()
+    with pytest.raises(ZeroDivisionError):
+        count(broken)
+    assert primitives() == before
+    assert count(lambda: chosen.hash(b"x")).by_name() == {"hash": 1}
+
+
+def test_every_operation_has_its_floor_and_the_goals_are_marked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mls.run((2,), json=True, seconds=0)
+    report = json.loads(capsys.readouterr().out)
+    found = {one["operation"]: one for one in report["operations"]}
+    assert {name for name, _ in mls.GOALS_MS} <= set(found)
+    assert found["join"]["goal_ms"] is None
+    assert found["encrypt"]["goal_ms"] == 0.1
+    assert isinstance(found["encrypt"]["is_met"], bool)
+    for name, one in found.items():
+        assert bool(one["calls"]) == (not name.startswith("store"))
+        assert (one["floor_ms"] > 0) == bool(one["calls"])
+        assert one["ms"] > 0
+    [sizes] = report["sizes"]
+    assert 0 < sizes["change_bytes"] < sizes["ratchet_records_bytes"]
+    mls.run((2,), seconds=0)
+    table = capsys.readouterr().out
+    assert all(f"\n{name} " in table for name in found)
+
+
+def test_what_a_text_writes_is_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vault, "TEXTS", 2)
+    vault.run((3,), json=True)
+    report = json.loads(capsys.readouterr().out)
+    assert [one["senders"] for one in report["results"]] == [0, 1]
+    assert all(one["is_met"] for one in report["results"])
+    # Its envelope, one KiB, is in what is written when it is sent.
+    assert all(one["steps"]["send"]["row_bytes"] > 1024 for one in report["results"])
+    vault.run((3,))
+    assert capsys.readouterr().out.count(" met") == 2
