@@ -71,7 +71,7 @@ class Group:
 
         Args:
             suite: the cipher suite's code point.
-            signature_seed: our Ed25519 seed for MLS, 32 bytes.
+            signature_seed: our signature key in stored form; an Ed25519 seed has 32 bytes.
             supported_extensions: as for make_key_package; the types of ``group_extensions``
                 must be among them.
 

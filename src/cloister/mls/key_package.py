@@ -106,7 +106,7 @@ def make_key_package(
 
     Args:
         suite: the cipher suite's code point.
-        signature_seed: the device's Ed25519 seed for MLS, 32 bytes.
+        signature_seed: the device's signature key in stored form; an Ed25519 seed has 32 bytes.
         supported_extensions: extension types beyond the RFC's own; those of ``leaf_extensions``
             are added.
     """

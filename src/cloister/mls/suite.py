@@ -1,10 +1,9 @@
 """Cipher suites and the labelled operations on them (RFC 9420 section 5).
 
-Suites 1, 2, 3, 5 and 7 of section 17.1 are there for vectors and interoperability (4 and 6 need
-X448, which the library's HPKE lacks). MLKEM768X25519_AES256GCM_SHA384_Ed25519 of
-draft-ietf-mls-pq-ciphersuites, which the product uses, has not been numbered yet. Cloister writes
-0xF002 for it; 0x0008 and 0x004E are the numbers other implementations gave the same suite,
-understood so that their test material can be read.
+Suites 1 to 7 of section 17.1 are there for vectors and interoperability.
+MLKEM768X25519_AES256GCM_SHA384_Ed25519 of draft-ietf-mls-pq-ciphersuites, which the product uses,
+has not been numbered yet. Cloister writes 0xF002 for it; 0x0008 and 0x004E are the numbers other
+implementations gave the same suite, understood so that their test material can be read.
 """
 
 from __future__ import annotations
@@ -108,8 +107,12 @@ class Suite:
         self.scheme.verify(public, signed, signature)
 
     def signature_seed(self, private: bytes) -> Secret:
-        """The stored form of a serialised private key (for Ed25519 perhaps with its public)."""
-        return Secret(private[:32] if self.scheme is SignatureScheme.ED25519 else private)
+        """The stored form of a serialised private key (of EdDSA perhaps with its public)."""
+        return self.scheme.stored_form(private)
+
+    def generate_signature_seed(self, entropy: Entropy) -> Secret:
+        """The stored form of a new signature key."""
+        return self.scheme.generate_seed(entropy)
 
     def signature_key(self, seed: Secret) -> SignatureKey:
         """The signature key of a seed."""
@@ -164,7 +167,9 @@ _SUITES: Final = {
         _suite(0x0001, Kem.X25519, "sha256", Aead.AES_128_GCM, SignatureScheme.ED25519),
         _suite(0x0002, Kem.P256, "sha256", Aead.AES_128_GCM, SignatureScheme.ECDSA_P256),
         _suite(0x0003, Kem.X25519, "sha256", Aead.CHACHA20_POLY1305, SignatureScheme.ED25519),
+        _suite(0x0004, Kem.X448, "sha512", Aead.AES_256_GCM, SignatureScheme.ED448),
         _suite(0x0005, Kem.P521, "sha512", Aead.AES_256_GCM, SignatureScheme.ECDSA_P521),
+        _suite(0x0006, Kem.X448, "sha512", Aead.CHACHA20_POLY1305, SignatureScheme.ED448),
         _suite(0x0007, Kem.P384, "sha384", Aead.AES_256_GCM, SignatureScheme.ECDSA_P384),
         _x_wing(CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519),
         _x_wing(0x0008),  # MLSpp

@@ -346,7 +346,7 @@ def test_group_is_not_created_with_extensions_its_creator_does_not_support() -> 
 
 def test_suite_that_is_not_there_is_unsupported() -> None:
     with pytest.raises(Unsupported):
-        founder(0x0004)
+        founder(0x0A0A)
 
 
 def test_group_does_not_grow_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
