@@ -100,8 +100,7 @@ class HpkeSuite:
 
         Raises DecryptError for whatever is wrong with it, MisusedKey for a key of another KEM.
         """
-        if key.kem is not self.kem:
-            raise MisusedKey("the private key is one of another KEM")
+        self._check_key(key)
         try:
             shared_secret = decapsulate(self.kem, key.parsed, key.public, kem_output)
         except BadPublicKey:
@@ -123,7 +122,11 @@ class HpkeSuite:
         return sealed[:length], sealed[length:]
 
     def open(self, key: HpkePrivateKey, info: bytes, kem_output: bytes, ciphertext: bytes) -> bytes:
-        """Decrypt. Raises DecryptError for every failure."""
+        """Decrypt.
+
+        Raises DecryptError for every failure, MisusedKey for a key of another KEM.
+        """
+        self._check_key(key)
         suite = self._library_suite()
         if suite is None:
             return self.setup_receiver(key, kem_output, info).open(ciphertext, b"")
@@ -134,6 +137,10 @@ class HpkeSuite:
             return suite.decrypt(kem_output + ciphertext, _library_private(key.parsed), info)
         except (InvalidTag, ValueError):
             raise DecryptError from None
+
+    def _check_key(self, key: HpkePrivateKey) -> None:
+        if key.kem is not self.kem:
+            raise MisusedKey("the private key is one of another KEM")
 
     def export_to(
         self, public: PublicKey | bytes, info: bytes, exporter_context: bytes, length: int

@@ -20,6 +20,7 @@ from cloister.mls import (
     make_key_package,
     open_welcome,
 )
+from cloister.mls.suite import suite_of
 
 PRODUCT = CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519
 CLASSICAL = CipherSuite.X25519_AES128GCM_SHA256_ED25519
@@ -53,7 +54,7 @@ def package(
 ) -> KeyPackageSecrets:
     return make_key_package(
         suite,
-        signature_seed=signature_seed or Secret(ENTROPY.random(32)),
+        signature_seed=signature_seed or suite_of(suite).generate_signature_seed(ENTROPY),
         credential=basic_credential(name.encode()),
         lifetime=lifetime,
         supported_extensions=supported,
@@ -65,7 +66,7 @@ def founder(suite: int = PRODUCT, *, extensions: Sequence[Extension] = ()) -> Gr
     return Group.create(
         suite,
         b"the group",
-        signature_seed=Secret(ENTROPY.random(32)),
+        signature_seed=suite_of(suite).generate_signature_seed(ENTROPY),
         credential=basic_credential(b"member 0"),
         supported_extensions=(CHECKPOINT,),
         group_extensions=extensions,
