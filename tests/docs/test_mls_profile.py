@@ -1,4 +1,4 @@
-"""docs/spec/mls-profile.md runs, and docs/rules/mls.md is what the code says."""
+"""docs/spec/mls-profile.md runs, and its numbers are those of the code."""
 
 from __future__ import annotations
 
@@ -6,24 +6,9 @@ import re
 from pathlib import Path
 
 from cloister.mls import limits
-from cloister.mls.rules import Rule
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/spec/mls-profile.md").read_text(encoding="utf-8")
-RULES = ROOT / "docs/rules/mls.md"
-
-
-def rules_page() -> str:
-    lines = [
-        "# Rules of the MLS engine",
-        "",
-        "Generated from `cloister.mls.rules`. The name is the id that errors carry and tests cite.",
-        "",
-        "| rule | refused because | RFC 9420 |",
-        "| --- | --- | --- |",
-    ]
-    lines += [f"| `{rule.name}` | {rule.text} | {rule.section[9:]} |" for rule in Rule]
-    return "\n".join(lines) + "\n"
 
 
 def test_the_example_runs() -> None:
@@ -43,7 +28,3 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert rows["proposals kept in an epoch"] == f"{limits.MAX_PENDING_PROPOSALS:,}"
     assert rows["resumption keys kept"] == f"{limits.MAX_RESUMPTION_PSKS} epochs"
     assert rows["leaves"].startswith(f"{limits.MAX_LEAVES:,} ")
-
-
-def test_the_list_of_rules_is_up_to_date() -> None:
-    assert RULES.read_text(encoding="utf-8") == rules_page()

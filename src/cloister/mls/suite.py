@@ -14,14 +14,16 @@ from typing import Final
 from cloister.codec import encode_opaque
 from cloister.crypto.aead import NONCE_LENGTH, Aead
 from cloister.crypto.entropy import Entropy
+from cloister.crypto.errors import BadMac, BadPublicKey, BadSignature
 from cloister.crypto.hashing import check_mac, digest, hash_length, hkdf_expand, hkdf_extract, mac
 from cloister.crypto.hpke import HpkePrivateKey, HpkeSuite
 from cloister.crypto.kem import Kem
 from cloister.crypto.scheme import SignatureKey, SignatureScheme
 from cloister.crypto.secret import Secret
 from cloister.mls import labels
-from cloister.mls.errors import Unsupported
+from cloister.mls.errors import RuleViolation, Unsupported
 from cloister.mls.registry import CipherSuite
+from cloister.mls.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +93,31 @@ class Suite:
         """MAC, Nh bytes."""
         return mac(self.hash_name, key, data)
 
-    def check_mac(self, key: Secret, data: bytes, received: bytes) -> None:
-        """Raises BadMac unless ``received`` is the whole MAC of ``data``."""
-        check_mac(self.hash_name, key, data, received)
+    def check_mac(self, key: Secret, data: bytes, received: bytes, rule: Rule) -> None:
+        """Demand that ``received`` is the whole MAC of ``data``. Raises RuleViolation."""
+        try:
+            check_mac(self.hash_name, key, data, received)
+        except BadMac:
+            raise RuleViolation(rule) from None
 
     def sign_with_label(self, key: SignatureKey, label: bytes, content: bytes) -> bytes:
         """SignWithLabel (5.1.2)."""
         return key.sign_raw(encode_opaque(labels.PREFIX + label) + encode_opaque(content))
 
     def verify_with_label(
-        self, public: bytes, label: bytes, content: bytes, signature: bytes
+        self, public: bytes, label: bytes, content: bytes, signature: bytes, rule: Rule
     ) -> None:
-        """VerifyWithLabel (5.1.2). Raises BadPublicKey, BadSignature."""
+        """VerifyWithLabel (5.1.2).
+
+        Raises RuleViolation: of ``rule``, or SIGNATURE_KEY for a key no signature counts under.
+        """
         signed = encode_opaque(labels.PREFIX + label) + encode_opaque(content)
-        self.scheme.verify(public, signed, signature)
+        try:
+            self.scheme.verify(public, signed, signature)
+        except BadSignature:
+            raise RuleViolation(rule) from None
+        except BadPublicKey as error:
+            raise RuleViolation(Rule.SIGNATURE_KEY, str(error)) from None
 
     def signature_seed(self, private: bytes) -> Secret:
         """The stored form of a serialised private key (of EdDSA perhaps with its public)."""
@@ -121,7 +134,10 @@ class Suite:
     def encrypt_with_label(
         self, public: bytes, label: bytes, context: bytes, plaintext: bytes
     ) -> tuple[bytes, bytes]:
-        """EncryptWithLabel (5.1.3): (kem_output, ciphertext). Raises BadPublicKey."""
+        """EncryptWithLabel (5.1.3): (kem_output, ciphertext).
+
+        The key has been through check_public_key when it came in.
+        """
         info = encode_opaque(labels.PREFIX + label) + encode_opaque(context)
         return self.hpke.seal(public, info, plaintext)
 
@@ -131,6 +147,13 @@ class Suite:
         """DecryptWithLabel (5.1.3) of (kem_output, ciphertext). Raises DecryptError."""
         info = encode_opaque(labels.PREFIX + label) + encode_opaque(context)
         return Secret(self.hpke.open(key, info, *sealed))
+
+    def check_public_key(self, public: bytes) -> None:
+        """Demand a KEM public key that can be encrypted to (5.1.1). Raises RuleViolation."""
+        try:
+            self.kem.parse_public(public)
+        except BadPublicKey as error:
+            raise RuleViolation(Rule.ENCRYPTION_KEY, str(error)) from None
 
     def is_private_key(self, seed: Secret) -> bool:
         """Whether a stored private key of the KEM has a possible length."""

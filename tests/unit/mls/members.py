@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cloister.crypto.secret import Secret
 from cloister.mls import (
@@ -22,6 +22,7 @@ from cloister.mls import (
 )
 from cloister.mls.suite import suite_of
 
+NO_PSKS: Mapping[bytes, Secret] = {}
 PRODUCT = CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519
 CLASSICAL = CipherSuite.X25519_AES128GCM_SHA256_ED25519
 NOW = 1_800_000_000
@@ -88,8 +89,10 @@ def welcome_of(staged: StagedCommit) -> bytes:
     return staged.welcome
 
 
-def join(staged: StagedCommit, secrets: KeyPackageSecrets) -> Group:
-    return open_welcome(welcome_of(staged), secrets).join(None, now=NOW)
+def join(
+    staged: StagedCommit, secrets: KeyPackageSecrets, psks: Mapping[bytes, Secret] = NO_PSKS
+) -> Group:
+    return open_welcome(welcome_of(staged), secrets, psks).join(None, now=NOW)
 
 
 def group_of(size: int, suite: int = PRODUCT) -> list[Group]:

@@ -11,11 +11,10 @@ from cloister.codec import Writer
 from cloister.crypto.secret import Secret
 from cloister.mls import Extension, Group, KeyPackageSecrets, Malformed, MLSError
 from cloister.mls.epoch import StoredEpoch
-from cloister.mls.framing import AuthenticatedContent, ContentAuth
-from cloister.mls.group import StoredRatchets
-from cloister.mls.private_message import make_member_content
+from cloister.mls.framing import AuthenticatedContent, ContentAuth, member_content
 from cloister.mls.registry import WireFormat
 from cloister.mls.secret_tree import SecretTree
+from cloister.mls.stored_ratchets import StoredRatchets
 from unit.mls.members import (
     CHECKPOINT,
     ENTROPY,
@@ -120,9 +119,9 @@ def test_other_versions_of_the_stored_form_are_refused() -> None:
     group = group_of(2)[0]
     epoch, ratchet = group.epoch_state(), group.ratchet_state()
     with pytest.raises(Malformed):
-        Group.restore(b"\x02" + epoch[1:], ratchet)
+        Group.restore(b"\x01" + epoch[1:], ratchet)
     with pytest.raises(Malformed):
-        Group.restore(epoch, b"\x02" + ratchet[1:])
+        Group.restore(epoch, b"\x01" + ratchet[1:])
 
 
 def test_key_package_secrets_have_a_stored_form() -> None:
@@ -154,7 +153,7 @@ def test_stored_message_that_is_no_proposal_is_refused() -> None:
     group = group_of(2)[0]
     content = AuthenticatedContent(
         wire_format=WireFormat.PRIVATE_MESSAGE,
-        content=make_member_content(group.group_id, group.epoch, 1, b"", b"text"),
+        content=member_content(group.group_id, group.epoch, 1, b"", b"text"),
         auth=ContentAuth(signature=b""),
     )
     broken = _with_ratchets(group, lambda one: replace(one, pending=(content.encode(),)))

@@ -8,6 +8,7 @@ from cloister.codec import DecodeError, Reader, encode_varint
 from cloister.crypto import x_wing
 from cloister.crypto.secret import Secret
 from cloister.mls import tree_math
+from cloister.mls.rules import Rule
 from cloister.mls.suite import suite_of
 from vectors.mls.material import Case, each, unhex
 
@@ -61,10 +62,18 @@ def test_crypto_basics(case: Case) -> None:
     ) == Secret(unhex(tree["out"]))
     sign = case["sign_with_label"]
     label, content, public = sign["label"].encode(), unhex(sign["content"]), unhex(sign["pub"])
-    suite.verify_with_label(public, label, content, unhex(sign["signature"]))
+    suite.verify_with_label(
+        public, label, content, unhex(sign["signature"]), Rule.CONTENT_SIGNATURE
+    )
     key = suite.signature_key(suite.signature_seed(unhex(sign["priv"])))
     assert key.public == public
-    suite.verify_with_label(public, label, content, suite.sign_with_label(key, label, content))
+    suite.verify_with_label(
+        public,
+        label,
+        content,
+        suite.sign_with_label(key, label, content),
+        Rule.CONTENT_SIGNATURE,
+    )
     sealed = case["encrypt_with_label"]
     label, context = sealed["label"].encode(), unhex(sealed["context"])
     private = suite.private_key(Secret(unhex(sealed["priv"])))
