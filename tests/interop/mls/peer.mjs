@@ -51,6 +51,8 @@ const byName = (name) => mls.getCiphersuiteImpl(mls.getCiphersuiteFromName(name)
 const suites = {
   "X25519-AES128": () => byName("MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519"),
   "X25519-ChaCha20": () => byName("MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519"),
+  "X448-AES256": () => byName("MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448"),
+  "X448-ChaCha20": () => byName("MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448"),
   "X-Wing as shipped": () => byName("MLS_256_XWING_AES256GCM_SHA512_Ed25519"),
   "X-Wing plain": () => xWing(0xf002),
   "X-Wing labelled": async () => labelled(await xWing(0xf002)),
@@ -106,7 +108,7 @@ const commands = {
     return message("mls_key_package", { keyPackage: client.own.publicPackage })
   },
 
-  // The private keys behind the KeyPackage. A signature key is kept as PKCS #8, whose last 32
+  // The private keys behind the KeyPackage. An Ed25519 key is kept as PKCS #8, whose last 32
   // bytes are the seed.
   async privateKeys({ own: { privatePackage } }) {
     return {

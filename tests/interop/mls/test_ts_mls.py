@@ -26,6 +26,7 @@ from cloister.mls import (
     open_welcome,
 )
 from cloister.mls.message import MLSMessage
+from cloister.mls.suite import suite_of
 from interop.mls.peer import LIFETIME, NOW, Peer, PeerClient, Refused
 from interop.mls.suites import SUITES
 from unit.mls.members import ENTROPY, agree
@@ -39,7 +40,7 @@ PSKS = {PSK_ID: Secret(PSK)}
 def package(suite: str, name: str) -> KeyPackageSecrets:
     return make_key_package(
         SUITES[suite],
-        signature_seed=Secret(ENTROPY.random(32)),
+        signature_seed=suite_of(SUITES[suite]).generate_signature_seed(ENTROPY),
         credential=basic_credential(name.encode()),
         lifetime=LIFETIME,
         entropy=ENTROPY,
@@ -50,7 +51,7 @@ def found(suite: str) -> Group:
     return Group.create(
         SUITES[suite],
         b"ours",
-        signature_seed=Secret(ENTROPY.random(32)),
+        signature_seed=suite_of(SUITES[suite]).generate_signature_seed(ENTROPY),
         credential=basic_credential(b"we"),
         entropy=ENTROPY,
     )
@@ -102,7 +103,8 @@ def talk(client: PeerClient, group: Group) -> Group:
     return received.next
 
 
-def test_peer_joins_our_group_and_follows_and_leads(peer: Peer, suite: str) -> None:
+def test_peer_joins_our_group_and_follows_and_leads(peer: Peer, any_suite: str) -> None:
+    suite = any_suite
     client = peer.client(suite)
     second = package(suite, "second")
     staged = commit(found(suite), adds=[second.key_package, bare(client.key_package)])
