@@ -67,7 +67,9 @@ const clients = new Map()
 
 const pskIndex = (client) => mls.makePskIndex(client.group, client.psks)
 const add = (text) => ({ proposalType: "add", add: { keyPackage: parse(text).keyPackage } })
-const proposalsOf = (client, { adds = [], removes = [], psks = [] }) => [
+const extensionsOf = (pairs) =>
+  pairs.map(([extensionType, data]) => ({ extensionType, extensionData: unhex(data) }))
+const proposalsOf = (client, { adds = [], removes = [], psks = [], extensions = [] }) => [
   ...removes.map((removed) => ({ proposalType: "remove", remove: { removed } })),
   ...adds.map(add),
   ...psks.map((id) => ({
@@ -80,6 +82,14 @@ const proposalsOf = (client, { adds = [], removes = [], psks = [] }) => [
       },
     },
   })),
+  ...(extensions.length === 0
+    ? []
+    : [
+        {
+          proposalType: "group_context_extensions",
+          groupContextExtensions: { extensions: extensionsOf(extensions) },
+        },
+      ]),
 ]
 const welcomeOf = (commit) =>
   commit.welcome === undefined ? "" : message("mls_welcome", { welcome: commit.welcome })
@@ -90,7 +100,7 @@ const onlySuite = ({ impl }) => ({ getCiphersuiteImpl: async () => impl })
 const packagesOf = (adds) => adds.map((text) => parse(text).keyPackage)
 
 const commands = {
-  async keyPackage(client, { suite: name, identity, notBefore, notAfter, extensions = [] }) {
+  async keyPackage(client, { suite: name, identity, notBefore, notAfter, supported }) {
     client.impl = await suite(name)
     client.psks = {}
     const capabilities = mls.defaultCapabilities()
@@ -99,7 +109,7 @@ const commands = {
       {
         ...capabilities,
         ciphersuites: [...new Set([...capabilities.ciphersuites, client.impl.name])],
-        extensions: [...capabilities.extensions, ...extensions],
+        extensions: [...capabilities.extensions, ...supported],
       },
       { notBefore: BigInt(notBefore), notAfter: BigInt(notAfter) },
       [],
@@ -137,28 +147,35 @@ const commands = {
     )
   },
 
-  async commit(client, { asPublic = false, ...what }) {
+  async commit(client, { asPublic, withTree, authenticatedData, ...what }) {
     const made = await mls.createCommit(
       { state: client.group, pskIndex: pskIndex(client), cipherSuite: client.impl },
       {
         extraProposals: proposalsOf(client, what),
-        ratchetTreeExtension: true,
+        ratchetTreeExtension: withTree,
         wireAsPublicMessage: asPublic,
+        authenticatedData: unhex(authenticatedData),
       },
     )
     client.group = made.newState
-    return { commit: hex(mls.encodeMlsMessage(made.commit)), welcome: welcomeOf(made) }
+    return {
+      commit: hex(mls.encodeMlsMessage(made.commit)),
+      welcome: welcomeOf(made),
+      tree: treeOf(made.newState),
+    }
   },
 
-  async propose(client, { asPublic = false, ...what }) {
+  async propose(client, { asPublic, ...what }) {
     const [proposal] = proposalsOf(client, what)
     const made = await mls.createProposal(client.group, asPublic, proposal, client.impl)
     client.group = made.newState
     return hex(mls.encodeMlsMessage(made.message))
   },
 
-  async encrypt(client, { text }) {
-    const made = await mls.createApplicationMessage(client.group, unhex(text), client.impl)
+  async encrypt(client, { text, authenticatedData }) {
+    const made = await mls.createApplicationMessage(
+      client.group, unhex(text), client.impl, unhex(authenticatedData),
+    )
     client.group = made.newState
     return message("mls_private_message", { privateMessage: made.privateMessage })
   },
@@ -172,6 +189,10 @@ const commands = {
         : await mls.processPublicMessage(client.group, publicMessage, pskIndex(client), client.impl)
     client.group = received.newState
     return received.kind === "applicationMessage" ? hex(received.message) : ""
+  },
+
+  async extensions({ group }) {
+    return group.groupContext.extensions.map((one) => [one.extensionType, hex(one.extensionData)])
   },
 
   async state({ group, impl }, { label, context, length }) {

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cloister.mls import Group, Lifetime
+from cloister.mls import Extension, Group, Lifetime
+from unit.mls.members import CHECKPOINT
 
 NOW = int(time.time())
 # ts-mls compares the lifetimes of KeyPackages with the clock.
@@ -78,16 +79,18 @@ class Peer:
             identity=identity,
             notBefore=LIFETIME.not_before,
             notAfter=LIFETIME.not_after,
+            supported=[CHECKPOINT],
         )
         return PeerClient(self, self._clients, suite, bytes.fromhex(key_package))
 
 
 @dataclass(frozen=True)
 class Made:
-    """A commit, and the Welcome for those it adds or b""."""
+    """A commit, the Welcome for those it adds or b"", and the tree after it."""
 
     commit: bytes
     welcome: bytes
+    tree: bytes
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,10 @@ class PeerClient:
         adds: tuple[bytes, ...] = (),
         removes: tuple[int, ...] = (),
         psks: tuple[bytes, ...] = (),
+        extensions: tuple[Extension, ...] = (),
         as_public: bool = False,
+        tree_in_welcome: bool = True,
+        authenticated_data: bytes = b"",
     ) -> Made:
         """Commit these and every proposal received or made, and go to the new epoch."""
         made = self._ask(
@@ -151,9 +157,12 @@ class PeerClient:
             adds=[one.hex() for one in adds],
             removes=removes,
             psks=[one.hex() for one in psks],
+            extensions=[(one.extension_type, one.data.hex()) for one in extensions],
             asPublic=as_public,
+            withTree=tree_in_welcome,
+            authenticatedData=authenticated_data.hex(),
         )
-        return Made(bytes.fromhex(made["commit"]), bytes.fromhex(made["welcome"]))
+        return Made(*(bytes.fromhex(made[name]) for name in ("commit", "welcome", "tree")))
 
     def propose_add(self, key_package: bytes, *, as_public: bool = False) -> bytes:
         """Propose to add a client."""
@@ -167,13 +176,20 @@ class PeerClient:
         """Propose to mix in an external pre-shared key."""
         return self._bytes("propose", psks=[psk_id.hex()], asPublic=as_public)
 
-    def encrypt(self, text: bytes) -> bytes:
+    def encrypt(self, text: bytes, authenticated_data: bytes = b"") -> bytes:
         """Encrypt an application message."""
-        return self._bytes("encrypt", text=text.hex())
+        return self._bytes("encrypt", text=text.hex(), authenticatedData=authenticated_data.hex())
 
     def process(self, message: bytes) -> bytes:
         """Process a message: the plaintext of an application message, else b""."""
         return self._bytes("process", data=message.hex())
+
+    def extensions(self) -> tuple[Extension, ...]:
+        """The extensions of the group context; of the RFC's own the type is a name there."""
+        return tuple(
+            Extension(extension_type=kind, data=bytes.fromhex(data))
+            for kind, data in self._ask("extensions")
+        )
 
     def state(self) -> PeerState:
         """What is compared."""

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from interop.mls.install import Installation
+from interop.mls.ours import PSK, PSK_ID
 from interop.mls.peer import Made, Peer, PeerClient
 from interop.mls.suites import SUITES
 
 FOLDER = Path(__file__).with_name("recorded")
-PSK_ID, PSK = b"a key from elsewhere", bytes(range(32))
 # A path of X-Wing keys has some four kilobytes a node, so that story is shorter.
 EPOCHS = {"X25519-AES128": 6, "X25519-ChaCha20": 6, "X-Wing as shipped": 2, "X-Wing labelled": 4}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cloister.crypto.secret import Secret
 from cloister.mls import ApplicationReceived, Group
 from cloister.mls.passive import PassiveCase, Verdict, decode_cases, follow, join_case, run_case
-from interop.mls.record import EPOCHS, FOLDER, PSK, PSK_ID
+from interop.mls.ours import PSKS
+from interop.mls.record import EPOCHS, FOLDER
 from interop.mls.suites import SUITES, plain_x_wing_known
 
 FILES = sorted(FOLDER.glob("*.json"))
@@ -41,7 +41,7 @@ def test_it_is_followed_through_every_epoch(file: Path) -> None:
         case = read(file)
         group = join_case(case)
         for epoch, more in zip(case.epochs, fields["epochs"], strict=True):
-            group = follow(group, epoch, {PSK_ID: Secret(PSK)})
+            group = follow(group, epoch, PSKS)
             group = check_epoch(group, more)
             group = Group.decode(group.encode())
 

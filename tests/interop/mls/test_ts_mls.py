@@ -6,101 +6,33 @@ us. `./cloister test` installs it (install.py); the suites are those of suites.p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from cloister.crypto.secret import Secret
 from cloister.mls import (
-    ApplicationReceived,
     CommitReceived,
     Group,
-    KeyPackageSecrets,
     ProposalReceived,
     Rule,
     RuleViolation,
-    StagedCommit,
     UnknownPsk,
-    basic_credential,
-    make_key_package,
     open_welcome,
 )
-from cloister.mls.message import MLSMessage
-from cloister.mls.suite import suite_of
-from interop.mls.peer import LIFETIME, NOW, Peer, PeerClient, Refused
-from interop.mls.suites import SUITES
-from unit.mls.members import ENTROPY, agree
+from interop.mls.ours import (
+    PSK,
+    PSK_ID,
+    as_message,
+    bare,
+    commit,
+    found,
+    join,
+    package,
+    take,
+    talk,
+)
+from interop.mls.peer import NOW, Peer, Refused
+from unit.mls.members import agree
 
 pytestmark = pytest.mark.process
-
-PSK_ID, PSK = b"a key from elsewhere", bytes(range(32))
-PSKS = {PSK_ID: Secret(PSK)}
-
-
-def package(suite: str, name: str) -> KeyPackageSecrets:
-    return make_key_package(
-        SUITES[suite],
-        signature_seed=suite_of(SUITES[suite]).generate_signature_seed(ENTROPY),
-        credential=basic_credential(name.encode()),
-        lifetime=LIFETIME,
-        entropy=ENTROPY,
-    )
-
-
-def found(suite: str) -> Group:
-    return Group.create(
-        SUITES[suite],
-        b"ours",
-        signature_seed=suite_of(SUITES[suite]).generate_signature_seed(ENTROPY),
-        credential=basic_credential(b"we"),
-        entropy=ENTROPY,
-    )
-
-
-def as_message(secrets: KeyPackageSecrets) -> bytes:
-    return MLSMessage(body=secrets.parsed()).encode()
-
-
-def bare(message: bytes) -> bytes:
-    return MLSMessage.decode(message).body.encode()
-
-
-def join(welcome: bytes | None, secrets: KeyPackageSecrets) -> Group:
-    assert welcome
-    return open_welcome(welcome, secrets, PSKS).join(None, now=NOW)
-
-
-def take(group: Group, commit: bytes) -> Group:
-    received = group.process(commit, now=NOW, psks=PSKS)
-    assert isinstance(received, CommitReceived)
-    assert received.next is not None
-    return received.next
-
-
-def commit(
-    group: Group,
-    *,
-    adds: Sequence[bytes] = (),
-    removes: Sequence[int] = (),
-    with_psk: bool = False,
-) -> StagedCommit:
-    return group.commit(
-        adds=adds,
-        removes=removes,
-        external_psks=PSKS if with_psk else {},
-        now=NOW,
-        entropy=ENTROPY,
-    )
-
-
-def talk(client: PeerClient, group: Group) -> Group:
-    """A text each way."""
-    message, group = group.encrypt(b"to the peer", pad_to=(256, 1024), entropy=ENTROPY)
-    assert client.process(message) == b"to the peer"
-    received = group.process(client.encrypt(b"to us"), now=NOW)
-    assert isinstance(received, ApplicationReceived)
-    assert received.plaintext == b"to us"
-    return received.next
 
 
 def test_peer_joins_our_group_and_follows_and_leads(peer: Peer, any_suite: str) -> None:
