@@ -9,6 +9,8 @@ const require = createRequire(process.argv[2] + "/")
 const load = (name) => import(pathToFileURL(require.resolve(name)))
 const mls = await load("ts-mls")
 const { encode } = await load("ts-mls/codec/tlsEncoder.js")
+const { decodeVarLenData, varLenDataEncoder } = await load("ts-mls/codec/variableLength.js")
+const { createGroupInfo, createGroupInfoWithRatchetTree } = await load("ts-mls/createCommit.js")
 const { decodeRatchetTree, ratchetTreeEncoder } = await load("ts-mls/ratchetTree.js")
 
 const hex = (bytes) => Buffer.from(bytes).toString("hex")
@@ -69,19 +71,24 @@ const pskIndex = (client) => mls.makePskIndex(client.group, client.psks)
 const add = (text) => ({ proposalType: "add", add: { keyPackage: parse(text).keyPackage } })
 const extensionsOf = (pairs) =>
   pairs.map(([extensionType, data]) => ({ extensionType, extensionData: unhex(data) }))
-const proposalsOf = (client, { adds = [], removes = [], psks = [], extensions = [] }) => [
+const pskProposal = ({ kdf, rng }, name) => ({
+  proposalType: "psk",
+  psk: { preSharedKeyId: { ...name, pskNonce: rng.randomBytes(kdf.size) } },
+})
+const proposalsOf = (
+  { impl, group }, { adds = [], removes = [], psks = [], resumptionEpochs = [], extensions = [] },
+) => [
   ...removes.map((removed) => ({ proposalType: "remove", remove: { removed } })),
   ...adds.map(add),
-  ...psks.map((id) => ({
-    proposalType: "psk",
-    psk: {
-      preSharedKeyId: {
-        psktype: "external",
-        pskId: unhex(id),
-        pskNonce: client.impl.rng.randomBytes(client.impl.kdf.size),
-      },
-    },
-  })),
+  ...psks.map((id) => pskProposal(impl, { psktype: "external", pskId: unhex(id) })),
+  ...resumptionEpochs.map((epoch) =>
+    pskProposal(impl, {
+      psktype: "resumption",
+      usage: "application",
+      pskGroupId: group.groupContext.groupId,
+      pskEpoch: BigInt(epoch),
+    }),
+  ),
   ...(extensions.length === 0
     ? []
     : [
@@ -97,6 +104,16 @@ const treeOf = (group) => hex(encode(ratchetTreeEncoder)(group.ratchetTree))
 const treeFrom = (text) => (text ? decodeRatchetTree(unhex(text), 0)[0] : undefined)
 // For the calls that would look a suite up by its name.
 const onlySuite = ({ impl }) => ({ getCiphersuiteImpl: async () => impl })
+// The data of external_pub is a struct with the key in it, so there is a length before the key
+// (RFC 9420 section 12.4.3.2). ts-mls 1.6.4 writes and expects the bare key; its later source does
+// not. These two put the length there.
+const withLength = (key) => encode(varLenDataEncoder)(key)
+const takingLength = ({ impl, own }) => {
+  const length = own.publicPackage.initKey.length
+  const importPublicKey = (key) =>
+    impl.hpke.importPublicKey(key.length > length ? decodeVarLenData(key, 0)[0] : key)
+  return { ...impl, hpke: { ...impl.hpke, importPublicKey } }
+}
 const packagesOf = (adds) => adds.map((text) => parse(text).keyPackage)
 
 const commands = {
@@ -209,20 +226,35 @@ const commands = {
 
   // ---- joining from outside ----
 
-  async groupInfo({ group, impl }, { withTree = true }) {
-    const make = withTree
-      ? mls.createGroupInfoWithExternalPubAndRatchetTree
-      : mls.createGroupInfoWithExternalPub
-    return message("mls_group_info", { groupInfo: await make(group, [], impl) })
+  async groupInfo({ group, impl }, { withTree }) {
+    const pair = await impl.hpke.deriveKeyPair(group.keySchedule.externalSecret)
+    const key = await impl.hpke.exportPublicKey(pair.publicKey)
+    const extensions = [{ extensionType: "external_pub", extensionData: withLength(key) }]
+    const { groupContext, confirmationTag, ratchetTree } = group
+    const groupInfo = withTree
+      ? await createGroupInfoWithRatchetTree(
+          groupContext, confirmationTag, group, ratchetTree, extensions, impl,
+        )
+      : await createGroupInfo(groupContext, confirmationTag, group, extensions, impl)
+    return message("mls_group_info", { groupInfo })
   },
 
-  async joinExternally(client, { groupInfo, tree = "", resync = false }) {
+  async joinExternally(client, { groupInfo, tree = "", resync }) {
     const { publicPackage, privatePackage } = client.own
     const made = await mls.joinGroupExternal(
-      parse(groupInfo).groupInfo, publicPackage, privatePackage, resync, client.impl, treeFrom(tree),
+      parse(groupInfo).groupInfo, publicPackage, privatePackage, resync,
+      takingLength(client), treeFrom(tree),
     )
     client.group = made.newState
     return message("mls_public_message", { publicMessage: made.publicMessage })
+  },
+
+  async proposeSelf({ own, impl }, { groupInfo }) {
+    const { publicPackage, privatePackage } = own
+    const made = await mls.proposeAddExternal(
+      parse(groupInfo).groupInfo, publicPackage, privatePackage, impl,
+    )
+    return hex(mls.encodeMlsMessage(made))
   },
 
   // ---- one group after another ----

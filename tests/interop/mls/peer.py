@@ -146,6 +146,7 @@ class PeerClient:
         adds: tuple[bytes, ...] = (),
         removes: tuple[int, ...] = (),
         psks: tuple[bytes, ...] = (),
+        resumption_epochs: tuple[int, ...] = (),
         extensions: tuple[Extension, ...] = (),
         as_public: bool = False,
         tree_in_welcome: bool = True,
@@ -157,6 +158,7 @@ class PeerClient:
             adds=[one.hex() for one in adds],
             removes=removes,
             psks=[one.hex() for one in psks],
+            resumptionEpochs=resumption_epochs,
             extensions=[(one.extension_type, one.data.hex()) for one in extensions],
             asPublic=as_public,
             withTree=tree_in_welcome,
@@ -223,6 +225,10 @@ class PeerClient:
         return self._bytes(
             "joinExternally", groupInfo=group_info.hex(), tree=tree.hex(), resync=resync
         )
+
+    def propose_self(self, group_info: bytes) -> bytes:
+        """Propose, from outside, to be added."""
+        return self._bytes("proposeSelf", groupInfo=group_info.hex())
 
     def reinit(self, group_id: bytes) -> bytes:
         """Commit that the group is to be made anew under another id. The commit."""

@@ -133,6 +133,7 @@ def test_who_is_added_with_an_external_psk_needs_it(peer: Peer, suite: str) -> N
     assert client.agrees_with(joined)
 
 
+@pytest.mark.parametrize("suite", ["X25519-AES128", "X-Wing labelled"], indirect=True)
 @pytest.mark.parametrize("as_public", [False, True])
 def test_peers_proposals_are_committed_by_reference(
     peer: Peer, suite: str, as_public: bool
