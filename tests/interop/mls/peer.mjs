@@ -40,7 +40,7 @@ const xWing = (code) =>
   })
 
 // ts-mls derives X-Wing keys as SHAKE256(ikm, 32). With the labels behind the ikm that same hash is
-// the labelled form of draft-ietf-hpke-pq; nothing else of ts-mls is touched.
+// the labelled form of draft-ietf-hpke-pq; nothing else of its X-Wing is touched.
 const labelled = (impl) => ({
   ...impl,
   hpke: {
