@@ -24,7 +24,7 @@ from interop.mls.suites import SUITES
 
 FOLDER = Path(__file__).with_name("recorded")
 # A path of X-Wing keys has some four kilobytes a node, so that story is shorter.
-EPOCHS = {"X25519-AES128": 6, "X25519-ChaCha20": 6, "X-Wing as shipped": 2, "X-Wing labelled": 4}
+EPOCHS = {"X25519-AES128": 7, "X25519-ChaCha20": 7, "X-Wing as shipped": 2, "X-Wing labelled": 4}
 
 
 class Story:
@@ -88,6 +88,11 @@ class Story:
         proposals = [self._to_all(fifth, fifth.propose_remove(3))]
         self.members.remove(fourth)
         yield self._epoch(founder, founder.commit(as_public=True), proposals)
+
+        outsider = self._newcomer()
+        message = outsider.join_externally(founder.group_info())
+        self.members.append(outsider)
+        yield self._epoch(outsider, Made(message, welcome=b"", tree=b""))
 
     def _to_all(self, sender: PeerClient, message: bytes) -> str:
         for member in self.members:
