@@ -112,6 +112,8 @@ def check_members(tree: Tree, extensions: tuple[Extension, ...]) -> None:
     in_use = {leaf.credential.credential_type for _, leaf in tree.members()} | set(lists[2])
     for _, leaf in tree.members():
         check_leaf_contents(leaf)
+        supported = tree.suite.code in leaf.capabilities.cipher_suites
+        require(supported, "a member does not support the group's cipher suite")
         for extension_type in (*(one.extension_type for one in extensions), *lists[0]):
             check_extension_support(leaf, extension_type)
         for proposal_type in lists[1]:
