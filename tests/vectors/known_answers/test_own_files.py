@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloister.mls.registry import CipherSuite
+from cloister.mls.suite import suite_of
 from vectors.known_answers.generate import DATA
 from vectors.known_answers.generator import kinds as made
 from vectors.known_answers.verifier.failure import Failure
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.vectors
 
 Case = dict[str, Any]
+SMALL = CipherSuite.X25519_AES128GCM_SHA256_ED25519
+LARGE = CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519
 Place = tuple[str | int, ...]
 
 
@@ -29,6 +32,17 @@ Place = tuple[str | int, ...]
 def test_the_verifier_accepts_the_file(kind: str) -> None:
     cases = load(DATA / f"{kind}.json")
     assert cases
+    for case in cases:
+        verify_case(kind, case)
+
+
+@pytest.mark.parametrize("kind", made.KINDS)
+@pytest.mark.parametrize("suite", [SMALL, LARGE])
+def test_the_verifier_accepts_what_the_engine_makes_today(kind: str, suite: CipherSuite) -> None:
+    if kind in made.WITHOUT_SUITE:
+        cases = made.WITHOUT_SUITE[kind]()
+    else:
+        cases = made.FOR_EACH_SUITE[kind](suite_of(suite))
     for case in cases:
         verify_case(kind, case)
 

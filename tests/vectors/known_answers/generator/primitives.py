@@ -105,7 +105,8 @@ def secret_tree(suite: Suite) -> Iterator[dict[str, Any]]:
     """Some generations of both ratchets of every leaf."""
     for size in SIZES:
         draw = Draw(f"secret-tree {suite.code} {size}")
-        secret, ciphertext = draw.secret(suite.nh), draw.random(77)
+        # The sample for sender data is cut off at Nh bytes, or shorter than that.
+        secret, ciphertext = draw.secret(suite.nh), draw.random(20 if size == 1 else 77)
         key, nonce = sender_data_key(suite, secret, ciphertext)
         encryption_secret = draw.secret(suite.nh)
         tree = SecretTree.new(suite, size, encryption_secret)
