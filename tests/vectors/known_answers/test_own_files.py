@@ -120,8 +120,8 @@ def _with_change(kind: str, case: Case, place: Place) -> Case:
 
 @pytest.mark.parametrize("kind", made.KINDS)
 def test_the_verifier_refuses_a_case_with_any_value_changed(kind: str) -> None:
-    choose = CASES.get(kind, lambda cases: cases[0])
-    case = choose(load(DATA / f"{kind}.json"))
+    cases = load(DATA / f"{kind}.json")
+    case = CASES[kind](cases) if kind in CASES else cases[0]
     verify_case(kind, case)
     accepted = []
     for place in _values(case):

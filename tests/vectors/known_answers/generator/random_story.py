@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from cloister.mls.suite import Suite
 
 
-def random_story(suite: Suite, *, epochs: int, most: int) -> Story:
-    """A group of at most ``most`` members over some epochs, from a seed."""
-    story = Story(suite, "passive-client-random")
+def random_story(
+    suite: Suite, *, epochs: int, most: int, purpose: str = "passive-client-random"
+) -> Story:
+    """A group of at most ``most`` members over some epochs; ``purpose`` seeds the chance."""
+    story = Story(suite, purpose)
     listener = story.newcomer()
     added = story.commit(0, adds=[story.newcomer(), listener])
     story.begin_case(listener, added)
@@ -26,7 +28,10 @@ def random_story(suite: Suite, *, epochs: int, most: int) -> Story:
 
 
 class Turn:
-    """One epoch: some proposals, and a commit that takes them up and adds its own."""
+    """One epoch: some proposals, and a commit that takes them up and adds its own.
+
+    Now and then the commit has no path, or comes from somebody new.
+    """
 
     def __init__(self, story: Story, most: int) -> None:
         self.story = story
@@ -47,12 +52,21 @@ class Turn:
         return [leaf for leaf in self.story.speakers if leaf not in self.touched]
 
     def play(self) -> None:
-        for _ in range(self.story.draw.number(2)):
-            self.propose()
         story = self.story
+        if self.chance(9):
+            self.join_from_outside()
+            return
+        for _ in range(story.draw.number(2)):
+            self.propose()
         adds, removes, psks = [], [], []
         if self.room > 0 and self.chance(2):
             adds = [story.newcomer()]
+        if self.touched == {self.committer} and not self.has_extensions and self.chance(4):
+            psk_count = 0 if adds else 1
+            story.commit_without_path(
+                self.committer, adds=adds, psks=psk_count, joining=self.joining
+            )
+            return
         free = self.untouched()
         if len(free) > 1 and self.chance(3):
             removes = [self.pick(free)]
@@ -70,6 +84,14 @@ class Turn:
             joining=self.joining,
             public=self.chance(3),
         )
+
+    def join_from_outside(self) -> None:
+        """Somebody new comes, or a member in a new form."""
+        story = self.story
+        if self.room > 0 and self.chance(2):
+            story.join_from_outside()
+        else:
+            story.join_from_outside(replaces=self.pick(story.speakers), psks=[story.new_psk()])
 
     def propose(self) -> None:
         """Somebody proposes something that goes with what has been proposed already."""
