@@ -1,29 +1,15 @@
-"""docs/spec/mls-profile.md runs, and docs/rules/mls.md is what the code says."""
+"""docs/spec/mls-profile.md runs, and its numbers are those of the code."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
-from cloister.mls import limits
-from cloister.mls.rules import Rule
+from cloister.mls import limits, ratchet_records
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/spec/mls-profile.md").read_text(encoding="utf-8")
-RULES = ROOT / "docs/rules/mls.md"
-
-
-def rules_page() -> str:
-    lines = [
-        "# Rules of the MLS engine",
-        "",
-        "Generated from `cloister.mls.rules`. The name is the id that errors carry and tests cite.",
-        "",
-        "| rule | refused because | RFC 9420 |",
-        "| --- | --- | --- |",
-    ]
-    lines += [f"| `{rule.name}` | {rule.text} | {rule.section[9:]} |" for rule in Rule]
-    return "\n".join(lines) + "\n"
 
 
 def test_the_example_runs() -> None:
@@ -45,5 +31,15 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert rows["leaves"].startswith(f"{limits.MAX_LEAVES:,} ")
 
 
-def test_the_list_of_rules_is_up_to_date() -> None:
-    assert RULES.read_text(encoding="utf-8") == rules_page()
+def test_the_stored_form_is_that_of_the_code() -> None:
+    section = PAGE.split("## 7. ")[1].split("## 8. ")[0]
+    form = section.split("```\nstruct {\n")[1].split("} RecordKey;")[0]
+    names = re.findall(r"^ +\w+ +(\w+)(?:\[\d\])?;", form, flags=re.M)
+    assert names == [one.name for one in dataclasses.fields(ratchet_records.RecordKey)]
+    form = section.split("} StoredHead;")[0].rsplit("struct {", 1)[1]
+    names = re.findall(r"(\w+)(?:<V>)*(?: = \d+)?;", form)
+    assert names == [one.name for one in dataclasses.fields(ratchet_records.StoredHead)]
+    assert f"version = {ratchet_records.RATCHET_RECORDS_VERSION};" in form
+    assert f"mark[{ratchet_records.MARK_LENGTH}]" in section
+    for kind in ratchet_records.RecordKind:
+        assert f"{kind.value} {kind.name.lower()}" in section

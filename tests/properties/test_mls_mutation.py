@@ -19,12 +19,12 @@ from cloister.crypto.secret import Secret
 from cloister.errors import RemoteError
 from cloister.mls import Extension, Group, MLSError
 from cloister.mls.commit import Commit
-from cloister.mls.joining import check_tree
+from cloister.mls.group_check import check_tree
 from cloister.mls.message import MLSMessage
 from cloister.mls.private_message import PrivateMessage, open_content, open_sender_data
 from cloister.mls.proposal import Add, Proposal
 from cloister.mls.ratchet_tree import RatchetTree
-from unit.mls.forge import send
+from cloister.testing.forge import send
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

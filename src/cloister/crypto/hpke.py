@@ -1,4 +1,8 @@
-"""Hybrid public-key encryption (RFC 9180), base mode, one message per encapsulation."""
+"""Hybrid public-key encryption (RFC 9180), base mode, one message or export per encapsulation.
+
+The library seals and opens wherever it has the KEM. Ours is what it lacks: X448, and the exported
+secrets with which MLS lets a new member commit from outside (RFC 9420 section 8.3).
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,26 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke as library
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from cloister.crypto.aead import Aead
-from cloister.crypto.errors import DecryptError
+from cloister.crypto.encapsulation import decapsulate, encapsulate
+from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.errors import BadPublicKey, DecryptError, MisusedKey
+from cloister.crypto.hpke_schedule import HpkeContext, key_schedule
 from cloister.crypto.kem import Kem, PrivateKey, PublicKey
 from cloister.crypto.secret import Secret
+from cloister.crypto.x_wing import XWingPrivateKey, XWingPublicKey
 
 _KDFS: Final = {
     "sha256": library.KDF.HKDF_SHA256,
     "sha384": library.KDF.HKDF_SHA384,
     "sha512": library.KDF.HKDF_SHA512,
 }
+# Encapsulation is never repeatable: the library does not let its callers choose either.
+_ENTROPY: Final = SystemEntropy()
 _AEADS: Final = {
     Aead.AES_128_GCM: library.AEAD.AES_128_GCM,
     Aead.AES_256_GCM: library.AEAD.AES_256_GCM,
@@ -41,7 +54,7 @@ class HpkePrivateKey:
 
     @property
     def parsed(self) -> PrivateKey:
-        """The library's key object. Raises MisusedKey for a seed of wrong length."""
+        """The key as an object. Raises MisusedKey for a seed of wrong length."""
         return self._pair()[0]
 
     @property
@@ -70,8 +83,29 @@ class HpkeSuite:
     hash_name: str
     aead: Aead
 
-    def _library_suite(self) -> library.Suite:
-        return library.Suite(self.kem.library_kem, _KDFS[self.hash_name], _AEADS[self.aead])
+    def _library_suite(self) -> library.Suite | None:
+        kem = self.kem.library_kem
+        if kem is None:
+            return None
+        return library.Suite(kem, _KDFS[self.hash_name], _AEADS[self.aead])
+
+    def setup_sender(self, public: PublicKey | bytes, info: bytes) -> tuple[bytes, HpkeContext]:
+        """SetupBaseS: the kem_output and the secrets it carries. Raises BadPublicKey."""
+        key = self.kem.parse_public(public) if isinstance(public, bytes) else public
+        shared_secret, kem_output = encapsulate(self.kem, key, _ENTROPY)
+        return kem_output, key_schedule(self.kem, self.hash_name, self.aead, shared_secret, info)
+
+    def setup_receiver(self, key: HpkePrivateKey, kem_output: bytes, info: bytes) -> HpkeContext:
+        """SetupBaseR: the secrets behind a kem_output.
+
+        Raises DecryptError for whatever is wrong with it, MisusedKey for a key of another KEM.
+        """
+        self._check_key(key)
+        try:
+            shared_secret = decapsulate(self.kem, key.parsed, key.public, kem_output)
+        except BadPublicKey:
+            raise DecryptError from None
+        return key_schedule(self.kem, self.hash_name, self.aead, shared_secret, info)
 
     def seal(self, public: PublicKey | bytes, info: bytes, plaintext: bytes) -> tuple[bytes, bytes]:
         """Encrypt to ``public``; return (kem_output, ciphertext). Raises BadPublicKey.
@@ -79,19 +113,79 @@ class HpkeSuite:
         The associated data is empty, as in RFC 9420 section 5.1.3.
         """
         key = self.kem.parse_public(public) if isinstance(public, bytes) else public
-        sealed = self._library_suite().encrypt(plaintext, key, info)
+        suite = self._library_suite()
+        if suite is None:
+            kem_output, context = self.setup_sender(key, info)
+            return kem_output, context.seal(plaintext, b"")
+        sealed = suite.encrypt(plaintext, _library_public(key), info)
         length = self.kem.encapsulation_length
         return sealed[:length], sealed[length:]
 
     def open(self, key: HpkePrivateKey, info: bytes, kem_output: bytes, ciphertext: bytes) -> bytes:
-        """Decrypt. Raises DecryptError for every failure."""
+        """Decrypt.
+
+        Raises DecryptError for every failure, MisusedKey for a key of another KEM.
+        """
+        self._check_key(key)
+        suite = self._library_suite()
+        if suite is None:
+            return self.setup_receiver(key, kem_output, info).open(ciphertext, b"")
         # The library takes both as one string: a wrong split must not move bytes between them.
         if len(kem_output) != self.kem.encapsulation_length:
             raise DecryptError
         try:
-            return self._library_suite().decrypt(kem_output + ciphertext, key.parsed, info)
+            return suite.decrypt(kem_output + ciphertext, _library_private(key.parsed), info)
         except (InvalidTag, ValueError):
             raise DecryptError from None
+
+    def _check_key(self, key: HpkePrivateKey) -> None:
+        if key.kem is not self.kem:
+            raise MisusedKey("the private key is one of another KEM")
+
+    def export_to(
+        self, public: PublicKey | bytes, info: bytes, exporter_context: bytes, length: int
+    ) -> tuple[bytes, Secret]:
+        """SendExport (RFC 9180 6.2): (kem_output, exported secret of ``length`` bytes).
+
+        Raises BadPublicKey, MisusedKey for more than 255 blocks of Nh.
+        """
+        kem_output, context = self.setup_sender(public, info)
+        return kem_output, context.export(exporter_context, length)
+
+    def export_from(
+        self,
+        key: HpkePrivateKey,
+        kem_output: bytes,
+        info: bytes,
+        exporter_context: bytes,
+        length: int,
+    ) -> Secret:
+        """ReceiveExport (RFC 9180 6.2): what ``export_to`` exported, ``length`` bytes.
+
+        Nothing is authenticated: a kem_output that was changed may give another secret and no
+        error.  Raises DecryptError for one that is malformed, MisusedKey as ``export_to`` does.
+        """
+        return self.setup_receiver(key, kem_output, info).export(exporter_context, length)
+
+
+_LibraryPublic = X25519PublicKey | ec.EllipticCurvePublicKey | library.MLKEM768X25519PublicKey
+_LibraryPrivate = X25519PrivateKey | ec.EllipticCurvePrivateKey | library.MLKEM768X25519PrivateKey
+
+
+def _library_public(key: PublicKey) -> _LibraryPublic:
+    if isinstance(key, XWingPublicKey):
+        return key.library
+    if isinstance(key, X448PublicKey):
+        raise MisusedKey("the library's HPKE has no X448")
+    return key
+
+
+def _library_private(key: PrivateKey) -> _LibraryPrivate:
+    if isinstance(key, XWingPrivateKey):
+        return key.library
+    if isinstance(key, X448PrivateKey):
+        raise MisusedKey("the library's HPKE has no X448")
+    return key
 
 
 # What Cloister itself seals with, outside MLS: the KEM, hash and AEAD of its MLS suite.

@@ -6,7 +6,6 @@ Cloister itself uses none of them. They are there for MLS cipher suites 0x0002, 
 
 from __future__ import annotations
 
-import hmac
 from enum import Enum
 from typing import Final
 
@@ -15,8 +14,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cloister.crypto.entropy import Entropy
 from cloister.crypto.errors import BadPublicKey, BadSignature, MisusedKey
-from cloister.crypto.hashing import hkdf_expand
+from cloister.crypto.labeled_kdf import kem_suite_id, labeled_expand, labeled_extract
 from cloister.crypto.secret import Secret
 
 
@@ -54,6 +54,11 @@ class Curve(Enum):
     )
 
     @property
+    def hash_name(self) -> str:
+        """The hash of the DHKEM over this curve."""
+        return self.value[1]
+
+    @property
     def scalar_length(self) -> int:
         """Nsk, and the length of a coordinate, in bytes."""
         return self.value[2]
@@ -79,15 +84,25 @@ _HASHES: Final[dict[Curve, hashes.HashAlgorithm]] = {
 def derive_scalar(curve: Curve, ikm: Secret) -> Secret:
     """DeriveKeyPair of DHKEM: candidates until one is below the order (RFC 9180 7.1.3)."""
     kem_id, hash_name, length, mask, order = curve.value
-    suite_id = b"KEM" + kem_id.to_bytes(2, "big")
-    prk = Secret(hmac.digest(b"", b"HPKE-v1" + suite_id + b"dkp_prk" + ikm.expose(), hash_name))
+    suite_id = kem_suite_id(kem_id)
+    prk = labeled_extract(hash_name, suite_id, b"", b"dkp_prk", ikm.expose())
     for counter in range(256):
-        info = length.to_bytes(2, "big") + b"HPKE-v1" + suite_id + b"candidate" + bytes([counter])
-        candidate = hkdf_expand(hash_name, prk, info, length).expose()
+        info = bytes([counter])
+        candidate = labeled_expand(hash_name, suite_id, prk, b"candidate", info, length).expose()
         candidate = bytes([candidate[0] & mask]) + candidate[1:]
         if 0 < int.from_bytes(candidate, "big") < order:
             return Secret(candidate)
     raise MisusedKey("no candidate below the order of the curve")
+
+
+def generate_scalar(curve: Curve, entropy: Entropy) -> Secret:
+    """Draw a uniform scalar below the order, Nsk bytes: a new private key."""
+    _, _, length, mask, order = curve.value
+    while True:
+        drawn = entropy.random(length)
+        candidate = bytes([drawn[0] & mask]) + drawn[1:]
+        if 0 < int.from_bytes(candidate, "big") < order:
+            return Secret(candidate)
 
 
 def parse_scalar(curve: Curve, scalar: Secret) -> tuple[ec.EllipticCurvePrivateKey, bytes]:

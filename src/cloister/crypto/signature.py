@@ -15,6 +15,7 @@ from cloister.crypto.secret import Secret
 # taken for a signature of another protocol, nor of a later version of this one.
 LABEL_PREFIX: Final = b"Cloister 1.0 "
 
+ED25519_SEED_LENGTH: Final = 32
 ED25519_PUBLIC_LENGTH: Final = 32
 ED25519_SIGNATURE_LENGTH: Final = 64
 
@@ -42,7 +43,7 @@ class Ed25519Key:
     __slots__ = ("_key", "public", "seed")
 
     def __init__(self, seed: Secret) -> None:
-        if len(seed) != 32:
+        if len(seed) != ED25519_SEED_LENGTH:
             raise MisusedKey("an Ed25519 seed has 32 bytes")
         self.seed: Final = seed
         self._key: Final = Ed25519PrivateKey.from_private_bytes(seed.expose())

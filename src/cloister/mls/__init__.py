@@ -45,11 +45,24 @@ from cloister.mls.errors import (
     WrongGroup,
 )
 from cloister.mls.extension import Extension
-from cloister.mls.group import Group, StagedCommit
+from cloister.mls.group import Group, SentProposalMessage, StagedCommit
 from cloister.mls.group_context import GroupContext
+from cloister.mls.joining_externally import ExternalJoin, join_externally
 from cloister.mls.key_package import KeyPackage, KeyPackageSecrets, make_key_package
 from cloister.mls.leaf_node import Capabilities, LeafNode, Lifetime
 from cloister.mls.opened_welcome import OpenedWelcome, open_welcome
+from cloister.mls.operations import Operations
+from cloister.mls.proposal import (
+    Add,
+    GroupContextExtensions,
+    PreSharedKey,
+    Proposal,
+    ReInit,
+    Remove,
+    Update,
+)
+from cloister.mls.protecting import Envelope
+from cloister.mls.psk import PreSharedKeyId
 from cloister.mls.received import (
     ApplicationReceived,
     CommitReceived,
@@ -59,18 +72,23 @@ from cloister.mls.received import (
 )
 from cloister.mls.registry import CipherSuite, ExtensionType
 from cloister.mls.rules import Rule
+from cloister.mls.successor import branch, reinitialise
 
 __all__ = [
+    "Add",
     "ApplicationReceived",
     "Capabilities",
     "CipherSuite",
     "CommitReceived",
     "ConsumedGeneration",
     "Credential",
+    "Envelope",
     "Extension",
     "ExtensionType",
+    "ExternalJoin",
     "Group",
     "GroupContext",
+    "GroupContextExtensions",
     "KeyPackage",
     "KeyPackageSecrets",
     "LeafNode",
@@ -81,20 +99,31 @@ __all__ = [
     "Misuse",
     "NotForUs",
     "OpenedWelcome",
+    "Operations",
     "OwnMessage",
+    "PreSharedKey",
+    "PreSharedKeyId",
+    "Proposal",
     "ProposalReceived",
+    "ReInit",
     "Received",
+    "Remove",
     "Rule",
     "RuleViolation",
+    "SentProposalMessage",
     "StagedCommit",
     "TooFarAhead",
     "Undecryptable",
     "UnknownProposal",
     "UnknownPsk",
     "Unsupported",
+    "Update",
     "WrongEpoch",
     "WrongGroup",
     "basic_credential",
+    "branch",
+    "join_externally",
     "make_key_package",
     "open_welcome",
+    "reinitialise",
 ]

@@ -34,6 +34,7 @@ from cloister.mls.passive import (
 )
 from cloister.mls.received import ApplicationReceived, CommitReceived, ProposalReceived
 from cloister.mls.registry import CipherSuite
+from cloister.mls.suite import suite_of
 
 ENTROPY = SystemEntropy()
 THIRTY_DAYS_S = 30 * 24 * 3600
@@ -174,7 +175,7 @@ def _passive(parsed: argparse.Namespace) -> int:
 def _key_package(parsed: argparse.Namespace) -> int:
     secrets = make_key_package(
         parsed.suite,
-        signature_seed=Secret(ENTROPY.random(32)),
+        signature_seed=suite_of(parsed.suite).generate_signature_seed(ENTROPY),
         credential=basic_credential(parsed.identity.encode()),
         lifetime=_lifetime(),
         entropy=ENTROPY,
@@ -189,7 +190,7 @@ def _create(parsed: argparse.Namespace) -> int:
     group = Group.create(
         parsed.suite,
         unhex(parsed.group_id),
-        signature_seed=Secret(ENTROPY.random(32)),
+        signature_seed=suite_of(parsed.suite).generate_signature_seed(ENTROPY),
         credential=basic_credential(parsed.identity.encode()),
         entropy=ENTROPY,
     )

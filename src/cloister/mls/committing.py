@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cloister.crypto.entropy import Entropy
-from cloister.crypto.hpke import HpkePrivateKey
 from cloister.crypto.secret import Secret
-from cloister.ids import LeafIndex, NodeIndex
-from cloister.mls import tree_math
 from cloister.mls.commit import Commit
 from cloister.mls.epoch import EpochState
-from cloister.mls.errors import Misuse
 from cloister.mls.extension import Extension
-from cloister.mls.framing import AuthenticatedContent, ContentAuth, Sender, sign
+from cloister.mls.framing import Sender
 from cloister.mls.key_package import KeyPackage
 from cloister.mls.leaf_check import Moment
-from cloister.mls.leaf_node import LeafNode
-from cloister.mls.message import MLSMessage
-from cloister.mls.private_message import make_member_content, seal_private_message
+from cloister.mls.next_epoch import Before, derive_epoch, kept_keys, provisional_context
+from cloister.mls.own_path import draw_path, own_keys
+from cloister.mls.pending import PendingProposals
 from cloister.mls.proposal import (
     Add,
     GroupContextExtensions,
@@ -27,45 +23,40 @@ from cloister.mls.proposal import (
     Proposal,
     ProposalBody,
     ProposalOrRef,
+    ReInit,
     Remove,
 )
-from cloister.mls.proposal_list import ProposalList, SentProposal, collect
+from cloister.mls.proposal_list import collect, resolve
+from cloister.mls.protecting import Envelope, protect, sign_content, with_confirmation_tag
 from cloister.mls.psk import PreSharedKeyId
-from cloister.mls.ratchet_tree import RatchetTree
-from cloister.mls.registry import (
-    ExtensionType,
-    LeafNodeSource,
-    PskType,
-    SenderType,
-    WireFormat,
-)
+from cloister.mls.registry import ResumptionPskUsage, SenderType
 from cloister.mls.secret_tree import SecretTree
-from cloister.mls.stage import (
-    Applied,
-    Derived,
-    apply_proposals,
-    derive_epoch,
-    gather_psks,
-    kept_keys,
-    provisional_context,
-)
-from cloister.mls.tree_hash import make_path_hashes
-from cloister.mls.update_path import PathSecrets, UpdatePath, draw_path_secrets, encrypt_path
-from cloister.mls.welcome import make_welcome, sign_group_info
+from cloister.mls.stage import apply_proposals, gather_psks
+from cloister.mls.update_path import UpdatePath, encrypt_path
+from cloister.mls.welcoming import welcome_joiners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitPlan:
-    """What a commit is to do; see Group.commit for the meaning of each field."""
+    """What a commit is to do; see Group.commit for the meaning of most fields.
+
+    Attributes:
+        psks: pre-shared keys to propose, with their names.
+        known_psks: external keys that proposals by reference may name.
+        founding: reinit or branch in the first commit of a group that continues another.
+    """
 
     adds: Sequence[bytes] = ()
     removes: Sequence[int] = ()
     extensions: Sequence[Extension] | None = None
-    external_psks: Mapping[bytes, Secret]
-    authenticated_data: bytes = b""
+    psks: Sequence[tuple[PreSharedKeyId, Secret]] = ()
+    references: Sequence[bytes] = ()
+    reinit: ReInit | None = None
+    known_psks: Mapping[bytes, Secret]
+    founding: ResumptionPskUsage | None = None
+    envelope: Envelope
     group_info_extensions: Sequence[Extension] = ()
     tree_in_welcome: bool = True
-    pad_to: Sequence[int] = ()
     now: int
 
 
@@ -80,28 +71,28 @@ class MadeCommit:
     next_secret_tree: SecretTree
 
 
-def plan_proposals(state: EpochState, plan: CommitPlan, entropy: Entropy) -> list[Proposal]:
+def plan_proposals(plan: CommitPlan) -> list[ProposalOrRef]:
     """The plan as proposals. Raises DecodeError for a KeyPackage that is none."""
     bodies: list[ProposalBody] = []
     if plan.extensions is not None:
         bodies.append(GroupContextExtensions(extensions=tuple(plan.extensions)))
     bodies += [Remove(removed=index) for index in plan.removes]
     bodies += [Add(key_package=KeyPackage.decode(package)) for package in plan.adds]
-    bodies += [
-        PreSharedKey(
-            psk=PreSharedKeyId(
-                psk_type=PskType.EXTERNAL,
-                psk_id=psk_id,
-                psk_nonce=entropy.random(state.suite.nh),
-            )
-        )
-        for psk_id in plan.external_psks
+    bodies += [PreSharedKey(psk=name) for name, _ in plan.psks]
+    if plan.reinit is not None:
+        bodies.append(plan.reinit)
+    return [
+        *(ProposalOrRef(reference=reference) for reference in plan.references),
+        *(ProposalOrRef(proposal=Proposal(body=body)) for body in bodies),
     ]
-    return [Proposal(body=body) for body in bodies]
 
 
 def make_commit(
-    state: EpochState, secret_tree: SecretTree, plan: CommitPlan, entropy: Entropy
+    state: EpochState,
+    secret_tree: SecretTree,
+    pending: PendingProposals,
+    plan: CommitPlan,
+    entropy: Entropy,
 ) -> MadeCommit:
     """Make a commit with a path, whatever it contains.
 
@@ -109,138 +100,57 @@ def make_commit(
     is computed with the functions a receiver uses, after the checks a receiver makes.
     Raises MLSError when the plan breaks a rule (for instance with a foreign KeyPackage).
     """
-    suite = state.suite
+    entries = plan_proposals(plan)
     sender = Sender(sender_type=SenderType.MEMBER, index=state.own_leaf)
-    made = plan_proposals(state, plan, entropy)
     proposals = collect(
-        suite,
+        state.suite,
         state.tree,
         state.context,
         state.own_leaf,
-        [SentProposal(one, sender) for one in made],
+        resolve(entries, pending.by_reference, sender),
         Moment(plan.now),
+        plan.founding,
     )
-    applied = apply_proposals(state, proposals)
-    drawn = draw_path_secrets(applied.tree, state.own_leaf, entropy)
-    tree, leaf = _own_path(state, applied, drawn)
-    context = provisional_context(state, tree.tree_hash(), applied.extensions)
-    nodes = encrypt_path(applied.tree, drawn, context.encode(), applied.new_leaves)
-    commit = Commit(
-        proposals=tuple(ProposalOrRef(proposal=one) for one in made),
-        path=UpdatePath(leaf_node=leaf, nodes=nodes),
-    )
-    content = make_member_content(
+    applied = apply_proposals(state.tree, state.context.extensions, proposals)
+    drawn, leaf, tree = draw_path(
+        applied.tree,
         state.context.group_id,
-        state.context.epoch,
         state.own_leaf,
-        plan.authenticated_data,
-        commit,
-    )
-    signature = sign(
-        suite,
+        state.own_leaf_node,
         state.signature_key,
-        WireFormat.PRIVATE_MESSAGE,
-        content,
-        state.context.encode(),
+        entropy,
     )
-    authenticated = AuthenticatedContent(
-        wire_format=WireFormat.PRIVATE_MESSAGE,
-        content=content,
-        auth=ContentAuth(signature=signature),
+    context = provisional_context(state.context, tree.tree_hash(), applied.extensions)
+    nodes = encrypt_path(applied.tree, drawn, context.encode(), applied.new_leaves)
+    commit = Commit(proposals=tuple(entries), path=UpdatePath(leaf_node=leaf, nodes=nodes))
+    signed = sign_content(state, commit, plan.envelope)
+    proposed = dict(plan.psks)
+    known = gather_psks(
+        state, [name for name in proposals.psks if name not in proposed], plan.known_psks
     )
-    fresh: dict[NodeIndex, HpkePrivateKey] = {
-        node: key for (node, _), key in zip(drawn.path, drawn.keys, strict=True)
-    }
-    fresh[tree_math.node_of(state.own_leaf)] = drawn.leaf_key
+    keys = proposed | dict(known)
     derived = derive_epoch(
-        state,
+        Before.of(state),
         context=context,
         tree=tree,
-        private_keys=kept_keys(tree, state.own_leaf, {}, fresh),
+        own_leaf=state.own_leaf,
+        signature_key=state.signature_key,
+        private_keys=kept_keys(tree, state.own_leaf, {}, own_keys(drawn, state.own_leaf)),
         commit_secret=drawn.commit_secret,
-        psks=gather_psks(state, proposals.psks, plan.external_psks),
-        commit_input=authenticated.confirmed_transcript_input(),
+        psks=[(name, keys[name]) for name in proposals.psks],
+        commit_input=signed.confirmed_transcript_input(),
+        reinit=proposals.reinit,
     )
-    complete = replace(
-        authenticated,
-        auth=ContentAuth(signature=signature, confirmation_tag=derived.state.confirmation_tag),
-    )
-    key, sent = secret_tree.take_next(state.own_leaf, is_application=False)
-    message = seal_private_message(
-        suite,
-        complete,
-        sender_data_secret=state.secrets.sender_data,
-        key=key,
-        pad_to=plan.pad_to,
-        entropy=entropy,
-    )
-    welcome = _welcome(derived, proposals, applied, drawn, plan) if proposals.adds else None
-    return MadeCommit(message, welcome, sent, derived.state, derived.secret_tree)
-
-
-def _own_path(
-    state: EpochState, applied: Applied, drawn: PathSecrets
-) -> tuple[RatchetTree, LeafNode]:
-    """Our new leaf, signed over its parent hash, and the tree with it and the new parents."""
-    parents, leaf_parent_hash = make_path_hashes(
-        applied.tree, drawn.path, [key.public for key in drawn.keys]
-    )
-    old = state.own_leaf_node
-    leaf = LeafNode(
-        encryption_key=drawn.leaf_key.public,
-        signature_key=old.signature_key,
-        credential=old.credential,
-        capabilities=old.capabilities,
-        source=LeafNodeSource.COMMIT,
-        parent_hash=leaf_parent_hash,
-        extensions=old.extensions,
-    ).signed(state.suite, state.signature_key, state.context.group_id, state.own_leaf)
-    draft = applied.tree.edit()
-    draft.set_path(state.own_leaf, leaf, parents)
-    return draft.done(), leaf
-
-
-def _welcome(
-    derived: Derived,
-    proposals: ProposalList,
-    applied: Applied,
-    drawn: PathSecrets,
-    plan: CommitPlan,
-) -> bytes:
-    state = derived.state
-    extensions = list(plan.group_info_extensions)
-    if plan.tree_in_welcome:
-        extensions.append(
-            Extension(extension_type=ExtensionType.RATCHET_TREE, data=state.tree.encode())
+    complete = with_confirmation_tag(signed, derived.state.confirmation_tag)
+    message, sent = protect(state, secret_tree, complete, plan.envelope, entropy)
+    welcome = None
+    if proposals.adds:
+        welcome = welcome_joiners(
+            derived,
+            list(zip(proposals.adds, applied.added, strict=True)),
+            drawn,
+            proposals.psks,
+            group_info_extensions=plan.group_info_extensions,
+            with_tree=plan.tree_in_welcome,
         )
-    group_info = sign_group_info(
-        state.suite,
-        state.signature_key,
-        group_context=state.context,
-        extensions=extensions,
-        confirmation_tag=state.confirmation_tag,
-        signer=state.own_leaf,
-    )
-    joiners = [
-        (package, _path_secret_for(leaf, state.own_leaf, drawn))
-        for package, leaf in zip(proposals.adds, applied.added, strict=True)
-    ]
-    welcome = make_welcome(
-        state.suite,
-        group_info=group_info,
-        welcome_secret=derived.welcome_secret,
-        joiner_secret=derived.joiner_secret,
-        joiners=joiners,
-        psks=proposals.psks,
-    )
-    return MLSMessage(body=welcome).encode()
-
-
-def _path_secret_for(joiner: LeafIndex, committer: LeafIndex, drawn: PathSecrets) -> Secret:
-    """The path secret of the lowest node above both; it is in the filtered path, for the joiner
-    is below its copath child."""
-    ancestor = tree_math.common_ancestor(tree_math.node_of(joiner), tree_math.node_of(committer))
-    for (node, _), path_secret in zip(drawn.path, drawn.secrets, strict=True):
-        if node == ancestor:
-            return path_secret
-    raise Misuse("the path does not reach a joiner")
+    return MadeCommit(message, welcome, sent, derived.state, derived.secret_tree)

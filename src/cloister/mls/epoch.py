@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cloister.codec import Struct, layout, nested, opaque, uint8, uint16, uint32, uint64, vector
+from cloister.codec import (
+    Struct,
+    layout,
+    nested,
+    opaque,
+    optional,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    vector,
+)
 from cloister.crypto.errors import MisusedKey
 from cloister.crypto.hpke import HpkePrivateKey
 from cloister.crypto.scheme import SignatureKey
@@ -16,11 +27,12 @@ from cloister.mls.errors import Malformed
 from cloister.mls.group_context import GroupContext
 from cloister.mls.key_schedule import EpochSecrets
 from cloister.mls.leaf_node import LeafNode
+from cloister.mls.proposal import ReInit
 from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.secret_field import secret
 from cloister.mls.suite import Suite, suite_of
 
-EPOCH_STATE_VERSION: Final = 1
+EPOCH_STATE_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +42,8 @@ class EpochState:
     Attributes:
         private_keys: the private keys of our leaf and of the nodes above it, by node index.
         resumption: resumption_psk of past epochs of this group, oldest first.
+        reinit: the ReInit that ended the group with the last commit; it is of no more use then
+            but to be continued.
     """
 
     suite: Suite
@@ -42,6 +56,7 @@ class EpochState:
     interim_transcript_hash: bytes
     confirmation_tag: bytes
     resumption: tuple[tuple[int, Secret], ...] = ()
+    reinit: ReInit | None = None
 
     @property
     def own_leaf_node(self) -> LeafNode:
@@ -70,6 +85,7 @@ class EpochState:
             resumption=tuple(
                 StoredResumption(epoch=epoch, psk=psk) for epoch, psk in self.resumption
             ),
+            reinit=self.reinit,
         ).encode()
 
     @classmethod
@@ -104,6 +120,7 @@ class EpochState:
             interim_transcript_hash=stored.interim_transcript_hash,
             confirmation_tag=stored.confirmation_tag,
             resumption=tuple((one.epoch, one.psk) for one in stored.resumption),
+            reinit=stored.reinit,
         )
 
 
@@ -138,3 +155,4 @@ class StoredEpoch(Struct):
     interim_transcript_hash: bytes = opaque()
     confirmation_tag: bytes = opaque()
     resumption: tuple[StoredResumption, ...] = vector(StoredResumption)
+    reinit: ReInit | None = optional(ReInit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from cloister.codec import DecodeError
-from cloister.crypto.errors import BadMac, BadPublicKey, BadSignature, DecryptError
+from cloister.crypto.errors import DecryptError
 from cloister.errors import LocalError, RemoteError
 from cloister.mls.rules import Rule
 
@@ -30,10 +30,13 @@ class Undecryptable(MLSError):
 
 
 class RuleViolation(MLSError):
-    """An authentic structure breaks a rule of RFC 9420."""
+    """A structure breaks a rule of RFC 9420; ``rule`` says which, and what it demands."""
 
     def __init__(self, rule: Rule, detail: str = "") -> None:
-        super().__init__(f"{rule.name}: {detail or rule.text} ({rule.section})")
+        found = f" ({detail})" if detail else ""
+        super().__init__(
+            f"{rule.rule_id} {rule.name} is broken{found}: {rule.demand} ({rule.section})"
+        )
         self.rule = rule
 
 
@@ -83,7 +86,7 @@ class UnknownPsk(MLSError):
 
 
 class Unsupported(MLSError):
-    """Part of MLS, but not of what Cloister does: a suite, ReInit, an external commit."""
+    """Part of MLS, but not of what was allowed here: a suite, ReInit, an external commit."""
 
 
 class NotForUs(MLSError):
@@ -114,12 +117,6 @@ class ForeignInput:
             raise Malformed(str(error)) from None
         if isinstance(error, DecryptError):
             raise Undecryptable from None
-        if isinstance(error, BadSignature):
-            raise RuleViolation(Rule.SIGNATURE) from None
-        if isinstance(error, BadMac):
-            raise RuleViolation(Rule.MAC) from None
-        if isinstance(error, BadPublicKey):
-            raise RuleViolation(Rule.PUBLIC_KEY, str(error)) from None
 
 
 FOREIGN = ForeignInput()

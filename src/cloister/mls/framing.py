@@ -11,6 +11,7 @@ from cloister.mls import labels
 from cloister.mls.commit import Commit
 from cloister.mls.proposal import Proposal
 from cloister.mls.registry import ContentType, ProtocolVersion, SenderType, WireFormat
+from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
 
 ContentBody = bytes | Proposal | Commit
@@ -164,12 +165,13 @@ class AuthenticatedContent(Struct):
         )
 
     def verify(self, suite: Suite, public: bytes, group_context: bytes) -> None:
-        """Verify the signature (6.1). Raises BadPublicKey, BadSignature."""
+        """Verify the signature (6.1). Raises RuleViolation."""
         suite.verify_with_label(
             public,
             labels.FRAMED_CONTENT_TBS,
             to_be_signed(self.wire_format, self.content, group_context),
             self.auth.signature,
+            Rule.CONTENT_SIGNATURE,
         )
 
 
@@ -193,3 +195,16 @@ def sign(
     """The signature over a content (6.1). Every content is signed, application data too."""
     tbs = to_be_signed(wire_format, content, group_context)
     return suite.sign_with_label(key, labels.FRAMED_CONTENT_TBS, tbs)
+
+
+def member_content(
+    group_id: bytes, epoch: int, leaf_index: int, authenticated_data: bytes, body: ContentBody
+) -> FramedContent:
+    """A content from the member at ``leaf_index``."""
+    return FramedContent(
+        group_id=group_id,
+        epoch=epoch,
+        sender=Sender(sender_type=SenderType.MEMBER, index=leaf_index),
+        authenticated_data=authenticated_data,
+        body=body,
+    )

@@ -7,36 +7,36 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from cloister.codec import Struct, layout, opaque, vector
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
-from cloister.ids import LeafIndex, NodeIndex
+from cloister.ids import LeafIndex
 from cloister.mls import key_schedule
 from cloister.mls.committing import CommitPlan, make_commit
+from cloister.mls.creating import UNLIMITED, create_group
 from cloister.mls.credential import Credential
 from cloister.mls.epoch import EpochState
-from cloister.mls.errors import FOREIGN, Malformed
+from cloister.mls.errors import FOREIGN, Malformed, Misuse
 from cloister.mls.extension import Extension
-from cloister.mls.framing import AuthenticatedContent, ContentAuth, sign
 from cloister.mls.group_context import GroupContext
-from cloister.mls.key_package import make_key_package_leaf
-from cloister.mls.leaf_check import check_all_support
 from cloister.mls.leaf_node import Lifetime
+from cloister.mls.message import MLSMessage
+from cloister.mls.operations import Operations
 from cloister.mls.pending import PendingProposals
-from cloister.mls.private_message import make_member_content, seal_private_message
 from cloister.mls.processing import process_message
-from cloister.mls.proposal_list import check_extensions_well_formed
-from cloister.mls.psk import psk_secret
+from cloister.mls.proposal import ProposalBody, ReInit
+from cloister.mls.proposal_list import SentProposal
+from cloister.mls.proposing import MadeProposal, make_proposal, make_update
+from cloister.mls.protecting import Envelope, protect, sign_content
 from cloister.mls.ratchet_records import Ratchets
-from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.received import Member, Received
-from cloister.mls.registry import ProtocolVersion, WireFormat
 from cloister.mls.secret_tree import SecretTree
-from cloister.mls.suite import Suite, suite_of
+from cloister.mls.stage import name_psks
+from cloister.mls.stored_group import StoredGroup
+from cloister.mls.suite import Suite
+from cloister.mls.welcoming import make_group_info
 
-# A lifetime that says nothing, for the creator's own leaf, which nobody adds from a KeyPackage.
-UNLIMITED: Final = Lifetime(not_before=0, not_after=2**64 - 1)
 NO_PSKS: Final[Mapping[bytes, Secret]] = MappingProxyType({})
+PRIVATE: Final = Envelope()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,54 +71,25 @@ class Group:
 
         Args:
             suite: the cipher suite's code point.
-            signature_seed: our Ed25519 seed for MLS, 32 bytes.
+            signature_seed: our signature key in stored form; an Ed25519 seed has 32 bytes.
             supported_extensions: as for make_key_package; the types of ``group_extensions``
                 must be among them.
 
         Raises Unsupported, RuleViolation.
         """
         with FOREIGN:
-            chosen = suite_of(suite)
-            check_extensions_well_formed(group_extensions)
-            key = chosen.signature_key(signature_seed)
-            encryption_key = chosen.generate_key_pair(entropy)
-            leaf = make_key_package_leaf(
-                chosen,
-                key=key,
-                encryption_key=encryption_key.public,
+            state, secret_tree = create_group(
+                suite,
+                group_id,
+                signature_seed=signature_seed,
                 credential=credential,
                 lifetime=lifetime,
                 leaf_extensions=leaf_extensions,
                 supported_extensions=supported_extensions,
+                group_extensions=group_extensions,
+                entropy=entropy,
             )
-            check_all_support([leaf], group_extensions)
-            tree = RatchetTree.of_one(chosen, leaf)
-            context = GroupContext(
-                version=ProtocolVersion.MLS10,
-                cipher_suite=chosen.code,
-                group_id=group_id,
-                epoch=0,
-                tree_hash=tree.tree_hash(),
-                confirmed_transcript_hash=b"",
-                extensions=tuple(group_extensions),
-            )
-            joiner = Secret(entropy.random(chosen.nh))
-            secrets, encryption_secret = key_schedule.epoch_secrets(
-                chosen, joiner, psk_secret(chosen, ()), context.encode()
-            )
-            tag = chosen.mac(secrets.confirmation, b"")
-            state = EpochState(
-                suite=chosen,
-                context=context,
-                tree=tree,
-                own_leaf=LeafIndex(0),
-                signature_key=key,
-                private_keys={NodeIndex(0): encryption_key},
-                secrets=secrets,
-                interim_transcript_hash=key_schedule.interim_transcript_hash(chosen, b"", tag),
-                confirmation_tag=tag,
-            )
-            return cls(state=state, secret_tree=SecretTree.new(chosen, 1, encryption_secret))
+        return cls(state=state, secret_tree=secret_tree)
 
     # -- reading --------------------------------------------------------------------------
 
@@ -157,6 +128,16 @@ class Group:
         """The epoch authenticator (8.7): equal for members who agree. Not secret among them."""
         return self.state.secrets.authenticator.expose()
 
+    @property
+    def reinit(self) -> ReInit | None:
+        """The ReInit that ended this group, or None: what a new group must fulfil (11.2)."""
+        return self.state.reinit
+
+    @property
+    def proposals(self) -> Mapping[bytes, SentProposal]:
+        """The proposals received or made in this epoch, by reference, in their order."""
+        return self.pending.by_reference
+
     def members(self) -> tuple[Member, ...]:
         """The members in the order of their leaves."""
         return tuple(Member(index, leaf) for index, leaf in self.state.tree.leaves())
@@ -169,6 +150,20 @@ class Group:
         """MLS-Exporter (8.5). One label for one purpose; the context is hashed."""
         name = label.encode() if isinstance(label, str) else label
         return key_schedule.export(self.suite, self.state.secrets.exporter, name, context, length)
+
+    def group_info(
+        self,
+        *,
+        with_tree: bool = True,
+        with_external_pub: bool = True,
+        extensions: Sequence[Extension] = (),
+    ) -> bytes:
+        """A signed GroupInfo of this epoch, an MLSMessage, for who joins by an external commit."""
+        self._demand_open()
+        made = make_group_info(
+            self.state, extensions, with_tree=with_tree, with_external_pub=with_external_pub
+        )
+        return MLSMessage(body=made).encode()
 
     # -- sending --------------------------------------------------------------------------
 
@@ -188,31 +183,37 @@ class Group:
 
         Returns the MLSMessage and the group without its key. Raises Misuse when no size fits.
         """
-        state = self.state
-        content = make_member_content(
-            self.group_id, self.epoch, self.own_leaf, authenticated_data, plaintext
-        )
-        signature = sign(
-            state.suite,
-            state.signature_key,
-            WireFormat.PRIVATE_MESSAGE,
-            content,
-            state.context.encode(),
-        )
-        key, secret_tree = self.secret_tree.take_next(self.own_leaf, is_application=True)
-        message = seal_private_message(
-            state.suite,
-            AuthenticatedContent(
-                wire_format=WireFormat.PRIVATE_MESSAGE,
-                content=content,
-                auth=ContentAuth(signature=signature),
-            ),
-            sender_data_secret=state.secrets.sender_data,
-            key=key,
-            pad_to=pad_to,
-            entropy=entropy,
-        )
+        self._demand_open()
+        envelope = Envelope(authenticated_data=authenticated_data, pad_to=pad_to)
+        signed = sign_content(self.state, plaintext, envelope)
+        message, secret_tree = protect(self.state, self.secret_tree, signed, envelope, entropy)
         return message, replace(self, secret_tree=secret_tree)
+
+    def propose(
+        self, body: ProposalBody | None, *, envelope: Envelope = PRIVATE, now: int, entropy: Entropy
+    ) -> SentProposalMessage:
+        """Propose what another member may commit to (12.1).
+
+        Args:
+            body: an Add, Remove, PreSharedKey, ReInit or GroupContextExtensions; None for an
+                Update of our own leaf with a fresh key.
+            envelope: the form of the message; private and unpadded unless it says otherwise.
+
+        Raises MLSError when the proposal would break a rule.
+        """
+        self._demand_open()
+        with FOREIGN:
+            made: MadeProposal
+            if body is None:
+                made = make_update(
+                    self.state, self.secret_tree, self.pending, envelope, now, entropy
+                )
+            else:
+                made = make_proposal(
+                    self.state, self.secret_tree, self.pending, body, envelope, now, entropy
+                )
+        following = replace(self, secret_tree=made.sent, pending=made.pending)
+        return SentProposalMessage(message=made.message, reference=made.reference, next=following)
 
     def commit(
         self,
@@ -221,9 +222,14 @@ class Group:
         removes: Sequence[int] = (),
         extensions: Sequence[Extension] | None = None,
         external_psks: Mapping[bytes, Secret] = NO_PSKS,
+        resumption_epochs: Sequence[int] = (),
+        references: Sequence[bytes] = (),
+        known_psks: Mapping[bytes, Secret] = NO_PSKS,
+        reinit: ReInit | None = None,
         authenticated_data: bytes = b"",
         group_info_extensions: Sequence[Extension] = (),
         tree_in_welcome: bool = True,
+        as_public: bool = False,
         pad_to: Sequence[int] = (),
         now: int,
         entropy: Entropy,
@@ -235,30 +241,44 @@ class Group:
             removes: leaf indices to remove.
             extensions: new extensions of the group context, or None to leave them.
             external_psks: pre-shared keys to mix in, by psk_id.
+            resumption_epochs: epochs of this group whose resumption_psk to mix in.
+            references: proposals of this epoch to take up; others are left.
+            known_psks: external keys that those proposals may name, by psk_id.
+            reinit: ends the group in favour of another; nothing else may stand beside it.
             tree_in_welcome: whether the Welcome carries the tree; else the joiners need
                 ``StagedCommit.ratchet_tree`` beside it.
+            as_public: a PublicMessage; the product never sends one.
             now: seconds since the epoch, for the lifetimes of KeyPackages.
 
-        Proposals received in this epoch are not taken up. Raises MLSError when the commit would
-        break a rule, Misuse when it fits none of the sizes.
+        Raises MLSError when the commit would break a rule, Misuse when it fits none of the sizes.
         """
+        nonces = [entropy.random(self.suite.nh) for _ in (*external_psks, *resumption_epochs)]
         with FOREIGN:
-            made = make_commit(
-                self.state,
-                self.secret_tree,
+            return self.commit_plan(
                 CommitPlan(
                     adds=adds,
                     removes=removes,
                     extensions=extensions,
-                    external_psks=external_psks,
-                    authenticated_data=authenticated_data,
+                    psks=name_psks(self.state, external_psks, resumption_epochs, nonces),
+                    references=references,
+                    known_psks=known_psks,
+                    reinit=reinit,
+                    envelope=Envelope(
+                        as_public=as_public,
+                        authenticated_data=authenticated_data,
+                        pad_to=pad_to,
+                    ),
                     group_info_extensions=group_info_extensions,
                     tree_in_welcome=tree_in_welcome,
-                    pad_to=pad_to,
                     now=now,
                 ),
                 entropy,
             )
+
+    def commit_plan(self, plan: CommitPlan, entropy: Entropy) -> StagedCommit:
+        """Commit as planned, within the engine; the layers below may raise their own errors."""
+        self._demand_open()
+        made = make_commit(self.state, self.secret_tree, self.pending, plan, entropy)
         return StagedCommit(
             message=made.message,
             welcome=made.welcome,
@@ -266,22 +286,33 @@ class Group:
             next=Group(state=made.next, secret_tree=made.next_secret_tree),
         )
 
+    def _demand_open(self) -> None:
+        """Section 12.4.2: nothing is sent in a group that was reinitialised. Raises Misuse."""
+        if self.state.reinit is not None:
+            raise Misuse("the group was reinitialised: nothing can be sent in it any more")
+
     # -- receiving ------------------------------------------------------------------------
 
     def process(
-        self, message: bytes, *, now: int | None, psks: Mapping[bytes, Secret] = NO_PSKS
+        self,
+        message: bytes,
+        *,
+        now: int | None,
+        psks: Mapping[bytes, Secret] = NO_PSKS,
+        allow: Operations = Operations.NONE,
     ) -> Received:
         """Process an MLSMessage of this group and epoch.
 
         Args:
             now: seconds since the epoch; None checks no lifetimes and ages no keys (vectors).
             psks: external pre-shared keys by psk_id.
+            allow: what beyond the profile of Cloister is not refused as Unsupported.
 
         Raises a subclass of MLSError, OwnMessage for our own echo; any other exception is a bug.
         This group is a value and stays as it is in every case.
         """
         with FOREIGN:
-            return process_message(self, message, now=now, psks=psks)
+            return process_message(self, message, now=now, psks=psks, allow=allow)
 
     # -- storing --------------------------------------------------------------------------
 
@@ -290,17 +321,14 @@ class Group:
         return self.state.encode()
 
     def ratchet_records(self) -> dict[bytes, bytes]:
-        """What changes with each message, record by record: secret tree, pending proposals.
-
-        Keys of 18 bytes tell nothing secret; the values are secret, canonical, versioned.
-        """
+        """What changes with each message, by keys of 18 bytes. Secret, canonical, versioned."""
         return self._ratchets().records()
 
     def ratchet_changes(self, before: Group | None) -> dict[bytes, bytes | None]:
         """What turns the stored ``ratchet_records`` of ``before`` into ours.
 
-        A value is to be put under its key; None is to be deleted, and the deletion to be as
-        durable as the message is read (9.2). At any group size a message changes a few records.
+        A value is to be put under its key, None to be deleted, in one transaction with what
+        follows from the message (9.2). At any group size a message changes a few records.
         """
         return self._ratchets().changes_since(None if before is None else before._ratchets())
 
@@ -320,41 +348,15 @@ class Group:
 
     def encode(self) -> bytes:
         """Both parts as one. Secret, canonical, versioned."""
-        records = self.ratchet_records()
-        return StoredGroup(
-            epoch_state=self.epoch_state(),
-            ratchet_records=tuple(
-                StoredRecord(key=key, value=records[key]) for key in sorted(records)
-            ),
-        ).encode()
+        return StoredGroup.of(self.epoch_state(), self.ratchet_records()).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Group:
         """The group from ``encode``. Raises MLSError."""
         with FOREIGN:
             stored = StoredGroup.decode(data)
-            keys = [one.key for one in stored.ratchet_records]
-            if keys != sorted(set(keys)):
-                raise Malformed("ratchet records are not in order")
-        return cls.restore(
-            stored.epoch_state, {one.key: one.value for one in stored.ratchet_records}
-        )
-
-
-@layout
-class StoredRecord(Struct):
-    """A ratchet record with its key."""
-
-    key: bytes = opaque()
-    value: bytes = opaque()
-
-
-@layout
-class StoredGroup(Struct):
-    """The stored form of a whole group."""
-
-    epoch_state: bytes = opaque()
-    ratchet_records: tuple[StoredRecord, ...] = vector(StoredRecord)
+            records = stored.records()
+        return cls.restore(stored.epoch_state, records)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -378,3 +380,18 @@ class StagedCommit:
     def ratchet_tree(self) -> bytes:
         """The public tree after the commit, for joiners when the Welcome does not carry it."""
         return self.next.ratchet_tree()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SentProposalMessage:
+    """A proposal of ours.
+
+    Attributes:
+        message: the MLSMessage to send.
+        reference: the name by which a commit refers to it.
+        next: the group with the proposal pending and without the key this message used.
+    """
+
+    message: bytes
+    reference: bytes
+    next: Group

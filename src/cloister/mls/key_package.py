@@ -48,10 +48,7 @@ class KeyPackage(CachedStruct):
         return self.encode()[: -len(encode_opaque(self.signature))]
 
     def check(self, suite: Suite) -> None:
-        """Section 10.1 but for the leaf, which check_leaf and LeafNode.verify judge.
-
-        Raises RuleViolation, BadPublicKey, BadSignature.
-        """
+        """Section 10.1 but for the leaf, which check_add judges. Raises RuleViolation."""
         if self.version != ProtocolVersion.MLS10:
             raise RuleViolation(Rule.VERSION)
         if self.cipher_suite != suite.code:
@@ -59,12 +56,13 @@ class KeyPackage(CachedStruct):
         if self.init_key == self.leaf_node.encryption_key:
             raise RuleViolation(Rule.INIT_KEY)
         check_distinct(self.extensions)
-        suite.kem.parse_public(self.init_key)
+        suite.check_public_key(self.init_key)
         suite.verify_with_label(
             self.leaf_node.signature_key,
             labels.KEY_PACKAGE_TBS,
             self.to_be_signed(),
             self.signature,
+            Rule.KEY_PACKAGE_SIGNATURE,
         )
 
 
@@ -106,9 +104,9 @@ def make_key_package(
 
     Args:
         suite: the cipher suite's code point.
-        signature_seed: the device's Ed25519 seed for MLS, 32 bytes.
+        signature_seed: the device's signature key in stored form; an Ed25519 seed has 32 bytes.
         supported_extensions: extension types beyond the RFC's own; those of ``leaf_extensions``
-            are added.
+            and ``extensions`` are added.
     """
     chosen = suite_of(suite)
     key = chosen.signature_key(signature_seed)
@@ -121,7 +119,7 @@ def make_key_package(
         credential=credential,
         lifetime=lifetime,
         leaf_extensions=leaf_extensions,
-        supported_extensions=supported_extensions,
+        supported_extensions=(*supported_extensions, *(one.extension_type for one in extensions)),
     )
     unsigned = KeyPackage(
         version=ProtocolVersion.MLS10,

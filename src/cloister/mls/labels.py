@@ -43,6 +43,9 @@ INIT: Final = b"init"
 EXPORTED: Final = b"exported"  # 8.5
 DERIVED_PSK: Final = b"derived psk"  # 8.4
 
+# HPKE export of an external commit (8.3): the one label outside ExpandWithLabel, prefix included
+EXTERNAL_INIT_SECRET: Final = b"MLS 1.0 external init secret"
+
 # Secret tree (9) and AEAD keys
 TREE: Final = b"tree"
 LEFT: Final = b"left"

@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from cloister.mls.errors import RuleViolation
 from cloister.mls.extension import Extension, required_capabilities
 from cloister.mls.leaf_node import Capabilities, LeafNode, Lifetime
-from cloister.mls.limits import LIFETIME_SLACK_S, MAX_LIFETIME_S
+from cloister.mls.limits import LIFETIME_SLACK_S, MAX_LEAVES, MAX_LIFETIME_S
 from cloister.mls.ratchet_tree import RatchetTree
-from cloister.mls.registry import (
-    DEFAULT_EXTENSION_TYPES,
-    DEFAULT_PROPOSAL_TYPES,
-    LeafNodeSource,
-)
+from cloister.mls.registry import DEFAULT_EXTENSION_TYPES, DEFAULT_PROPOSAL_TYPES
 from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
 
@@ -46,50 +42,33 @@ def check_lifetime(lifetime: Lifetime, moment: Moment) -> None:
         raise RuleViolation(Rule.LIFETIME)
 
 
-def check_leaf(suite: Suite, leaf: LeafNode, source: LeafNodeSource, moment: Moment | None) -> None:
-    """The rules that do not depend on the group, except the signature.
+def check_leaf_content(suite: Suite, leaf: LeafNode) -> None:
+    """The rules that depend neither on place nor group: a usable key, supported extensions.
 
-    Args:
-        source: the leaf_node_source this place demands.
-        moment: when to judge the lifetime, or None where it is not to be checked.
-
-    Raises RuleViolation, BadPublicKey.
+    The signature key is checked where the leaf's signature is verified. Raises RuleViolation.
     """
-    if leaf.source is not source:
-        raise RuleViolation(Rule.LEAF_SOURCE)
-    check_leaf_keys(suite, leaf)
-    if moment is not None and leaf.lifetime is not None:
-        check_lifetime(leaf.lifetime, moment)
-
-
-def check_leaf_keys(suite: Suite, leaf: LeafNode) -> None:
-    """A usable encryption key, and capabilities that include the leaf's own extensions.
-
-    The signature key is checked where the leaf's signature is verified.
-    """
-    suite.kem.parse_public(leaf.encryption_key)
-    for extension in leaf.extensions:
-        kind = extension.extension_type
-        if kind not in DEFAULT_EXTENSION_TYPES and kind not in leaf.capabilities.extensions:
-            raise RuleViolation(Rule.LEAF_EXTENSIONS)
+    suite.check_public_key(leaf.encryption_key)
+    if not leaf.capabilities.include(leaf.extensions):
+        raise RuleViolation(Rule.LEAF_EXTENSIONS)
 
 
 def check_supports(leaf: LeafNode, extensions: Sequence[Extension]) -> None:
-    """Demand that a leaf supports the group's extensions and required capabilities."""
+    """Demand that a leaf supports the group's extensions and required capabilities.
+
+    Raises RuleViolation, DecodeError.
+    """
     capabilities = leaf.capabilities
-    for extension in extensions:
-        kind = extension.extension_type
-        if kind not in DEFAULT_EXTENSION_TYPES and kind not in capabilities.extensions:
-            raise RuleViolation(Rule.CONTEXT_EXTENSIONS)
+    if not capabilities.include(extensions):
+        raise RuleViolation(Rule.CONTEXT_EXTENSIONS)
     required = required_capabilities(extensions)
     if required is None:
         return
-    if not (
-        set(required.extension_types) <= DEFAULT_EXTENSION_TYPES | set(capabilities.extensions)
-        and set(required.proposal_types) <= DEFAULT_PROPOSAL_TYPES | set(capabilities.proposals)
-        and set(required.credential_types) <= set(capabilities.credentials)
-    ):
-        raise RuleViolation(Rule.REQUIRED_CAPABILITIES)
+    if not set(required.extension_types) <= DEFAULT_EXTENSION_TYPES | set(capabilities.extensions):
+        raise RuleViolation(Rule.REQUIRED_EXTENSIONS)
+    if not set(required.proposal_types) <= DEFAULT_PROPOSAL_TYPES | set(capabilities.proposals):
+        raise RuleViolation(Rule.REQUIRED_PROPOSALS)
+    if not set(required.credential_types) <= set(capabilities.credentials):
+        raise RuleViolation(Rule.REQUIRED_CREDENTIALS)
 
 
 def check_all_support(leaves: Iterable[LeafNode], extensions: Sequence[Extension]) -> None:
@@ -110,14 +89,21 @@ def check_credential_types(leaves: Iterable[LeafNode]) -> None:
         supported.add(leaf.capabilities.credentials)
     for types in supported:
         if not in_use <= set(types):
-            raise RuleViolation(Rule.LEAF_CREDENTIAL)
+            raise RuleViolation(Rule.CREDENTIAL_TYPES)
 
 
 def check_unique_keys(tree: RatchetTree) -> None:
-    """Demand that no encryption key and no signature key occurs twice (7.3)."""
+    """Demand that no key occurs twice in the tree (7.3, 12.4.3.1). Raises RuleViolation."""
     leaves = tree.leaves()
     if len({leaf.signature_key for _, leaf in leaves}) != len(leaves):
         raise RuleViolation(Rule.UNIQUE_SIGNATURE_KEY)
-    occupied = sum(node is not None for node in tree.nodes)
-    if len(tree.encryption_keys()) != occupied:
+    if len({leaf.encryption_key for _, leaf in leaves}) != len(leaves):
         raise RuleViolation(Rule.UNIQUE_ENCRYPTION_KEY)
+    if len(tree.encryption_keys()) != tree.occupied_count:
+        raise RuleViolation(Rule.UNIQUE_PARENT_KEY)
+
+
+def check_size(tree: RatchetTree) -> None:
+    """Demand a tree of no more leaves than the limit. Raises RuleViolation."""
+    if tree.leaf_count > MAX_LEAVES:
+        raise RuleViolation(Rule.TREE_SIZE)

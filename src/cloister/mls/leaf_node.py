@@ -26,6 +26,7 @@ from cloister.mls.registry import (
     LeafNodeSource,
     ProtocolVersion,
 )
+from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
 
 
@@ -38,6 +39,13 @@ class Capabilities(Struct):
     extensions: tuple[int, ...] = vector(UINT16)
     proposals: tuple[int, ...] = vector(UINT16)
     credentials: tuple[int, ...] = vector(UINT16)
+
+    def include(self, extensions: Sequence[Extension]) -> bool:
+        """Whether the types of these extensions are the RFC's own or are listed here."""
+        return all(
+            one.extension_type in DEFAULT_EXTENSION_TYPES or one.extension_type in self.extensions
+            for one in extensions
+        )
 
 
 @layout
@@ -173,12 +181,13 @@ class LeafNode(CachedStruct):
         )
 
     def verify(self, suite: Suite, group_id: bytes, leaf_index: int) -> None:
-        """Verify the signature for this place. Raises BadPublicKey, BadSignature."""
+        """Verify the signature for this place. Raises RuleViolation."""
         suite.verify_with_label(
             self.signature_key,
             labels.LEAF_NODE_TBS,
             self._to_be_signed(group_id, leaf_index),
             self.signature,
+            Rule.LEAF_SIGNATURE,
         )
 
 

@@ -16,6 +16,10 @@ RETAINED_KEY_LIFETIME_S: Final = 24 * 3600
 # Proposals by reference kept in one epoch: more is a flood.
 MAX_PENDING_PROPOSALS: Final = 1024
 
+# Section 8.4: pre-shared keys in one commit or Welcome. PSKLabel counts to 65,535; nobody needs so
+# many, and each costs five HMACs before anything of the commit is confirmed.
+MAX_PSKS: Final = 256
+
 # Section 8.4: resumption pre-shared keys of past epochs kept.
 MAX_RESUMPTION_PSKS: Final = 16
 

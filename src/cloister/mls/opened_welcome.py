@@ -6,7 +6,7 @@ open the Welcome can derive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from cloister.crypto.secret import Secret
@@ -17,6 +17,7 @@ from cloister.mls.group import NO_PSKS, Group
 from cloister.mls.group_context import GroupContext
 from cloister.mls.joining import DecryptedWelcome, decrypt_welcome, join
 from cloister.mls.key_package import KeyPackageSecrets
+from cloister.mls.successor_check import Identity, credential_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,18 +58,28 @@ class OpenedWelcome:
             self.opened.suite, self.opened.secrets.exporter, name, context, length
         )
 
-    def join(self, ratchet_tree: bytes | None, *, now: int | None) -> Group:
+    def join(
+        self,
+        ratchet_tree: bytes | None,
+        *,
+        now: int | None,
+        participating: Container[bytes] = frozenset(),
+        identity: Identity = credential_of,
+    ) -> Group:
         """Check everything and become a member (12.4.3.1).
 
         Args:
             ratchet_tree: the public tree, needed when the Welcome does not carry it.
             now: seconds since the epoch for our KeyPackage's lifetime; None does not check it.
+            participating: the ids of the groups this client is in; a second one of the same id
+                is refused.
+            identity: what tells clients apart, for a group that continues another.
 
         The KeyPackage's secrets are deleted once the returned group is stored.
         Raises MLSError.
         """
         with FOREIGN:
-            state, secret_tree = join(self.opened, ratchet_tree, now)
+            state, secret_tree = join(self.opened, ratchet_tree, now, participating, identity)
             return Group(state=state, secret_tree=secret_tree)
 
 
@@ -78,6 +89,7 @@ def open_welcome(
     psks: Mapping[bytes, Secret] = NO_PSKS,
     *,
     resumption_psks: Mapping[tuple[bytes, int], Secret] | None = None,
+    predecessor: Group | None = None,
 ) -> OpenedWelcome:
     """Decrypt a Welcome with the secrets of the KeyPackage it was made for.
 
@@ -85,8 +97,18 @@ def open_welcome(
         welcome_message: an MLSMessage with a Welcome.
         psks: external pre-shared keys by psk_id.
         resumption_psks: resumption keys of other groups by (group id, epoch).
+        predecessor: the group that was reinitialised or branched from, if the new one is to
+            continue it. Without it such a Welcome is refused as Unsupported.
 
     Raises MLSError, NotForUs when there is nothing in it for this KeyPackage.
     """
     with FOREIGN:
-        return OpenedWelcome(decrypt_welcome(welcome_message, secrets, psks, resumption_psks or {}))
+        return OpenedWelcome(
+            decrypt_welcome(
+                welcome_message,
+                secrets,
+                psks,
+                resumption_psks or {},
+                None if predecessor is None else predecessor.state,
+            )
+        )

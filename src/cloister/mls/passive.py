@@ -22,6 +22,7 @@ from cloister.mls.group import Group
 from cloister.mls.key_package import KeyPackage, KeyPackageSecrets
 from cloister.mls.message import MLSMessage
 from cloister.mls.opened_welcome import open_welcome
+from cloister.mls.operations import Operations
 from cloister.mls.received import CommitReceived, ProposalReceived
 from cloister.mls.suite import suite_of
 
@@ -124,11 +125,11 @@ def join_case(case: PassiveCase) -> Group:
 def follow(group: Group, epoch: PassiveEpoch, psks: Mapping[bytes, Secret]) -> Group:
     """Take in the proposals and the commit, and compare the next epoch authenticator."""
     for proposal in epoch.proposals:
-        received = group.process(unhex(proposal), now=None, psks=psks)
+        received = group.process(unhex(proposal), now=None, psks=psks, allow=Operations.ALL)
         if not isinstance(received, ProposalReceived):
             raise Disagreement("a message among the proposals is no proposal")
         group = received.next
-    committed = group.process(unhex(epoch.commit), now=None, psks=psks)
+    committed = group.process(unhex(epoch.commit), now=None, psks=psks, allow=Operations.ALL)
     if not isinstance(committed, CommitReceived):
         raise Disagreement("the commit is no commit")
     if committed.next is None:

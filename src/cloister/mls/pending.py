@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from cloister.crypto.secret import Secret
 from cloister.mls.errors import Malformed, MLSError
 from cloister.mls.framing import AuthenticatedContent
 from cloister.mls.limits import MAX_PENDING_PROPOSALS
@@ -15,10 +16,14 @@ from cloister.mls.suite import Suite
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingProposals:
-    """The AuthenticatedContent of each proposal, and the proposals by reference."""
+    """The AuthenticatedContent of each proposal, and the proposals by reference.
+
+    ``update_keys`` are the private keys of the leaves that our own Updates propose.
+    """
 
     messages: tuple[bytes, ...] = ()
     by_reference: Mapping[bytes, SentProposal] = field(default_factory=dict)
+    update_keys: tuple[Secret, ...] = ()
 
     def with_proposal(
         self, suite: Suite, authenticated: AuthenticatedContent
@@ -34,14 +39,20 @@ class PendingProposals:
         if not isinstance(proposal, Proposal):
             raise Malformed("not a proposal")
         sent = SentProposal(proposal, authenticated.content.sender)
-        return reference, PendingProposals(
-            (*self.messages, encoded), {**self.by_reference, reference: sent}
+        return reference, replace(
+            self,
+            messages=(*self.messages, encoded),
+            by_reference={**self.by_reference, reference: sent},
         )
 
     @classmethod
-    def restore(cls, suite: Suite, messages: Sequence[bytes]) -> PendingProposals:
-        """From the stored messages. Raises DecodeError, MLSError."""
-        restored = cls()
+    def restore(
+        cls, suite: Suite, messages: Sequence[bytes], update_keys: Sequence[Secret]
+    ) -> PendingProposals:
+        """From what is stored. Raises DecodeError, MLSError."""
+        if not all(suite.is_private_key(seed) for seed in update_keys):
+            raise Malformed("a private key has a wrong length")
+        restored = cls(update_keys=tuple(update_keys))
         for message in messages:
             _, restored = restored.with_proposal(suite, AuthenticatedContent.decode(message))
         return restored

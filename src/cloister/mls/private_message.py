@@ -25,7 +25,6 @@ from cloister.mls.errors import Misuse, RuleViolation
 from cloister.mls.framing import (
     AuthenticatedContent,
     ContentAuth,
-    ContentBody,
     FramedContent,
     Sender,
     encode_body,
@@ -115,7 +114,7 @@ def open_content(
 ) -> AuthenticatedContent:
     """Decrypt the content. The signature is not verified here.
 
-    Raises DecryptError, DecodeError, RuleViolation (PADDING).
+    Raises DecryptError, DecodeError, RuleViolation.
     """
     plaintext = suite.aead.open(
         key.key,
@@ -207,16 +206,3 @@ def padding_length(fixed: int, content: int, pad_to: Sequence[int]) -> int:
             if padding >= 0 and len(encode_varint(ciphertext)) == prefix:
                 return padding
     raise Misuse(f"{content} bytes of content fit none of the sizes {sorted(pad_to)}")
-
-
-def make_member_content(
-    group_id: bytes, epoch: int, leaf_index: int, authenticated_data: bytes, body: ContentBody
-) -> FramedContent:
-    """A content from the member at ``leaf_index``."""
-    return FramedContent(
-        group_id=group_id,
-        epoch=epoch,
-        sender=Sender(sender_type=SenderType.MEMBER, index=leaf_index),
-        authenticated_data=authenticated_data,
-        body=body,
-    )

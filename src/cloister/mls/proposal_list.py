@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cloister.ids import LeafIndex
-from cloister.mls.errors import RuleViolation, UnknownProposal, Unsupported
+from cloister.mls.errors import RuleViolation, UnknownProposal
 from cloister.mls.extension import (
     Extension,
     check_distinct,
@@ -16,7 +16,7 @@ from cloister.mls.extension import (
 from cloister.mls.framing import Sender
 from cloister.mls.group_context import GroupContext
 from cloister.mls.key_package import KeyPackage
-from cloister.mls.leaf_check import Moment, check_leaf
+from cloister.mls.leaf_check import Moment, check_leaf_content, check_lifetime
 from cloister.mls.leaf_node import LeafNode
 from cloister.mls.proposal import (
     Add,
@@ -29,9 +29,9 @@ from cloister.mls.proposal import (
     Remove,
     Update,
 )
-from cloister.mls.psk import PreSharedKeyId, check_proposed_psk
+from cloister.mls.psk import PreSharedKeyId, check_distinct_psks, check_proposed_psk
 from cloister.mls.ratchet_tree import RatchetTree
-from cloister.mls.registry import LeafNodeSource, SenderType
+from cloister.mls.registry import LeafNodeSource, ResumptionPskUsage, SenderType
 from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
 
@@ -53,11 +53,12 @@ class ProposalList:
     adds: tuple[KeyPackage, ...] = ()
     psks: tuple[PreSharedKeyId, ...] = ()
     extensions: tuple[Extension, ...] | None = None
+    reinit: ReInit | None = None
 
     @property
     def path_is_required(self) -> bool:
-        """Section 12.4: only a commit of nothing but Adds and pre-shared keys may go without."""
-        is_empty = not (self.adds or self.psks)
+        """Section 12.4: a commit of Adds, pre-shared keys or a ReInit may go without."""
+        is_empty = not (self.adds or self.psks or self.reinit)
         return bool(self.updates or self.removes or self.extensions is not None or is_empty)
 
 
@@ -74,38 +75,41 @@ def resolve(
         if entry.reference not in pending:
             raise UnknownProposal("a commit refers to a proposal that is not known")
         if entry.reference in references:
-            raise RuleViolation(Rule.PROPOSAL_TYPE, "one proposal is named twice")
+            raise RuleViolation(Rule.PROPOSAL_TWICE)
         references.add(entry.reference)
         found.append(pending[entry.reference])
     return found
 
 
 def check_sender_may_propose(sender: Sender, proposal: Proposal) -> None:
-    """Which proposals each type of sender may make (12.1.8)."""
+    """Which proposals each type of sender may make (12.1.6, 12.1.8). Raises RuleViolation.
+
+    What a newcomer proposes in an external commit is for collect_external to judge.
+    """
     body = proposal.body
     match sender.sender_type:
-        case SenderType.MEMBER:
-            allowed = not isinstance(body, ExternalInit)
         case SenderType.EXTERNAL:
-            allowed = isinstance(body, (Add, Remove, PreSharedKey, ReInit, GroupContextExtensions))
+            if not isinstance(body, (Add, Remove, PreSharedKey, ReInit, GroupContextExtensions)):
+                raise RuleViolation(Rule.EXTERNAL_PROPOSAL)
         case SenderType.NEW_MEMBER_PROPOSAL:
-            allowed = isinstance(body, Add)
-        case SenderType.NEW_MEMBER_COMMIT:
-            allowed = False
-    if not allowed:
-        raise RuleViolation(Rule.PROPOSAL_SENDER)
+            if not isinstance(body, Add):
+                raise RuleViolation(Rule.NEW_MEMBER_PROPOSAL)
+        case SenderType.MEMBER | SenderType.NEW_MEMBER_COMMIT:
+            if isinstance(body, ExternalInit):
+                raise RuleViolation(Rule.EXTERNAL_INIT)
 
 
 def check_proposal(
     suite: Suite,
     tree: RatchetTree,
-    group_id: bytes,
+    context: GroupContext,
     sent: SentProposal,
     moment: Moment | None,
+    founding: ResumptionPskUsage | None = None,
 ) -> None:
     """What a proposal must fulfil by itself (12.1), when it arrives and when it is committed.
 
-    Raises RuleViolation, BadPublicKey, BadSignature, DecodeError.
+    ``founding`` is as for check_proposed_psk. Raises RuleViolation, DecodeError.
     """
     check_sender_may_propose(sent.sender, sent.proposal)
     body = sent.proposal.body
@@ -113,16 +117,22 @@ def check_proposal(
         case Add():
             check_add(suite, body.key_package, moment)
         case Update():
-            check_update(suite, tree, group_id, LeafIndex(sent.sender.index), body.leaf_node)
+            check_update(
+                suite, tree, context.group_id, LeafIndex(sent.sender.index), body.leaf_node
+            )
         case Remove():
             if tree.leaf(body.removed) is None:
                 raise RuleViolation(Rule.REMOVED_LEAF)
         case PreSharedKey():
-            check_proposed_psk(suite, body.psk)
+            check_proposed_psk(suite, body.psk, founding)
         case GroupContextExtensions():
-            check_extensions_well_formed(body.extensions)
-        case ReInit() | ExternalInit():
-            pass  # refused as part of a commit, whoever sent them
+            check_group_extensions(body.extensions)
+        case ReInit():
+            if body.version < context.version:
+                raise RuleViolation(Rule.REINIT_VERSION)
+            check_group_extensions(body.extensions)
+        case ExternalInit():
+            pass  # who sent it has been judged; its content is opened with the commit
 
 
 def collect(
@@ -132,19 +142,21 @@ def collect(
     committer: LeafIndex,
     proposals: Sequence[SentProposal],
     moment: Moment | None,
+    founding: ResumptionPskUsage | None = None,
 ) -> ProposalList:
     """Check each proposal by itself and all together, for a commit by a member (12.2).
 
     Keys are compared across the tree after the proposals have been applied, elsewhere.
-    Raises RuleViolation, BadPublicKey, BadSignature, DecodeError, Unsupported.
+    Raises RuleViolation, DecodeError.
     """
     updates: dict[LeafIndex, LeafNode] = {}
     removes: dict[LeafIndex, None] = {}
     adds: list[KeyPackage] = []
     psks: list[PreSharedKeyId] = []
     extensions: tuple[Extension, ...] | None = None
+    reinit: ReInit | None = None
     for sent in proposals:
-        check_proposal(suite, tree, context.group_id, sent, moment)
+        check_proposal(suite, tree, context, sent, moment, founding)
         body = sent.proposal.body
         match body:
             case Update():
@@ -162,8 +174,6 @@ def collect(
             case Add():
                 adds.append(body.key_package)
             case PreSharedKey():
-                if body.psk in psks:
-                    raise RuleViolation(Rule.DUPLICATE_PSK)
                 psks.append(body.psk)
             case GroupContextExtensions():
                 if extensions is not None:
@@ -172,17 +182,21 @@ def collect(
             case ReInit():
                 if len(proposals) > 1:
                     raise RuleViolation(Rule.REINIT_ALONE)
-                raise Unsupported("ReInit is not supported")
+                reinit = body
             case ExternalInit():
-                raise RuleViolation(Rule.PROPOSAL_TYPE)
+                pass  # no member's: check_sender_may_propose has refused it
     if len({package.leaf_node.signature_key for package in adds}) != len(adds):
         raise RuleViolation(Rule.DUPLICATE_ADD)
+    if len({package.init_key for package in adds}) != len(adds):
+        raise RuleViolation(Rule.UNIQUE_INIT_KEY)
+    check_distinct_psks(psks)
     return ProposalList(
         updates=tuple(updates.items()),
         removes=tuple(removes),
         adds=tuple(adds),
         psks=tuple(psks),
         extensions=extensions,
+        reinit=reinit,
     )
 
 
@@ -194,27 +208,39 @@ def _check_untouched(
 
 
 def check_add(suite: Suite, package: KeyPackage, moment: Moment | None) -> None:
-    """Section 12.1.1: the KeyPackage and its leaf are valid."""
+    """Section 12.1.1: the KeyPackage and its leaf are valid.
+
+    ``moment`` is when to judge the lifetime, or None where it is not to be checked.
+    Raises RuleViolation.
+    """
     package.check(suite)
-    check_leaf(suite, package.leaf_node, LeafNodeSource.KEY_PACKAGE, moment)
-    package.leaf_node.verify(suite, b"", 0)
+    leaf = package.leaf_node
+    if leaf.source is not LeafNodeSource.KEY_PACKAGE:
+        raise RuleViolation(Rule.SOURCE_KEY_PACKAGE)
+    check_leaf_content(suite, leaf)
+    if moment is not None and leaf.lifetime is not None:
+        check_lifetime(leaf.lifetime, moment)
+    leaf.verify(suite, b"", 0)
 
 
 def check_update(
     suite: Suite, tree: RatchetTree, group_id: bytes, leaf_index: LeafIndex, leaf: LeafNode
 ) -> None:
     """Section 12.1.2: the new leaf is valid, for this place, and has a new key."""
+    if leaf.source is not LeafNodeSource.UPDATE:
+        raise RuleViolation(Rule.SOURCE_UPDATE)
+    check_leaf_content(suite, leaf)
     old = tree.leaf(leaf_index)
-    if old is None:
-        raise RuleViolation(Rule.SENDER)
-    check_leaf(suite, leaf, LeafNodeSource.UPDATE, None)
-    if leaf.encryption_key == old.encryption_key:
-        raise RuleViolation(Rule.SAME_ENCRYPTION_KEY)
+    if old is None or leaf.encryption_key == old.encryption_key:
+        raise RuleViolation(Rule.UPDATE_KEY)
     leaf.verify(suite, group_id, leaf_index)
 
 
-def check_extensions_well_formed(extensions: Sequence[Extension]) -> None:
-    """No type twice, and those of the RFC decode without trailing bytes."""
+def check_group_extensions(extensions: Sequence[Extension]) -> None:
+    """Extensions for a group context: no type twice, and those of the RFC decode exactly.
+
+    Raises RuleViolation, DecodeError.
+    """
     check_distinct(extensions)
     required_capabilities(extensions)
     external_senders(extensions)

@@ -10,6 +10,7 @@ from cloister.codec import Reader, Struct, Writer
 from cloister.crypto.secret import Secret
 from cloister.mls import labels
 from cloister.mls.errors import RuleViolation, UnknownPsk
+from cloister.mls.limits import MAX_PSKS
 from cloister.mls.registry import PskType, ResumptionPskUsage
 from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
@@ -64,12 +65,34 @@ class PreSharedKeyId(Struct):
         writer.opaque(self.psk_nonce)
 
 
-def check_proposed_psk(suite: Suite, name: PreSharedKeyId) -> None:
-    """Section 12.1.4: external, or resumption for application use; a nonce of Nh bytes."""
+def check_psk_nonce(suite: Suite, name: PreSharedKeyId) -> None:
+    """Demand a nonce of Nh bytes (8.4). Raises RuleViolation."""
     if len(name.psk_nonce) != suite.nh:
-        raise RuleViolation(Rule.PSK_FORM)
-    if name.usage is not None and name.usage != ResumptionPskUsage.APPLICATION:
-        raise RuleViolation(Rule.PSK_FORM)
+        raise RuleViolation(Rule.PSK_NONCE)
+
+
+def check_proposed_psk(
+    suite: Suite, name: PreSharedKeyId, founding: ResumptionPskUsage | None
+) -> None:
+    """Section 12.1.4: an external key, or a resumption key for application use.
+
+    Args:
+        founding: reinit or branch in the first commit of a group that continues another, which
+            alone may use such a key; else None.
+
+    Raises RuleViolation.
+    """
+    check_psk_nonce(suite, name)
+    if name.usage not in {None, ResumptionPskUsage.APPLICATION, founding}:
+        raise RuleViolation(Rule.PSK_USAGE)
+
+
+def check_distinct_psks(names: Sequence[PreSharedKeyId]) -> None:
+    """Demand that no key is named twice, and not too many (8.4, 12.2). Raises RuleViolation."""
+    if len(names) > MAX_PSKS:
+        raise RuleViolation(Rule.PSK_COUNT)
+    if len(set(names)) != len(names):
+        raise RuleViolation(Rule.DUPLICATE_PSK)
 
 
 def find_psk(

@@ -38,7 +38,7 @@ from cloister.mls.secret_field import secret
 from cloister.mls.secret_tree import LeafRatchets, MessageKey, Ratchet, RetainedKey, SecretTree
 from cloister.mls.suite import Suite
 
-RATCHET_RECORDS_VERSION: Final = 2
+RATCHET_RECORDS_VERSION: Final = 3
 MARK_LENGTH: Final = 8
 """Bytes of the confirmation tag in each key. Enough to tell epochs of one vault apart."""
 
@@ -77,12 +77,13 @@ class RecordKey(Struct):
 
 @layout
 class StoredHead(Struct):
-    """Once for each epoch; written anew when a proposal comes."""
+    """Once for each epoch; written anew when a proposal comes. ``update_keys``: of our Updates."""
 
     version: int = uint8()
     confirmation_tag: bytes = opaque()
     leaf_count: int = uint32()
     pending: tuple[bytes, ...] = vector(OPAQUE)
+    update_keys: tuple[Secret, ...] = vector(secret())
 
 
 @layout
@@ -154,6 +155,7 @@ class Ratchets:
             confirmation_tag=self.confirmation_tag,
             leaf_count=self.secret_tree.leaf_count,
             pending=self.pending.messages,
+            update_keys=self.pending.update_keys,
         )
         return self._key(RecordKind.HEAD, 0), head.encode()
 
@@ -228,7 +230,7 @@ class Ratchets:
         return cls(
             confirmation_tag,
             SecretTree(suite, head.leaf_count, read.nodes, read.complete_senders(head.leaf_count)),
-            PendingProposals.restore(suite, head.pending),
+            PendingProposals.restore(suite, head.pending, head.update_keys),
         )
 
 

@@ -137,6 +137,11 @@ class RatchetTree:
         self._hashes[index] = value
         return value
 
+    @property
+    def occupied_count(self) -> int:
+        """The number of nodes that are not blank."""
+        return sum(node is not None for node in self.nodes)
+
     def encryption_keys(self) -> set[bytes]:
         """All encryption keys of the tree, leaves and parents."""
         return {node.encryption_key for node in self.nodes if node is not None}
@@ -170,7 +175,7 @@ class RatchetTree:
 
     @classmethod
     def decode(cls, suite: Suite, data: bytes) -> RatchetTree:
-        """Decode a ratchet_tree. Raises DecodeError, RuleViolation (TREE_SHAPE)."""
+        """Decode a ratchet_tree. Raises DecodeError, RuleViolation."""
         reader = Reader(data)
         nodes = reader.vector()
         reader.finish()
@@ -179,7 +184,7 @@ class RatchetTree:
             found.append(_read_node(nodes, len(found)))
         # A parent at the end would stand over blank leaves only; no commit leaves one there.
         if not found or not isinstance(found[-1], LeafNode):
-            raise RuleViolation(Rule.TREE_SHAPE)
+            raise RuleViolation(Rule.TREE_END)
         leaf_count = tree_math.leaf_capacity(len(found) // 2 + 1)
         found += [None] * (tree_math.node_width(leaf_count) - len(found))
         return cls(suite, found)
@@ -201,7 +206,9 @@ def _read_node(reader: Reader, index: int) -> Node | None:
         return LeafNode.read(reader)
     if kind == NodeType.PARENT and not tree_math.is_leaf(index):
         return ParentNode.read(reader)
-    raise RuleViolation(Rule.TREE_SHAPE)
+    if kind in {NodeType.LEAF, NodeType.PARENT}:
+        raise RuleViolation(Rule.TREE_NODE_TYPE)
+    raise reader.fail(f"{kind} is not a node type")
 
 
 def leaf_hash_input(leaf_index: int, leaf: LeafNode | None) -> bytes:
@@ -265,14 +272,8 @@ class TreeDraft:
         self._first_blank = 0
 
     def add_leaf(self, leaf: LeafNode) -> LeafIndex:
-        """Apply an Add (12.1.1): the leftmost blank leaf, or a tree twice as large."""
-        index = self._first_blank
-        while index < self._leaf_count and self._nodes[2 * index] is not None:
-            index += 1
-        if index == self._leaf_count:
-            wider: list[None] = [None] * (2 * self._leaf_count)
-            self._nodes += wider
-            self._hashes += wider
+        """Apply an Add (12.1.1): the leaf takes the place that ``reserve_leaf`` finds."""
+        index = self.reserve_leaf()
         self._first_blank = index + 1
         self._nodes[2 * index] = leaf
         for above in tree_math.direct_path(2 * index, self._leaf_count):
@@ -284,6 +285,17 @@ class TreeDraft:
                     unmerged_leaves=tuple(sorted((*node.unmerged_leaves, index))),
                 )
         self._forget_hashes(2 * index)
+        return index
+
+    def reserve_leaf(self) -> LeafIndex:
+        """The leftmost blank leaf, in a tree made twice as large if there is none (7.7, 12.4.2)."""
+        index = self._first_blank
+        while index < self._leaf_count and self._nodes[2 * index] is not None:
+            index += 1
+        if index == self._leaf_count:
+            wider: list[None] = [None] * (2 * self._leaf_count)
+            self._nodes += wider
+            self._hashes += wider
         return LeafIndex(index)
 
     def set_path(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloister.ids import LeafIndex
 from cloister.mls.leaf_node import LeafNode
-from cloister.mls.proposal import Proposal
+from cloister.mls.proposal import Proposal, ReInit
 
 if TYPE_CHECKING:
     from cloister.mls.group import Group
@@ -53,9 +53,13 @@ class CommitReceived:
     """A valid commit.
 
     Attributes:
-        adds: the leaf indices of the new members, in ``next``.
+        committer: who made it; in an external commit the place of the newcomer, in ``next``.
+        adds: the leaf indices of the members added by Add proposals, in ``next``.
         removes: who was removed, with the leaf each had.
         updates: leaves replaced by Update proposals (the committer's own is always replaced).
+        is_external: whether a newcomer added himself with it; ``removes`` then says in whose
+            stead, and the application judges whether the two are one client (12.2).
+        reinit: the ReInit that ends the group with this commit, or None.
         next: the group in its new epoch; None when this commit removed us.
     """
 
@@ -63,6 +67,8 @@ class CommitReceived:
     adds: tuple[LeafIndex, ...]
     removes: tuple[Member, ...]
     updates: tuple[LeafIndex, ...]
+    is_external: bool = False
+    reinit: ReInit | None = None
     authenticated_data: bytes
     removed_self: bool
     next: Group | None

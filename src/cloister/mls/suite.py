@@ -1,10 +1,9 @@
 """Cipher suites and the labelled operations on them (RFC 9420 section 5).
 
-Suites 1, 2, 3, 5 and 7 of section 17.1 are there for vectors and interoperability (4 and 6 need
-X448, which the library's HPKE lacks). MLKEM768X25519_AES256GCM_SHA384_Ed25519 of
-draft-ietf-mls-pq-ciphersuites, which the product uses, has not been numbered yet. Cloister writes
-0xF002 for it; 0x0008 and 0x004E are the numbers other implementations gave the same suite,
-understood so that their test material can be read.
+Suites 1 to 7 of section 17.1 are there for vectors and interoperability.
+MLKEM768X25519_AES256GCM_SHA384_Ed25519 of draft-ietf-mls-pq-ciphersuites, which the product uses,
+has not been numbered yet. Cloister writes 0xF002 for it; 0x0008 and 0x004E are the numbers other
+implementations gave the same suite, understood so that their test material can be read.
 """
 
 from __future__ import annotations
@@ -15,14 +14,16 @@ from typing import Final
 from cloister.codec import encode_opaque
 from cloister.crypto.aead import NONCE_LENGTH, Aead
 from cloister.crypto.entropy import Entropy
+from cloister.crypto.errors import BadMac, BadPublicKey, BadSignature
 from cloister.crypto.hashing import check_mac, digest, hash_length, hkdf_expand, hkdf_extract, mac
 from cloister.crypto.hpke import HpkePrivateKey, HpkeSuite
 from cloister.crypto.kem import Kem
 from cloister.crypto.scheme import SignatureKey, SignatureScheme
 from cloister.crypto.secret import Secret
 from cloister.mls import labels
-from cloister.mls.errors import Unsupported
+from cloister.mls.errors import RuleViolation, Unsupported
 from cloister.mls.registry import CipherSuite
+from cloister.mls.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +93,39 @@ class Suite:
         """MAC, Nh bytes."""
         return mac(self.hash_name, key, data)
 
-    def check_mac(self, key: Secret, data: bytes, received: bytes) -> None:
-        """Raises BadMac unless ``received`` is the whole MAC of ``data``."""
-        check_mac(self.hash_name, key, data, received)
+    def check_mac(self, key: Secret, data: bytes, received: bytes, rule: Rule) -> None:
+        """Demand that ``received`` is the whole MAC of ``data``. Raises RuleViolation."""
+        try:
+            check_mac(self.hash_name, key, data, received)
+        except BadMac:
+            raise RuleViolation(rule) from None
 
     def sign_with_label(self, key: SignatureKey, label: bytes, content: bytes) -> bytes:
         """SignWithLabel (5.1.2)."""
         return key.sign_raw(encode_opaque(labels.PREFIX + label) + encode_opaque(content))
 
     def verify_with_label(
-        self, public: bytes, label: bytes, content: bytes, signature: bytes
+        self, public: bytes, label: bytes, content: bytes, signature: bytes, rule: Rule
     ) -> None:
-        """VerifyWithLabel (5.1.2). Raises BadPublicKey, BadSignature."""
+        """VerifyWithLabel (5.1.2).
+
+        Raises RuleViolation: of ``rule``, or SIGNATURE_KEY for a key no signature counts under.
+        """
         signed = encode_opaque(labels.PREFIX + label) + encode_opaque(content)
-        self.scheme.verify(public, signed, signature)
+        try:
+            self.scheme.verify(public, signed, signature)
+        except BadSignature:
+            raise RuleViolation(rule) from None
+        except BadPublicKey as error:
+            raise RuleViolation(Rule.SIGNATURE_KEY, str(error)) from None
 
     def signature_seed(self, private: bytes) -> Secret:
-        """The stored form of a serialised private key (for Ed25519 perhaps with its public)."""
-        return Secret(private[:32] if self.scheme is SignatureScheme.ED25519 else private)
+        """The stored form of a serialised private key (of EdDSA perhaps with its public)."""
+        return self.scheme.stored_form(private)
+
+    def generate_signature_seed(self, entropy: Entropy) -> Secret:
+        """The stored form of a new signature key."""
+        return self.scheme.generate_seed(entropy)
 
     def signature_key(self, seed: Secret) -> SignatureKey:
         """The signature key of a seed."""
@@ -118,7 +134,10 @@ class Suite:
     def encrypt_with_label(
         self, public: bytes, label: bytes, context: bytes, plaintext: bytes
     ) -> tuple[bytes, bytes]:
-        """EncryptWithLabel (5.1.3): (kem_output, ciphertext). Raises BadPublicKey."""
+        """EncryptWithLabel (5.1.3): (kem_output, ciphertext).
+
+        The key has been through check_public_key when it came in.
+        """
         info = encode_opaque(labels.PREFIX + label) + encode_opaque(context)
         return self.hpke.seal(public, info, plaintext)
 
@@ -128,6 +147,13 @@ class Suite:
         """DecryptWithLabel (5.1.3) of (kem_output, ciphertext). Raises DecryptError."""
         info = encode_opaque(labels.PREFIX + label) + encode_opaque(context)
         return Secret(self.hpke.open(key, info, *sealed))
+
+    def check_public_key(self, public: bytes) -> None:
+        """Demand a KEM public key that can be encrypted to (5.1.1). Raises RuleViolation."""
+        try:
+            self.kem.parse_public(public)
+        except BadPublicKey as error:
+            raise RuleViolation(Rule.ENCRYPTION_KEY, str(error)) from None
 
     def is_private_key(self, seed: Secret) -> bool:
         """Whether a stored private key of the KEM has a possible length."""
@@ -164,7 +190,9 @@ _SUITES: Final = {
         _suite(0x0001, Kem.X25519, "sha256", Aead.AES_128_GCM, SignatureScheme.ED25519),
         _suite(0x0002, Kem.P256, "sha256", Aead.AES_128_GCM, SignatureScheme.ECDSA_P256),
         _suite(0x0003, Kem.X25519, "sha256", Aead.CHACHA20_POLY1305, SignatureScheme.ED25519),
+        _suite(0x0004, Kem.X448, "sha512", Aead.AES_256_GCM, SignatureScheme.ED448),
         _suite(0x0005, Kem.P521, "sha512", Aead.AES_256_GCM, SignatureScheme.ECDSA_P521),
+        _suite(0x0006, Kem.X448, "sha512", Aead.CHACHA20_POLY1305, SignatureScheme.ED448),
         _suite(0x0007, Kem.P384, "sha384", Aead.AES_256_GCM, SignatureScheme.ECDSA_P384),
         _x_wing(CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519),
         _x_wing(0x0008),  # MLSpp

@@ -116,14 +116,14 @@ def check_unmerged_leaves(tree: RatchetTree) -> None:
             continue
         leaves = node.unmerged_leaves
         if any(one >= other for one, other in pairwise(leaves)):
-            raise RuleViolation(Rule.UNMERGED_LEAVES)
+            raise RuleViolation(Rule.UNMERGED_SORTED)
         below = tree_math.leaves_below(index)
         for leaf in leaves:
             if leaf not in below or tree.leaf(leaf) is None:
-                raise RuleViolation(Rule.UNMERGED_LEAVES)
+                raise RuleViolation(Rule.UNMERGED_DESCENDANT)
             between = tree_math.parent(2 * leaf)
             while between != index:
                 inner = tree.nodes[between]
                 if isinstance(inner, ParentNode) and leaf not in inner.unmerged_leaves:
-                    raise RuleViolation(Rule.UNMERGED_LEAVES)
+                    raise RuleViolation(Rule.UNMERGED_BETWEEN)
                 between = tree_math.parent(between)

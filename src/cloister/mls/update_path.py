@@ -142,7 +142,7 @@ def check_path_shape(
     for (_, copath_child), node in zip(path, nodes, strict=True):
         targets = encryption_targets(tree, copath_child, new_leaves)
         if len(targets) != len(node.encrypted_path_secret):
-            raise RuleViolation(Rule.PATH_LENGTH)
+            raise RuleViolation(Rule.PATH_CIPHERTEXTS)
 
 
 def decrypt_path(
@@ -157,7 +157,7 @@ def decrypt_path(
     """Find the path secret meant for us and derive all above it (7.5).
 
     Returns the private keys of the nodes from there to the root, and the commit secret.
-    Raises RuleViolation (PATH_KEYS), DecryptError.
+    Raises RuleViolation, DecryptError.
     """
     suite = tree.suite
     own_node = tree_math.node_of(own_leaf)
@@ -189,10 +189,10 @@ def derive_upwards(
     """Derive the keys of ``path`` from the path secret of its first node.
 
     Every derived public key must be the one in the path. Returns the private keys and the
-    commit secret. Raises RuleViolation (PATH_KEYS).
+    commit secret. Raises RuleViolation.
     """
     if len(path_secret) != suite.nh:
-        raise RuleViolation(Rule.PATH_KEYS)
+        raise RuleViolation(Rule.PATH_SECRET_LENGTH)
     keys: dict[NodeIndex, HpkePrivateKey] = {}
     for node, public in path:
         key = node_key(suite, path_secret)

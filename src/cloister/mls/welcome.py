@@ -24,6 +24,7 @@ from cloister.mls.group_context import GroupContext
 from cloister.mls.key_package import KeyPackage
 from cloister.mls.key_schedule import welcome_key_and_nonce
 from cloister.mls.psk import PreSharedKeyId
+from cloister.mls.rules import Rule
 from cloister.mls.secret_field import secret
 from cloister.mls.suite import Suite
 from cloister.mls.update_path import HpkeCiphertext
@@ -44,8 +45,14 @@ class GroupInfo(CachedStruct):
         return self.encode()[: -len(encode_opaque(self.signature))]
 
     def verify(self, suite: Suite, public: bytes) -> None:
-        """Verify the signer's signature. Raises BadPublicKey, BadSignature."""
-        suite.verify_with_label(public, labels.GROUP_INFO_TBS, self.to_be_signed(), self.signature)
+        """Verify the signer's signature. Raises RuleViolation."""
+        suite.verify_with_label(
+            public,
+            labels.GROUP_INFO_TBS,
+            self.to_be_signed(),
+            self.signature,
+            Rule.GROUP_INFO_SIGNATURE,
+        )
 
 
 def sign_group_info(

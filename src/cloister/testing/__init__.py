@@ -1,4 +1,5 @@
-"""A circle in one process, for tests: real cores, real relay services, our clock and network.
+"""What tests are made with: a circle in one process, hostile relays, and forged MLS structures.
 
-Only time, entropy's schedule and the network are made up.
+The circle has real cores and real relay services; only time, the schedule of entropy and the
+network are made up. What is forged is signed and encrypted with legitimate keys.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cloister.crypto.secret import Secret
 from cloister.mls import (
@@ -20,7 +20,9 @@ from cloister.mls import (
     make_key_package,
     open_welcome,
 )
+from cloister.mls.suite import suite_of
 
+NO_PSKS: Mapping[bytes, Secret] = {}
 PRODUCT = CipherSuite.MLKEM768X25519_AES256GCM_SHA384_ED25519
 CLASSICAL = CipherSuite.X25519_AES128GCM_SHA256_ED25519
 NOW = 1_800_000_000
@@ -53,7 +55,7 @@ def package(
 ) -> KeyPackageSecrets:
     return make_key_package(
         suite,
-        signature_seed=signature_seed or Secret(ENTROPY.random(32)),
+        signature_seed=signature_seed or suite_of(suite).generate_signature_seed(ENTROPY),
         credential=basic_credential(name.encode()),
         lifetime=lifetime,
         supported_extensions=supported,
@@ -65,7 +67,7 @@ def founder(suite: int = PRODUCT, *, extensions: Sequence[Extension] = ()) -> Gr
     return Group.create(
         suite,
         b"the group",
-        signature_seed=Secret(ENTROPY.random(32)),
+        signature_seed=suite_of(suite).generate_signature_seed(ENTROPY),
         credential=basic_credential(b"member 0"),
         supported_extensions=(CHECKPOINT,),
         group_extensions=extensions,
@@ -87,8 +89,10 @@ def welcome_of(staged: StagedCommit) -> bytes:
     return staged.welcome
 
 
-def join(staged: StagedCommit, secrets: KeyPackageSecrets) -> Group:
-    return open_welcome(welcome_of(staged), secrets).join(None, now=NOW)
+def join(
+    staged: StagedCommit, secrets: KeyPackageSecrets, psks: Mapping[bytes, Secret] = NO_PSKS
+) -> Group:
+    return open_welcome(welcome_of(staged), secrets, psks).join(None, now=NOW)
 
 
 def group_of(size: int, suite: int = PRODUCT) -> list[Group]:

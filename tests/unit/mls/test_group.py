@@ -346,12 +346,12 @@ def test_group_is_not_created_with_extensions_its_creator_does_not_support() -> 
 
 def test_suite_that_is_not_there_is_unsupported() -> None:
     with pytest.raises(Unsupported):
-        founder(0x0004)
+        founder(0x0A0A)
 
 
 def test_group_does_not_grow_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     group = group_of(2)[0]
-    monkeypatch.setattr("cloister.mls.stage.MAX_LEAVES", 2)
+    monkeypatch.setattr("cloister.mls.leaf_check.MAX_LEAVES", 2)
     with pytest.raises(RuleViolation) as caught:
         add(group, package("one too many"))
-    assert caught.value.rule is Rule.TREE_SHAPE
+    assert caught.value.rule is Rule.TREE_SIZE

@@ -23,7 +23,7 @@ from cloister.mls import (
 from cloister.mls.message import MLSMessage
 from cloister.mls.proposal import Add, ReInit
 from cloister.mls.rules import Rule
-from unit.mls.forge import Forgery, forge_commit
+from cloister.testing.forge_commit import Forgery, forge_commit
 from unit.mls.members import (
     ENTROPY,
     NOW,
@@ -64,7 +64,7 @@ def test_defect_2_application_messages_are_signed_and_the_signature_counts() -> 
 
     with pytest.raises(RuleViolation) as caught:
         BOB.process(_from(CAROL, ALICE.own_leaf), now=NOW)
-    assert caught.value.rule is Rule.SIGNATURE
+    assert caught.value.rule is Rule.CONTENT_SIGNATURE
 
 
 def test_defect_3_an_unknown_psk_is_never_replaced() -> None:
@@ -108,7 +108,7 @@ def test_defect_6_group_info_of_another_member_is_not_accepted() -> None:
 
     with pytest.raises(RuleViolation) as caught:
         Remade(signer=BASE[3], signer_index=0).join()
-    assert caught.value.rule is Rule.SIGNATURE
+    assert caught.value.rule is Rule.GROUP_INFO_SIGNATURE
 
 
 def test_defect_6_the_whole_tree_is_checked_whoever_joins() -> None:

@@ -41,7 +41,8 @@ from cloister.mls.psk import PreSharedKeyId
 from cloister.mls.registry import LeafNodeSource, PskType, ResumptionPskUsage
 from cloister.mls.rules import Rule
 from cloister.mls.update_path import UpdatePath, UpdatePathNode
-from unit.mls.forge import Forgery, change_leaf, forge_commit, resigned_package, send
+from cloister.testing.forge import change_leaf, resigned_package, send
+from cloister.testing.forge_commit import Forgery, forge_commit
 from unit.mls.members import (
     CHECKPOINT,
     ENTROPY,
@@ -99,9 +100,9 @@ NO_EXTENSIONS = GroupContextExtensions(extensions=())
             [Add(key_package=KEY_PACKAGE.parsed()), Add(key_package=KEY_PACKAGE.parsed())],
         ),
         (Rule.DUPLICATE_PSK, [PreSharedKey(psk=PSK), PreSharedKey(psk=PSK)]),
-        (Rule.PSK_FORM, [PreSharedKey(psk=replace(PSK, psk_nonce=bytes(47)))]),
+        (Rule.PSK_NONCE, [PreSharedKey(psk=replace(PSK, psk_nonce=bytes(47)))]),
         (
-            Rule.PSK_FORM,
+            Rule.PSK_USAGE,
             [
                 PreSharedKey(
                     psk=PreSharedKeyId(
@@ -122,7 +123,7 @@ NO_EXTENSIONS = GroupContextExtensions(extensions=())
                 Remove(removed=3),
             ],
         ),
-        (Rule.PROPOSAL_SENDER, [ExternalInit(kem_output=b"x")]),
+        (Rule.EXTERNAL_INIT, [ExternalInit(kem_output=b"x")]),
         (
             Rule.DUPLICATE_EXTENSION,
             [
@@ -172,7 +173,7 @@ def test_one_proposal_named_twice_is_refused() -> None:
     message = send(GROUPS[1], Proposal(body=Add(key_package=package("named twice").parsed())))
     reference, attacker = take_proposal(ATTACKER, message)
     _, third = take_proposal(THIRD, message)
-    refuses(Rule.PROPOSAL_TYPE, forge_commit(attacker, [reference, reference]), third)
+    refuses(Rule.PROPOSAL_TWICE, forge_commit(attacker, [reference, reference]), third)
 
 
 # -- Updates by reference --------------------------------------------------------------------
@@ -204,21 +205,21 @@ def test_update_by_reference_is_taken_over() -> None:
 def test_update_that_keeps_its_key_is_refused_at_once() -> None:
     leaf = update_leaf(GROUPS[1], encryption_key=GROUPS[1].state.own_leaf_node.encryption_key)
     message = send(GROUPS[1], Proposal(body=Update(leaf_node=leaf)))
-    refuses(Rule.SAME_ENCRYPTION_KEY, message, THIRD)
+    refuses(Rule.UPDATE_KEY, message, THIRD)
 
 
 def test_update_signed_for_another_place_is_refused_at_once() -> None:
     leaf = update_leaf(GROUPS[2])
     message = send(GROUPS[1], Proposal(body=Update(leaf_node=leaf)))
-    refuses(Rule.SIGNATURE, message, GROUPS[3])
+    refuses(Rule.LEAF_SIGNATURE, message, GROUPS[3])
 
 
 @pytest.mark.parametrize(
     ("rule", "body"),
     [
         (Rule.REMOVED_LEAF, Remove(removed=9)),
-        (Rule.PSK_FORM, PreSharedKey(psk=replace(PSK, psk_nonce=b""))),
-        (Rule.PROPOSAL_SENDER, ExternalInit(kem_output=b"")),
+        (Rule.PSK_NONCE, PreSharedKey(psk=replace(PSK, psk_nonce=b""))),
+        (Rule.EXTERNAL_INIT, ExternalInit(kem_output=b"")),
         (
             Rule.CIPHER_SUITE,
             Add(key_package=package("x", CipherSuite.X25519_AES128GCM_SHA256_ED25519).parsed()),
@@ -253,7 +254,7 @@ def test_update_by_the_committer_is_refused() -> None:
 def test_update_with_the_wrong_source_is_refused_at_once() -> None:
     leaf = update_leaf(GROUPS[1], source=LeafNodeSource.KEY_PACKAGE, lifetime=LIFETIME)
     message = send(GROUPS[1], Proposal(body=Update(leaf_node=leaf)))
-    refuses(Rule.LEAF_SOURCE, message, THIRD)
+    refuses(Rule.SOURCE_UPDATE, message, THIRD)
 
 
 # -- Adds --------------------------------------------------------------------------------------
@@ -289,7 +290,7 @@ def test_key_package_with_one_key_for_two_purposes_is_refused() -> None:
 
 def test_key_package_with_a_leaf_for_a_commit_is_refused() -> None:
     refuses_add(
-        Rule.LEAF_SOURCE,
+        Rule.SOURCE_KEY_PACKAGE,
         package("l"),
         leaf=lambda leaf: change_leaf(leaf, source=LeafNodeSource.COMMIT, lifetime=None),
     )
@@ -346,7 +347,7 @@ def test_key_package_with_an_extension_it_does_not_support_is_refused() -> None:
 
 def test_key_package_of_a_member_who_cannot_read_the_credentials_is_refused() -> None:
     refuses_add(
-        Rule.LEAF_CREDENTIAL,
+        Rule.CREDENTIAL_TYPES,
         package("c"),
         leaf=lambda leaf: change_leaf(
             leaf, capabilities=replace(leaf.capabilities, credentials=(0x0F0F,))
@@ -364,10 +365,12 @@ def test_key_package_with_an_extension_twice_is_refused() -> None:
 @pytest.mark.parametrize("poisoned", ["init_key", "encryption_key"])
 def test_low_order_key_in_a_key_package_is_refused(poisoned: str) -> None:
     if poisoned == "init_key":
-        refuses_add(Rule.PUBLIC_KEY, package("p"), change=lambda p: replace(p, init_key=LOW_ORDER))
+        refuses_add(
+            Rule.ENCRYPTION_KEY, package("p"), change=lambda p: replace(p, init_key=LOW_ORDER)
+        )
     else:
         refuses_add(
-            Rule.PUBLIC_KEY,
+            Rule.ENCRYPTION_KEY,
             package("p"),
             leaf=lambda leaf: change_leaf(leaf, encryption_key=LOW_ORDER),
         )
@@ -379,7 +382,7 @@ def test_small_order_signature_key_is_refused() -> None:
     honest = package("w").parsed()
     leaf = replace(honest.leaf_node, signature_key=weak, signature=weak + bytes(32))
     weak_package = replace(honest, leaf_node=leaf, signature=weak + bytes(32))
-    refuses(Rule.PUBLIC_KEY, forge_commit(ATTACKER, [Add(key_package=weak_package)]))
+    refuses(Rule.SIGNATURE_KEY, forge_commit(ATTACKER, [Add(key_package=weak_package)]))
 
 
 def test_key_package_with_a_wrong_signature_is_refused() -> None:
@@ -388,7 +391,7 @@ def test_key_package_with_a_wrong_signature_is_refused() -> None:
         replace(honest, signature=other.signature),
         replace(honest, leaf_node=replace(honest.leaf_node, signature=other.leaf_node.signature)),
     ):
-        refuses(Rule.SIGNATURE, forge_commit(ATTACKER, [Add(key_package=broken)]))
+        refuses(Rule.KEY_PACKAGE_SIGNATURE, forge_commit(ATTACKER, [Add(key_package=broken)]))
 
 
 def test_leaf_with_a_wrong_signature_in_a_signed_key_package_is_refused() -> None:
@@ -398,7 +401,7 @@ def test_leaf_with_a_wrong_signature_in_a_signed_key_package_is_refused() -> Non
         secrets,
         change=lambda one: replace(one, leaf_node=replace(one.leaf_node, signature=foreign)),
     )
-    refuses(Rule.SIGNATURE, forge_commit(ATTACKER, [Add(key_package=broken)]))
+    refuses(Rule.LEAF_SIGNATURE, forge_commit(ATTACKER, [Add(key_package=broken)]))
 
 
 def test_signature_key_already_in_the_tree_is_refused() -> None:
@@ -431,7 +434,7 @@ def test_capability_that_a_member_lacks_cannot_be_required() -> None:
         extension_type=ExtensionType.REQUIRED_CAPABILITIES, data=required.encode()
     )
     refuses(
-        Rule.REQUIRED_CAPABILITIES,
+        Rule.REQUIRED_PROPOSALS,
         forge_commit(ATTACKER, [GroupContextExtensions(extensions=(extension,))]),
     )
 
@@ -446,7 +449,7 @@ def test_newcomer_without_the_required_capabilities_is_refused() -> None:
     staged = ATTACKER.commit(extensions=[extension], now=NOW, entropy=ENTROPY)
     victim = take_commit(VICTIM, staged.message)
     poor = Add(key_package=package("poor", supported=()).parsed())
-    refuses(Rule.REQUIRED_CAPABILITIES, forge_commit(staged.next, [poor]), victim)
+    refuses(Rule.REQUIRED_EXTENSIONS, forge_commit(staged.next, [poor]), victim)
     able = Add(key_package=package("able").parsed())
     assert take_commit(victim, forge_commit(staged.next, [able])).epoch == 3
 
@@ -477,9 +480,16 @@ def _fewer_ciphertexts(path: UpdatePath) -> UpdatePath:
     return replace(path, nodes=(*path.nodes[:-1], changed))
 
 
-@pytest.mark.parametrize("change", [_shorter, _longer, _fewer_ciphertexts])
-def test_path_of_the_wrong_shape_is_refused_by_those_who_could_decrypt_it(change) -> None:  # type: ignore[no-untyped-def]
-    refuses(Rule.PATH_LENGTH, forge_commit(ATTACKER, [], Forgery(change_path=change)))
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (_shorter, Rule.PATH_LENGTH),
+        (_longer, Rule.PATH_LENGTH),
+        (_fewer_ciphertexts, Rule.PATH_CIPHERTEXTS),
+    ],
+)
+def test_path_of_the_wrong_shape_is_refused_by_those_who_could_decrypt_it(change, rule) -> None:  # type: ignore[no-untyped-def]
+    refuses(rule, forge_commit(ATTACKER, [], Forgery(change_path=change)))
 
 
 def _with_key(number: int, key: bytes):  # type: ignore[no-untyped-def]
@@ -493,25 +503,26 @@ def _with_key(number: int, key: bytes):  # type: ignore[no-untyped-def]
 
 def test_path_key_of_low_order_is_refused() -> None:
     refuses(
-        Rule.PUBLIC_KEY, forge_commit(ATTACKER, [], Forgery(change_path=_with_key(0, LOW_ORDER)))
+        Rule.ENCRYPTION_KEY,
+        forge_commit(ATTACKER, [], Forgery(change_path=_with_key(0, LOW_ORDER))),
     )
 
 
 def test_path_key_that_is_in_the_tree_already_is_refused() -> None:
     taken = GROUPS[3].state.own_leaf_node.encryption_key
     change = _with_key(1, taken)
-    refuses(Rule.UNIQUE_ENCRYPTION_KEY, forge_commit(ATTACKER, [], Forgery(change_path=change)))
+    refuses(Rule.PATH_KEYS_NEW, forge_commit(ATTACKER, [], Forgery(change_path=change)))
 
 
 def test_path_leaf_that_keeps_its_key_is_refused() -> None:
     kept = ATTACKER.state.own_leaf_node.encryption_key
     change = Forgery(change_leaf=lambda leaf: change_leaf(leaf, encryption_key=kept))
-    refuses(Rule.SAME_ENCRYPTION_KEY, forge_commit(ATTACKER, [], change))
+    refuses(Rule.PATH_LEAF_KEY, forge_commit(ATTACKER, [], change))
 
 
 def test_path_leaf_with_another_source_is_refused() -> None:
     change = Forgery(change_leaf=lambda leaf: change_leaf(leaf, source=LeafNodeSource.UPDATE))
-    refuses(Rule.LEAF_SOURCE, forge_commit(ATTACKER, [], change))
+    refuses(Rule.SOURCE_COMMIT, forge_commit(ATTACKER, [], change))
 
 
 def test_path_leaf_with_a_wrong_parent_hash_is_refused() -> None:
@@ -528,7 +539,7 @@ def test_path_leaf_with_the_signature_key_of_another_is_refused() -> None:
 def test_path_leaf_signed_by_another_key_is_refused() -> None:
     fresh = package("fresh").parsed().leaf_node.signature_key
     change = Forgery(change_leaf=lambda leaf: change_leaf(leaf, signature_key=fresh))
-    refuses(Rule.SIGNATURE, forge_commit(ATTACKER, [], change))
+    refuses(Rule.LEAF_SIGNATURE, forge_commit(ATTACKER, [], change))
 
 
 def test_path_leaf_that_drops_what_the_group_needs_is_refused() -> None:
@@ -549,7 +560,7 @@ def test_path_leaf_that_can_no_longer_read_the_credentials_is_refused() -> None:
             leaf, capabilities=replace(leaf.capabilities, credentials=(0x0F0F,))
         )
     )
-    refuses(Rule.LEAF_CREDENTIAL, forge_commit(ATTACKER, [], blind))
+    refuses(Rule.CREDENTIAL_TYPES, forge_commit(ATTACKER, [], blind))
 
 
 def test_path_secret_that_does_not_give_the_public_key_is_refused() -> None:

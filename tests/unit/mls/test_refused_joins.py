@@ -42,7 +42,7 @@ from cloister.mls.welcome import (
     Welcome,
     sign_group_info,
 )
-from unit.mls.forge import change_leaf, resigned_package
+from cloister.testing.forge import change_leaf, resigned_package
 from unit.mls.members import (
     CHECKPOINT,
     ENTROPY,
@@ -83,7 +83,7 @@ class Remade:
         psks: Sequence[tuple[PreSharedKeyId, Secret]] = (),
         confirmation_tag: bytes | None = None,
     ) -> None:
-        opened = decrypt_welcome(welcome_of(STAGED), SECRETS, {}, {})
+        opened = decrypt_welcome(welcome_of(STAGED), SECRETS, {}, {}, None)
         suite = opened.suite
         context = opened.group_info.group_context
         if tree is not None:
@@ -170,11 +170,14 @@ def test_welcome_of_another_suite_is_refused() -> None:
     other = replace(Remade().welcome, cipher_suite=classical)
     with pytest.raises(RuleViolation) as caught:
         open_welcome(MLSMessage(body=other).encode(), SECRETS)
-    assert caught.value.rule is Rule.CIPHER_SUITE
+    assert caught.value.rule is Rule.WELCOME_SUITE
 
 
 def test_group_context_of_another_suite_or_version_is_refused() -> None:
-    for rule, cipher_suite, version in ((Rule.CIPHER_SUITE, 1, 1), (Rule.VERSION, PRODUCT, 2)):
+    for rule, cipher_suite, version in (
+        (Rule.GROUP_INFO_SUITE, 1, 1),
+        (Rule.GROUP_INFO_VERSION, PRODUCT, 2),
+    ):
 
         def change(info: GroupInfo, suite: int = cipher_suite, mls: int = version) -> GroupInfo:
             context = replace(info.group_context, cipher_suite=suite, version=mls)
@@ -195,7 +198,7 @@ def test_path_secret_and_joiner_secret_must_fit() -> None:
     wrong = PathSecret(path_secret=Secret(bytes(48)))
     refuses(Rule.PATH_KEYS, Remade(change_secrets=lambda s: replace(s, path_secret=wrong)))
     short = PathSecret(path_secret=Secret(bytes(5)))
-    refuses(Rule.PATH_KEYS, Remade(change_secrets=lambda s: replace(s, path_secret=short)))
+    refuses(Rule.PATH_SECRET_LENGTH, Remade(change_secrets=lambda s: replace(s, path_secret=short)))
     other = Secret(bytes(48))
     with pytest.raises(Undecryptable):
         Remade(change_secrets=lambda s: replace(s, joiner_secret=other)).join()
@@ -203,13 +206,15 @@ def test_path_secret_and_joiner_secret_must_fit() -> None:
 
 @pytest.mark.parametrize("tag", [b"", bytes(48)])
 def test_wrong_confirmation_tag_is_refused(tag: bytes) -> None:
-    refuses(Rule.CONFIRMATION_TAG, Remade(confirmation_tag=tag))
+    refuses(Rule.GROUP_INFO_TAG, Remade(confirmation_tag=tag))
 
 
 def test_group_info_counts_only_when_its_signer_signed_it() -> None:
     # Another member's key does not do, even though it is in the tree.
-    refuses(Rule.SIGNATURE, Remade(signer=BASE[2], signer_index=0))
-    refuses(Rule.SIGNATURE, Remade(change_info=lambda info: replace(info, signature=b"")))
+    refuses(Rule.GROUP_INFO_SIGNATURE, Remade(signer=BASE[2], signer_index=0))
+    refuses(
+        Rule.GROUP_INFO_SIGNATURE, Remade(change_info=lambda info: replace(info, signature=b""))
+    )
     for index in (5, 99, 2**32 - 1):
         refuses(Rule.GROUP_INFO_SIGNER, Remade(signer_index=index))
 
@@ -255,7 +260,7 @@ def test_joiner_must_be_in_the_tree() -> None:
 def test_leaf_with_a_wrong_signature_is_refused() -> None:
     forged = replace(package("forged").parsed().leaf_node, signature=bytes(64))
     tree = committed_over(lambda draft: draft.add_leaf(forged))
-    refuses(Rule.SIGNATURE, Remade(tree=tree), tree.encode())
+    refuses(Rule.LEAF_SIGNATURE, Remade(tree=tree), tree.encode())
     honest = package("honest").parsed().leaf_node
     # With an honest leaf the same tree passes until the path secret does not fit its new keys.
     tree = committed_over(lambda draft: draft.add_leaf(honest))
@@ -271,7 +276,7 @@ def test_leaf_moved_to_another_place_is_refused() -> None:
     tree = with_nodes(change)
     with pytest.raises(RuleViolation) as caught:
         Remade(tree=tree).join(tree.encode())
-    assert caught.value.rule in {Rule.SIGNATURE, Rule.PARENT_HASH}
+    assert caught.value.rule in {Rule.LEAF_SIGNATURE, Rule.PARENT_HASH}
 
 
 def test_two_members_with_one_key_are_refused() -> None:
@@ -289,7 +294,7 @@ def test_two_members_with_one_key_are_refused() -> None:
         nodes[12] = leaf
 
     refuses_tree(Rule.UNIQUE_SIGNATURE_KEY, same_signature_key)
-    refuses_tree(Rule.UNIQUE_ENCRYPTION_KEY, same_encryption_key)
+    refuses_tree(Rule.UNIQUE_PARENT_KEY, same_encryption_key)
 
 
 def test_parent_node_nobody_signed_for_is_refused() -> None:
@@ -315,14 +320,23 @@ def test_parent_key_exchanged_is_refused() -> None:
     refuses_tree(Rule.PARENT_HASH, change)
 
 
-@pytest.mark.parametrize("leaves", [(1, 0), (0, 0), (2,), (5,), (9,)])
-def test_unmerged_leaves_must_be_sorted_and_below(leaves: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("leaves", "rule"),
+    [
+        ((1, 0), Rule.UNMERGED_SORTED),
+        ((0, 0), Rule.UNMERGED_SORTED),
+        ((2,), Rule.UNMERGED_DESCENDANT),
+        ((5,), Rule.UNMERGED_DESCENDANT),
+        ((9,), Rule.UNMERGED_DESCENDANT),
+    ],
+)
+def test_unmerged_leaves_must_be_sorted_and_below(leaves: tuple[int, ...], rule: Rule) -> None:
     def change(nodes: list[Node | None]) -> None:
         node = nodes[1]
         assert isinstance(node, ParentNode)
         nodes[1] = replace(node, unmerged_leaves=leaves)
 
-    refuses_tree(Rule.UNMERGED_LEAVES, change)
+    refuses_tree(rule, change)
 
 
 def test_unmerged_leaf_must_be_unmerged_in_between() -> None:
@@ -331,14 +345,14 @@ def test_unmerged_leaf_must_be_unmerged_in_between() -> None:
         assert isinstance(node, ParentNode)
         nodes[3] = replace(node, unmerged_leaves=(1,))
 
-    refuses_tree(Rule.UNMERGED_LEAVES, change)
+    refuses_tree(Rule.UNMERGED_BETWEEN, change)
 
 
 def test_low_order_parent_key_is_refused() -> None:
     """Signed for by a real member, so that only the key itself is wrong."""
     poisoned = GROUP.suite.private_key(Secret(bytes(32))).public[:1184] + bytes(32)
     tree = committed_over(lambda draft: None, first_key=poisoned)
-    refuses(Rule.PUBLIC_KEY, Remade(tree=tree), tree.encode())
+    refuses(Rule.ENCRYPTION_KEY, Remade(tree=tree), tree.encode())
 
 
 def test_low_order_leaf_key_is_refused() -> None:
@@ -348,7 +362,7 @@ def test_low_order_leaf_key_is_refused() -> None:
         secrets, leaf=lambda leaf: change_leaf(leaf, encryption_key=poisoned)
     ).leaf_node
     tree = committed_over(lambda draft: draft.add_leaf(leaf))
-    refuses(Rule.PUBLIC_KEY, Remade(tree=tree), tree.encode())
+    refuses(Rule.ENCRYPTION_KEY, Remade(tree=tree), tree.encode())
 
 
 def test_members_must_support_what_the_group_uses() -> None:
@@ -365,7 +379,7 @@ def test_members_must_support_what_the_group_uses() -> None:
         ),
     ).leaf_node
     tree = committed_over(lambda draft: draft.add_leaf(blind))
-    refuses(Rule.LEAF_CREDENTIAL, Remade(tree=tree), tree.encode())
+    refuses(Rule.CREDENTIAL_TYPES, Remade(tree=tree), tree.encode())
 
 
 def test_group_context_extensions_must_be_well_formed() -> None:
@@ -383,12 +397,12 @@ def test_path_secret_for_a_blank_node_is_refused() -> None:
     def change(nodes: list[Node | None]) -> None:
         nodes[7] = None
 
-    refuses_tree(Rule.PATH_KEYS, change)
+    refuses_tree(Rule.WELCOME_PATH, change)
 
 
 def test_tree_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloister.mls.joining.MAX_LEAVES", 4)
-    refuses(Rule.TREE_SHAPE, Remade())
+    monkeypatch.setattr("cloister.mls.leaf_check.MAX_LEAVES", 4)
+    refuses(Rule.TREE_SIZE, Remade())
 
 
 def test_tree_of_wrong_shape_is_refused() -> None:
@@ -397,10 +411,17 @@ def test_tree_of_wrong_shape_is_refused() -> None:
     assert leaf is not None
     assert parent is not None
     as_leaf, as_parent, blank = b"\x01\x01" + leaf.encode(), b"\x01\x02" + parent.encode(), b"\x00"
-    for nodes in (b"", blank, as_leaf + blank, as_parent, as_leaf + as_leaf, as_leaf + as_parent):
+    for nodes, rule in (
+        (b"", Rule.TREE_END),
+        (blank, Rule.TREE_END),
+        (as_leaf + blank, Rule.TREE_END),
+        (as_leaf + as_parent, Rule.TREE_END),
+        (as_parent, Rule.TREE_NODE_TYPE),
+        (as_leaf + as_leaf, Rule.TREE_NODE_TYPE),
+    ):
         with pytest.raises(RuleViolation) as caught:
             RatchetTree.decode(GROUP.suite, encode_opaque(nodes))
-        assert caught.value.rule is Rule.TREE_SHAPE
+        assert caught.value.rule is rule
 
 
 def test_key_package_used_after_its_lifetime_does_not_join() -> None:
@@ -419,7 +440,7 @@ def test_private_key_of_the_leaf_must_fit() -> None:
     )
     with pytest.raises(RuleViolation) as caught:
         open_welcome(welcome_of(STAGED), wrong).join(TREE, now=NOW)
-    assert caught.value.rule is Rule.JOINER_LEAF
+    assert caught.value.rule is Rule.JOINER_KEY
 
 
 def test_psks_of_a_welcome_are_checked() -> None:
@@ -440,9 +461,9 @@ def test_psks_of_a_welcome_are_checked() -> None:
             open_welcome(remade.message, SECRETS, {b"id": key})
         assert caught.value.rule is rule
 
-    refused(Rule.PSK_FORM, replace(external, psk_nonce=b""))
+    refused(Rule.PSK_NONCE, replace(external, psk_nonce=b""))
     refused(Rule.DUPLICATE_PSK, external, external)
-    refused(Rule.RESUMPTION_IN_WELCOME, founding, other)
+    refused(Rule.ONE_FOUNDING_PSK, founding, other)
     with pytest.raises(Unsupported):
         open_welcome(Remade(psks=[(founding, key)]).message, SECRETS)
 

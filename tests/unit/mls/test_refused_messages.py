@@ -16,6 +16,7 @@ from cloister.mls import (
     Group,
     Malformed,
     MLSError,
+    Operations,
     ProposalReceived,
     RuleViolation,
     Undecryptable,
@@ -27,11 +28,10 @@ from cloister.mls import (
 from cloister.mls.commit import Commit
 from cloister.mls.errors import OwnMessage
 from cloister.mls.extension import ExternalSender, ExternalSenders
-from cloister.mls.framing import AuthenticatedContent, ContentAuth, Sender, sign
+from cloister.mls.framing import AuthenticatedContent, ContentAuth, Sender, member_content, sign
 from cloister.mls.message import MLSMessage
 from cloister.mls.private_message import (
     PrivateMessage,
-    make_member_content,
     seal_private_message,
     sender_data_key,
 )
@@ -39,7 +39,8 @@ from cloister.mls.proposal import Add, ExternalInit, Proposal, Remove
 from cloister.mls.public_message import PublicMessage
 from cloister.mls.registry import ContentType, SenderType, WireFormat
 from cloister.mls.rules import Rule
-from unit.mls.forge import forge_commit, send
+from cloister.testing.forge import send
+from cloister.testing.forge_commit import forge_commit
 from unit.mls.members import (
     ENTROPY,
     NOW,
@@ -57,10 +58,15 @@ HELLO, _ = ALICE.encrypt(b"hello", entropy=ENTROPY)
 REMOVE = Proposal(body=Remove(removed=2))
 
 
-def refuses(kind: type[MLSError], message: bytes, victim: Group = BOB) -> MLSError:
+def refuses(
+    kind: type[MLSError],
+    message: bytes,
+    victim: Group = BOB,
+    allow: Operations = Operations.ALL,
+) -> MLSError:
     before = victim.encode()
     with pytest.raises(kind) as caught:
-        victim.process(message, now=NOW)
+        victim.process(message, now=NOW, allow=allow)
     assert victim.encode() == before
     return caught.value
 
@@ -105,7 +111,7 @@ def test_every_changed_byte_of_a_commit_is_refused() -> None:
 def _from(group: Group, leaf: int, key: Ed25519Key | None = None) -> bytes:
     """A text that names ``leaf`` as its sender, encrypted with that leaf's key as members can."""
     state = group.state
-    content = make_member_content(group.group_id, group.epoch, leaf, b"", b"forged")
+    content = member_content(group.group_id, group.epoch, leaf, b"", b"forged")
     signature = sign(
         state.suite,
         key or state.signature_key,
@@ -130,7 +136,7 @@ def _from(group: Group, leaf: int, key: Ed25519Key | None = None) -> bytes:
 
 def test_member_cannot_speak_for_another() -> None:
     """Every member can derive every message key: only the signature says who spoke."""
-    refuses_rule(Rule.SIGNATURE, _from(CAROL, 0))
+    refuses_rule(Rule.CONTENT_SIGNATURE, _from(CAROL, 0))
 
 
 def test_unsigned_message_is_refused() -> None:
@@ -140,7 +146,7 @@ def test_unsigned_message_is_refused() -> None:
         state.suite,
         AuthenticatedContent(
             wire_format=WireFormat.PRIVATE_MESSAGE,
-            content=make_member_content(ALICE.group_id, ALICE.epoch, 0, b"", b"unsigned"),
+            content=member_content(ALICE.group_id, ALICE.epoch, 0, b"", b"unsigned"),
             auth=ContentAuth(signature=b""),
         ),
         sender_data_secret=state.secrets.sender_data,
@@ -148,17 +154,17 @@ def test_unsigned_message_is_refused() -> None:
         pad_to=(),
         entropy=ENTROPY,
     )
-    refuses_rule(Rule.SIGNATURE, message)
+    refuses_rule(Rule.CONTENT_SIGNATURE, message)
 
 
 @pytest.mark.parametrize("leaf", [3, 4, 2**32 - 1])
 def test_sender_that_is_no_member_is_refused(leaf: int) -> None:
-    refuses_rule(Rule.SENDER, _from(CAROL, leaf))
+    refuses_rule(Rule.SENDER_DATA_LEAF, _from(CAROL, leaf))
 
 
 def test_signature_of_another_epoch_or_group_does_not_hold() -> None:
     later = update(ALICE).next
-    content = make_member_content(ALICE.group_id, ALICE.epoch, 0, b"", b"text")
+    content = member_content(ALICE.group_id, ALICE.epoch, 0, b"", b"text")
     for context in (later.state.context, replace(ALICE.state.context, group_id=b"other")):
         signature = sign(
             ALICE.suite,
@@ -180,7 +186,7 @@ def test_signature_of_another_epoch_or_group_does_not_hold() -> None:
             pad_to=(),
             entropy=ENTROPY,
         )
-        refuses_rule(Rule.SIGNATURE, message)
+        refuses_rule(Rule.CONTENT_SIGNATURE, message)
 
 
 @pytest.mark.parametrize("padding", [b"\x01", bytes(99) + b"\x80", b"\xff" * 7])
@@ -192,7 +198,7 @@ def test_padding_that_is_not_zero_is_refused(padding: bytes) -> None:
 def padded_text(group: Group, padding: bytes) -> bytes:
     """An honest text with padding of our choice, sealed step by step as section 6.3 says."""
     state, suite = group.state, group.suite
-    content = make_member_content(group.group_id, group.epoch, group.own_leaf, b"", b"text")
+    content = member_content(group.group_id, group.epoch, group.own_leaf, b"", b"text")
     signature = sign(
         suite,
         state.signature_key,
@@ -266,10 +272,10 @@ def test_public_message_needs_the_right_group_and_epoch() -> None:
 
 def test_public_message_in_the_name_of_another_is_refused() -> None:
     sender = Sender(sender_type=SenderType.MEMBER, index=2)
-    refuses_rule(Rule.SIGNATURE, send(ALICE, REMOVE, public=True, sender=sender))
+    refuses_rule(Rule.CONTENT_SIGNATURE, send(ALICE, REMOVE, public=True, sender=sender))
     # In our own name too: it must not be taken for an echo.
     sender = Sender(sender_type=SenderType.MEMBER, index=1)
-    refuses_rule(Rule.SIGNATURE, send(ALICE, REMOVE, public=True, sender=sender))
+    refuses_rule(Rule.CONTENT_SIGNATURE, send(ALICE, REMOVE, public=True, sender=sender))
 
 
 def test_own_public_message_is_an_echo() -> None:
@@ -284,9 +290,13 @@ def test_sender_beyond_the_tree_in_a_public_message_is_refused() -> None:
 def test_commit_from_outside_is_refused() -> None:
     commit = Commit(proposals=(), path=None)
     external = Sender(sender_type=SenderType.EXTERNAL, index=0)
-    refuses_rule(Rule.SENDER_TYPE, send(ALICE, commit, public=True, sender=external, tag=b"tag"))
+    refuses_rule(
+        Rule.EXTERNAL_CONTENT, send(ALICE, commit, public=True, sender=external, tag=b"tag")
+    )
     joiner = Sender(sender_type=SenderType.NEW_MEMBER_COMMIT)
-    refuses(Unsupported, send(ALICE, commit, public=True, sender=joiner, tag=b"tag"))
+    message = send(ALICE, commit, public=True, sender=joiner, tag=b"tag")
+    refuses(Unsupported, message, allow=Operations.NONE)
+    refuses_rule(Rule.EXTERNAL_PATH, message)
 
 
 def test_proposal_of_a_newcomer_is_his_own_add_only() -> None:
@@ -295,11 +305,14 @@ def test_proposal_of_a_newcomer_is_his_own_add_only() -> None:
     key = Ed25519Key(secrets.signature_key)
     add = Proposal(body=Add(key_package=secrets.parsed()))
     message = send(ALICE, add, public=True, sender=newcomer, key=key)
-    received = BOB.process(message, now=NOW)
+    refuses(Unsupported, message, allow=Operations.NONE)
+    received = BOB.process(message, now=NOW, allow=Operations.ALL)
     assert isinstance(received, ProposalReceived)
     assert received.sender is None
-    refuses_rule(Rule.SENDER_TYPE, send(ALICE, REMOVE, public=True, sender=newcomer, key=key))
-    refuses_rule(Rule.SIGNATURE, send(ALICE, add, public=True, sender=newcomer))
+    refuses_rule(
+        Rule.NEW_MEMBER_PROPOSAL, send(ALICE, REMOVE, public=True, sender=newcomer, key=key)
+    )
+    refuses_rule(Rule.CONTENT_SIGNATURE, send(ALICE, add, public=True, sender=newcomer))
 
 
 def test_external_sender_must_be_listed_and_may_not_do_everything() -> None:
@@ -314,14 +327,17 @@ def test_external_sender_must_be_listed_and_may_not_do_everything() -> None:
     alice, bob = staged.next, take_commit(BOB, staged.message)
     sender = Sender(sender_type=SenderType.EXTERNAL, index=0)
     message = send(alice, REMOVE, public=True, sender=sender, key=outside)
-    assert isinstance(bob.process(message, now=NOW), ProposalReceived)
-    refuses_rule(Rule.SIGNATURE, send(alice, REMOVE, public=True, sender=sender), bob)
+    refuses(Unsupported, message, bob, allow=Operations.NONE)
+    assert isinstance(bob.process(message, now=NOW, allow=Operations.ALL), ProposalReceived)
+    refuses_rule(Rule.CONTENT_SIGNATURE, send(alice, REMOVE, public=True, sender=sender), bob)
     absent = Sender(sender_type=SenderType.EXTERNAL, index=1)
-    refuses_rule(Rule.SENDER, send(alice, REMOVE, public=True, sender=absent, key=outside), bob)
-    refuses_rule(Rule.SENDER, send(ALICE, REMOVE, public=True, sender=sender, key=outside))
+    refuses_rule(
+        Rule.EXTERNAL_SENDER, send(alice, REMOVE, public=True, sender=absent, key=outside), bob
+    )
+    refuses_rule(Rule.EXTERNAL_SENDER, send(ALICE, REMOVE, public=True, sender=sender, key=outside))
     strange = Proposal(body=ExternalInit(kem_output=b""))
     refuses_rule(
-        Rule.PROPOSAL_SENDER, send(alice, strange, public=True, sender=sender, key=outside), bob
+        Rule.EXTERNAL_PROPOSAL, send(alice, strange, public=True, sender=sender, key=outside), bob
     )
 
 

@@ -11,13 +11,12 @@ import pytest
 from cloister.crypto.secret import Secret
 from cloister.mls import Extension, Group, KeyPackageSecrets, Malformed, MLSError
 from cloister.mls.epoch import StoredEpoch
-from cloister.mls.framing import AuthenticatedContent, ContentAuth
-from cloister.mls.group import StoredGroup
-from cloister.mls.private_message import make_member_content
+from cloister.mls.framing import AuthenticatedContent, ContentAuth, member_content
 from cloister.mls.proposal import Proposal, Remove
 from cloister.mls.ratchet_records import RecordKey, RecordKind, StoredHead
 from cloister.mls.registry import WireFormat
-from unit.mls.forge import send
+from cloister.mls.stored_group import StoredGroup
+from cloister.testing.forge import send
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,
@@ -194,7 +193,7 @@ def test_other_versions_of_the_stored_form_are_refused() -> None:
     group = group_of(2)[0]
     epoch, ratchet = group.epoch_state(), group.ratchet_records()
     with pytest.raises(Malformed):
-        Group.restore(b"\x02" + epoch[1:], ratchet)
+        Group.restore(b"\x01" + epoch[1:], ratchet)
     with pytest.raises(Malformed):
         _restore(group, _head(group, version=1))
 
@@ -249,7 +248,7 @@ def test_stored_message_that_is_no_proposal_is_refused() -> None:
     group = group_of(2, CLASSICAL)[0]
     content = AuthenticatedContent(
         wire_format=WireFormat.PRIVATE_MESSAGE,
-        content=make_member_content(group.group_id, group.epoch, 1, b"", b"text"),
+        content=member_content(group.group_id, group.epoch, 1, b"", b"text"),
         auth=ContentAuth(signature=b""),
     )
     with pytest.raises(Malformed):

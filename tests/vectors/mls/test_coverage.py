@@ -1,4 +1,4 @@
-"""That every file is used and no case of a supported suite is left out."""
+"""That every file is used, our own included, and no case of a supported suite is left out."""
 
 from __future__ import annotations
 
@@ -45,6 +45,23 @@ def test_every_case_of_a_supported_suite_has_an_id() -> None:
     for path, ids in material.USED.items():
         expected = [case for case in material.load(path) if material.is_supported(case)]
         assert len(ids) == len(set(ids)) == len(expected) > 0, path
+
+
+def test_every_file_of_our_own_is_read() -> None:
+    present = {path.name for path in material.OWN.glob("*.json")}
+    used = {path.rpartition("/")[2] for path, ids in material.OWN_USED.items() if ids}
+    assert used == present
+    assert len(used) == 16
+
+
+def test_every_case_of_our_own_has_an_id_and_a_suite_of_the_engine() -> None:
+    for path, ids in material.OWN_USED.items():
+        cases = material.load_own(path)
+        assert len(ids) == len(set(ids)) == len(cases), path
+        assert all(map(material.is_supported, cases)), path
+
+
+# That each of them has cases of every suite is asked in known_answers/test_own_files.py.
 
 
 def test_this_package_has_no_other_vector_tests() -> None:

@@ -12,6 +12,7 @@ from cloister.mls.group_context import GroupContext
 from cloister.mls.private_message import sender_data_key
 from cloister.mls.psk import PreSharedKeyId, psk_secret
 from cloister.mls.registry import ProtocolVersion, PskType
+from cloister.mls.rules import Rule
 from cloister.mls.secret_tree import SecretTree
 from cloister.mls.suite import suite_of
 from vectors.mls.material import Case, each, unhex
@@ -99,7 +100,7 @@ def test_transcript_hashes(case: Case) -> None:
     assert confirmed == unhex(case["confirmed_transcript_hash_after"])
     interim = key_schedule.interim_transcript_hash(suite, confirmed, tag)
     assert interim == unhex(case["interim_transcript_hash_after"])
-    suite.check_mac(Secret(unhex(case["confirmation_key"])), confirmed, tag)
+    suite.check_mac(Secret(unhex(case["confirmation_key"])), confirmed, tag, Rule.CONFIRMATION_TAG)
 
 
 @each("mls/secret-tree.json")

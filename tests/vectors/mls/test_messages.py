@@ -12,14 +12,20 @@ from cloister.crypto.secret import Secret
 from cloister.mls import labels
 from cloister.mls.commit import Commit
 from cloister.mls.errors import RuleViolation
-from cloister.mls.framing import AuthenticatedContent, ContentAuth, ContentBody, encode_body, sign
+from cloister.mls.framing import (
+    AuthenticatedContent,
+    ContentAuth,
+    ContentBody,
+    encode_body,
+    member_content,
+    sign,
+)
 from cloister.mls.group_context import GroupContext
 from cloister.mls.key_package import KeyPackage
 from cloister.mls.key_schedule import epoch_secrets, welcome_key_and_nonce, welcome_secret
 from cloister.mls.message import MLSMessage
 from cloister.mls.private_message import (
     PrivateMessage,
-    make_member_content,
     open_content,
     open_sender_data,
     seal_private_message,
@@ -130,7 +136,7 @@ class Protection:
         return encode_body(content.content.body)
 
     def authenticated(self, wire_format: WireFormat, body: ContentBody) -> AuthenticatedContent:
-        content = make_member_content(self.group_id, self.epoch, 1, b"", body)
+        content = member_content(self.group_id, self.epoch, 1, b"", body)
         signature = sign(self.suite, self.key, wire_format, content, self.context)
         tag = b"tag" if isinstance(body, Commit) else None
         return AuthenticatedContent(
@@ -198,4 +204,9 @@ def test_welcome(case: Case) -> None:
     info.verify(suite, unhex(case["signer_pub"]))
     context = info.group_context
     epoch, _ = epoch_secrets(suite, secrets.joiner_secret, mixed, context.encode())
-    suite.check_mac(epoch.confirmation, context.confirmed_transcript_hash, info.confirmation_tag)
+    suite.check_mac(
+        epoch.confirmation,
+        context.confirmed_transcript_hash,
+        info.confirmation_tag,
+        Rule.CONFIRMATION_TAG,
+    )

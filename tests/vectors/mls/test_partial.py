@@ -28,6 +28,7 @@ from cloister.mls.proposal import GroupContextExtensions
 from cloister.mls.psk import psk_secret
 from cloister.mls.public_message import PublicMessage
 from cloister.mls.ratchet_tree import Node, ParentNode, leaf_hash_input, parent_hash_input
+from cloister.mls.rules import Rule
 from cloister.mls.secret_tree import SecretTree
 from cloister.mls.suite import Suite, suite_of
 from cloister.mls.update_path import derive_upwards
@@ -146,7 +147,7 @@ class LightClient:
             self.suite, joiner, self.no_psk, encoded
         )
         confirmed = self.context.confirmed_transcript_hash
-        self.suite.check_mac(self.secrets.confirmation, confirmed, tag)
+        self.suite.check_mac(self.secrets.confirmation, confirmed, tag, Rule.GROUP_INFO_TAG)
         self.interim = key_schedule.interim_transcript_hash(self.suite, confirmed, tag)
         self.encryption_secret = encryption
 

@@ -11,8 +11,8 @@ from cloister.crypto.hpke import HpkePrivateKey
 from cloister.crypto.secret import Secret
 from cloister.ids import LeafIndex, NodeIndex
 from cloister.mls import tree_math
+from cloister.mls.group_check import check_tree
 from cloister.mls.group_context import GroupContext
-from cloister.mls.joining import check_tree
 from cloister.mls.leaf_node import LeafNode
 from cloister.mls.proposal import Add, Proposal, Remove, Update
 from cloister.mls.ratchet_tree import RatchetTree

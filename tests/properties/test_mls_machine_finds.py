@@ -1,0 +1,127 @@
+"""That the machine of test_mls_machine finds what it is there for: faults planted one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from cloister.mls import group, processing, receiving, secret_tree
+from cloister.mls.group import Group, StagedCommit
+from cloister.mls.secret_tree import RetainedKey, SecretTree
+from properties.mls_life import WITNESS
+from properties.test_mls_machine import GroupMachine
+
+SEARCH = settings(
+    max_examples=60,
+    stateful_step_count=25,
+    phases=[Phase.generate],
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def _node_secrets_stay(original: Callable[..., Any]) -> Callable[..., Any]:
+    def fault(self: SecretTree, leaf: int) -> Any:
+        ratchets, nodes = original(self, leaf)
+        return ratchets, {**self.nodes, **nodes}
+
+    return fault
+
+
+def _late_key_stays(original: Callable[..., Any]) -> Callable[..., Any]:
+    def fault(self: secret_tree.Ratchet, suite: Any, generation: int, now: int) -> Any:
+        key, following = original(self, suite, generation, now)
+        return key, self if generation < self.generation else following
+
+    return fault
+
+
+def _used_key_is_kept_for_later(original: Callable[..., Any]) -> Callable[..., Any]:
+    def fault(self: secret_tree.Ratchet, suite: Any, generation: int, now: int) -> Any:
+        key, following = original(self, suite, generation, now)
+        return key, replace(following, retained=(*following.retained, RetainedKey(key, now)))
+
+    return fault
+
+
+def _replaced_private_keys_stay(original: Callable[..., Any]) -> Callable[..., Any]:
+    def fault(tree: Any, own: Any, old: Mapping[Any, Any], fresh: Mapping[Any, Any]) -> Any:
+        return {**old, **original(tree, own, old, fresh)}
+
+    return fault
+
+
+def _sender_does_not_move_on(original: Callable[..., Any]) -> Callable[..., Any]:
+    def fault(self: Group, *arguments: Any, **named: Any) -> Any:
+        return original(self, *arguments, **named)[0], self
+
+    return fault
+
+
+def _committer_does_not_move_on(original: Callable[..., Any]) -> Callable[..., Any]:
+    def fault(self: Group, *arguments: Any) -> Any:
+        made = original(self, *arguments)
+        return StagedCommit(message=made.message, welcome=made.welcome, sent=self, next=made.next)
+
+    return fault
+
+
+def _update_keys_outlive_their_epoch(original: Callable[..., Any]) -> Callable[..., Any]:
+    def fault(before: Group, *arguments: Any, **named: Any) -> Any:
+        received = original(before, *arguments, **named)
+        if received.next is None:
+            return received
+        pending = replace(received.next.pending, update_keys=before.pending.update_keys)
+        return replace(received, next=replace(received.next, pending=pending))
+
+    return fault
+
+
+def _refused_message_uses_its_key_up(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The tree forgets a key when it is derived, whether or not the message opens."""
+
+    def fault(self: SecretTree, *arguments: Any, **named: Any) -> Any:
+        key, following = original(self, *arguments, **named)
+        object.__setattr__(self, "senders", following.senders)
+        object.__setattr__(self, "nodes", following.nodes)
+        return key, following
+
+    return fault
+
+
+FAULTS: dict[Callable[..., Any], tuple[Any, str]] = {
+    _node_secrets_stay: (SecretTree, "_open"),
+    _late_key_stays: (secret_tree.Ratchet, "take"),
+    _used_key_is_kept_for_later: (secret_tree.Ratchet, "take"),
+    _replaced_private_keys_stay: (receiving, "kept_keys"),
+    _sender_does_not_move_on: (Group, "encrypt"),
+    _committer_does_not_move_on: (group.Group, "commit_plan"),
+    _update_keys_outlive_their_epoch: (processing, "_receive_commit"),
+    _refused_message_uses_its_key_up: (SecretTree, "take"),
+}
+
+
+@contextmanager
+def planted(fault: Callable[..., Any]) -> Iterator[None]:
+    where, name = FAULTS[fault]
+    with (
+        patch.object(where, name, fault(getattr(where, name))),
+        # Restoring would notice some of them; the search is to find them by itself.
+        patch.object(secret_tree, "_check_cover", lambda *_: None),
+        WITNESS.watching(),
+    ):
+        yield
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__.strip("_"))
+def test_planted_fault_is_found(fault: Callable[..., Any]) -> None:
+    with planted(fault), pytest.raises(AssertionError):
+        run_state_machine_as_test(GroupMachine, settings=SEARCH)
