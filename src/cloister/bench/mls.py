@@ -23,6 +23,7 @@ from cloister.bench.mls_groups import (
     next_of,
     package,
     sparse_group,
+    with_a_member_far_away,
 )
 from cloister.bench.mls_primitives import Prices, count, fastest_ms
 from cloister.mls import Group, open_welcome
@@ -39,6 +40,7 @@ GOALS_MS: Final = {
     ("join", 2000): 400,
     ("update create", 500): 5,
     ("update process", 500): 1.6,
+    ("update process, beside", 500): 1.6,
 }
 """By operation and size; None: at every size."""
 
@@ -76,31 +78,51 @@ def _bytes_of(records: dict[bytes, bytes | None]) -> int:
     return sum(len(key) + len(value or b"") for key, value in records.items())
 
 
-def _commits(pair: Pair, suffix: str) -> tuple[Operations, Group, Group]:
-    """Update commits, and both members after a first one.
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Three members in one epoch of a full tree, keys parsed and hashes known as in use.
 
-    Then keys are parsed and hashes known as in a group in use. In a sparse tree the first
-    commit is what is measured.
+    ``near`` is at the leaf beside the committer and derives the keys of the whole path; ``far`` is
+    in the other half, as half of all members are, and derives the root's only.
     """
-    group, joiner = pair.committer, pair.joiner
-    if not suffix:
-        first = group.commit(now=NOW, entropy=ENTROPY)
-        group, joiner = first.next, next_of(joiner.process(first.message, now=NOW))
+
+    committer: Group
+    near: Group
+    far: Group
+
+
+def _members(pair: Pair) -> Members:
+    group, near = pair.committer, pair.joiner
+    if len(group.members()) > 2:
+        group, near, far = with_a_member_far_away(group, near)
+    else:
+        far = near
+    first = group.commit(now=NOW, entropy=ENTROPY)
+    near = next_of(near.process(first.message, now=NOW))
+    return Members(first.next, near, next_of(far.process(first.message, now=NOW)))
+
+
+def _updates(members: Members, sparse: Pair) -> Operations:
+    group, lonely = members.committer, sparse.committer
     message = group.commit(now=NOW, entropy=ENTROPY).message
-    operations: Operations = {
-        f"update create{suffix}": lambda: group.commit(now=NOW, entropy=ENTROPY),
-        f"update process{suffix}": lambda: joiner.process(message, now=NOW),
+    first = lonely.commit(now=NOW, entropy=ENTROPY).message
+    return {
+        "update create": lambda: group.commit(now=NOW, entropy=ENTROPY),
+        "update process": lambda: members.far.process(message, now=NOW),
+        "update process, beside": lambda: members.near.process(message, now=NOW),
+        "update create, sparse": lambda: lonely.commit(now=NOW, entropy=ENTROPY),
+        "update process, sparse": lambda: sparse.joiner.process(first, now=NOW),
     }
-    return operations, group, joiner
 
 
-def _removes(group: Group, joiner: Group) -> Operations:
-    others = {one.leaf_index for one in group.members()} - {group.own_leaf, joiner.own_leaf}
-    removed = min(others, default=joiner.own_leaf)
+def _removes(members: Members) -> Operations:
+    group, near = members.committer, members.near
+    others = {one.leaf_index for one in group.members()} - {group.own_leaf, near.own_leaf}
+    removed = max(others, default=near.own_leaf)
     message = group.commit(removes=[removed], now=NOW, entropy=ENTROPY).message
     return {
         "remove create": lambda: group.commit(removes=[removed], now=NOW, entropy=ENTROPY),
-        "remove process": lambda: joiner.process(message, now=NOW),
+        "remove process": lambda: members.far.process(message, now=NOW),
     }
 
 
@@ -132,9 +154,9 @@ def measure(size: int, prices: Prices, seconds: float) -> tuple[list[Measured], 
     _progress(f"{size} members: building a full and a sparse tree …")
     full, sparse = full_group(size), sparse_group(size)
     _progress(f"{size} members: built in {time.perf_counter() - start:.0f} s, measuring …")
-    updates, group, joiner = _commits(full, "")
-    sparse_updates, sparse_committer, _ = _commits(sparse, ", sparse")
-    texts, before, receiver = _texts(group, joiner)
+    members = _members(full)
+    group = members.committer
+    texts, before, receiver = _texts(group, members.far)
     one, many = [package(size)], [package(size + n) for n in range(MANY)]
     operations: Operations = {
         "create key package": lambda: package(0),
@@ -142,9 +164,8 @@ def measure(size: int, prices: Prices, seconds: float) -> tuple[list[Measured], 
         "add one": lambda: add(group, one),
         f"add {MANY}": lambda: add(group, many),
         "join": lambda: open_welcome(full.welcome, full.secrets).join(full.ratchet_tree, now=NOW),
-        **updates,
-        **sparse_updates,
-        **_removes(group, joiner),
+        **_updates(members, sparse),
+        **_removes(members),
         **texts,
         **_storing(before, receiver),
     }
@@ -154,7 +175,7 @@ def measure(size: int, prices: Prices, seconds: float) -> tuple[list[Measured], 
     sizes = Sizes(
         n=size,
         commit_bytes=len(group.commit(now=NOW, entropy=ENTROPY).message),
-        sparse_commit_bytes=len(sparse_committer.commit(now=NOW, entropy=ENTROPY).message),
+        sparse_commit_bytes=len(sparse.committer.commit(now=NOW, entropy=ENTROPY).message),
         ratchet_tree_bytes=len(full.ratchet_tree),
         epoch_state_bytes=len(receiver.epoch_state()),
         ratchet_records_bytes=_bytes_of(dict(receiver.ratchet_records())),

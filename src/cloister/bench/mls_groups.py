@@ -113,3 +113,24 @@ def full_group(size: int) -> Pair:
         # The tree is our own a moment ago: checking it at each step would only cost time here.
         state, secret_tree = take_place(opened.opened, staged.next.state.tree)
         group = Group(state=state, secret_tree=secret_tree)
+
+
+def with_a_member_far_away(group: Group, neighbour: Group) -> tuple[Group, Group, Group]:
+    """Replace the member at leaf 1 by a newcomer, who commits: he is in the other half.
+
+    Returns the three in one epoch, the tree as full as before. With two members there is no
+    other half.
+    """
+    newcomer = package(1)
+    staged = group.commit(
+        removes=[1],
+        adds=[newcomer.key_package],
+        tree_in_welcome=False,
+        now=NOW,
+        entropy=ENTROPY,
+    )
+    far = open_welcome(welcome_of(staged), newcomer).join(staged.ratchet_tree, now=NOW)
+    neighbour = next_of(neighbour.process(staged.message, now=NOW))
+    update = far.commit(now=NOW, entropy=ENTROPY)
+    group = next_of(staged.next.process(update.message, now=NOW))
+    return group, next_of(neighbour.process(update.message, now=NOW)), update.next

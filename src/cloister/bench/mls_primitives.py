@@ -63,6 +63,7 @@ _SIZES: Final[dict[str, Callable[..., int]]] = {
     "KEM derive": lambda kem, ikm: 0,
     "KEM key pair": lambda kem, seed: 0,
     "KEM public key": lambda kem, public: 0,
+    "KEM key check": lambda kem, public: 0,
     "AEAD seal": lambda aead, key, nonce, plaintext, aad: len(plaintext) + len(aad),
     "AEAD open": lambda aead, key, nonce, ciphertext, aad: len(ciphertext) + len(aad),
     "hash": lambda name, data: len(data),
@@ -79,6 +80,7 @@ _METHODS: Final[tuple[tuple[Any, str, str], ...]] = (
     (Kem, "derive_seed", "KEM derive"),
     (Kem, "parse_private", "KEM key pair"),
     (Kem, "parse_public", "KEM public key"),
+    (Kem, "check_public", "KEM key check"),
     (Aead, "seal", "AEAD seal"),
     (Aead, "open", "AEAD open"),
 )
@@ -209,6 +211,9 @@ class Prices:
             case "KEM public key":
                 encoded = self._private.public
                 return lambda: kem.parse_public(encoded)
+            case "KEM key check":
+                encoded = self._private.public
+                return lambda: kem.check_public(encoded)
             case "AEAD seal":
                 return lambda: Aead.AES_256_GCM.seal(seed, nonce, data, b"")
             case "AEAD open":

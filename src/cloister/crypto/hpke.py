@@ -222,4 +222,4 @@ def hpke_seal(public: bytes, info: bytes, plaintext: bytes) -> bytes:
 
 def check_hpke_public(public: bytes) -> None:
     """Demand a well-formed X-Wing key, its X25519 half of large order. Raises BadPublicKey."""
-    Kem.MLKEM768_X25519.parse_public(public)
+    Kem.MLKEM768_X25519.check_public(public)

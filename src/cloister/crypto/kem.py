@@ -99,6 +99,16 @@ class Kem(Enum):
             return x_wing.parse_public(public)
         return montgomery.parse_public(curve, public)
 
+    def check_public(self, public: bytes) -> None:
+        """Demand of a public key all that ``parse_public`` does, where it is not used yet.
+
+        Raises BadPublicKey.
+        """
+        if self is Kem.MLKEM768_X25519:
+            x_wing.check_public(public)
+        else:
+            self.parse_public(public)
+
 
 _CURVES: Final = {Kem.P256: Curve.P256, Kem.P384: Curve.P384, Kem.P521: Curve.P521}
 _MONTGOMERY: Final = {Kem.X25519: Montgomery.X25519, Kem.X448: Montgomery.X448}

@@ -151,7 +151,7 @@ class Suite:
     def check_public_key(self, public: bytes) -> None:
         """Demand a KEM public key that can be encrypted to (5.1.1). Raises RuleViolation."""
         try:
-            self.kem.parse_public(public)
+            self.kem.check_public(public)
         except BadPublicKey as error:
             raise RuleViolation(Rule.ENCRYPTION_KEY, str(error)) from None
 
