@@ -27,6 +27,7 @@ from cloister.bench.mls_groups import (
 )
 from cloister.bench.mls_primitives import Prices, count, fastest_ms
 from cloister.mls import Group, open_welcome
+from cloister.mls.limits import MAX_LEAVES
 
 DEFAULT_SIZES: Final = (2, 50, 500, 2000)
 SECONDS: Final = 0.4
@@ -116,13 +117,14 @@ def _updates(members: Members, sparse: Pair) -> Operations:
 
 
 def _removes(members: Members) -> Operations:
-    group, near = members.committer, members.near
-    others = {one.leaf_index for one in group.members()} - {group.own_leaf, near.own_leaf}
-    removed = max(others, default=near.own_leaf)
+    """Remove somebody in the other half, whose blank path gives the committer more to encrypt."""
+    group, near, far = members.committer, members.near, members.far
+    others = {one.leaf_index for one in group.members()}
+    removed = min(others - {group.own_leaf, near.own_leaf, far.own_leaf}, default=near.own_leaf)
     message = group.commit(removes=[removed], now=NOW, entropy=ENTROPY).message
     return {
         "remove create": lambda: group.commit(removes=[removed], now=NOW, entropy=ENTROPY),
-        "remove process": lambda: members.far.process(message, now=NOW),
+        "remove process": lambda: far.process(message, now=NOW),
     }
 
 
@@ -157,12 +159,13 @@ def measure(size: int, prices: Prices, seconds: float) -> tuple[list[Measured], 
     members = _members(full)
     group = members.committer
     texts, before, receiver = _texts(group, members.far)
-    one, many = [package(size)], [package(size + n) for n in range(MANY)]
+    one = [package(size)]
+    many = [package(size + n) for n in range(MANY)] if size + MANY <= MAX_LEAVES else []
     operations: Operations = {
         "create key package": lambda: package(0),
         "create group": founder,
         "add one": lambda: add(group, one),
-        f"add {MANY}": lambda: add(group, many),
+        **({f"add {MANY}": lambda: add(group, many)} if many else {}),
         "join": lambda: open_welcome(full.welcome, full.secrets).join(full.ratchet_tree, now=NOW),
         **_updates(members, sparse),
         **_removes(members),

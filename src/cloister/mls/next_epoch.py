@@ -51,7 +51,12 @@ class Derived:
     state: EpochState
     secret_tree: SecretTree
     joiner_secret: Secret
-    welcome_secret: Secret
+    psk_secret: Secret
+
+    @property
+    def welcome_secret(self) -> Secret:
+        """Only whoever adds somebody needs it."""
+        return key_schedule.welcome_secret(self.state.suite, self.joiner_secret, self.psk_secret)
 
 
 def derive_epoch(
@@ -101,7 +106,7 @@ def derive_epoch(
         ),
         SecretTree.new(suite, tree.leaf_count, encryption_secret),
         joiner,
-        key_schedule.welcome_secret(suite, joiner, mixed),
+        mixed,
     )
 
 
