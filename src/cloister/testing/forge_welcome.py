@@ -17,6 +17,7 @@ from cloister.mls.welcome import (
     EncryptedGroupSecrets,
     GroupInfo,
     GroupSecrets,
+    PathSecret,
     Welcome,
     sign_group_info,
 )
@@ -95,6 +96,12 @@ def forge_welcome(
         encrypted_group_secrets=HpkeCiphertext(kem_output=kem_output, ciphertext=ciphertext),
     )
     return Welcome(cipher_suite=suite.code, secrets=(entry,), encrypted_group_info=sealed_info)
+
+
+def with_path_secret(secret: Secret | None) -> Callable[[GroupSecrets], GroupSecrets]:
+    """Sends a joiner this path secret, or none, as after a commit without a path."""
+    path_secret = None if secret is None else PathSecret(path_secret=secret)
+    return lambda secrets: replace(secrets, path_secret=path_secret)
 
 
 def as_message(welcome: Welcome) -> bytes:
