@@ -11,13 +11,15 @@ from cloister.mls import labels
 from cloister.mls.leaf_node import LeafNode
 from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf
+from cloister.testing.forge_tree import OwnedTree
 from unit.mls.members import ENTROPY
 from unit.mls.rules.leaf_places import (
     AT_SIGHT,
+    GROUPS,
     HOST,
+    JOINER,
     PATHS,
     SUITE,
-    TREE,
     Place,
     Tale,
     at_sight,
@@ -28,6 +30,7 @@ from unit.mls.rules.leaf_places import (
 )
 from unit.mls.rules.ways_in import Way
 
+MEMBERS = OwnedTree.of(GROUPS)
 OTHER_KEY = SUITE.signature_key(SUITE.generate_signature_seed(ENTROPY))
 
 
@@ -35,9 +38,9 @@ def in_a_tree(way: Way, index: int, *, committed: bool) -> Place:
     """The leaf of a member who was the last to commit or to update, as a joiner sees it."""
 
     def place(tale: Tale) -> object:
-        after = TREE.commit(index) if committed else TREE.update(index)
-        leaf = tale.sign(after.leaf(index), TREE.keys[index], TREE.group_id, index)
-        return HOST.lets_in(way, after.put({2 * index: leaf}).tree)
+        after = MEMBERS.commit(index) if committed else MEMBERS.update(index)
+        leaf = tale.sign(after.leaf(index), MEMBERS.keys[index], MEMBERS.group_id, index)
+        return HOST.lets_in(way, after.put({2 * index: leaf}).add(JOINER).tree)
 
     place.__name__ = f"{'commit' if committed else 'update'}_{way.value.replace(' ', '_')}"
     return place

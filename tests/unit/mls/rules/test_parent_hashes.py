@@ -198,16 +198,16 @@ def test_node_whose_author_was_blanked_is_refused_MLS_094(way: Way) -> None:
 
 @every_way
 def test_path_with_an_older_leaf_of_its_author_is_refused_MLS_094(way: Way) -> None:
-    older = FIGURE.commit(B)
+    older = ALL.remove(F).commit(B)
     newer = older.commit(B)
-    refused(way, newer.put({2 * B: older.leaf(B)}))
-    assert HOST.lets_in(way, newer.tree)
+    refused(way, newer.put({2 * B: older.leaf(B)}).add(JOINER))
+    assert HOST.lets_in(way, newer.add(JOINER).tree)
 
 
 @every_way
 def test_path_with_an_older_node_of_its_author_is_refused_MLS_094(way: Way) -> None:
-    older = FIGURE.commit(B)
-    refused(way, older.commit(B).put({T: parent(older, T)}))
+    older = ALL.remove(F).commit(B)
+    refused(way, older.commit(B).put({T: parent(older, T)}).add(JOINER))
 
 
 # -- unmerged leaves -----------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_hash_carried_by_a_leaf_elsewhere_is_refused_MLS_094(way: Way, carrier: 
 @every_way
 def test_hash_carried_below_another_node_is_refused_MLS_094(way: Way) -> None:
     """B committed; A vouches for a node above, past the one that B set between them."""
-    before = BARE.commit(B)
+    before = ALL.remove(D, F).commit(B).add(JOINER)
     tree = before.put({U: replace(parent(before, U), encryption_key=fresh_key())})
     refused(way, carrying(tree, A, hash_of(tree, U, CD)))
     assert HOST.lets_in(way, before.tree)

@@ -25,7 +25,8 @@ FOUR = group_of(4, CLASSICAL)
 HOST = Host.of(SEVEN[0], JOINER)
 # Eight leaves with the joiner in the last; nodes 1, 5, 3 and 7 (the root) come from commits on the
 # left, 11 from leaf 6; the joiner is unmerged in 11 and 7.
-TREE = OwnedTree.of(SEVEN).commit(6).commit(1).commit(2).add(JOINER)
+WITHOUT_JOINER = OwnedTree.of(SEVEN).commit(6).commit(1).commit(2)
+TREE = WITHOUT_JOINER.add(JOINER)
 ROOT = NodeIndex(7)
 BLANK = b"\x00"
 
@@ -76,14 +77,15 @@ def test_tree_without_a_node_is_refused_MLS_090(way: Way, nodes: bytes) -> None:
 @every_way
 def test_tree_that_ends_in_a_parent_is_refused_MLS_090(way: Way) -> None:
     """A path that leaves out nothing: keys above nobody, hashed and signed as they should be."""
-    small = OwnedTree.of(SEVEN).remove(3, 5, 6).add(JOINER)
+    honest = OwnedTree.of(SEVEN).remove(3, 5, 6)
+    small = honest.add(JOINER)
     path = [(NodeIndex(9), NodeIndex(10)), (NodeIndex(11), NodeIndex(13)), (ROOT, NodeIndex(3))]
     keys = [small.tree.suite.generate_key_pair(ENTROPY).public for _ in path]
     parents, parent_hash = make_path_hashes(small.tree, path, keys)
     leaf = small.signed(4, change_leaf(small.commit(4).leaf(4), parent_hash=parent_hash))
     planted = small.edit(lambda draft: draft.set_path(4, leaf, parents))
     HOST.turned_away(Rule.TREE_END, way, planted.tree)
-    assert HOST.lets_in(way, small.commit(4).tree)
+    assert HOST.lets_in(way, honest.commit(4).add(JOINER).tree)
 
 
 @every_way
@@ -151,7 +153,7 @@ def test_newcomer_beyond_the_limit_is_refused_MLS_092(monkeypatch: pytest.Monkey
 
 @every_way
 def test_valid_tree_that_is_not_the_groups_is_refused_MLS_093(way: Way) -> None:
-    other = TREE.commit(0).tree
+    other = WITHOUT_JOINER.commit(0).add(JOINER).tree
     HOST.turned_away(Rule.TREE_HASH, way, TREE.tree, encoded=other.encode())
     HOST.turned_away(Rule.TREE_HASH, way, other, encoded=TREE.tree.encode())
     assert HOST.lets_in(way, other)
@@ -198,11 +200,11 @@ def test_unmerged_leaf_that_a_node_between_does_not_name_is_refused_MLS_097(way:
 
     He commits over a tree without that leaf, which then comes back as unmerged in the root only.
     """
-    merged = OwnedTree.of(SEVEN).add(JOINER).commit(6)
+    merged = OwnedTree.of(SEVEN).add(package("last", CLASSICAL)).remove(5).commit(6)
     hiding = merged.put({14: None}).commit(0)
-    back = hiding.put({14: merged.leaf(7)})
-    HOST.turned_away(Rule.UNMERGED_BETWEEN, way, with_unmerged(back, 7, 7))
-    assert HOST.lets_in(way, merged.commit(0).tree)
+    back = hiding.put({14: merged.leaf(7)}).add(JOINER)
+    HOST.turned_away(Rule.UNMERGED_BETWEEN, way, with_unmerged(back, 7, 5, 7))
+    assert HOST.lets_in(way, merged.commit(0).add(JOINER).tree)
 
 
 # -- keys of parents ----------------------------------------------------------------------------
@@ -214,12 +216,12 @@ def test_parent_with_the_key_of_another_node_is_refused_MLS_098(way: Way, taken:
     """A real member signs for it, as if he had drawn it for his path."""
     node = TREE.tree.nodes[taken]
     assert node is not None
-    tree = TREE.commit(0, change_keys=lambda keys: [*keys[:-1], node.encryption_key]).tree
-    HOST.turned_away(Rule.UNIQUE_PARENT_KEY, way, tree)
-    assert HOST.lets_in(way, TREE.commit(0).tree)
+    after = WITHOUT_JOINER.commit(0, change_keys=lambda keys: [*keys[:-1], node.encryption_key])
+    HOST.turned_away(Rule.UNIQUE_PARENT_KEY, way, after.add(JOINER).tree)
 
 
 @every_way
 def test_path_with_one_key_twice_is_refused_MLS_098(way: Way) -> None:
-    tree = TREE.commit(0, change_keys=lambda keys: [keys[0], keys[1], keys[0]]).tree
-    HOST.turned_away(Rule.UNIQUE_PARENT_KEY, way, tree)
+    after = WITHOUT_JOINER.commit(0, change_keys=lambda keys: [keys[0], keys[1], keys[0]])
+    HOST.turned_away(Rule.UNIQUE_PARENT_KEY, way, after.add(JOINER).tree)
+    assert HOST.lets_in(way, WITHOUT_JOINER.commit(0).add(JOINER).tree)
