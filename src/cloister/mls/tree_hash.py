@@ -53,7 +53,9 @@ def make_path_hashes(
 def original_tree_hash(tree: RatchetTree, index: int, without: frozenset[int]) -> bytes:
     """The hash of a subtree as it was before the leaves ``without`` were added (7.9)."""
     below = tree_math.leaves_below(index)
-    if not any(leaf in below for leaf in without):
+    # Only these matter further down: who builds a tree must not make others search many for each.
+    without = frozenset(leaf for leaf in without if leaf in below)
+    if not without:
         return tree.node_hash(index)
     node = tree.nodes[index]
     if tree_math.is_leaf(index):
@@ -110,11 +112,13 @@ def _is_covered(tree: RatchetTree, index: int, parent: ParentNode) -> bool:
 
 def check_unmerged_leaves(tree: RatchetTree) -> None:
     """Demand that unmerged_leaves are sorted, below their node, occupied, and known in between."""
-    for index in range(1, len(tree.nodes), 2):
-        node = tree.nodes[index]
-        if not isinstance(node, ParentNode) or not node.unmerged_leaves:
-            continue
-        leaves = node.unmerged_leaves
+    listed = {
+        index: node.unmerged_leaves
+        for index, node in enumerate(tree.nodes)
+        if isinstance(node, ParentNode)
+    }
+    known = {index: frozenset(leaves) for index, leaves in listed.items()}
+    for index, leaves in listed.items():
         if any(one >= other for one, other in pairwise(leaves)):
             raise RuleViolation(Rule.UNMERGED_SORTED)
         below = tree_math.leaves_below(index)
@@ -123,7 +127,7 @@ def check_unmerged_leaves(tree: RatchetTree) -> None:
                 raise RuleViolation(Rule.UNMERGED_DESCENDANT)
             between = tree_math.parent(2 * leaf)
             while between != index:
-                inner = tree.nodes[between]
-                if isinstance(inner, ParentNode) and leaf not in inner.unmerged_leaves:
+                inner = known.get(between)
+                if inner is not None and leaf not in inner:
                     raise RuleViolation(Rule.UNMERGED_BETWEEN)
                 between = tree_math.parent(between)
