@@ -9,14 +9,12 @@ from cloister.codec import encode_opaque
 from cloister.ids import NodeIndex
 from cloister.mls import tree_math
 from cloister.mls.errors import RuleViolation
-from cloister.mls.leaf_node import LeafNode
 from cloister.mls.ratchet_tree import (
     ParentNode,
     RatchetTree,
     leaf_hash_input,
     parent_hash_input,
 )
-from cloister.mls.registry import LeafNodeSource
 from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
 
@@ -80,7 +78,8 @@ def check_parent_hashes(tree: RatchetTree) -> None:
     """Demand that every parent node is parent-hash valid (7.9.2). Raises RuleViolation.
 
     Each parent needs a descendant that carries its hash; as descendants are checked in turn,
-    every chain ends at a leaf that its member signed.
+    every chain ends at a leaf that its member signed. The tree has been through
+    check_unmerged_leaves.
     """
     for index in range(1, len(tree.nodes), 2):
         node = tree.nodes[index]
@@ -96,14 +95,13 @@ def _is_covered(tree: RatchetTree, index: int, parent: ParentNode) -> bool:
         below = tree_math.leaves_below(child)
         added = {tree_math.node_of(leaf) for leaf in unmerged if leaf in below}
         candidates = list(resolution - added)
-        # The unmerged leaves on this side are the resolution without the one carrier (7.9.2).
-        if len(candidates) != 1 or not added <= resolution:
+        # The resolution is the one carrier and the unmerged leaves of this side (7.9.2): all of
+        # these are in it, as check_unmerged_leaves has found.
+        if len(candidates) != 1:
             continue
         carrier = tree.nodes[candidates[0]]
         if carrier is None or not carrier.parent_hash:
-            continue
-        if isinstance(carrier, LeafNode) and carrier.source != LeafNodeSource.COMMIT:
-            continue
+            continue  # a leaf that came in without a path
         expected = parent_hash(tree.suite, parent, original_tree_hash(tree, other, unmerged))
         if carrier.parent_hash == expected:
             return True
