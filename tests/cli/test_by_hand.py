@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import signal
 import socket
@@ -17,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from cloister.cli import main as cli_main
+from cloister.cli import person
 from cloister.crypto.secret import Secret
 from cloister.device.agent_client import RemoteDevice, find_agent
 from cloister.device.paths import socket_path
@@ -28,6 +31,7 @@ from unit.device.relays import make_identity
 Run = Callable[..., tuple[int, str, str]]
 Start = Callable[..., "subprocess.Popen[str]"]
 pytestmark = pytest.mark.process
+WITHIN_S = 60.0
 
 
 class Relay:
@@ -38,12 +42,19 @@ class Relay:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start; ``wait`` says when it is ready."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cloister", "relay", "run", str(self.folder)],
             stderr=subprocess.PIPE,
             text=True,
         )
-        if self.process.stderr is None:
+
+    def wait(self) -> None:
+        if self.process is None or self.process.stderr is None:
             raise AssertionError
         line = self.process.stderr.readline()
         if '"ready"' not in line:
@@ -58,23 +69,60 @@ class Relay:
             self.process = None
 
 
+class Relays:
+    """A home and an entry relay in two jurisdictions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = Relay(folder / "hk")
+        self.entry = Relay(folder / "pa")
+        home, entry = str(self.home.folder), str(self.entry.folder)
+        common = ("--host", "127.0.0.1")
+        command("init", home, "--role", "home", "--jurisdiction", "HK", "--operator", "N", *common)
+        command(
+            "init", entry, "--role", "entry", "--jurisdiction", "PA", "--operator", "S", *common
+        )
+        command("peer", home, f"{entry}/relay.card")
+        command("peer", entry, f"{home}/relay.card")
+
+    def start(self) -> None:
+        self.home.begin()
+        self.entry.begin()
+        self.home.wait()
+        self.entry.wait()
+
+    def kill(self) -> None:
+        self.home.kill()
+        self.entry.kill()
+
+
+def command(*arguments: str) -> str:
+    """Run a command of ``cloister relay`` in this process; return what it printed."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
+        cli_main.main(["relay", *arguments])
+    assert ended.value.code == 0
+    return said.getvalue()
+
+
 class Circle:
     """Three people with a profile each, and their relays."""
 
-    def __init__(self, run: Run, folder: Path) -> None:
+    def __init__(self, run: Run, folder: Path, relays: Relays) -> None:
         self.run = run
         self.folder = folder
-        self.home = Relay(folder / "hk")
-        self.entry = Relay(folder / "pa")
+        self.home = relays.home
+        self.entry = relays.entry
 
     def do(self, name: str, *arguments: str, expect: int = 0) -> str:
         """Run a command as somebody; return what it printed."""
         return self.told(name, *arguments, expect=expect)[0]
 
-    def told(self, name: str, *arguments: str, expect: int = 0) -> tuple[str, str]:
+    def told(
+        self, name: str, *arguments: str, expect: int = 0, timeout_s: int = 20
+    ) -> tuple[str, str]:
         """The same with what was said beside it."""
         profile = ("--profile", str(self.folder / name))
-        status, out, err = self.run(*arguments, *profile, "--timeout", "20")
+        status, out, err = self.run(*arguments, *profile, "--timeout", str(timeout_s))
         assert status == expect, (arguments, out, err)
         return out, err
 
@@ -105,30 +153,42 @@ class Circle:
         assert status["phase"] == "member"
 
 
-@pytest.fixture
-def circle(run: Run, world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Circle]:
-    """Relays in two jurisdictions, and a founder."""
-    monkeypatch.delenv("CLOISTER_PROFILE")
-    circle = Circle(run, world)
-    home, entry = str(circle.home.folder), str(circle.entry.folder)
-    common = ("--host", "127.0.0.1", "--json")
-    of_home = ("--role", "home", "--jurisdiction", "HK", "--operator", "North")
-    of_entry = ("--role", "entry", "--jurisdiction", "PA", "--operator", "South")
-    made = json.loads(run("relay", "init", home, *of_home, *common)[1])
-    assert run("relay", "init", entry, *of_entry, *common)[0] == 0
-    assert run("relay", "peer", home, f"{entry}/relay.card")[0] == 0
-    assert run("relay", "peer", entry, f"{home}/relay.card")[0] == 0
-    (world / "code").write_text(made["activation_code"] + "\n")
-    monkeypatch.setenv("CLOISTER_ACTIVATION_CODE_FILE", str(world / "code"))
+@pytest.fixture(scope="module")
+def shared_relays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relays]:
+    """One pair for all circles whose story leaves the relays alone."""
+    relays = Relays(tmp_path_factory.mktemp("relays"))
     try:
-        circle.home.start()
-        circle.entry.start()
-        cards = ("--home", f"{home}/relay.card", "--entry", f"{entry}/relay.card")
-        circle.do("Amira", "circle", "new", "--name", "Amira", *cards)
-        yield circle
+        relays.start()
+        yield relays
     finally:
-        circle.home.kill()
-        circle.entry.kill()
+        relays.kill()
+
+
+@pytest.fixture
+def circle(shared_relays: Relays, run: Run, world: Path, monkeypatch: pytest.MonkeyPatch) -> Circle:
+    """A founder, at relays that other circles use too."""
+    return found(Circle(run, world, shared_relays), monkeypatch)
+
+
+@pytest.fixture
+def own_circle(run: Run, world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Circle]:
+    """A founder, at relays that the story stops or changes."""
+    relays = Relays(world)
+    try:
+        relays.start()
+        yield found(Circle(run, world, relays), monkeypatch)
+    finally:
+        relays.kill()
+
+
+def found(circle: Circle, monkeypatch: pytest.MonkeyPatch) -> Circle:
+    monkeypatch.delenv("CLOISTER_PROFILE")
+    home, entry = circle.home.folder, circle.entry.folder
+    (circle.folder / "code").write_text(command("code", str(home)))
+    monkeypatch.setenv("CLOISTER_ACTIVATION_CODE_FILE", str(circle.folder / "code"))
+    cards = ("--home", f"{home}/relay.card", "--entry", f"{entry}/relay.card")
+    circle.do("Amira", "circle", "new", "--name", "Amira", *cards)
+    return circle
 
 
 @pytest.fixture
@@ -181,52 +241,61 @@ def test_three_people_talk_and_one_is_removed(circle: Circle) -> None:
 
 
 def test_what_is_sent_while_the_home_is_down_arrives_once_when_it_is_back(
-    circle: Circle, start: Start
+    own_circle: Circle, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    circle.join("Jonas", "Amira")
-    circle.do("Amira", "conversation", "new", "Desk", "Jonas")
-    circle.do("Jonas", "status")
+    own_circle.join("Jonas", "Amira")
+    own_circle.do("Amira", "conversation", "new", "Desk", "Jonas")
+    own_circle.do("Jonas", "status")
     # From cold both relays are needed; these vaults are open.
-    circle.agent("Amira", start)
-    circle.agent("Jonas", start)
-    circle.home.kill()
-    out, err = circle.told("Amira", "send", "Desk", "while it is down")
+    own_circle.agent("Amira", start)
+    own_circle.agent("Jonas", start)
+    own_circle.home.kill()
+    # What is waited for is down, and stays so.
+    monkeypatch.setenv("CLOISTER_SEND_WAIT_S", "1")
+    monkeypatch.setattr(person, "SETTLE_S", 1.0)
+    out, err = own_circle.told("Amira", "send", "Desk", "while it is down")
     assert out == "queued\n"
     assert "goes out when it can" in err
-    _, err = circle.told("Amira", "invite", expect=4)
+    _, err = own_circle.told("Amira", "invite", expect=4, timeout_s=2)
     assert "home relay" in err
-    assert "this is what is here" in circle.told("Jonas", "read", "Desk")[1]
-    circle.home.start()
-    circle.do("Amira", "send", "Desk", "and after", "--wait")
-    assert circle.texts("Jonas", "Desk") == [("Amira", "while it is down"), ("Amira", "and after")]
+    assert "this is what is here" in own_circle.told("Jonas", "read", "Desk")[1]
+    own_circle.home.start()
+    own_circle.do("Amira", "send", "Desk", "and after", "--wait")
+    # Jonas's agent comes back in its own time.
+    deadline = time.monotonic() + WITHIN_S
+    while len(texts := own_circle.texts("Jonas", "Desk")) < 2:
+        assert time.monotonic() < deadline
+    assert texts == [("Amira", "while it is down"), ("Amira", "and after")]
 
 
-def test_a_home_with_another_certificate_is_a_trust_problem(circle: Circle, start: Start) -> None:
-    circle.agent("Amira", start)
-    circle.home.kill()
-    other = make_identity(circle.folder, "other").pem.read_bytes()
+def test_a_home_with_another_certificate_is_a_trust_problem(
+    own_circle: Circle, start: Start
+) -> None:
+    own_circle.agent("Amira", start)
+    own_circle.home.kill()
+    other = make_identity(own_circle.folder, "other").pem.read_bytes()
     key, certificate = other.split(b"-----BEGIN CERTIFICATE-----")
-    keys = circle.home.folder / "keys"
+    keys = own_circle.home.folder / "keys"
     (keys / "tls.key").write_bytes(key)
     (keys / "tls.crt").write_bytes(b"-----BEGIN CERTIFICATE-----" + certificate)
-    circle.home.start()
-    _, err = circle.told("Amira", "invite", expect=6)
+    own_circle.home.start()
+    _, err = own_circle.told("Amira", "invite", expect=6)
     assert "not the pinned one" in err
-    out, err = circle.told("Amira", "members", expect=6)
+    out, err = own_circle.told("Amira", "members", expect=6)
     assert "Amira: steward" in out
     assert "not the pinned one" in err
     # A vault that is shut stays shut: what answers there is not asked for a share.
-    circle.do("Amira", "lock", "--drop-lease")
-    _, err = circle.told("Amira", "unlock", expect=6)
+    own_circle.do("Amira", "lock", "--drop-lease")
+    _, err = own_circle.told("Amira", "unlock", expect=6)
     assert "not the pinned one" in err
 
 
-def test_a_home_off_the_entrys_list_is_refused(circle: Circle) -> None:
-    for card in (circle.entry.folder / "peers").iterdir():
+def test_a_home_off_the_entrys_list_is_refused(own_circle: Circle) -> None:
+    for card in (own_circle.entry.folder / "peers").iterdir():
         card.unlink()
-    circle.entry.kill()
-    circle.entry.start()
-    _, err = circle.told("Amira", "invite", expect=5)
+    own_circle.entry.kill()
+    own_circle.entry.start()
+    _, err = own_circle.told("Amira", "invite", expect=5)
     assert "list of peers" in err
 
 
@@ -263,12 +332,12 @@ def test_whoever_holds_the_vault_is_asked_and_the_next_takes_over(
         assert read_line(first).endswith(": two\n")
         assert read_line(second).endswith(": two\n")
         first.send_signal(signal.SIGINT)
-        assert first.wait(15) == 130
+        assert first.wait(WITHIN_S) == 130
         # The second now holds it, and goes on where it was.
         circle.do("Amira", "send", "Desk", "three")
         assert read_line(second).endswith(": three\n")
         circle.do("Jonas", "agent", "stop")
-        _, err = second.communicate(timeout=15)
+        _, err = second.communicate(timeout=WITHIN_S)
         assert second.returncode == 7
         assert "locked" in err
     finally:
@@ -363,7 +432,7 @@ def test_who_is_no_member_is_told_so(circle: Circle) -> None:
     assert "the code was not used" in circle.told("Mei", "join", other, "--name", "Mei")[1]
 
 
-def test_a_strangers_broken_handshakes_leave_no_word_in_the_log(circle: Circle) -> None:
+def test_a_strangers_broken_handshakes_leave_no_word_in_the_log(own_circle: Circle) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(
         incoming, outgoing, server_hostname="stranger"
@@ -371,7 +440,7 @@ def test_a_strangers_broken_handshakes_leave_no_word_in_the_log(circle: Circle) 
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
     hello = outgoing.read()
-    for relay in (circle.home, circle.entry):
+    for relay in (own_circle.home, own_circle.entry):
         port = RelayCard.decode((relay.folder / "relay.card").read_bytes()).port
         for said in (b"GET / HTTP/1.0\r\n\r\n", hello[:40], hello, hello + bytes(100)):
             with socket.create_connection(("127.0.0.1", port)) as stranger:
@@ -392,24 +461,24 @@ def test_a_strangers_broken_handshakes_leave_no_word_in_the_log(circle: Circle) 
 
 
 def test_from_cold_both_relays_are_needed_and_the_lease_needs_none(
-    circle: Circle, start: Start
+    own_circle: Circle, start: Start
 ) -> None:
-    (status,) = circle.lines("Amira", "status")
+    (status,) = own_circle.lines("Amira", "status")
     assert status["vault_key"] == "PIN and unlock shares of 2 relays"
     with pytest.raises(VaultNeedsShares):
-        Vault.open(circle.folder / "Amira", Secret(b"correct horse"))
-    circle.agent("Amira", start)
-    circle.home.kill()
-    assert "PIN alone unlocks" in circle.do("Amira", "lock")
-    assert circle.do("Amira", "unlock") == "open\n"
-    circle.do("Amira", "lock", "--drop-lease")
+        Vault.open(own_circle.folder / "Amira", Secret(b"correct horse"))
+    own_circle.agent("Amira", start)
+    own_circle.home.kill()
+    assert "PIN alone unlocks" in own_circle.do("Amira", "lock")
+    assert own_circle.do("Amira", "unlock") == "open\n"
+    own_circle.do("Amira", "lock", "--drop-lease")
     for _ in range(4):  # four tries would have to wait
-        _, err = circle.told("Amira", "unlock", expect=4)
+        _, err = own_circle.told("Amira", "unlock", expect=4)
         assert "two relays are needed" in err
-    assert circle.lines("Amira", "status")[0]["phase"] == "locked"
-    circle.home.start()
-    assert circle.do("Amira", "unlock") == "open\n"
-    assert circle.lines("Amira", "status")[0]["phase"] == "member"
+    assert own_circle.lines("Amira", "status")[0]["phase"] == "locked"
+    own_circle.home.start()
+    assert own_circle.do("Amira", "unlock") == "open\n"
+    assert own_circle.lines("Amira", "status")[0]["phase"] == "member"
 
 
 def test_a_wrong_pin_is_counted_and_the_pin_can_be_changed(circle: Circle, start: Start) -> None:
@@ -435,11 +504,11 @@ def test_a_wrong_pin_is_counted_and_the_pin_can_be_changed(circle: Circle, start
 
 
 def test_an_agent_that_starts_before_the_relays_waits_for_them(
-    circle: Circle, start: Start
+    own_circle: Circle, start: Start
 ) -> None:
-    circle.home.kill()
-    agent = start("agent", "run", "--profile", str(circle.folder / "Amira"))
+    own_circle.home.kill()
+    agent = start("agent", "run", "--profile", str(own_circle.folder / "Amira"))
     assert agent.stderr is not None
     assert "waiting" in agent.stderr.readline()
-    circle.home.start()
+    own_circle.home.start()
     assert read_line(agent) == "running\n"

@@ -18,6 +18,7 @@ from cloister.crypto.certificate import make_certificate, pem_of
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.passphrase import argon2id
 from cloister.crypto.secret import Secret
+from cloister.demo.check import secrecy
 from cloister.demo.check.__main__ import judge
 from cloister.demo.check.evidence import Evidence
 from cloister.demo.check.opening import open_with
@@ -31,8 +32,9 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _passphrases_are_stretched_once() -> Iterator[None]:
-    """The same few vaults are opened a hundred times; the function is the real one, remembered."""
+def _what_stays_the_same_is_worked_out_once() -> Iterator[None]:
+    """The same few vaults are opened a hundred times, and files are searched that no fault has
+    touched; the functions are the real ones, remembered."""
     remembered = functools.cache(
         lambda passphrase, salt, cost: argon2id(passphrase, salt, **dict(cost))
     )
@@ -42,6 +44,7 @@ def _passphrases_are_stretched_once() -> Iterator[None]:
             "argon2id",
             lambda passphrase, salt, **cost: remembered(passphrase, salt, tuple(cost.items())),
         )
+        patch.setattr(secrecy, "holds_any", functools.cache(secrecy.holds_any))
         yield
 
 

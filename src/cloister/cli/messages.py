@@ -11,8 +11,6 @@ from cloister.cli.person import Person, person_command
 from cloister.errors import NetworkError, NotFoundError, PolicyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from cloister.client.effects import Message
     from cloister.device.facade import Facade, View
 
@@ -80,59 +78,56 @@ def read(person: Person, *, name: str, follow: bool, limit: int, offline: bool) 
       cloister read Newsdesk
       cloister read Newsdesk --follow --json
     """
-
-    from contextlib import aclosing
-
-    last: int | None = None
-    """Position of the last row printed; kept when another process takes the vault over."""
+    reader = _Reader(person, name)
 
     async def reading(device: Facade) -> None:
-        nonlocal last
-        if last is None:
-            last = -1
-            last = await _print(person, device, name, await device.history(name, limit=limit), last)
-        if not follow:
-            return
-        async with aclosing(_follow(person, device, name, last)) as positions:
-            async for position in positions:
-                last = position
+        await reader.print_last(device, limit)
+        if follow:
+            await reader.follow(device)
 
     person.view(reading, offline=offline)
 
 
-async def _follow(
-    person: Person, device: Facade, name: str, last: int
-) -> AsyncGenerator[int, None]:
-    """Print what comes after a position, each row once; yield the position of the last."""
-    from contextlib import aclosing, nullcontext
+class _Reader:
+    """One `cloister read`, through every process that holds the vault meanwhile."""
 
-    from cloister.cli.wakeups import telling_alarms, wakeups
-    from cloister.device.local import Device
+    def __init__(self, person: Person, name: str) -> None:
+        self._person = person
+        self._name = name
+        self._last: int | None = None
+        """Position of the last row printed: whichever process is asked next goes on after it."""
 
-    # Who holds the vault shows alarms anyway; who asks an agent does so while he stays.
-    alarms = nullcontext() if isinstance(device, Device) else telling_alarms(device, person.output)
-    async with alarms, aclosing(wakeups(device)) as moments:
-        async for _ in moments:
-            while page := await device.history(name, limit=PAGE, after=last):
-                last = await _print(person, device, name, page, last, is_new=True)
-                yield last
+    async def print_last(self, device: Facade, limit: int) -> None:
+        """Print the last ``limit`` messages, unless that was begun with another process."""
+        if self._last is None:
+            page = await device.history(self._name, limit=limit)
+            self._last = -1
+            await self._print(device, page)
 
+    async def follow(self, device: Facade) -> None:
+        """Print what comes, each row once."""
+        from contextlib import aclosing, nullcontext
 
-async def _print(
-    person: Person,
-    device: Facade,
-    name: str,
-    messages: list[Message],
-    last: int,
-    *,
-    is_new: bool = False,
-) -> int:
-    for message in messages:
-        person.output.message(message, name, is_new=is_new)
-        last = max(last, message.position)
-    if messages:
-        await device.mark_read(name, last)
-    return last
+        from cloister.cli.wakeups import telling_alarms, wakeups
+        from cloister.device.local import Device
+
+        # Who holds the vault shows alarms anyway; who asks an agent does so while he stays.
+        output = self._person.output
+        alarms = nullcontext() if isinstance(device, Device) else telling_alarms(device, output)
+        async with alarms, aclosing(wakeups(device)) as moments:
+            async for _ in moments:
+                while page := await device.history(self._name, limit=PAGE, after=self._last):
+                    await self._print(device, page, is_new=True)
+
+    async def _print(
+        self, device: Facade, messages: list[Message], *, is_new: bool = False
+    ) -> None:
+        for message in messages:
+            self._person.output.message(message, self._name, is_new=is_new)
+            # Noted before anything is asked: the process may end in between.
+            self._last = message.position
+        if messages and self._last is not None:
+            await device.mark_read(self._name, self._last)
 
 
 def _body(text: str | None) -> str:

@@ -110,13 +110,9 @@ class Person:
                 self.problems.append(TrustError(str(status["trouble"]), hint=hint))
 
     async def _run(self, work: Work[T], create: bool, resumable: bool) -> T:
-        from cloister.cli.wakeups import telling_alarms, until_locked
-        from cloister.device.agent import serve
         from cloister.device.agent_client import find_agent
-        from cloister.device.app import run_device
         from cloister.device.errors import DeviceClosed
         from cloister.device.paths import socket_path
-        from cloister.device.vault import VaultBusy
 
         folder = self.folder
         path = socket_path(folder)
@@ -141,18 +137,29 @@ class Person:
                     )
                 await asyncio.sleep(0.2)
                 continue
+            # Only who holds the vault itself loads what that takes.
+            from cloister.device.vault import VaultBusy
+
             opening = opening or self._opening(folder, create)
             try:
-                async with (
-                    run_device(opening, errand_delay_s=self.settings.errand_delay_s) as device,
-                    serve(device, path),
-                    telling_alarms(device, self.output),
-                ):
-                    return await until_locked(device, work(device))
+                return await self._hold(opening, path, work)
             except VaultBusy:
                 if loop.time() > deadline:
                     raise
             await asyncio.sleep(0.2)
+
+    async def _hold(self, opening: Callable[[], Any], path: Path, work: Work[T]) -> T:
+        """Open the vault, serve it to others meanwhile, and run ``work``."""
+        from cloister.cli.wakeups import telling_alarms, until_locked
+        from cloister.device.agent import serve
+        from cloister.device.app import run_device
+
+        async with (
+            run_device(opening, errand_delay_s=self.settings.errand_delay_s) as device,
+            serve(device, path),
+            telling_alarms(device, self.output),
+        ):
+            return await until_locked(device, work(device))
 
     async def _is_kept(self, folder: Path) -> bool:
         """Tell whether an agent is just opening the vault.  Raises ``LockedError`` if it is locked.

@@ -8,6 +8,7 @@ admission, and every leaf at the size in the GroupContext.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from cloister import mls
 from cloister.client import joining as joining_flow
@@ -53,8 +54,8 @@ def advance_inbox(turn: Turn) -> None:
     if not turn.is_linked or not (state.roster is not None or joins):
         return
     identity = identity_of(state)
-    key = Ed25519Key(identity.inbox_seed)
-    if prove_key(turn, ObjectKind.INBOX, identity.inbox_id, key):
+    inbox_key = partial(Ed25519Key, identity.inbox_seed)
+    if prove_key(turn, ObjectKind.INBOX, identity.inbox_id, inbox_key):
         follow(turn, ObjectKind.INBOX, identity.inbox_id, state.inbox_cursor)
         if state.circle is not None:
             pool.advance(turn, state.circle.circle_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final, TypeVar
+
 from cloister import mls
 from cloister.client.binding import (
     SUITE,
@@ -19,8 +21,10 @@ from cloister.crypto.signature import Ed25519Key
 from cloister.errors import LocalError
 from cloister.ids import SHORT_ID_BYTES, DeviceId, InboxId
 from cloister.roster.device_card import DeviceCard
+from cloister.roster.readable import steward_key_id
 
 _SEED_BYTES = 32
+_T = TypeVar("_T")
 
 
 class NoIdentity(LocalError):
@@ -78,21 +82,39 @@ def did_of(state: State) -> DeviceId:
     return _did(identity_of(state))
 
 
-_cache: dict[bytes, DeviceId] = {}
-
-
 def _did(identity: Identity) -> DeviceId:
-    # Deriving the X-Wing public key costs 0.1 ms; an inbox id names one identity for ever.
-    did = _cache.get(identity.inbox_id)
+    did = _dids.get(identity.inbox_id)
     if did is None:
-        _cache.clear()
-        did = _cache[identity.inbox_id] = device_card(identity).did
+        did = device_card(identity).did
+        _remember(_dids, identity, did)
     return did
 
 
 def steward_key(identity: Identity) -> HybridKey:
     """Return the steward key of this device."""
     return HybridKey(identity.steward_ed25519_seed, identity.steward_ml_dsa_seed)
+
+
+def own_steward_key_id(identity: Identity) -> bytes:
+    """Return the id of ``steward_key``, 32 bytes."""
+    key_id = _steward_key_ids.get(identity.inbox_id)
+    if key_id is None:
+        key_id = steward_key_id(steward_key(identity).public)
+        _remember(_steward_key_ids, identity, key_id)
+    return key_id
+
+
+# Both names are asked for with every input, and each begins with keys derived from their seeds
+# (0.2 and 0.3 ms).  An inbox id names one identity for ever; a process has few of them.
+_MOST_KNOWN: Final = 64
+_dids: dict[bytes, DeviceId] = {}
+_steward_key_ids: dict[bytes, bytes] = {}
+
+
+def _remember(known: dict[bytes, _T], identity: Identity, name: _T) -> None:
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known[identity.inbox_id] = name
 
 
 def make_key_package(

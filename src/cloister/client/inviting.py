@@ -9,6 +9,7 @@ invitations: whoever finds a join request there appends it, the inviter first.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from cloister.client.appending import has_intent, intend
@@ -241,7 +242,7 @@ def _owner_secret(state: State, kind: InviteKind) -> bytes:
 
 def _put_letter(turn: Turn, invitation: OwnInvitation) -> None:
     seed = InvitationSeed(invitation.seed)
-    if not prove_key(turn, ObjectKind.BOX, seed.box_id, seed.box_key):
+    if not prove_key(turn, ObjectKind.BOX, seed.box_id, lambda: seed.box_key):
         return
     turn.ask(
         Purpose(Work.PUT_BOX, invitation.invite_id),
@@ -277,8 +278,8 @@ def _store(turn: Turn, invitation: OwnInvitation) -> None:
 
 def _watch(turn: Turn, record: InviteRecord) -> None:
     invite = record.invite
-    key = Ed25519Key(Secret(invite.box_seed))
-    if prove_key(turn, ObjectKind.BOX, invite.box_id, key):
+    box_key = partial(Ed25519Key, Secret(invite.box_seed))
+    if prove_key(turn, ObjectKind.BOX, invite.box_id, box_key):
         follow(turn, ObjectKind.BOX, invite.box_id, 0)
 
 

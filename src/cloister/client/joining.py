@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import IntEnum
+from functools import partial
 from typing import Final
 
 from cloister.client import enrolling, pool
@@ -108,7 +109,7 @@ def advance(turn: Turn) -> None:
         return
     code = code_of(joining)
     if joining.step < JoiningStep.WAITING and not prove_key(
-        turn, ObjectKind.BOX, code.seed.box_id, code.seed.box_key
+        turn, ObjectKind.BOX, code.seed.box_id, lambda: code.seed.box_key
     ):
         return
     if joining.step is JoiningStep.FETCHING_LETTER:
@@ -291,8 +292,8 @@ def _on_inbox_opened(turn: Turn, joining: Joining, given: Given) -> None:
 
 def _ask(turn: Turn, joining: Joining, code: InvitationCode) -> None:
     identity = identity_of(turn.state)
-    key = Ed25519Key(identity.inbox_seed)
-    if not prove_key(turn, ObjectKind.INBOX, identity.inbox_id, key):
+    inbox_key = partial(Ed25519Key, identity.inbox_seed)
+    if not prove_key(turn, ObjectKind.INBOX, identity.inbox_id, inbox_key):
         return
     if not pool.advance(turn, code.circle_id):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from cloister import mls
@@ -111,14 +112,19 @@ def prove_welcome(turn: Turn, opened: mls.OpenedWelcome, channel_id: bytes) -> b
     return False
 
 
-def prove_key(turn: Turn, kind: ObjectKind, object_id: bytes, signer: Ed25519Key) -> bool:
-    """Prove an inbox or box key if this session has not; return whether it is proved."""
+def prove_key(
+    turn: Turn, kind: ObjectKind, object_id: bytes, make_signer: Callable[[], Ed25519Key]
+) -> bool:
+    """Prove an inbox or box key if this session has not; return whether it is proved.
+
+    Every input asks, one in a session needs the key: it is made then.
+    """
     if (int(kind), object_id) in turn.session.proven:
         return True
     session = turn.session
     turn.ask(
         Purpose(_PROOFS[kind], object_id),
-        lambda rid: _proof(rid, session, signer, kind, object_id, 0),
+        lambda rid: _proof(rid, session, make_signer(), kind, object_id, 0),
     )
     return False
 

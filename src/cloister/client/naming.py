@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from cloister.client.identity import did_of, identity_of, steward_key
+from cloister.client.identity import did_of, identity_of, own_steward_key_id
 from cloister.client.safe_text import safe_line
 from cloister.client.state import State
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import DeviceId, MemberId
-from cloister.roster.readable import steward_key_id
 from cloister.roster.roster import Roster
 from cloister.roster.state import DeviceRecord, Member
 
@@ -63,7 +62,7 @@ def name_of_key(roster: Roster, key_id: bytes) -> str:
 
 def own_key_id(state: State) -> bytes:
     """Return the name of this device's steward key, whether it is anybody's office or not."""
-    return steward_key_id(steward_key(identity_of(state)).public)
+    return own_steward_key_id(identity_of(state))
 
 
 # --- devices --------------------------------------------------------------------------------------

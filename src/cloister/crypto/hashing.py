@@ -14,6 +14,8 @@ from cloister.crypto.errors import BadMac, MisusedKey
 from cloister.crypto.secret import Secret
 
 _LENGTHS: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
+# Called directly: ``hashlib.new`` looks the name up anew, which costs twice the hash itself.
+_HASHES: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 
 
 def hash_length(hash_name: str) -> int:
@@ -30,8 +32,11 @@ def sha256(*parts: bytes) -> bytes:
 
 
 def digest(hash_name: str, data: bytes) -> bytes:
-    """The hash of ``data``."""
-    return hashlib.new(hash_name, data).digest()
+    """The hash of ``data``, with ``sha256``, ``sha384`` or ``sha512``."""
+    try:
+        return _HASHES[hash_name](data).digest()
+    except KeyError:
+        raise MisusedKey(f"unknown hash {hash_name}") from None
 
 
 def mac(hash_name: str, key: Secret, data: bytes) -> bytes:

@@ -7,6 +7,7 @@ opens nothing.  A legal hold forbids to erase it; two stewards release the hold,
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -116,9 +117,10 @@ class LostDevice:
 
     async def _newcomers(self) -> None:
         watchers = [self._founder, self._second]
-        for person in (self.lost, self.clerk):
+        newcomers = (self.lost, self.clerk)
+        await asyncio.gather(*(person.child.start() for person in newcomers))
+        for person in newcomers:
             self.story.people.append(person)
-            await person.child.start()
             await person.ask(person.device.status)
             watchers.append(person)
             await self.story.let_in(person.number, FOUNDER, [FOUNDER, SECOND], watchers)

@@ -30,12 +30,16 @@ COMMAND_TRIES: Final = 20
 
 async def set_up(folder: Folder) -> str:
     """Make both relays and introduce them to each other; return an activation code."""
-    for role in PLACES:
-        await _init(role, folder)
-    for role, other in ((ENTRY, HOME), (HOME, ENTRY)):
-        card = folder.relay(other) / "relay.card"
-        await command(folder, "relay", "peer", str(folder.relay(role)), str(card))
-    return await _open_books(folder)
+    await asyncio.gather(*(_init(role, folder) for role in PLACES))
+    activation_code, *_ = await asyncio.gather(
+        _open_books(folder), _introduce(ENTRY, HOME, folder), _introduce(HOME, ENTRY, folder)
+    )
+    return activation_code
+
+
+async def _introduce(role: str, other: str, folder: Folder) -> None:
+    card = folder.relay(other) / "relay.card"
+    await command(folder, "relay", "peer", str(folder.relay(role)), str(card))
 
 
 async def _open_books(folder: Folder) -> str:
@@ -116,8 +120,13 @@ async def command(folder: Folder, *arguments: str, before: Callable[[], None] | 
             stderr=asyncio.subprocess.PIPE,
             env=folder.environment(),
         )  # fmt: skip
-        async with asyncio.timeout(COMMAND_S):
-            out, errors = await process.communicate()
+        try:
+            async with asyncio.timeout(COMMAND_S):
+                out, errors = await process.communicate()
+        finally:
+            if process.returncode is None:  # the demo was told to stop, or waits no longer
+                process.kill()
+                await process.wait()
         if process.returncode == 0:
             return out.decode("utf-8", "replace")
         if process.returncode is None or process.returncode > 0:

@@ -22,9 +22,9 @@ from typing import Final
 
 import msgspec
 
-from cloister.device.agent import bound_socket, peer_uid, remove_stale
 from cloister.device.agent_protocol import ErrorBody, error_body
 from cloister.device.paths import KEEPER_SOCKET_NAME, ensure_private_folder, socket_path
+from cloister.device.private_socket import bound_socket, peer_uid, remove_stale
 from cloister.device.unlock.lease import Lease
 from cloister.device.vault.profile_lock import ProfileLock
 from cloister.device.vault_process import VaultProcess, WrongSecret

@@ -73,6 +73,7 @@ from cloister.mls.received import (
 from cloister.mls.registry import CipherSuite, ExtensionType
 from cloister.mls.rules import Rule
 from cloister.mls.successor import branch, reinitialise
+from cloister.mls.suite import suite_of
 
 __all__ = [
     "Add",
@@ -126,4 +127,5 @@ __all__ = [
     "make_key_package",
     "open_welcome",
     "reinitialise",
+    "suite_of",
 ]

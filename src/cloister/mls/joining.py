@@ -158,6 +158,9 @@ def take_place(opened: DecryptedWelcome, tree: RatchetTree) -> tuple[EpochState,
     group_info = opened.group_info
     context = group_info.group_context
     own_leaf = find_own_leaf(tree, opened.package.leaf_node)
+    if group_info.signer == own_leaf:
+        # Nobody adds himself with a Welcome, whose signer is the member who committed.
+        raise RuleViolation(Rule.GROUP_INFO_SIGNER)
     confirmed = context.confirmed_transcript_hash
     suite.check_mac(
         opened.secrets.confirmation, confirmed, group_info.confirmation_tag, Rule.GROUP_INFO_TAG
@@ -201,8 +204,6 @@ def _private_keys(
     if secret is None:
         return keys
     signer = LeafIndex(opened.group_info.signer)
-    if signer == own_leaf:
-        raise RuleViolation(Rule.GROUP_INFO_SIGNER)
     ancestor = tree_math.common_ancestor(own_node, tree_math.node_of(signer))
     above: list[tuple[NodeIndex, bytes]] = []
     for node, _ in tree.filtered_direct_path(signer):

@@ -36,9 +36,9 @@ def check_lifetime(lifetime: Lifetime, moment: Moment) -> None:
     """Demand a lifetime of acceptable length that includes the moment (7.2, 7.3)."""
     if lifetime.not_after - lifetime.not_before > MAX_LIFETIME_S:
         raise RuleViolation(Rule.LIFETIME_LENGTH)
-    if not (
-        lifetime.not_before - moment.slack_s <= moment.now <= lifetime.not_after + moment.slack_s
-    ):
+    # Slack is for a lifetime that is over: one that ends before it begins has never been.
+    first, last = lifetime.not_before - moment.slack_s, lifetime.not_after + moment.slack_s
+    if lifetime.not_after < lifetime.not_before or not first <= moment.now <= last:
         raise RuleViolation(Rule.LIFETIME)
 
 

@@ -9,14 +9,12 @@ from cloister.codec import encode_opaque
 from cloister.ids import NodeIndex
 from cloister.mls import tree_math
 from cloister.mls.errors import RuleViolation
-from cloister.mls.leaf_node import LeafNode
 from cloister.mls.ratchet_tree import (
     ParentNode,
     RatchetTree,
     leaf_hash_input,
     parent_hash_input,
 )
-from cloister.mls.registry import LeafNodeSource
 from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
 
@@ -53,7 +51,9 @@ def make_path_hashes(
 def original_tree_hash(tree: RatchetTree, index: int, without: frozenset[int]) -> bytes:
     """The hash of a subtree as it was before the leaves ``without`` were added (7.9)."""
     below = tree_math.leaves_below(index)
-    if not any(leaf in below for leaf in without):
+    # Only these matter further down: who builds a tree must not make others search many for each.
+    without = frozenset(leaf for leaf in without if leaf in below)
+    if not without:
         return tree.node_hash(index)
     node = tree.nodes[index]
     if tree_math.is_leaf(index):
@@ -78,7 +78,8 @@ def check_parent_hashes(tree: RatchetTree) -> None:
     """Demand that every parent node is parent-hash valid (7.9.2). Raises RuleViolation.
 
     Each parent needs a descendant that carries its hash; as descendants are checked in turn,
-    every chain ends at a leaf that its member signed.
+    every chain ends at a leaf that its member signed. The tree has been through
+    check_unmerged_leaves.
     """
     for index in range(1, len(tree.nodes), 2):
         node = tree.nodes[index]
@@ -94,14 +95,13 @@ def _is_covered(tree: RatchetTree, index: int, parent: ParentNode) -> bool:
         below = tree_math.leaves_below(child)
         added = {tree_math.node_of(leaf) for leaf in unmerged if leaf in below}
         candidates = list(resolution - added)
-        # The unmerged leaves on this side are the resolution without the one carrier (7.9.2).
-        if len(candidates) != 1 or not added <= resolution:
+        # The resolution is the one carrier and the unmerged leaves of this side (7.9.2): all of
+        # these are in it, as check_unmerged_leaves has found.
+        if len(candidates) != 1:
             continue
         carrier = tree.nodes[candidates[0]]
         if carrier is None or not carrier.parent_hash:
-            continue
-        if isinstance(carrier, LeafNode) and carrier.source != LeafNodeSource.COMMIT:
-            continue
+            continue  # a leaf that came in without a path
         expected = parent_hash(tree.suite, parent, original_tree_hash(tree, other, unmerged))
         if carrier.parent_hash == expected:
             return True
@@ -110,11 +110,13 @@ def _is_covered(tree: RatchetTree, index: int, parent: ParentNode) -> bool:
 
 def check_unmerged_leaves(tree: RatchetTree) -> None:
     """Demand that unmerged_leaves are sorted, below their node, occupied, and known in between."""
-    for index in range(1, len(tree.nodes), 2):
-        node = tree.nodes[index]
-        if not isinstance(node, ParentNode) or not node.unmerged_leaves:
-            continue
-        leaves = node.unmerged_leaves
+    listed = {
+        index: node.unmerged_leaves
+        for index, node in enumerate(tree.nodes)
+        if isinstance(node, ParentNode)
+    }
+    known = {index: frozenset(leaves) for index, leaves in listed.items()}
+    for index, leaves in listed.items():
         if any(one >= other for one, other in pairwise(leaves)):
             raise RuleViolation(Rule.UNMERGED_SORTED)
         below = tree_math.leaves_below(index)
@@ -123,7 +125,7 @@ def check_unmerged_leaves(tree: RatchetTree) -> None:
                 raise RuleViolation(Rule.UNMERGED_DESCENDANT)
             between = tree_math.parent(2 * leaf)
             while between != index:
-                inner = tree.nodes[between]
-                if isinstance(inner, ParentNode) and leaf not in inner.unmerged_leaves:
+                inner = known.get(between)
+                if inner is not None and leaf not in inner:
                     raise RuleViolation(Rule.UNMERGED_BETWEEN)
                 between = tree_math.parent(between)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
 from cloister.ids import LeafIndex
 from cloister.mls import Extension, Group, KeyPackage, KeyPackageSecrets, key_schedule
@@ -44,6 +45,14 @@ class Forgery:
     ``change_path`` afterwards; ``change_tag`` changes the confirmation tag.
     """
 
+    # Draws the path: its secrets, and the key of the leaf.
+    entropy: Entropy = ENTROPY
+    # Lies when the leaf has been signed; tree hash and path have it as it is then.
+    change_signed_leaf: Callable[[LeafNode], LeafNode] = lambda leaf: leaf
+    # From the encoded provisional group context to what the path secrets are encrypted under.
+    change_context: Callable[[bytes], bytes] = lambda context: context
+    # Encrypts path secrets also to the leaves that the same commit adds.
+    to_new_leaves: bool = False
     with_path: bool = True
     change_keys: Callable[[list[bytes]], list[bytes]] = lambda keys: keys
     change_leaf: Callable[[LeafNode], LeafNode] = lambda leaf: leaf
@@ -191,7 +200,7 @@ class _Path:
         model: LeafNode,
         how: Forgery,
     ) -> _Path:
-        drawn = draw_path_secrets(tree, committer, ENTROPY)
+        drawn = draw_path_secrets(tree, committer, how.entropy)
         public_keys = how.change_keys([key.public for key in drawn.keys])
         parents, leaf_parent_hash = make_path_hashes(tree, drawn.path, public_keys)
         leaf = replace(
@@ -202,16 +211,16 @@ class _Path:
             parent_hash=leaf_parent_hash,
             signature=b"",
         )
-        leaf = signed(how.change_leaf(leaf))
+        leaf = how.change_signed_leaf(signed(how.change_leaf(leaf)))
         draft = tree.edit()
         draft.set_path(committer, leaf, parents)
         after = draft.done()
         context = provisional_context(before, after.tree_hash(), extensions).encode()
+        left_out: frozenset[LeafIndex] = frozenset() if how.to_new_leaves else added
+        encrypted = encrypt_path(tree, drawn, how.change_context(context), left_out)
         nodes = tuple(
             replace(node, encryption_key=key)
-            for node, key in zip(
-                encrypt_path(tree, drawn, context, added), public_keys, strict=True
-            )
+            for node, key in zip(encrypted, public_keys, strict=True)
         )
         path = how.change_path(UpdatePath(leaf_node=leaf, nodes=nodes))
         return cls(after, path, drawn.commit_secret)

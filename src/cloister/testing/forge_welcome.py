@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from cloister.crypto.scheme import SignatureKey
 from cloister.crypto.secret import Secret
 from cloister.mls import Extension, Group, KeyPackageSecrets, PreSharedKeyId, labels
+from cloister.mls.group_context import GroupContext
 from cloister.mls.joining import DecryptedWelcome
 from cloister.mls.key_schedule import epoch_secrets, welcome_key_and_nonce, welcome_secret
 from cloister.mls.message import MLSMessage
@@ -17,6 +19,7 @@ from cloister.mls.welcome import (
     EncryptedGroupSecrets,
     GroupInfo,
     GroupSecrets,
+    PathSecret,
     Welcome,
     sign_group_info,
 )
@@ -29,13 +32,17 @@ class WelcomeForgery:
     Attributes:
         signer: who signs the GroupInfo, the adder unless it says otherwise.
         signer_index: whom the GroupInfo names as its signer.
+        key: what the GroupInfo is signed with, the signer's key unless it says otherwise.
         tree: the tree whose hash the group context carries.
+        change_context: lies before secrets, tag and signature are made over them.
         change_info: lies after the signature was made.
     """
 
     signer: Group | None = None
     signer_index: int | None = None
+    key: SignatureKey | None = None
     tree: RatchetTree | None = None
+    change_context: Callable[[GroupContext], GroupContext] = lambda context: context
     extensions: Sequence[Extension] = ()
     context_extensions: Sequence[Extension] | None = None
     epoch: int | None = None
@@ -66,6 +73,7 @@ def forge_welcome(
         context = replace(context, extensions=tuple(how.context_extensions))
     if how.epoch is not None:
         context = replace(context, epoch=how.epoch)
+    context = how.change_context(context)
     joiner_secret = opened.group_secrets.joiner_secret
     mixed = psk_secret(suite, how.psks)
     epoch, _ = epoch_secrets(suite, joiner_secret, mixed, context.encode())
@@ -74,7 +82,7 @@ def forge_welcome(
     info = how.change_info(
         sign_group_info(
             suite,
-            signer.state.signature_key,
+            how.key or signer.state.signature_key,
             group_context=context,
             extensions=how.extensions,
             confirmation_tag=tag if how.confirmation_tag is None else how.confirmation_tag,
@@ -95,6 +103,12 @@ def forge_welcome(
         encrypted_group_secrets=HpkeCiphertext(kem_output=kem_output, ciphertext=ciphertext),
     )
     return Welcome(cipher_suite=suite.code, secrets=(entry,), encrypted_group_info=sealed_info)
+
+
+def with_path_secret(secret: Secret | None) -> Callable[[GroupSecrets], GroupSecrets]:
+    """Sends a joiner this path secret, or none, as after a commit without a path."""
+    path_secret = None if secret is None else PathSecret(path_secret=secret)
+    return lambda secrets: replace(secrets, path_secret=path_secret)
 
 
 def as_message(welcome: Welcome) -> bytes:

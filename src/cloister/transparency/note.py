@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -28,6 +29,8 @@ MAX_NAME_LENGTH: Final = 255
 """Of our own names: `cosigned_message` counts them in one byte."""
 
 _DASH: Final = "\u2014 "
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+"""All below the space but the newline."""
 
 
 class SignatureType(IntEnum):
@@ -160,6 +163,6 @@ def _decode_text(data: bytes) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise NoteError("not UTF-8") from None
-    if any(c < " " and c != "\n" for c in text):
+    if _CONTROL.search(text):
         raise NoteError("control character")
     return text

@@ -23,6 +23,7 @@ from cloister.device.app import run_device
 from cloister.device.errors import DeviceClosed
 from cloister.device.local import Device
 from cloister.device.paths import socket_path
+from cloister.device.private_socket import peer_uid
 from cloister.device.vault import Cost, Vault, VaultWriteFailed
 from cloister.errors import NetworkError, NotFoundError
 from unit.device.scripted import VIEWS, core_class
@@ -157,7 +158,7 @@ def test_a_peer_of_another_user_is_turned_away(
 def test_the_peers_uid_is_the_kernels_word() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with ours, theirs:
-        assert agent.peer_uid(ours) == os.geteuid()
+        assert peer_uid(ours) == os.geteuid()
 
 
 @pytest.mark.parametrize(
