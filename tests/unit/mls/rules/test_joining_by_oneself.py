@@ -38,6 +38,7 @@ from unit.mls.members import (
     group_of,
     package,
     settle,
+    update,
 )
 from unit.mls.rules.verdicts import breaks, follows, refuses
 
@@ -145,6 +146,16 @@ def test_attack_external_pub_of_another_secret_is_found_by_members_MLS_115() -> 
     other = MEMBER.suite.generate_key_pair(ENTROPY).public
     info = with_extensions(external_pub(ExternalPub(external_pub=other).encode()))
     refuses(Rule.CONFIRMATION_TAG, MEMBER, makes(info).message, allow=Operations.EXTERNAL_COMMIT)
+
+
+def test_attack_group_info_of_a_past_epoch_MLS_021() -> None:
+    """Who is given an old one joins nothing: the members have gone on."""
+    made = makes(MEMBER.group_info())
+    staged = update(OTHER)
+    later = follows(MEMBER, staged.message).next
+    assert later is not None
+    refuses(Rule.MESSAGE_EPOCH, later, made.message, allow=Operations.EXTERNAL_COMMIT)
+    followed(made)
 
 
 def test_bytes_that_are_no_group_info_are_malformed() -> None:
