@@ -73,5 +73,8 @@ def check_successor(
             old.context.cipher_suite,
         ):
             raise RuleViolation(Rule.BRANCH_SUITE)
+        if context.group_id == old.context.group_id:
+            # The old group goes on; that we are in it nobody has to tell us.
+            raise RuleViolation(Rule.GROUP_ID_UNIQUE)
         if not after <= before:
             raise RuleViolation(Rule.BRANCH_MEMBERS)

@@ -77,6 +77,10 @@ def test_operation_needs_its_own_permission_and_no_other(
     message = make()
     refuses_as(Unsupported, RECEIVER, message)
     refuses_as(Unsupported, RECEIVER, message, allow=Operations.ALL & ~needed)
+    others = [one for one in Operations if one is not needed]
+    assert len(others) == 2
+    for other in others:
+        refuses_as(Unsupported, RECEIVER, message, allow=other)
     assert RECEIVER.process(message, now=NOW, allow=needed).next is not None
     assert RECEIVER.process(message, now=NOW, allow=Operations.ALL).next is not None
 

@@ -11,6 +11,7 @@ from cloister.mls import (
     CipherSuite,
     Group,
     KeyPackageSecrets,
+    OpenedWelcome,
     Operations,
     ReInit,
     StagedCommit,
@@ -149,14 +150,22 @@ def test_attack_subgroup_with_two_founding_keys_MLS_163(second: ResumptionPskUsa
 
 
 def test_attack_subgroup_under_the_id_of_its_parent_MLS_167() -> None:
-    staged = founded(alone(OLD.group_id, CLASSICAL))
-    opened = open_welcome(welcome_of(staged), OWN, predecessor=VICTIM)
+    """Both go on, and messages of one would be taken for the other's."""
+    refused(Rule.GROUP_ID_UNIQUE, founded(alone(OLD.group_id, CLASSICAL)))
+    adds = [OWN.key_package]
     breaks(
         Rule.GROUP_ID_UNIQUE,
-        lambda: opened.join(None, now=NOW, participating={VICTIM.group_id}),
+        lambda: branch(OLD, OLD.group_id, adds, now=NOW, entropy=ENTROPY),
     )
-    honest = open_welcome(welcome_of(HONEST), OWN, predecessor=VICTIM)
-    assert honest.join(None, now=NOW, participating={VICTIM.group_id}).epoch == 1
+
+
+def test_attack_subgroup_under_the_id_of_another_group_of_ours_MLS_167() -> None:
+    def opened() -> OpenedWelcome:
+        return open_welcome(welcome_of(HONEST), OWN, predecessor=VICTIM)
+
+    ids = {VICTIM.group_id, b"aside"}
+    breaks(Rule.GROUP_ID_UNIQUE, lambda: opened().join(None, now=NOW, participating=ids))
+    assert opened().join(None, now=NOW, participating={VICTIM.group_id}).epoch == 1
 
 
 def test_attack_subgroup_that_passes_for_a_reinitialised_group_MLS_176() -> None:

@@ -72,6 +72,7 @@ def committed(
         [ADD, GONE],
         [UPDATED, ADD],
         [NAMED, EXTENSIONS],
+        [ADD, NO_EXTENSIONS],
         [NAMED, UPDATED],
     ],
     ids=lambda proposals: " and ".join(type(one).__name__ for one in proposals) or "nothing",

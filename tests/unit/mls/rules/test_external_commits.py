@@ -10,6 +10,8 @@ import pytest
 from cloister.crypto.kem import Kem
 from cloister.crypto.secret import Secret
 from cloister.mls import Group, Operations
+from cloister.mls.framing import sign
+from cloister.mls.message import MLSMessage
 from cloister.mls.proposal import (
     Add,
     ExternalInit,
@@ -21,7 +23,8 @@ from cloister.mls.proposal import (
     Update,
 )
 from cloister.mls.psk import PreSharedKeyId
-from cloister.mls.registry import PskType
+from cloister.mls.public_message import PublicMessage
+from cloister.mls.registry import PskType, WireFormat
 from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf, update_leaf
 from cloister.testing.forge_commit import HONEST, Forgery, forge_external_commit
@@ -83,6 +86,29 @@ def test_honest_newcomer_is_let_in_by_all(suite: int) -> None:
 def test_what_an_external_commit_may_hold_is_accepted(proposals: Proposals) -> None:
     keys = dict.fromkeys((PSK, replace(PSK, psk_nonce=bytes(32))), PSKS[b"shared"])
     accepted(proposals, Forgery(psks=keys))
+
+
+def test_attack_commit_in_a_newcomers_name_MLS_029() -> None:
+    """By who knows the group: it is the leaf in the path that must have signed."""
+    message = MLSMessage.decode(forge_external_commit(INSIDER, NEWCOMER)).body
+    assert isinstance(message, PublicMessage)
+    for key, rule in (
+        (INSIDER.state.signature_key, Rule.CONTENT_SIGNATURE),
+        (INSIDER.suite.signature_key(NEWCOMER.signature_key), None),
+    ):
+        signature = sign(
+            INSIDER.suite,
+            key,
+            WireFormat.PUBLIC_MESSAGE,
+            message.content,
+            INSIDER.group_context.encode(),
+        )
+        again = replace(message, auth=replace(message.auth, signature=signature))
+        commit = MLSMessage(body=again).encode()
+        if rule is None:
+            follows(VICTIM, commit, allow=ALLOWED)
+        else:
+            refuses(rule, VICTIM, commit, allow=ALLOWED)
 
 
 # -- the list of proposals ------------------------------------------------------------------------

@@ -10,8 +10,17 @@ from dataclasses import replace
 
 import pytest
 
+from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
-from cloister.mls import Extension, ExtensionType, KeyPackageSecrets, Malformed, join_externally
+from cloister.mls import (
+    Extension,
+    ExtensionType,
+    ExternalJoin,
+    Group,
+    KeyPackageSecrets,
+    Malformed,
+    join_externally,
+)
 from cloister.mls.extension import ExternalPub
 from cloister.mls.message import MLSMessage
 from cloister.mls.operations import Operations
@@ -24,12 +33,14 @@ from unit.mls.members import (
     ENTROPY,
     NO_PSKS,
     NOW,
+    SeededEntropy,
     agree,
     group_of,
     package,
     settle,
+    update,
 )
-from unit.mls.rules.verdicts import breaks, follows
+from unit.mls.rules.verdicts import breaks, follows, refuses
 
 _FOUR = group_of(4, CLASSICAL)
 # Leaf 1 is blank, and the group uses an extension of the application's.
@@ -64,25 +75,31 @@ def external_pub(data: bytes) -> Extension:
     return Extension(extension_type=ExtensionType.EXTERNAL_PUB, data=data)
 
 
-def joins(
+def makes(
     info: bytes,
     secrets: KeyPackageSecrets = NEWCOMER,
     *,
     replaces: int | None = None,
     psks: Mapping[bytes, Secret] = NO_PSKS,
-) -> None:
-    """Demand that he makes a commit, and that members follow it."""
-    made = join_externally(
+    entropy: Entropy = ENTROPY,
+) -> ExternalJoin:
+    """His commit, which nobody has seen yet."""
+    return join_externally(
         info,
         secrets,
         ratchet_tree=MEMBER.ratchet_tree(),
         replaces=replaces,
         external_psks=psks,
-        entropy=ENTROPY,
+        entropy=entropy,
     )
+
+
+def followed(made: ExternalJoin, psks: Mapping[bytes, Secret] = NO_PSKS) -> Group:
+    """Demand that members follow it; a member afterwards."""
     received = follows(MEMBER, made.message, allow=Operations.EXTERNAL_COMMIT, psks=psks)
     assert received.next is not None
     assert agree([received.next, made.next])
+    return received.next
 
 
 def honest_key() -> bytes:
@@ -95,13 +112,18 @@ KEY = honest_key()
 
 
 def test_group_info_with_nothing_but_the_key_serves() -> None:
-    joins(with_extensions(external_pub(ExternalPub(external_pub=KEY).encode())))
-    joins(MEMBER.group_info())
+    followed(makes(with_extensions(external_pub(ExternalPub(external_pub=KEY).encode()))))
+    followed(makes(MEMBER.group_info()))
+
+
+def test_a_key_that_members_share_is_mixed_in_by_his_wish() -> None:
+    psks = {b"shared": Secret(b"key")}
+    followed(makes(MEMBER.group_info(), psks=psks), psks)
 
 
 def test_attack_group_info_without_external_pub_MLS_181() -> None:
-    breaks(Rule.EXTERNAL_PUB, lambda: joins(with_extensions()))
-    breaks(Rule.EXTERNAL_PUB, lambda: joins(MEMBER.group_info(with_external_pub=False)))
+    breaks(Rule.EXTERNAL_PUB, lambda: makes(with_extensions()))
+    breaks(Rule.EXTERNAL_PUB, lambda: makes(MEMBER.group_info(with_external_pub=False)))
 
 
 @pytest.mark.parametrize(
@@ -109,27 +131,38 @@ def test_attack_group_info_without_external_pub_MLS_181() -> None:
 )
 def test_attack_external_pub_that_is_no_key_MLS_050(key: bytes) -> None:
     data = ExternalPub(external_pub=key).encode()
-    breaks(Rule.ENCRYPTION_KEY, lambda: joins(with_extensions(external_pub(data))))
+    breaks(Rule.ENCRYPTION_KEY, lambda: makes(with_extensions(external_pub(data))))
 
 
 def test_external_pub_that_does_not_decode_is_malformed() -> None:
-    for data in (b"", KEY, ExternalPub(external_pub=KEY).encode() + b"\x00"):
+    good = ExternalPub(external_pub=KEY).encode()
+    for data in (b"", good[:-1], good + b"\x00"):
         with pytest.raises(Malformed):
-            joins(with_extensions(external_pub(data)))
+            makes(with_extensions(external_pub(data)))
 
 
 def test_attack_external_pub_of_another_secret_is_found_by_members_MLS_115() -> None:
     """He cannot check that key, nor the tag: his commit leads nowhere."""
     other = MEMBER.suite.generate_key_pair(ENTROPY).public
     info = with_extensions(external_pub(ExternalPub(external_pub=other).encode()))
-    breaks(Rule.CONFIRMATION_TAG, lambda: joins(info))
+    refuses(Rule.CONFIRMATION_TAG, MEMBER, makes(info).message, allow=Operations.EXTERNAL_COMMIT)
+
+
+def test_attack_group_info_of_a_past_epoch_MLS_021() -> None:
+    """Who is given an old one joins nothing: the members have gone on."""
+    made = makes(MEMBER.group_info())
+    staged = update(OTHER)
+    later = follows(MEMBER, staged.message).next
+    assert later is not None
+    refuses(Rule.MESSAGE_EPOCH, later, made.message, allow=Operations.EXTERNAL_COMMIT)
+    followed(made)
 
 
 def test_bytes_that_are_no_group_info_are_malformed() -> None:
     good = MEMBER.group_info()
     for bad in (b"", good[:-1], good + b"\x00", MLSMessage(body=NEWCOMER.parsed()).encode()):
         with pytest.raises(Malformed):
-            joins(bad)
+            makes(bad)
 
 
 # -- what members would refuse, he does not send --------------------------------------------------
@@ -137,8 +170,8 @@ def test_bytes_that_are_no_group_info_are_malformed() -> None:
 
 @pytest.mark.parametrize("replaces", [1, 4, 2**32 - 1])
 def test_nobody_is_replaced_where_nobody_is_MLS_120(replaces: int) -> None:
-    breaks(Rule.REMOVED_LEAF, lambda: joins(MEMBER.group_info(), replaces=replaces))
-    joins(MEMBER.group_info(), replaces=3)
+    breaks(Rule.REMOVED_LEAF, lambda: makes(MEMBER.group_info(), replaces=replaces))
+    followed(makes(MEMBER.group_info(), replaces=3))
 
 
 def test_a_former_self_must_be_replaced_MLS_072() -> None:
@@ -146,11 +179,34 @@ def test_a_former_self_must_be_replaced_MLS_072() -> None:
     for replaces in (None, 3):
         breaks(
             Rule.UNIQUE_SIGNATURE_KEY,
-            lambda replaces=replaces: joins(  # type: ignore[misc]
+            lambda replaces=replaces: makes(  # type: ignore[misc]
                 MEMBER.group_info(), again, replaces=replaces
             ),
         )
-    joins(MEMBER.group_info(), again, replaces=OTHER.own_leaf)
+    followed(makes(MEMBER.group_info(), again, replaces=OTHER.own_leaf))
+
+
+def test_former_self_is_not_replaced_with_the_same_key_MLS_146() -> None:
+    """A device that was put back to an earlier state draws the same numbers again."""
+    seed = package("returning", CLASSICAL).signature_key
+    first = makes(
+        MEMBER.group_info(),
+        package("returning", CLASSICAL, signature_seed=seed),
+        entropy=SeededEntropy("snapshot"),
+    )
+    member = followed(first)
+
+    def resync(entropy: Entropy) -> ExternalJoin:
+        return join_externally(
+            member.group_info(),
+            package("returning", CLASSICAL, signature_seed=seed),
+            replaces=first.next.own_leaf,
+            entropy=entropy,
+        )
+
+    breaks(Rule.RESYNC_KEY, lambda: resync(SeededEntropy("snapshot")))
+    again = resync(SeededEntropy("other"))
+    assert follows(member, again.message, allow=Operations.EXTERNAL_COMMIT).is_external
 
 
 def with_leaf(secrets: KeyPackageSecrets, **changes: object) -> KeyPackageSecrets:
@@ -167,9 +223,9 @@ def with_leaf(secrets: KeyPackageSecrets, **changes: object) -> KeyPackageSecret
 
 def test_newcomer_must_support_the_groups_extensions_MLS_074() -> None:
     poor = with_leaf(NEWCOMER, extensions=())
-    breaks(Rule.CONTEXT_EXTENSIONS, lambda: joins(MEMBER.group_info(), poor))
+    breaks(Rule.CONTEXT_EXTENSIONS, lambda: makes(MEMBER.group_info(), poor))
 
 
 def test_newcomer_must_support_the_members_credentials_MLS_064() -> None:
     blind = with_leaf(NEWCOMER, credentials=(0x0F0F,))
-    breaks(Rule.CREDENTIAL_TYPES, lambda: joins(MEMBER.group_info(), blind))
+    breaks(Rule.CREDENTIAL_TYPES, lambda: makes(MEMBER.group_info(), blind))

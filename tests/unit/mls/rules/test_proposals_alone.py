@@ -11,16 +11,23 @@ from dataclasses import replace
 import pytest
 
 from cloister.crypto.secret import Secret
-from cloister.mls import Group, Operations
+from cloister.mls import Extension, ExtensionType, Group, Operations
 from cloister.mls.external_commit import make_external_init
 from cloister.mls.key_schedule import external_public_key
-from cloister.mls.proposal import ExternalInit, PreSharedKey, ProposalBody, ReInit, Remove
+from cloister.mls.proposal import (
+    ExternalInit,
+    GroupContextExtensions,
+    PreSharedKey,
+    ProposalBody,
+    ReInit,
+    Remove,
+)
 from cloister.mls.psk import PreSharedKeyId
 from cloister.mls.registry import PskType, ResumptionPskUsage
 from cloister.mls.rules import Rule
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
 from cloister.testing.forge_proposal import forge_proposal, keeping
-from unit.mls.members import CLASSICAL, ENTROPY, NOW, group_of, package, settle
+from unit.mls.members import CHECKPOINT, CLASSICAL, ENTROPY, NOW, group_of, package, settle
 from unit.mls.rules.verdicts import follows, keeps, refuses
 
 # Five leaves were taken, then the third was emptied: a blank leaf inside the tree.
@@ -78,6 +85,42 @@ def test_attack_reinit_goes_back_to_an_older_version_MLS_121() -> None:
 @pytest.mark.parametrize("version", [1, 2])
 def test_reinit_to_this_version_or_a_later_one_is_accepted(version: int) -> None:
     accepted_everywhere(replace(REINIT, version=version))
+
+
+# -- extensions for a group -----------------------------------------------------------------------
+
+
+def for_a_group(*extensions: Extension) -> list[ProposalBody]:
+    """The proposals that carry extensions of a group context: of this one, and of the next."""
+    return [GroupContextExtensions(extensions=extensions), replace(REINIT, extensions=extensions)]
+
+
+def test_attack_extension_of_a_group_is_there_twice_MLS_010() -> None:
+    checkpoint = Extension(extension_type=CHECKPOINT, data=b"")
+    for lie in for_a_group(checkpoint, checkpoint):
+        refused_everywhere(Rule.DUPLICATE_EXTENSION, lie)
+    for honest in for_a_group(checkpoint):
+        accepted_everywhere(honest)
+
+
+@pytest.mark.parametrize(
+    ("kind", "empty"),
+    [
+        (ExtensionType.REQUIRED_CAPABILITIES, b"\x00\x00\x00"),
+        (ExtensionType.EXTERNAL_SENDERS, b"\x00"),
+    ],
+)
+def test_attack_extension_of_a_group_does_not_decode_MLS_011(
+    kind: ExtensionType, empty: bytes
+) -> None:
+    for data in (b"", empty + b"\x00", b"\x40" + empty):
+        for lie in for_a_group(Extension(extension_type=kind, data=data)):
+            refused_everywhere(Rule.EXTENSION_DATA, lie)
+    for honest in for_a_group(Extension(extension_type=kind, data=empty)):
+        accepted_everywhere(honest)
+
+
+# -- external inits --------------------------------------------------------------------------------
 
 
 def external_init(group: Group) -> ExternalInit:

@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 
 from cloister.crypto.secret import Secret
-from cloister.mls import CipherSuite, Group, KeyPackageSecrets, MLSError, Unsupported, open_welcome
+from cloister.mls import (
+    CipherSuite,
+    Group,
+    KeyPackageSecrets,
+    Malformed,
+    MLSError,
+    Unsupported,
+    open_welcome,
+)
 from cloister.mls.group_context import GroupContext
 from cloister.mls.joining import DecryptedWelcome, decrypt_welcome
 from cloister.mls.psk import PreSharedKeyId
@@ -55,6 +63,13 @@ def refused(rule: Rule, act: Callable[[], object]) -> MLSError:
 
 def test_the_forge_makes_a_good_welcome_when_nothing_is_wrong() -> None:
     assert joins(forged()).epoch_authenticator == ADDER.epoch_authenticator
+
+
+def test_bytes_that_are_no_welcome_are_malformed() -> None:
+    good = welcome_of(STAGED)
+    for bad in (b"", good[:-1], good + b"\x00", STAGED.message):
+        with pytest.raises(Malformed):
+            open_welcome(bad, JOINER)
 
 
 # -- who and how it is for ------------------------------------------------------------------------
