@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cloister.mls.errors import RuleViolation
-from cloister.mls.extension import Extension, required_capabilities
+from cloister.mls.extension import Extension, RequiredCapabilities, required_capabilities
 from cloister.mls.leaf_node import Capabilities, LeafNode, Lifetime
 from cloister.mls.limits import LIFETIME_SLACK_S, MAX_LEAVES, MAX_LIFETIME_S
 from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.registry import DEFAULT_EXTENSION_TYPES, DEFAULT_PROPOSAL_TYPES
 from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
+
+NOTHING_REQUIRED: Final = RequiredCapabilities(
+    extension_types=(), proposal_types=(), credential_types=()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +57,53 @@ def check_leaf_content(suite: Suite, leaf: LeafNode) -> None:
         raise RuleViolation(Rule.LEAF_EXTENSIONS)
 
 
-def check_supports(leaf: LeafNode, extensions: Sequence[Extension]) -> None:
-    """Demand that a leaf supports the group's extensions and required capabilities.
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a group asks of its members, read once for all of them: lists may be long."""
 
-    Raises RuleViolation, DecodeError.
-    """
-    capabilities = leaf.capabilities
-    if not capabilities.include(extensions):
+    context_extensions: frozenset[int]
+    extensions: frozenset[int]
+    proposals: frozenset[int]
+    credentials: frozenset[int]
+
+    @classmethod
+    def of(cls, extensions: Sequence[Extension]) -> Demands:
+        """The demands of these extensions of a group context, the RFC's own types left out.
+
+        Raises DecodeError.
+        """
+        required = required_capabilities(extensions) or NOTHING_REQUIRED
+        return cls(
+            frozenset(one.extension_type for one in extensions) - DEFAULT_EXTENSION_TYPES,
+            frozenset(required.extension_types) - DEFAULT_EXTENSION_TYPES,
+            frozenset(required.proposal_types) - DEFAULT_PROPOSAL_TYPES,
+            frozenset(required.credential_types),
+        )
+
+
+def check_supports(capabilities: Capabilities, demands: Demands) -> None:
+    """Demand that a leaf supports what its group demands. Raises RuleViolation."""
+    supported = frozenset(capabilities.extensions)
+    if not demands.context_extensions <= supported:
         raise RuleViolation(Rule.CONTEXT_EXTENSIONS)
-    required = required_capabilities(extensions)
-    if required is None:
-        return
-    if not set(required.extension_types) <= DEFAULT_EXTENSION_TYPES | set(capabilities.extensions):
+    if not demands.extensions <= supported:
         raise RuleViolation(Rule.REQUIRED_EXTENSIONS)
-    if not set(required.proposal_types) <= DEFAULT_PROPOSAL_TYPES | set(capabilities.proposals):
+    if not demands.proposals <= frozenset(capabilities.proposals):
         raise RuleViolation(Rule.REQUIRED_PROPOSALS)
-    if not set(required.credential_types) <= set(capabilities.credentials):
+    if not demands.credentials <= frozenset(capabilities.credentials):
         raise RuleViolation(Rule.REQUIRED_CREDENTIALS)
 
 
 def check_all_support(leaves: Iterable[LeafNode], extensions: Sequence[Extension]) -> None:
-    """check_supports for many leaves; each distinct set of capabilities is judged once."""
+    """Demand that leaves support the extensions of a group context and what it requires.
+
+    Each distinct set of capabilities is judged once. Raises RuleViolation, DecodeError.
+    """
+    demands = Demands.of(extensions)
     judged: set[Capabilities] = set()
     for leaf in leaves:
         if leaf.capabilities not in judged:
-            check_supports(leaf, extensions)
+            check_supports(leaf.capabilities, demands)
             judged.add(leaf.capabilities)
 
 

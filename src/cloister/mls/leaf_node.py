@@ -42,8 +42,10 @@ class Capabilities(Struct):
 
     def include(self, extensions: Sequence[Extension]) -> bool:
         """Whether the types of these extensions are the RFC's own or are listed here."""
+        # Both lists are foreign and may be long: searched one in the other they are a weapon.
+        listed = frozenset(self.extensions)
         return all(
-            one.extension_type in DEFAULT_EXTENSION_TYPES or one.extension_type in self.extensions
+            one.extension_type in DEFAULT_EXTENSION_TYPES or one.extension_type in listed
             for one in extensions
         )
 
