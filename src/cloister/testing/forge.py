@@ -27,6 +27,7 @@ from cloister.mls.private_message import seal_private_message
 from cloister.mls.public_message import PublicMessage
 from cloister.mls.registry import LeafNodeSource, SenderType, WireFormat
 from cloister.mls.suite import suite_of
+from cloister.testing.forge_framing import content_of, next_key
 
 ENTROPY: Final = SystemEntropy()
 
@@ -43,13 +44,7 @@ def send(
     group_id: bytes | None = None,
 ) -> bytes:
     """Any content from this member, signed and protected, whatever it says."""
-    content = FramedContent(
-        group_id=group.group_id if group_id is None else group_id,
-        epoch=group.epoch if epoch is None else epoch,
-        sender=sender or Sender(sender_type=SenderType.MEMBER, index=group.own_leaf),
-        authenticated_data=b"",
-        body=body,
-    )
+    content = content_of(group, body, sender=sender, epoch=epoch, group_id=group_id)
     return protect(group, content, public=public, tag=tag, key=key)
 
 
@@ -81,17 +76,11 @@ def seal(group: Group, authenticated: AuthenticatedContent, *, generation: int =
     Members can derive each other's keys, so they can seal in each other's name; only the
     signature is beyond them. ``generation`` counts from the next that is not used.
     """
-    leaf = authenticated.content.sender.index % group.state.tree.leaf_count
-    is_application = isinstance(authenticated.content.body, bytes)
-    tree = group.secret_tree
-    key, tree = tree.take_next(leaf, is_application=is_application)
-    for _ in range(generation):
-        key, tree = tree.take_next(leaf, is_application=is_application)
     return seal_private_message(
         group.suite,
         authenticated,
         sender_data_secret=group.state.secrets.sender_data,
-        key=key,
+        key=next_key(group, authenticated.content, generation),
         pad_to=(),
         entropy=ENTROPY,
     )

@@ -12,7 +12,7 @@ from cloister.mls import Extension, Group, KeyPackage, KeyPackageSecrets, key_sc
 from cloister.mls.commit import Commit
 from cloister.mls.epoch import EpochState
 from cloister.mls.external_commit import make_external_init
-from cloister.mls.framing import AuthenticatedContent, ContentAuth, FramedContent, Sender, sign
+from cloister.mls.framing import AuthenticatedContent, ContentAuth, Sender
 from cloister.mls.group_context import GroupContext
 from cloister.mls.leaf_node import LeafNode
 from cloister.mls.message import MLSMessage
@@ -34,7 +34,8 @@ from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.registry import LeafNodeSource, SenderType, WireFormat
 from cloister.mls.tree_hash import make_path_hashes
 from cloister.mls.update_path import UpdatePath, draw_path_secrets, encrypt_path
-from cloister.testing.forge import ENTROPY, protect
+from cloister.testing.forge import ENTROPY
+from cloister.testing.forge_framing import Signing, content_of, encrypt, publish, recoded
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Forgery:
     """How a forged commit differs from an honest one.
 
     ``change_keys`` and ``change_leaf`` lie before hashes and signatures are made over them,
-    ``change_path`` afterwards; ``change_tag`` changes the confirmation tag.
+    ``change_path`` afterwards; ``recode`` changes the encoding of the Commit before it is signed,
+    ``signing`` how it is; ``change_tag`` changes the confirmation tag.
     """
 
     # Draws the path: its secrets, and the key of the leaf.
@@ -57,6 +59,8 @@ class Forgery:
     change_keys: Callable[[list[bytes]], list[bytes]] = lambda keys: keys
     change_leaf: Callable[[LeafNode], LeafNode] = lambda leaf: leaf
     change_path: Callable[[UpdatePath], UpdatePath] = lambda path: path
+    recode: Callable[[bytes], bytes] = lambda encoding: encoding
+    signing: Signing = field(default_factory=Signing)
     change_tag: Callable[[bytes], bytes] = lambda tag: tag
     psks: Mapping[PreSharedKeyId, Secret] = field(default_factory=dict)
     public: bool = False
@@ -64,10 +68,11 @@ class Forgery:
 
 HONEST = Forgery()
 
+Proposed = ProposalBody | Proposal | bytes
+"""What a commit lists: a proposal, one with an encoding of its own, or a reference."""
 
-def forge_commit(
-    group: Group, proposals: Sequence[ProposalBody | bytes] = (), how: Forgery = HONEST
-) -> bytes:
+
+def forge_commit(group: Group, proposals: Sequence[Proposed] = (), how: Forgery = HONEST) -> bytes:
     """A commit of these proposals (bytes are references), none of which is checked."""
     state = group.state
     entries, sent = _entries(group, proposals)
@@ -87,16 +92,9 @@ def forge_commit(
             how,
         )
     context = provisional_context(state.context, made.tree.tree_hash(), extensions)
-    content = FramedContent(
-        group_id=group.group_id,
-        epoch=group.epoch,
-        sender=Sender(sender_type=SenderType.MEMBER, index=group.own_leaf),
-        authenticated_data=b"",
-        body=Commit(proposals=entries, path=made.path),
-    )
+    content = content_of(group, _body(entries, made, how))
     wire_format = WireFormat.PUBLIC_MESSAGE if how.public else WireFormat.PRIVATE_MESSAGE
-    encoded = state.context.encode()
-    signature = sign(state.suite, state.signature_key, wire_format, content, encoded)
+    signature = how.signing.sign(state, wire_format, content, state.signature_key)
     derived = derive_epoch(
         Before.of(state),
         context=context,
@@ -110,14 +108,20 @@ def forge_commit(
             wire_format=wire_format, content=content, auth=ContentAuth(signature=signature)
         ).confirmed_transcript_input(),
     )
-    tag = how.change_tag(derived.state.confirmation_tag)
-    return protect(group, content, public=how.public, tag=tag)
+    made_once = Signing(change=lambda _: signature)
+    protect = publish if how.public else encrypt
+    return protect(
+        group,
+        content,
+        signing=made_once,
+        confirmation_tag=how.change_tag(derived.state.confirmation_tag),
+    )
 
 
 def forge_external_commit(
     group: Group,
     secrets: KeyPackageSecrets,
-    proposals: Callable[[ProposalBody], Sequence[ProposalBody | bytes]] = lambda init: [init],
+    proposals: Callable[[ProposalBody], Sequence[Proposed]] = lambda init: [init],
     how: Forgery = HONEST,
 ) -> bytes:
     """An external commit of a newcomer with this KeyPackage's keys.
@@ -147,14 +151,12 @@ def forge_external_commit(
             secrets.parsed().leaf_node,
             how,
         )
-    content = FramedContent(
-        group_id=group.group_id,
-        epoch=group.epoch,
+    content = content_of(
+        group,
+        _body(entries, made, how),
         sender=Sender(sender_type=SenderType.NEW_MEMBER_COMMIT),
-        authenticated_data=b"",
-        body=Commit(proposals=entries, path=made.path),
     )
-    signature = sign(suite, key, WireFormat.PUBLIC_MESSAGE, content, state.context.encode())
+    signature = how.signing.sign(state, WireFormat.PUBLIC_MESSAGE, content, key)
     derived = derive_epoch(
         replace(Before.of(state), init_secret=init_secret),
         context=provisional_context(state.context, made.tree.tree_hash(), extensions),
@@ -174,6 +176,11 @@ def forge_external_commit(
         signature=signature, confirmation_tag=how.change_tag(derived.state.confirmation_tag)
     )
     return MLSMessage(body=PublicMessage(content=content, auth=auth)).encode()
+
+
+def _body(entries: tuple[ProposalOrRef, ...], made: _Path, how: Forgery) -> Commit:
+    commit = Commit(proposals=entries, path=made.path)
+    return recoded(commit, how.recode(commit.encode()))
 
 
 @dataclass(frozen=True)
@@ -227,7 +234,7 @@ class _Path:
 
 
 def _entries(
-    group: Group, proposals: Sequence[ProposalBody | bytes]
+    group: Group, proposals: Sequence[Proposed]
 ) -> tuple[tuple[ProposalOrRef, ...], list[SentProposal]]:
     own = Sender(sender_type=SenderType.MEMBER, index=group.own_leaf)
     entries: list[ProposalOrRef] = []
@@ -238,7 +245,7 @@ def _entries(
             if one in group.proposals:
                 sent.append(group.proposals[one])
         else:
-            proposal = Proposal(body=one)
+            proposal = one if isinstance(one, Proposal) else Proposal(body=one)
             entries.append(ProposalOrRef(proposal=proposal))
             sent.append(SentProposal(proposal, own))
     return tuple(entries), sent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from cloister.codec import encode_opaque
 from cloister.crypto.scheme import SignatureKey
 from cloister.crypto.secret import Secret
 from cloister.mls import Extension, Group, KeyPackageSecrets, PreSharedKeyId, labels
@@ -23,6 +24,7 @@ from cloister.mls.welcome import (
     Welcome,
     sign_group_info,
 )
+from cloister.testing.forge_framing import recoded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +36,26 @@ class WelcomeForgery:
         signer_index: whom the GroupInfo names as its signer.
         key: what the GroupInfo is signed with, the signer's key unless it says otherwise.
         tree: the tree whose hash the group context carries.
-        change_context: lies before secrets, tag and signature are made over them.
+        change_context: lies in the group context before anything is derived from it or signed.
+        recode_info: changes the encoding of the GroupInfo before it is signed.
         change_info: lies after the signature was made.
+        recode_secrets: changes the encoding of the GroupSecrets before they are encrypted.
     """
 
     signer: Group | None = None
     signer_index: int | None = None
     key: SignatureKey | None = None
     tree: RatchetTree | None = None
-    change_context: Callable[[GroupContext], GroupContext] = lambda context: context
     extensions: Sequence[Extension] = ()
     context_extensions: Sequence[Extension] | None = None
     epoch: int | None = None
     psks: Sequence[tuple[PreSharedKeyId, Secret]] = ()
     confirmation_tag: bytes | None = None
+    change_context: Callable[[GroupContext], GroupContext] = lambda context: context
+    recode_info: Callable[[bytes], bytes] = lambda encoding: encoding
     change_info: Callable[[GroupInfo], GroupInfo] = lambda info: info
     change_secrets: Callable[[GroupSecrets], GroupSecrets] = lambda secrets: secrets
+    recode_secrets: Callable[[bytes], bytes] = lambda encoding: encoding
 
 
 HONEST = WelcomeForgery()
@@ -79,16 +85,15 @@ def forge_welcome(
     epoch, _ = epoch_secrets(suite, joiner_secret, mixed, context.encode())
     tag = suite.mac(epoch.confirmation, context.confirmed_transcript_hash)
     signer = how.signer or adder
-    info = how.change_info(
-        sign_group_info(
-            suite,
-            how.key or signer.state.signature_key,
-            group_context=context,
-            extensions=how.extensions,
-            confirmation_tag=tag if how.confirmation_tag is None else how.confirmation_tag,
-            signer=signer.own_leaf if how.signer_index is None else how.signer_index,
-        )
+    info = sign_group_info(
+        suite,
+        how.key or signer.state.signature_key,
+        group_context=context,
+        extensions=how.extensions,
+        confirmation_tag=tag if how.confirmation_tag is None else how.confirmation_tag,
+        signer=signer.own_leaf if how.signer_index is None else how.signer_index,
     )
+    info = how.change_info(_recoded_info(info, signer, how))
     key, nonce = welcome_key_and_nonce(suite, welcome_secret(suite, joiner_secret, mixed))
     sealed_info = suite.aead.seal(key, nonce, info.encode(), b"")
     secrets = how.change_secrets(
@@ -96,7 +101,7 @@ def forge_welcome(
     )
     package = joiner.parsed()
     kem_output, ciphertext = suite.encrypt_with_label(
-        package.init_key, labels.WELCOME, sealed_info, secrets.encode()
+        package.init_key, labels.WELCOME, sealed_info, how.recode_secrets(secrets.encode())
     )
     entry = EncryptedGroupSecrets(
         new_member=package.reference(suite),
@@ -109,6 +114,13 @@ def with_path_secret(secret: Secret | None) -> Callable[[GroupSecrets], GroupSec
     """Sends a joiner this path secret, or none, as after a commit without a path."""
     path_secret = None if secret is None else PathSecret(path_secret=secret)
     return lambda secrets: replace(secrets, path_secret=path_secret)
+
+
+def _recoded_info(info: GroupInfo, signer: Group, how: WelcomeForgery) -> GroupInfo:
+    encoding = how.recode_info(info.to_be_signed())
+    key = how.key or signer.state.signature_key
+    signature = signer.suite.sign_with_label(key, labels.GROUP_INFO_TBS, encoding)
+    return recoded(replace(info, signature=signature), encoding + encode_opaque(signature))
 
 
 def as_message(welcome: Welcome) -> bytes:
