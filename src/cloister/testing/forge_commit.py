@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cloister.crypto.entropy import Entropy
+from cloister.crypto.scheme import SignatureKey
 from cloister.crypto.secret import Secret
 from cloister.ids import LeafIndex
 from cloister.mls import Extension, Group, KeyPackage, KeyPackageSecrets, key_schedule
@@ -43,8 +44,9 @@ class Forgery:
     """How a forged commit differs from an honest one.
 
     ``change_keys`` and ``change_leaf`` lie before hashes and signatures are made over them,
-    ``change_path`` afterwards; ``recode`` changes the encoding of the Commit before it is signed,
-    ``signing`` how it is; ``change_tag`` changes the confirmation tag.
+    ``leaf_key`` signs the leaf, ``change_path`` lies afterwards; ``recode`` changes the encoding of
+    the Commit before it is signed, ``signing`` how it is; ``change_tag`` changes the confirmation
+    tag.
     """
 
     # Draws the path: its secrets, and the key of the leaf.
@@ -58,6 +60,7 @@ class Forgery:
     with_path: bool = True
     change_keys: Callable[[list[bytes]], list[bytes]] = lambda keys: keys
     change_leaf: Callable[[LeafNode], LeafNode] = lambda leaf: leaf
+    leaf_key: SignatureKey | None = None
     change_path: Callable[[UpdatePath], UpdatePath] = lambda path: path
     recode: Callable[[bytes], bytes] = lambda encoding: encoding
     signing: Signing = field(default_factory=Signing)
@@ -86,7 +89,10 @@ def forge_commit(group: Group, proposals: Sequence[Proposed] = (), how: Forgery 
             state.own_leaf,
             added,
             lambda leaf: leaf.signed(
-                state.suite, state.signature_key, group.group_id, group.own_leaf
+                state.suite,
+                how.leaf_key or state.signature_key,
+                group.group_id,
+                group.own_leaf,
             ),
             state.own_leaf_node,
             how,
@@ -147,7 +153,7 @@ def forge_external_commit(
             extensions,
             place,
             frozenset(),
-            lambda leaf: leaf.signed(suite, key, group.group_id, place),
+            lambda leaf: leaf.signed(suite, how.leaf_key or key, group.group_id, place),
             secrets.parsed().leaf_node,
             how,
         )

@@ -118,7 +118,7 @@ def publish(
     if content.sender.sender_type is SenderType.MEMBER:
         message = message.tagged(
             state.suite,
-            membership_key or state.secrets.membership,
+            state.secrets.membership if membership_key is None else membership_key,
             state.context.encode() if membership_context is None else membership_context,
         )
         message = replace(message, membership_tag=change_tag(message.membership_tag or b""))
