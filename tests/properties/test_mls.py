@@ -12,6 +12,7 @@ from cloister.codec import DecodeError
 from cloister.mls import Group, MLSError
 from cloister.mls.message import MLSMessage
 from cloister.mls.ratchet_tree import RatchetTree
+from counts import examples
 from unit.mls.members import (
     CLASSICAL,
     ENTROPY,
@@ -83,7 +84,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_members_agree_through_any_sequence_of_commits(
     steps: list[tuple[int, int, set[int]]],
 ) -> None:
@@ -100,7 +101,7 @@ MATERIAL = (TEXT, COMMIT.message, COMMIT.welcome or b"")
 
 
 @given(st.sampled_from(MATERIAL), st.integers(0, 10_000), st.integers(0, 255), st.integers(-3, 3))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_whatever_decodes_re_encodes_and_whatever_does_not_is_refused(
     message: bytes, position: int, value: int, longer: int
 ) -> None:
@@ -122,7 +123,7 @@ def test_whatever_decodes_re_encodes_and_whatever_does_not_is_refused(
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_arbitrary_bytes_raise_our_own_errors_only(data: bytes) -> None:
     with pytest.raises(MLSError):
         RECEIVER.process(data, now=NOW)
@@ -131,7 +132,7 @@ def test_arbitrary_bytes_raise_our_own_errors_only(data: bytes) -> None:
 
 
 @given(st.permutations(range(12)))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_texts_of_one_epoch_arrive_in_any_order_each_once(order: list[int]) -> None:
     sender, receiver = SENDER, RECEIVER
     messages = []

@@ -25,6 +25,7 @@ from cloister.mls.private_message import PrivateMessage, open_content, open_send
 from cloister.mls.proposal import Add, Proposal
 from cloister.mls.ratchet_tree import RatchetTree
 from cloister.testing.forge import send
+from counts import examples
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,
@@ -145,7 +146,7 @@ def _state(data: bytes) -> None:
     ids=["commit", "public commit", "proposal", "tree", "stored state"],
 )
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_mutated_structures_raise_our_own_errors_only_and_soon(
     data: bytes, use: Callable[[bytes], None], seed: int
 ) -> None:

@@ -57,6 +57,7 @@ from cloister.roster.readable import ReadableType, steward_key_id
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
 from cloister.roster.state import RequestState
+from counts import examples
 from unit.roster.circle import (
     Circle,
     Person,
@@ -69,8 +70,8 @@ from unit.roster.circle import (
     steward_key,
 )
 
-DEEP = settings(max_examples=40, deadline=None)
-QUICK = settings(max_examples=80, deadline=None)
+DEEP = settings(max_examples=examples(40), deadline=None)
+QUICK = settings(max_examples=examples(80), deadline=None)
 
 PEOPLE = [person(name) for name in ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus")]
 NEWCOMERS = [person(f"Newcomer {number}") for number in range(31)]
@@ -381,7 +382,7 @@ def test_nobody_is_a_member_without_vouches_of_members(
 
 
 @given(st.sampled_from(["Ada", "Ben", "Cleo"]), st.lists(governing_moves, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_acts_of_fewer_than_the_threshold_change_who_belongs_or_governs(
     traitor: str, played: list[tuple[int, str, int, int]]
 ) -> None:
@@ -429,7 +430,7 @@ def governed_circle() -> Circle:
 
 
 @given(st.lists(governing_moves, min_size=5, max_size=60), st.integers(0, 10**9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_no_local_clock_decides_anything(
     played: list[tuple[int, str, int, int]], asked: int
 ) -> None:
@@ -447,7 +448,7 @@ def test_no_local_clock_decides_anything(
 
 
 @given(st.lists(governing_moves, min_size=5, max_size=60), st.sampled_from(DELAYS))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_a_tick_is_needed_exactly_when_it_changes_something(
     played: list[tuple[int, str, int, int]], later: int
 ) -> None:

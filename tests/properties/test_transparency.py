@@ -23,8 +23,9 @@ from cloister.transparency import (
     verify_consistency,
     verify_inclusion,
 )
+from counts import examples
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=examples(60), deadline=None)
 
 logs = st.lists(st.binary(max_size=8), min_size=1, max_size=70)
 names = st.text(
@@ -117,7 +118,7 @@ def test_what_is_written_is_read_back(
     assert Checkpoint.parse(parsed.text) == checkpoint
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_no_byte_of_a_note_can_change_without_changing_its_meaning(data: st.DataObject) -> None:
     """Canonical: two different texts are never the same note."""

@@ -16,6 +16,9 @@ from cloister.client.records import ChannelState
 from cloister.client.views import status_view
 from cloister.errors import PolicyError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from counts import seeds
+
+SEEDS, NIGHTLY_SEEDS = 6, 50
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
@@ -112,7 +115,7 @@ def test_a_member_who_was_away_all_the_while_comes_back_too() -> None:
     play(story())
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(SEEDS, NIGHTLY_SEEDS))
 def test_crashes_keep_nobody_out(seed: int) -> None:
     async def story() -> None:
         circle = SimulatedCircle(seed)

@@ -20,9 +20,11 @@ from cloister.errors import PolicyError
 from cloister.roster.share import bind_of
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.testing.simulated_relays import ACTIVATION_CODE
+from counts import seeds
 
 DAY_S = 86_400
 TERM_END = 1_800_000_000 + 180 * DAY_S
+SEEDS, NIGHTLY_SEEDS = 6, 50
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
@@ -84,7 +86,7 @@ def test_the_relays_see_nothing_that_ties_two_handles_together() -> None:
     play(story())
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(SEEDS, NIGHTLY_SEEDS))
 def test_crashes_during_enrolment_leave_one_handle_at_each_relay(seed: int) -> None:
     async def story() -> None:
         circle = SimulatedCircle(seed)

@@ -23,8 +23,10 @@ from cloister.client.inputs import (
 )
 from cloister.errors import NotFoundError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from counts import seeds
 
 EXPECTED_ALARMS = {"removed", "power"}
+SEEDS, NIGHTLY_SEEDS = 8, 100
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
@@ -212,7 +214,7 @@ def test_nothing_settles_and_nobody_is_admitted_without_the_second_relay() -> No
     play(story())
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", seeds(SEEDS, NIGHTLY_SEEDS))
 def test_crashes_and_cut_connections_lose_nothing_and_show_nothing_twice(seed: int) -> None:
     async def story() -> None:
         circle = SimulatedCircle(seed)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cloister.demo import children
 from cloister.demo.children import Child, LifeLine
 from cloister.demo.folder import Folder
 
@@ -74,13 +75,19 @@ def test_a_child_that_is_stopped_as_it_dies_is_not_left_behind(folder: Folder) -
     asyncio.run(story())
 
 
-def test_a_child_that_cannot_run_is_given_up_with_its_words(folder: Folder) -> None:
+def test_a_child_that_cannot_run_is_given_up_with_its_words(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each start takes half a second, under load several; the number is the demo's patience.
+    monkeypatch.setattr(children, "MOST_QUICK_DEATHS", 3)
+
     async def story() -> None:
         life = LifeLine()
         child = Child("home", ["relay", "run", "/nowhere"], folder=folder, life=life)
         await child.start()
         await until(lambda: life.failed is not None)
         assert "is no relay folder" in str(life.failed)
+        assert child.starts == 3
         await child.stop()
         life.close()
 
