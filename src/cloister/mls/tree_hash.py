@@ -100,10 +100,9 @@ def _is_covered(tree: RatchetTree, index: int, parent: ParentNode) -> bool:
         if len(candidates) != 1:
             continue
         carrier = tree.nodes[candidates[0]]
-        if carrier is None or not carrier.parent_hash:
-            continue  # a leaf that came in without a path
         expected = parent_hash(tree.suite, parent, original_tree_hash(tree, other, unmerged))
-        if carrier.parent_hash == expected:
+        # A leaf that came in without a path carries an empty hash, which is none.
+        if carrier is not None and carrier.parent_hash == expected:
             return True
     return False
 
