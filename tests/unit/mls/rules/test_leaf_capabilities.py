@@ -124,6 +124,12 @@ def test_leaf_whose_credential_others_cannot_read_is_refused_MLS_064(place: Plac
 
 
 @in_company
+def test_leaf_whose_credential_nobody_supports_is_refused_MLS_064(place: Place) -> None:
+    """Its capabilities are as before, or as those of all."""
+    refuses(Rule.CREDENTIAL_TYPES, place, shown_by(UNKNOWN, *ABLE.credentials))
+
+
+@in_company
 def test_leaf_that_does_not_support_its_own_credential_is_refused_MLS_064(place: Place) -> None:
     refuses(Rule.CREDENTIAL_TYPES, place, shown_by(OTHER_CREDENTIAL, BASIC, REQUIRED_CREDENTIAL))
 
