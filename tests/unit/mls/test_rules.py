@@ -60,6 +60,11 @@ def test_the_engine_raises_no_rule_that_is_not_in_the_table() -> None:
     assert named == {rule.name for rule in Rule if rule.error == "RuleViolation"}
 
 
+@pytest.mark.parametrize("rule", Rule, ids=lambda rule: rule.rule_id)
+def test_rule_is_broken_by_a_test_that_names_it(rule: Rule) -> None:
+    assert named_tests().get(rule.rule_id), rule.rule_id
+
+
 def test_tests_name_only_rules_there_are() -> None:
     assert set(named_tests()) <= {rule.rule_id for rule in Rule}
 

@@ -193,7 +193,9 @@ def test_private_commit_without_a_confirmation_tag_MLS_032() -> None:
     refuses(BOB, commit_in_private(None, padding=40), Rule.CONFIRMATION_TAG)
 
 
-@pytest.mark.parametrize("tag", [b"", bytes(32), NEXT.next.state.confirmation_tag])
+@pytest.mark.parametrize(
+    "tag", [b"", bytes(32), NEXT.next.state.confirmation_tag], ids=["empty", "zeros", "right"]
+)
 def test_public_proposal_with_a_confirmation_tag_MLS_032(tag: bytes) -> None:
     content = content_of(ALICE, REMOVE)
     accepts(BOB, publish(ALICE, content))
