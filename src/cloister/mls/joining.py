@@ -119,13 +119,16 @@ def decrypt_welcome(
 
 
 def _continued(names: Sequence[PreSharedKeyId], predecessor: EpochState | None) -> Continued | None:
-    """What the Welcome claims to continue; None where it claims nothing.
+    """What the Welcome claims to continue; None where it claims nothing and need not.
 
-    Only the named epoch of the old group will do: others have other members.
+    Only the named epoch of the old group will do: others have other members. Who waits for a
+    successor gets one: the key is all that shows that a member of the old group made the new one.
     Raises RuleViolation, Unsupported.
     """
     founding = founding_psk(names)
     if founding is None or founding.usage is None:
+        if predecessor is not None:
+            raise RuleViolation(Rule.FOUNDING_PSK)
         return None
     place = (founding.psk_group_id, founding.psk_epoch)
     if predecessor is None or place != (predecessor.context.group_id, predecessor.context.epoch):

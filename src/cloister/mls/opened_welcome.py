@@ -109,7 +109,8 @@ def open_welcome(
         psks: external pre-shared keys by psk_id.
         resumption_psks: resumption keys of other groups by (group id, epoch).
         predecessor: the group that was reinitialised or branched from, if the new one is to
-            continue it. Without it such a Welcome is refused as Unsupported.
+            continue it. Without it such a Welcome is refused as Unsupported, and with it any
+            that does not continue it.
 
     Raises MLSError, NotForUs when there is nothing in it for this KeyPackage.
     """

@@ -276,6 +276,10 @@ class Rule(Enum):
         "all members of a subgroup are in the old group")
     EXTERNAL_PUB = _Text("MLS-181", "12.4.3.2", "external_commit:external_public_key_of",
         "a GroupInfo for an external commit has external_pub")
+    FOUNDING_PSK = _Text("MLS-182", "11.2, 11.3", "joining:_continued",
+        "a Welcome into a group that is to continue another names the old group's resumption key")
+    REINIT_AWAITED = _Text("MLS-183", "11.2, 12.4.2", "successor_check:check_successor",
+        "what continues a group that a ReInit ended has the usage reinit")
     # fmt: on
 
     @property

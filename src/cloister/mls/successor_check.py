@@ -68,6 +68,8 @@ def check_successor(
         if not before <= after:
             raise RuleViolation(Rule.REINIT_MEMBERS)
     else:
+        if old.reinit is not None:
+            raise RuleViolation(Rule.REINIT_AWAITED)
         if (context.version, context.cipher_suite) != (
             old.context.version,
             old.context.cipher_suite,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cloister.mls import (
@@ -12,12 +14,14 @@ from cloister.mls import (
     Misuse,
     Operations,
     ReInit,
+    RuleViolation,
     Unsupported,
     branch,
     open_welcome,
     reinitialise,
 )
 from cloister.mls.registry import ProtocolVersion
+from cloister.mls.rules import Rule
 from cloister.mls.suite import suite_of
 from unit.mls.members import (
     CHECKPOINT,
@@ -104,6 +108,40 @@ def test_a_group_that_goes_on_is_not_reinitialised() -> None:
             now=NOW,
             entropy=ENTROPY,
         )
+
+
+def test_a_group_of_a_stranger_is_no_successor_MLS_182() -> None:
+    """He has the KeyPackage, which is public, and knows what the ReInit said; not the key."""
+    old = ended(CLASSICAL, CLASSICAL)
+    assert old[2].reinit is not None
+    secrets = package("member 2", CLASSICAL)
+    stranger = Group.create(
+        CLASSICAL,
+        old[2].reinit.group_id,
+        signature_seed=suite_of(CLASSICAL).generate_signature_seed(ENTROPY),
+        credential=old[1].state.own_leaf_node.credential,
+        supported_extensions=(CHECKPOINT,),
+        group_extensions=old[2].reinit.extensions,
+        entropy=ENTROPY,
+    )
+    staged = stranger.commit(adds=[secrets.key_package], now=NOW, entropy=ENTROPY)
+    with pytest.raises(RuleViolation) as caught:
+        open_welcome(welcome_of(staged), secrets, predecessor=old[2])
+    assert caught.value.rule is Rule.FOUNDING_PSK
+
+
+def test_a_subgroup_does_not_pass_for_the_group_that_a_reinit_announced_MLS_183() -> None:
+    """A branch may leave members out and have any id; who awaits all of them must not take it."""
+    secrets = package("member 2", CLASSICAL)
+    old = ended(CLASSICAL, CLASSICAL)
+    dishonest = replace(old[1], state=replace(old[1].state, reinit=None))
+    staged = branch(dishonest, b"aside", [secrets.key_package], now=NOW, entropy=ENTROPY)
+    with pytest.raises(RuleViolation) as caught:
+        open_welcome(welcome_of(staged), secrets, predecessor=old[2]).join(None, now=NOW)
+    assert caught.value.rule is Rule.REINIT_AWAITED
+    with pytest.raises(RuleViolation) as caught:
+        branch(old[1], b"aside", [secrets.key_package], now=NOW, entropy=ENTROPY)
+    assert caught.value.rule is Rule.REINIT_AWAITED
 
 
 @pytest.mark.parametrize("suite", [CLASSICAL, PRODUCT])
