@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from cloister.crypto.hpke import HpkePrivateKey
 from cloister.crypto.scheme import SignatureKey
@@ -11,13 +12,17 @@ from cloister.crypto.secret import Secret
 from cloister.ids import LeafIndex, NodeIndex
 from cloister.mls import key_schedule, tree_math
 from cloister.mls.epoch import EpochState
+from cloister.mls.errors import RuleViolation
 from cloister.mls.extension import Extension
 from cloister.mls.group_context import GroupContext
 from cloister.mls.limits import MAX_RESUMPTION_PSKS
 from cloister.mls.proposal import ReInit
 from cloister.mls.psk import PreSharedKeyId, psk_secret
 from cloister.mls.ratchet_tree import RatchetTree
+from cloister.mls.rules import Rule
 from cloister.mls.secret_tree import SecretTree
+
+LAST_EPOCH: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +118,13 @@ def derive_epoch(
 def provisional_context(
     before: GroupContext, tree_hash: bytes, extensions: tuple[Extension, ...]
 ) -> GroupContext:
-    """The context the path is encrypted under: new epoch, tree and extensions, old transcript."""
+    """The context the path is encrypted under: new epoch, tree and extensions, old transcript.
+
+    Raises RuleViolation where the number of the epoch is the last there is. Nobody counts so far,
+    but whoever welcomes somebody says in which epoch.
+    """
+    if before.epoch == LAST_EPOCH:
+        raise RuleViolation(Rule.LAST_EPOCH)
     return GroupContext(
         version=before.version,
         cipher_suite=before.cipher_suite,

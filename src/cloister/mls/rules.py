@@ -229,6 +229,8 @@ class Rule(Enum):
         "the kem_output of an ExternalInit decapsulates", "Undecryptable")
     GROUP_ENDED = _Text("MLS-148", "12.4.2", "unprotecting:check_place",
         "nothing follows in a group that was reinitialised")
+    LAST_EPOCH = _Text("MLS-149", "8.1, 12.4.1", "next_epoch:provisional_context",
+        "the next epoch has a number")
     # --- Welcome and GroupInfo -----------------------------------------------------------------
     WELCOME_ENTRY = _Text("MLS-160", "12.4.3.1", "joining:decrypt_welcome",
         "a Welcome has secrets for our KeyPackage", "NotForUs")

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from cloister.crypto.secret import Secret
 from cloister.mls import labels, tree_math
 from cloister.mls.errors import ConsumedGeneration, Misuse, TooFarAhead
 from cloister.mls.limits import FORWARD_LIMIT, MAX_RETAINED_KEYS, RETAINED_KEY_LIFETIME_S
 from cloister.mls.suite import Suite
+
+LAST_GENERATION: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,10 @@ class Ratchet:
     retained: tuple[RetainedKey, ...] = ()
 
     def take_next(self, suite: Suite) -> tuple[MessageKey, Ratchet]:
-        """The key of the next generation, for sending."""
+        """The key of the next generation, for sending. Raises TooFarAhead after the last."""
+        if self.generation == LAST_GENERATION:
+            # Its successor would have no number, and a chain without one cannot be stored.
+            raise TooFarAhead(self.generation)
         key = _message_key(suite, self.secret, self.generation)
         return key, replace(
             self,
