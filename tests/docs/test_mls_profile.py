@@ -28,6 +28,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert rows["slack of a receiver for it"] == f"{month} days"
     assert rows["proposals kept in an epoch"] == f"{limits.MAX_PENDING_PROPOSALS:,}"
     assert rows["pre-shared keys in a commit or Welcome"] == f"{limits.MAX_PSKS}"
+    assert rows["their bytes together"] == f"{limits.MAX_PENDING_BYTES >> 20} MiB"
     assert rows["resumption keys kept"] == f"{limits.MAX_RESUMPTION_PSKS} epochs"
     assert rows["leaves"].startswith(f"{limits.MAX_LEAVES:,} ")
 

@@ -13,8 +13,10 @@ FORWARD_LIMIT: Final = 1000
 MAX_RETAINED_KEYS: Final = 64
 RETAINED_KEY_LIFETIME_S: Final = 24 * 3600
 
-# Proposals by reference kept in one epoch: more is a flood.
+# Proposals by reference kept in one epoch, and their bytes together: more is a flood. They are
+# stored with every message.
 MAX_PENDING_PROPOSALS: Final = 1024
+MAX_PENDING_BYTES: Final = 4 << 20
 
 # Section 8.4: pre-shared keys in one commit or Welcome. PSKLabel counts to 65,535; nobody needs so
 # many, and each costs five HMACs before anything of the commit is confirmed.

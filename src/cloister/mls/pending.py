@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from cloister.crypto.secret import Secret
 from cloister.mls.errors import Malformed, MLSError
 from cloister.mls.framing import AuthenticatedContent
-from cloister.mls.limits import MAX_PENDING_PROPOSALS
+from cloister.mls.limits import MAX_PENDING_BYTES, MAX_PENDING_PROPOSALS
 from cloister.mls.proposal import Proposal, proposal_reference
 from cloister.mls.proposal_list import SentProposal
 from cloister.mls.suite import Suite
@@ -33,7 +33,8 @@ class PendingProposals:
         reference = proposal_reference(suite, encoded)
         if reference in self.by_reference:
             return reference, self
-        if len(self.messages) >= MAX_PENDING_PROPOSALS:
+        held = sum(map(len, self.messages))
+        if len(self.messages) >= MAX_PENDING_PROPOSALS or held + len(encoded) > MAX_PENDING_BYTES:
             raise MLSError("too many proposals in one epoch")
         proposal = authenticated.content.body
         if not isinstance(proposal, Proposal):

@@ -357,6 +357,16 @@ def test_pending_proposals_are_stored_and_bounded(monkeypatch: pytest.MonkeyPatc
     refuses(MLSError, send(CAROL, REMOVE), bob)
 
 
+def test_pending_proposals_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One member could have everybody store gigabytes, and write them again with each message."""
+    message = send(ALICE, REMOVE)
+    _, bob = take_proposal(BOB, message)
+    length = len(bob.pending.messages[0])
+    monkeypatch.setattr("cloister.mls.pending.MAX_PENDING_BYTES", 2 * length - 1)
+    take_proposal(BOB, message)
+    refuses(MLSError, send(CAROL, REMOVE), bob)
+
+
 def test_members_follow_a_commit_of_pending_proposals_alike() -> None:
     message = send(CAROL, Proposal(body=Add(key_package=package("proposed").parsed())))
     reference, alice = take_proposal(ALICE, message)
