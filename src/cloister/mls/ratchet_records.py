@@ -35,7 +35,14 @@ from cloister.mls.errors import Malformed
 from cloister.mls.limits import MAX_LEAVES
 from cloister.mls.pending import PendingProposals
 from cloister.mls.secret_field import secret
-from cloister.mls.secret_tree import LeafRatchets, MessageKey, Ratchet, RetainedKey, SecretTree
+from cloister.mls.secret_tree import (
+    LeafRatchets,
+    MessageKey,
+    Ratchet,
+    RetainedKey,
+    SecretTree,
+    oldest_skipped,
+)
 from cloister.mls.suite import Suite
 
 RATCHET_RECORDS_VERSION: Final = 3
@@ -227,9 +234,10 @@ class Ratchets:
             raise Malformed(f"ratchet records of version {head.version}")
         if head.confirmation_tag != confirmation_tag:
             raise Malformed("ratchet records of another epoch")
+        senders = read.complete_senders(head.leaf_count)
         return cls(
             confirmation_tag,
-            SecretTree(suite, head.leaf_count, read.nodes, read.complete_senders(head.leaf_count)),
+            SecretTree(suite, head.leaf_count, read.nodes, senders, oldest_skipped(senders)),
             PendingProposals.restore(suite, head.pending, head.update_keys),
         )
 

@@ -19,6 +19,7 @@ from cloister.mls.limits import FORWARD_LIMIT, MAX_RETAINED_KEYS, RETAINED_KEY_L
 from cloister.mls.suite import Suite
 
 LAST_GENERATION: Final = 2**32 - 1
+NEVER: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Ratchet:
 
         Raises ConsumedGeneration, TooFarAhead.
         """
-        retained = tuple(one for one in self.retained if now - one.since <= RETAINED_KEY_LIFETIME_S)
+        retained = self.without_expired(now).retained
         if generation < self.generation:
             for position, one in enumerate(retained):
                 if one.message_key.generation == generation:
@@ -81,6 +82,11 @@ class Ratchet:
         kept = (*retained, *skipped)[-MAX_RETAINED_KEYS:]
         return key, replace(ratchet, retained=kept)
 
+    def without_expired(self, now: int) -> Ratchet:
+        """The chain without skipped keys whose time is over."""
+        kept = tuple(one for one in self.retained if now - one.since <= RETAINED_KEY_LIFETIME_S)
+        return self if len(kept) == len(self.retained) else replace(self, retained=kept)
+
 
 def _message_key(suite: Suite, secret: Secret, generation: int) -> MessageKey:
     return MessageKey(
@@ -97,15 +103,25 @@ class LeafRatchets:
     handshake: Ratchet
     application: Ratchet
 
+    @property
+    def retained(self) -> tuple[RetainedKey, ...]:
+        """The skipped keys of both."""
+        return self.handshake.retained + self.application.retained
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SecretTree:
-    """Undisturbed subtree secrets by node index, and the chains of senders seen so far."""
+    """Undisturbed subtree secrets by node index, and the chains of senders seen so far.
+
+    No skipped key is older than ``oldest_since``, in seconds: it tells when to look for some that
+    have expired, those of senders who have fallen silent too.
+    """
 
     suite: Suite
     leaf_count: int
     nodes: Mapping[int, Secret]
     senders: Mapping[int, LeafRatchets]
+    oldest_since: int = NEVER
 
     @classmethod
     def new(cls, suite: Suite, leaf_count: int, encryption_secret: Secret) -> SecretTree:
@@ -126,7 +142,21 @@ class SecretTree:
         ratchets, nodes = self._open(leaf)
         ratchet = ratchets.application if is_application else ratchets.handshake
         key, ratchet = ratchet.take(self.suite, generation, now)
-        return key, self._with(leaf, ratchets, ratchet, nodes, is_application)
+        taken = self._with(leaf, ratchets, ratchet, nodes, is_application)
+        if ratchet.retained:
+            taken = replace(taken, oldest_since=min(self.oldest_since, ratchet.retained[-1].since))
+        if now - taken.oldest_since > RETAINED_KEY_LIFETIME_S:
+            taken = taken._without_expired(now)
+        return key, taken
+
+    def _without_expired(self, now: int) -> SecretTree:
+        senders = {
+            leaf: LeafRatchets(
+                one.handshake.without_expired(now), one.application.without_expired(now)
+            )
+            for leaf, one in self.senders.items()
+        }
+        return replace(self, senders=senders, oldest_since=oldest_skipped(senders))
 
     def _with(
         self,
@@ -141,7 +171,8 @@ class SecretTree:
             if is_application
             else LeafRatchets(ratchet, ratchets.application)
         )
-        return SecretTree(self.suite, self.leaf_count, nodes, {**self.senders, leaf: changed})
+        senders = {**self.senders, leaf: changed}
+        return SecretTree(self.suite, self.leaf_count, nodes, senders, self.oldest_since)
 
     def _open(self, leaf: int) -> tuple[LeafRatchets, Mapping[int, Secret]]:
         """The chains of ``leaf``, deriving them when this is its first message of the kind."""
@@ -171,3 +202,8 @@ class SecretTree:
         handshake = suite.expand_with_label(secret, labels.HANDSHAKE, b"", suite.nh)
         application = suite.expand_with_label(secret, labels.APPLICATION, b"", suite.nh)
         return LeafRatchets(Ratchet(handshake), Ratchet(application)), nodes
+
+
+def oldest_skipped(senders: Mapping[int, LeafRatchets]) -> int:
+    """When the oldest skipped key of these senders was skipped, in seconds; or NEVER."""
+    return min((key.since for one in senders.values() for key in one.retained), default=NEVER)

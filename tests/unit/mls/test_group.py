@@ -249,6 +249,25 @@ def test_skipped_keys_are_bounded_in_number_and_age() -> None:
         receiver.process(messages[3], now=NOW + RETAINED_KEY_LIFETIME_S + 1)
 
 
+def test_skipped_keys_of_who_has_fallen_silent_expire_too() -> None:
+    """A relay that holds one message back must not keep its key in every vault for ever."""
+    silent, receiver, talker = group_of(3)
+    held_back, silent = silent.encrypt(b"held back", entropy=ENTROPY)
+    last, _ = silent.encrypt(b"last words", entropy=ENTROPY)
+    _, receiver = take_text(receiver, last)
+    (kept,) = receiver.secret_tree.senders[0].retained
+    receiver = Group.decode(receiver.encode())
+    for after_s in (RETAINED_KEY_LIFETIME_S, RETAINED_KEY_LIFETIME_S + 1):
+        assert kept.message_key.key.expose() in receiver.encode()
+        message, talker = talker.encrypt(b"later", entropy=ENTROPY)
+        following = receiver.process(message, now=NOW + after_s).next
+        assert following is not None
+        receiver = following
+    assert kept.message_key.key.expose() not in receiver.encode()
+    with pytest.raises(ConsumedGeneration):
+        receiver.process(held_back, now=NOW)
+
+
 def test_message_of_another_epoch_or_group_is_told_apart() -> None:
     groups = group_of(2)
     message, _ = groups[0].encrypt(b"early", entropy=ENTROPY)
