@@ -105,6 +105,12 @@ def generate_scalar(curve: Curve, entropy: Entropy) -> Secret:
             return Secret(candidate)
 
 
+def is_scalar(curve: Curve, scalar: Secret) -> bool:
+    """Whether this is a private key: not longer than Nsk, above zero and below the order."""
+    _, _, length, _, order = curve.value
+    return len(scalar) <= length and 0 < int.from_bytes(scalar.expose(), "big") < order
+
+
 def parse_scalar(curve: Curve, scalar: Secret) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
     """The library's private key and the uncompressed public key.
 

@@ -102,7 +102,7 @@ class EpochState:
         if tree.leaf(stored.own_leaf) is None:
             raise Malformed("our own leaf is blank")
         if not all(suite.is_private_key(one.seed) for one in stored.private_keys):
-            raise Malformed("a private key has a wrong length")
+            raise Malformed("a private key is none")
         try:
             signature_key = suite.signature_key(stored.signature_seed)
         except MisusedKey:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from cloister.codec import DecodeError
-from cloister.crypto.errors import DecryptError
+from cloister.crypto.errors import BadPublicKey, DecryptError
 from cloister.errors import LocalError, RemoteError
 from cloister.mls.rules import Rule
 
@@ -113,7 +113,7 @@ class ForeignInput:
     ) -> None:
         if error is None or isinstance(error, MLSError):
             return
-        if isinstance(error, DecodeError):
+        if isinstance(error, DecodeError | BadPublicKey):
             raise Malformed(str(error)) from None
         if isinstance(error, DecryptError):
             raise Undecryptable from None

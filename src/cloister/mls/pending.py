@@ -52,7 +52,7 @@ class PendingProposals:
     ) -> PendingProposals:
         """From what is stored. Raises DecodeError, MLSError."""
         if not all(suite.is_private_key(seed) for seed in update_keys):
-            raise Malformed("a private key has a wrong length")
+            raise Malformed("a private key is none")
         restored = cls(update_keys=tuple(update_keys))
         for message in messages:
             _, restored = restored.with_proposal(suite, AuthenticatedContent.decode(message))

@@ -18,6 +18,7 @@ from cloister.crypto.errors import BadMac, BadPublicKey, BadSignature
 from cloister.crypto.hashing import check_mac, digest, hash_length, hkdf_expand, hkdf_extract, mac
 from cloister.crypto.hpke import HpkePrivateKey, HpkeSuite
 from cloister.crypto.kem import Kem
+from cloister.crypto.nist import is_scalar
 from cloister.crypto.scheme import SignatureKey, SignatureScheme
 from cloister.crypto.secret import Secret
 from cloister.mls import labels
@@ -156,11 +157,9 @@ class Suite:
             raise RuleViolation(Rule.ENCRYPTION_KEY, str(error)) from None
 
     def is_private_key(self, seed: Secret) -> bool:
-        """Whether a stored private key of the KEM has a possible length."""
-        return len(seed) == self.kem.seed_length or (
-            # Implementations leave out leading zeros of scalars.
-            self.kem.curve is not None and 0 < len(seed) < self.kem.seed_length
-        )
+        """Whether a stored private key of the KEM can be one: its length, or a scalar's range."""
+        curve = self.kem.curve
+        return len(seed) == self.kem.seed_length if curve is None else is_scalar(curve, seed)
 
     def derive_key_pair(self, secret: Secret) -> HpkePrivateKey:
         """KEM.DeriveKeyPair (5.1.1)."""

@@ -9,7 +9,14 @@ from itertools import pairwise
 import pytest
 
 from cloister.crypto.secret import Secret
-from cloister.mls import Extension, Group, KeyPackageSecrets, Malformed, MLSError
+from cloister.mls import (
+    CipherSuite,
+    Extension,
+    Group,
+    KeyPackageSecrets,
+    Malformed,
+    MLSError,
+)
 from cloister.mls.epoch import StoredEpoch
 from cloister.mls.framing import AuthenticatedContent, ContentAuth, member_content
 from cloister.mls.proposal import Proposal, Remove
@@ -338,3 +345,45 @@ def test_epoch_state_that_names_no_member_as_its_own_is_refused() -> None:
     ):
         with pytest.raises(Malformed):
             Group.restore(broken.encode(), group.ratchet_records())
+
+
+def test_damaged_keys_are_found_when_a_group_is_restored_and_not_when_they_are_used() -> None:
+    sender, group = group_of(2, CLASSICAL)
+    _, sender = sender.encrypt(b"skipped", entropy=ENTROPY)
+    text, _ = sender.encrypt(b"taken", entropy=ENTROPY)
+    _, group = take_text(group, text)
+    tree = group.secret_tree
+    chain = tree.senders[0].application
+    kept = chain.retained[0]
+    short = Secret(b"short")
+    for broken in (
+        replace(chain, secret=short),
+        replace(chain, retained=(replace(kept, message_key=replace(kept.message_key, key=short)),)),
+        replace(
+            chain, retained=(replace(kept, message_key=replace(kept.message_key, nonce=short)),)
+        ),
+    ):
+        changed = replace(tree.senders[0], application=broken)
+        damaged = replace(group, secret_tree=replace(tree, senders={**tree.senders, 0: changed}))
+        with pytest.raises(Malformed):
+            Group.decode(damaged.encode())
+
+
+@pytest.mark.parametrize("scalar", [b"", bytes(32), b"\xff" * 32, bytes(33) + b"\x01"])
+def test_scalars_out_of_range_are_no_private_keys(scalar: bytes) -> None:
+    group = group_of(2, CipherSuite.P256_AES128GCM_SHA256_P256)[1]
+    stored = StoredEpoch.decode(group.epoch_state())
+    key = replace(stored.private_keys[0], seed=Secret(scalar))
+    damaged = replace(stored, private_keys=(key, *stored.private_keys[1:]))
+    with pytest.raises(Malformed):
+        Group.restore(damaged.encode(), group.ratchet_records())
+
+
+def test_a_public_key_that_was_damaged_in_the_vault_is_refused_as_malformed() -> None:
+    group = group_of(2, CipherSuite.P256_AES128GCM_SHA256_P256)[0]
+    leaf = group.state.tree.leaf(1)
+    assert leaf is not None
+    damaged = group.epoch_state().replace(leaf.encryption_key, bytes(len(leaf.encryption_key)))
+    restored = Group.restore(damaged, group.ratchet_records())
+    with pytest.raises(Malformed):
+        restored.commit(now=NOW, entropy=ENTROPY)
