@@ -17,7 +17,6 @@ from cloister.mls.group import NO_PSKS, Group
 from cloister.mls.group_context import GroupContext
 from cloister.mls.joining import DecryptedWelcome, decrypt_welcome, join
 from cloister.mls.key_package import KeyPackageSecrets
-from cloister.mls.registry import ResumptionPskUsage
 from cloister.mls.successor_check import Identity, credential_of
 
 
@@ -51,16 +50,6 @@ class OpenedWelcome:
     def epoch(self) -> int:
         """The epoch to join."""
         return self.group_context.epoch
-
-    @property
-    def continues(self) -> ResumptionPskUsage | None:
-        """How the group claims to continue ``predecessor``: REINIT, BRANCH or, with None, not.
-
-        ``join`` judges what is claimed. Who waits for the successor of a group that a ReInit
-        ended (12.4.2) has to demand REINIT here: a Welcome may claim less, or nothing.
-        """
-        continued = self.opened.continued
-        return None if continued is None else continued[1]
 
     def export(self, label: str | bytes, context: bytes, length: int) -> Secret:
         """MLS-Exporter (8.5) of the epoch to join."""

@@ -12,8 +12,6 @@ from cloister.mls import (
     Group,
     KeyPackageSecrets,
     OpenedWelcome,
-    Operations,
-    ReInit,
     StagedCommit,
     Unsupported,
     branch,
@@ -26,7 +24,7 @@ from cloister.testing.forge_successor import TRUE, Claim, found, founding_key
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
 from unit.mls.members import CLASSICAL, ENTROPY, NOW, PRODUCT, agree, group_of, update, welcome_of
 from unit.mls.rules.successors import PARAMETER, alone, joins, packages_of
-from unit.mls.rules.verdicts import breaks, follows
+from unit.mls.rules.verdicts import breaks
 
 OLD, VICTIM, *_ = group_of(4, CLASSICAL)
 PACKAGES = packages_of(CLASSICAL, "member 1", "member 2", "member 3", "stranger")
@@ -69,7 +67,6 @@ def test_any_members_may_branch_off_with_extensions_of_their_own(names: Sequence
     joined = joins(staged, OWN, VICTIM)
     assert agree([joined, staged.next])
     assert joined.extensions == (PARAMETER,)
-    assert open_welcome(welcome_of(staged), OWN, predecessor=VICTIM).continues is BRANCH
 
 
 def test_two_devices_of_one_member_may_branch_off() -> None:
@@ -197,11 +194,3 @@ def test_claim_to_another_epoch_or_group_cannot_be_judged(claim: Claim) -> None:
     known = {place: OLD.state.secrets.resumption}
     with pytest.raises(Unsupported):
         open_welcome(welcome_of(staged), OWN, resumption_psks=known)
-
-
-def test_members_of_an_ended_group_may_still_branch_off() -> None:
-    reinit = ReInit(group_id=b"next", version=1, cipher_suite=CLASSICAL, extensions=())
-    staged = OLD.commit(reinit=reinit, now=NOW, entropy=ENTROPY)
-    victim = follows(VICTIM, staged.message, allow=Operations.REINIT).next
-    branched = found(staged.next, aside(), [OWN.key_package], BRANCH, now=NOW)
-    assert agree([joins(branched, OWN, victim), branched.next])

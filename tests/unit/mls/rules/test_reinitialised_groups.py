@@ -17,7 +17,6 @@ from cloister.mls import (
     ReInit,
     StagedCommit,
     Unsupported,
-    open_welcome,
     reinitialise,
 )
 from cloister.mls.joining import decrypt_welcome
@@ -253,13 +252,3 @@ def test_other_keys_may_stand_beside_the_founding_one() -> None:
 
 
 # -- the wrong use, or none -----------------------------------------------------------------------
-
-
-def test_welcome_that_claims_less_than_a_reinit_is_told_apart_before_joining() -> None:
-    """Two members set up a group of their own, and the third waits for the one agreed on."""
-    branched = founded(alone(b"aside", CLASSICAL), ["member 1"], usage=BRANCH)
-    unrelated = as_agreed().commit(adds=[OWN.key_package], now=NOW, entropy=ENTROPY)
-    for staged, claimed in ((HONEST, USAGE), (branched, BRANCH), (unrelated, None)):
-        opened = open_welcome(welcome_of(staged), OWN, predecessor=VICTIM)
-        assert opened.continues is claimed
-        assert opened.join(None, now=NOW).epoch == 1
