@@ -25,10 +25,11 @@ from cloister.mls import (
     RuleViolation,
 )
 from cloister.mls.extension import RequiredCapabilities
+from cloister.mls.framing import Sender
 from cloister.mls.leaf_node import Capabilities, LeafNode
 from cloister.mls.proposal import Add, Proposal, ProposalBody, Update
 from cloister.mls.ratchet_tree import RatchetTree
-from cloister.mls.registry import CredentialType, LeafNodeSource
+from cloister.mls.registry import CredentialType, LeafNodeSource, SenderType
 from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf, resigned_package, send
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
@@ -148,8 +149,8 @@ TRUTH: Final = Tale()
 Place = Callable[[Tale], object]
 
 
-def newcomer(tale: Tale) -> KeyPackage:
-    secrets = able_package("newcomer", tale.seed)
+def newcomer(tale: Tale, secrets: KeyPackageSecrets | None = None) -> KeyPackage:
+    secrets = secrets or able_package("newcomer", tale.seed)
     key = SUITE.signature_key(secrets.signature_key)
     return resigned_package(
         secrets,
@@ -189,6 +190,19 @@ def _by_reference(body: ProposalBody) -> Group:
 
 def add_alone(tale: Tale) -> object:
     return _alone(Add(key_package=newcomer(tale)))
+
+
+def add_of_himself(tale: Tale) -> object:
+    """A newcomer asks to be added (12.1.8)."""
+    secrets = able_package("newcomer", tale.seed)
+    message = send(
+        LIAR,
+        Proposal(body=Add(key_package=newcomer(tale, secrets))),
+        public=True,
+        sender=Sender(sender_type=SenderType.NEW_MEMBER_PROPOSAL),
+        key=SUITE.signature_key(secrets.signature_key),
+    )
+    return VICTIM.process(message, now=NOW, allow=Operations.EXTERNAL_PROPOSAL)
 
 
 def add_in_a_commit(tale: Tale) -> object:
@@ -246,6 +260,7 @@ TREES: Final[list[Place]] = [_seen(way) for way in Way]
 # Where a leaf is judged by itself: as soon as it shows.
 AT_SIGHT: Final[list[Place]] = [
     add_alone,
+    add_of_himself,
     add_in_a_commit,
     add_of_our_own,
     proposal_of_our_own,

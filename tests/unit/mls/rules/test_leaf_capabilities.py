@@ -25,7 +25,16 @@ from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf, send
 from cloister.testing.forge_commit import forge_commit
 from cloister.testing.forge_tree import OwnedTree
-from unit.mls.members import CHECKPOINT, ENTROPY, NOW, add, take_commit, take_proposal
+from unit.mls.members import (
+    CHECKPOINT,
+    CLASSICAL,
+    ENTROPY,
+    NOW,
+    add,
+    founder,
+    take_commit,
+    take_proposal,
+)
 from unit.mls.rules.leaf_places import (
     ABLE,
     CONTEXT,
@@ -258,3 +267,12 @@ def test_joiner_without_a_required_credential_stays_out_MLS_063(way: Way) -> Non
 @every_way
 def test_joiner_without_an_extension_of_the_group_stays_out_MLS_074(way: Way) -> None:
     does_not_join(Rule.CONTEXT_EXTENSIONS, way)
+
+
+@pytest.mark.parametrize("rule", [Rule.CONTEXT_EXTENSIONS, Rule.REQUIRED_PROPOSALS])
+def test_group_is_not_founded_on_what_its_founder_lacks_MLS_074(rule: Rule) -> None:
+    """He supports the extension of the application's own, and nothing else beyond the RFC."""
+    with pytest.raises(RuleViolation) as caught:
+        founder(CLASSICAL, extensions=DEMANDS[rule])
+    assert caught.value.rule is rule
+    assert founder(CLASSICAL, extensions=(USED,)).extensions == (USED,)

@@ -25,6 +25,7 @@ from unit.mls.rules.leaf_places import (
     Tale,
     add_alone,
     add_in_a_commit,
+    add_of_himself,
     add_of_our_own,
     in_company,
     newcomer,
@@ -51,7 +52,7 @@ def from_source(source: LeafNodeSource) -> Tale:
     return Tale(change)
 
 
-@places([add_alone, add_in_a_commit, add_of_our_own, proposal_of_our_own])
+@places([add_alone, add_of_himself, add_in_a_commit, add_of_our_own, proposal_of_our_own])
 @pytest.mark.parametrize("source", [UPDATE, COMMIT])
 def test_key_package_with_a_leaf_of_another_source_is_refused_MLS_068(
     place: Place, source: LeafNodeSource
