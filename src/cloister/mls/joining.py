@@ -196,16 +196,34 @@ def find_own_leaf(tree: RatchetTree, own: LeafNode) -> LeafIndex:
 def _private_keys(
     opened: DecryptedWelcome, tree: RatchetTree, own_leaf: LeafIndex
 ) -> dict[NodeIndex, HpkePrivateKey]:
-    """Our leaf's key, and from the Welcome's path secret those above the committer and us."""
+    """Our leaf's key, and from the Welcome's path secret those above the committer and us.
+
+    Raises RuleViolation.
+    """
     suite = opened.suite
     own_node = tree_math.node_of(own_leaf)
     leaf_key = suite.private_key(opened.key_package_secrets.encryption_key)
     if leaf_key.public != opened.package.leaf_node.encryption_key:
         raise RuleViolation(Rule.JOINER_KEY)
-    keys = {own_node: leaf_key}
+    keys = {own_node: leaf_key} | _keys_of_path(opened, tree, own_node)
+    for node in tree_math.direct_path(own_node, tree.leaf_count):
+        parent = tree.parent(node)
+        # Whose key we neither have nor are known to lack would be taken for the way to us.
+        if parent is not None and node not in keys and own_leaf not in parent.unmerged_leaves:
+            raise RuleViolation(Rule.WELCOME_PATH)
+    return keys
+
+
+def _keys_of_path(
+    opened: DecryptedWelcome, tree: RatchetTree, own_node: NodeIndex
+) -> dict[NodeIndex, HpkePrivateKey]:
+    """The keys of the nodes above signer and joiner, from the Welcome's path secret if it has one.
+
+    Raises RuleViolation.
+    """
     secret = opened.group_secrets.path_secret
     if secret is None:
-        return keys
+        return {}
     signer = LeafIndex(opened.group_info.signer)
     ancestor = tree_math.common_ancestor(own_node, tree_math.node_of(signer))
     above: list[tuple[NodeIndex, bytes]] = []
@@ -215,5 +233,5 @@ def _private_keys(
             if parent is None:
                 raise RuleViolation(Rule.WELCOME_PATH)
             above.append((node, parent.encryption_key))
-    derived, _ = derive_upwards(suite, secret.path_secret, above)
-    return keys | derived
+    derived, _ = derive_upwards(opened.suite, secret.path_secret, above)
+    return derived

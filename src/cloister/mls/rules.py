@@ -261,7 +261,8 @@ class Rule(Enum):
     GROUP_INFO_TAG = _Text("MLS-172", "12.4.3.1", "joining:take_place",
         "the confirmation tag of a GroupInfo is that of its epoch")
     WELCOME_PATH = _Text("MLS-173", "12.4.3.1", "joining:_private_keys",
-        "the nodes above signer and joiner, for which a path secret came, are not blank")
+        "above the joiner stand nodes whose key comes from the path secret, or that list him as "
+        "unmerged, or blanks")
     MISSING_TREE = _Text("MLS-174", "12.4.3.1, 12.4.3.3", "group_check:check_group_info",
         "there is a ratchet tree")
     FOUNDING_EPOCH = _Text("MLS-175", "11.2, 11.3, 12.4.3.1", "successor_check:check_successor",

@@ -15,6 +15,7 @@ from cloister.mls import Extension, ExtensionType, Malformed, MLSError, join_ext
 from cloister.mls.group_context import GroupContext
 from cloister.mls.joining import decrypt_welcome
 from cloister.mls.message import MLSMessage
+from cloister.mls.rules import Rule
 from cloister.mls.welcome import GroupInfo
 from cloister.testing.forge_framing import recoded
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
@@ -58,15 +59,16 @@ def carrying(tree: bytes) -> WelcomeForgery:
 
 @pytest.mark.parametrize("presence", [2, 0xFF])
 def test_presence_of_a_path_secret_is_zero_or_one_MLS_001(presence: int) -> None:
-    # A reader that takes everything but 1 for absence would join without a path secret.
+    # A reader that takes everything but 1 for absence would miss a path secret.
     absent = WelcomeForgery(change_secrets=lambda secrets: replace(secrets, path_secret=None))
+    refuses_to_join(SECRETS, forged(absent), Rule.WELCOME_PATH, tree=TREE)
 
     def recode(secrets: bytes) -> bytes:
         assert secrets[33] in {0, 1}
         return secrets[:33] + bytes([presence]) + secrets[34:]
 
     for honest in (absent, HONEST):
-        only_the_lie_is_malformed(replace(honest, recode_secrets=recode), honest)
+        only_the_lie_is_malformed(replace(honest, recode_secrets=recode))
 
 
 @pytest.mark.parametrize("presence", [2, 0xFF])

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from cloister.crypto.secret import Secret
+from cloister.ids import LeafIndex
 from cloister.mls import (
     CipherSuite,
     Extension,
@@ -19,6 +21,7 @@ from cloister.mls import (
     KeyPackageSecrets,
     RuleViolation,
     join_externally,
+    tree_math,
 )
 from cloister.mls.extension import ExternalPub
 from cloister.mls.joining import decrypt_welcome
@@ -27,10 +30,16 @@ from cloister.mls.proposal import Add, Proposal, Update
 from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.rules import Rule
 from cloister.mls.tree_hash import make_path_hashes
+from cloister.mls.update_path import draw_path_secrets
 from cloister.mls.welcome import GroupInfo, sign_group_info
 from cloister.testing.forge import change_leaf, resigned_package, send, update_leaf
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
-from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.testing.forge_welcome import (
+    WelcomeForgery,
+    as_message,
+    forge_welcome,
+    with_path_secret,
+)
 from unit.mls.members import (
     CLASSICAL,
     ENTROPY,
@@ -164,15 +173,15 @@ def test_path_with_a_poisoned_node_MLS_050(suite: CipherSuite, key: bytes, place
 # -- trees and GroupInfos --------------------------------------------------------------------------
 
 
-def refuses_tree(members: Members, lie: RatchetTree, honest: RatchetTree) -> None:
-    """A Welcome around each tree, without a path secret, which would not fit a changed tree."""
+def refuses_tree(
+    members: Members, lie: RatchetTree, honest: RatchetTree, path_secret: Secret | None = None
+) -> None:
+    """A Welcome around each tree, with the secret of the path that the adder made, if any."""
     staged = add(members.alice, members.newcomer, tree_in_welcome=False)
     opened = decrypt_welcome(welcome_of(staged), members.newcomer, {}, {}, None)
 
     def welcome(tree: RatchetTree) -> bytes:
-        how = WelcomeForgery(
-            tree=tree, change_secrets=lambda secrets: replace(secrets, path_secret=None)
-        )
+        how = WelcomeForgery(tree=tree, change_secrets=with_path_secret(path_secret))
         return as_message(forge_welcome(opened, staged.next, members.newcomer, how))
 
     joined = joins(members.newcomer, welcome(honest), tree=honest.encode())
@@ -205,21 +214,24 @@ def test_tree_with_a_poisoned_parent_MLS_050(suite: CipherSuite, key: bytes) -> 
     members = GROUPS[suite]
     alice = members.alice
 
+    draft = alice.state.tree.edit()
+    newcomer = draft.add_leaf(members.newcomer.parsed().leaf_node)
+    tree = draft.done()
+    drawn = draw_path_secrets(tree, LeafIndex(0), ENTROPY)
+    above = tree_math.common_ancestor(0, tree_math.node_of(newcomer))
+    secret = dict(zip([node for node, _ in drawn.path], drawn.secrets, strict=True))[above]
+
     def committed(first: bytes | None) -> RatchetTree:
-        draft = alice.state.tree.edit()
-        draft.add_leaf(members.newcomer.parsed().leaf_node)
-        tree = draft.done()
-        path = tree.filtered_direct_path(0)
-        keys = [alice.suite.generate_key_pair(ENTROPY).public for _ in path]
+        keys = [key.public for key in drawn.keys]
         keys[0] = first or keys[0]
-        parents, parent_hash = make_path_hashes(tree, path, keys)
+        parents, parent_hash = make_path_hashes(tree, drawn.path, keys)
         leaf = change_leaf(alice.state.own_leaf_node, parent_hash=parent_hash)
         leaf = leaf.signed(alice.suite, alice.state.signature_key, alice.group_id, 0)
         draft = tree.edit()
         draft.set_path(0, leaf, parents)
         return draft.done()
 
-    refuses_tree(members, committed(key), committed(None))
+    refuses_tree(members, committed(key), committed(None), secret)
 
 
 @pytest.mark.parametrize(("suite", "key"), BAD_KEYS)

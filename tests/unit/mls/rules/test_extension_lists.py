@@ -187,10 +187,11 @@ def test_extension_twice_in_a_leaf_of_the_tree_MLS_010() -> None:
             return change_leaf(leaf, extensions=extensions)
 
         leaf = resigned_package(third, leaf=extended).leaf_node
-        draft = STAGED.next.state.tree.edit()
+        draft = ALICE.state.tree.edit()
+        draft.add_leaf(NEWCOMER.parsed().leaf_node)
         draft.add_leaf(leaf)
         tree = draft.done()
-        # Without a path secret the new leaf is no obstacle to the keys above.
+        # As after a commit without a path, so there is no secret of one.
         how = WelcomeForgery(
             tree=tree, change_secrets=lambda secrets: replace(secrets, path_secret=None)
         )

@@ -142,7 +142,10 @@ def test_attack_group_info_in_the_joiners_own_name_MLS_165(with_path_secret: boo
     breaks(Rule.GROUP_INFO_SIGNER, lambda: open_welcome(lie, JOINER).join(TREE, now=NOW))
     how = replace(how, signer_index=ADDER.own_leaf, key=None)
     honest = as_message(forge_welcome(OPENED, ADDER, JOINER, how))
-    assert open_welcome(honest, JOINER).join(TREE, now=NOW).epoch == ADDER.epoch
+    if with_path_secret:
+        assert open_welcome(honest, JOINER).join(TREE, now=NOW).epoch == ADDER.epoch
+    else:
+        breaks(Rule.WELCOME_PATH, lambda: open_welcome(honest, JOINER).join(TREE, now=NOW))
 
 
 @both_ways

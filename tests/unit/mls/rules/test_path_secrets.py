@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from cloister.crypto.secret import Secret
-from cloister.mls import Group, Undecryptable, open_welcome
+from cloister.mls import Group, RuleViolation, Undecryptable, open_welcome
 from cloister.mls.joining import decrypt_welcome
 from cloister.mls.rules import Rule
 from cloister.mls.update_path import HpkeCiphertext, PathSecrets, UpdatePath
@@ -222,13 +222,14 @@ def test_joiner_who_is_told_a_secret_of_another_length_is_turned_away_MLS_107(
     HOST.turned_away(Rule.PATH_SECRET_LENGTH, way, after.tree, path_secret=secret)
 
 
-def test_joiner_from_whom_the_secret_was_kept_cannot_follow_MLS_106() -> None:
-    """The adder's path gave a key to the node above both; the next path is encrypted to that."""
+def test_joiner_from_whom_the_secret_was_kept_back_does_not_join_MLS_173() -> None:
+    """He could not follow: the next path is encrypted to the node above him and the adder."""
     staged = add(GROUPS[4], JOINER)
     opened = decrypt_welcome(welcome_of(staged), JOINER, {}, {}, None)
     kept_back = WelcomeForgery(change_secrets=with_path_secret(None))
     forged = as_message(forge_welcome(opened, staged.next, JOINER, kept_back))
-    joined = open_welcome(forged, JOINER).join(staged.ratchet_tree, now=NOW)
+    with pytest.raises(RuleViolation) as caught:
+        open_welcome(forged, JOINER).join(staged.ratchet_tree, now=NOW)
+    assert caught.value.rule is Rule.WELCOME_PATH
     following = update(follow(NEIGHBOUR, staged.message))
-    cannot_open(following.message, joined)
     assert follows(join(staged, JOINER), following.message)

@@ -184,7 +184,8 @@ THIRD = package("third", CLASSICAL)
 
 
 def planted(leaf: LeafNode) -> tuple[RatchetTree, int]:
-    draft = STAGED.next.state.tree.edit()
+    draft = ALICE.state.tree.edit()
+    draft.add_leaf(NEWCOMER.parsed().leaf_node)
     index = draft.add_leaf(leaf)
     return draft.done(), index
 
@@ -198,7 +199,7 @@ def test_tree_with_a_leaf_under_a_weak_key_MLS_051(signs: bool) -> None:
             tree=tree,
             signer=signer if signs else None,
             signer_index=index if signs else None,
-            # The secret would not fit above a leaf that did not commit.
+            # As after a commit without a path, so there is no secret of one.
             change_secrets=lambda secrets: replace(secrets, path_secret=None),
         )
         message = as_message(forge_welcome(OPENED, STAGED.next, NEWCOMER, how))
