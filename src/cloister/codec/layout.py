@@ -150,6 +150,7 @@ def _reader_of(made: type[C], steps: _Steps) -> Callable[[type[C], Reader], C]:
     """Build the reader: straight into the slots, as a frozen ``__init__`` doubles the cost."""
     plan = tuple((getattr(made, name).__set__, kind.read) for name, kind in steps)
     cached = issubclass(made, CachedStruct)
+    store_encoded = CachedStruct.__dict__["_encoded"].__set__
     checked = hasattr(made, "__post_init__")
 
     def read(cls: type[C], reader: Reader) -> C:
@@ -158,7 +159,7 @@ def _reader_of(made: type[C], steps: _Steps) -> Callable[[type[C], Reader], C]:
         for store, read_field in plan:
             store(value, read_field(reader))
         if cached:
-            object.__setattr__(value, "_encoded", reader.data[start : reader.position])
+            store_encoded(value, reader.data[start : reader.position])
         if checked:
             try:
                 value.__post_init__()  # type: ignore[attr-defined]
