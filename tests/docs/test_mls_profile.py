@@ -43,6 +43,11 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert rows["proposals kept in an epoch"] == f"{limits.MAX_PENDING_PROPOSALS:,}"
     assert rows["resumption keys kept"] == f"{limits.MAX_RESUMPTION_PSKS} epochs"
     assert rows["leaves"].startswith(f"{limits.MAX_LEAVES:,} ")
+    assert rows["proposals in a commit"] == f"{limits.MAX_PROPOSALS:,}"
+    assert limits.MAX_EXTENSIONS == limits.MAX_CERTIFICATES
+    assert rows["extensions or certificates in a list"] == f"{limits.MAX_EXTENSIONS}"
+    assert rows["code points in a list of capabilities"] == f"{limits.MAX_CODE_POINTS}"
+    assert rows["external senders"] == f"{limits.MAX_EXTERNAL_SENDERS}"
 
 
 def test_the_list_of_rules_is_up_to_date() -> None:

@@ -26,5 +26,20 @@ MAX_LIFETIME_S: Final = 366 * 24 * 3600
 # day for clocks. Whoever comes late must still accept what the others did.
 LIFETIME_SLACK_S: Final = 31 * 24 * 3600
 
-# Section 5.1.1 leaves the size of a group open; Cloister promises a thousand devices.
-MAX_LEAVES: Final = 1 << 16
+# Section 5.1.1 leaves the size of a group open; Cloister promises a thousand devices. To decode a
+# leaf costs some ten microseconds however little it says.
+MAX_LEAVES: Final = 2048
+MAX_PATH_NODES: Final = MAX_LEAVES.bit_length() - 1
+
+# Section 12.4: proposals of one commit, and so pre-shared keys of one epoch. No fewer than there
+# can be members to remove, and newcomers beside them.
+MAX_PROPOSALS: Final = 1024 + 64
+
+# Entries of a list that other software fills: extensions, certificates, and code points in
+# capabilities. All that are registered and a few of GREASE (section 13.5) fit. The limits hold for
+# each list and not for a message, so that what was accepted in parts, such as the leaves of a
+# tree, is never refused as a whole.
+MAX_EXTENSIONS: Final = 16
+MAX_CERTIFICATES: Final = 16
+MAX_CODE_POINTS: Final = 32
+MAX_EXTERNAL_SENDERS: Final = 64
