@@ -141,7 +141,7 @@ def collect(
     updates: dict[LeafIndex, LeafNode] = {}
     removes: dict[LeafIndex, None] = {}
     adds: list[KeyPackage] = []
-    psks: list[PreSharedKeyId] = []
+    psks: dict[PreSharedKeyId, None] = {}
     extensions: tuple[Extension, ...] | None = None
     for sent in proposals:
         check_proposal(suite, tree, context.group_id, sent, moment)
@@ -164,7 +164,7 @@ def collect(
             case PreSharedKey():
                 if body.psk in psks:
                     raise RuleViolation(Rule.DUPLICATE_PSK)
-                psks.append(body.psk)
+                psks[body.psk] = None
             case GroupContextExtensions():
                 if extensions is not None:
                     raise RuleViolation(Rule.ONE_CONTEXT_EXTENSIONS)

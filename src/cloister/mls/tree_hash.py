@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -50,26 +51,31 @@ def make_path_hashes(
     return parents, above
 
 
-def original_tree_hash(tree: RatchetTree, index: int, without: frozenset[int]) -> bytes:
-    """The hash of a subtree as it was before the leaves ``without`` were added (7.9)."""
-    below = tree_math.leaves_below(index)
-    if not any(leaf in below for leaf in without):
+def original_tree_hash(tree: RatchetTree, index: int, without: Sequence[int]) -> bytes:
+    """The hash of a subtree as it was before the leaves ``without`` were added (7.9).
+
+    ``without`` are leaves below the node, in order.
+    """
+    if not without:
         return tree.node_hash(index)
     node = tree.nodes[index]
     if tree_math.is_leaf(index):
         return tree.suite.hash(leaf_hash_input(index // 2, None))
     parent: ParentNode | None = None
     if isinstance(node, ParentNode):
+        left_out = set(without)
         parent = ParentNode(
             encryption_key=node.encryption_key,
             parent_hash=node.parent_hash,
-            unmerged_leaves=tuple(one for one in node.unmerged_leaves if one not in without),
+            unmerged_leaves=tuple(one for one in node.unmerged_leaves if one not in left_out),
         )
+    left, right = tree_math.left(index), tree_math.right(index)
+    middle = bisect_left(without, tree_math.leaves_below(right).start)
     return tree.suite.hash(
         parent_hash_input(
             parent,
-            original_tree_hash(tree, tree_math.left(index), without),
-            original_tree_hash(tree, tree_math.right(index), without),
+            original_tree_hash(tree, left, without[:middle]),
+            original_tree_hash(tree, right, without[middle:]),
         )
     )
 
@@ -87,12 +93,10 @@ def check_parent_hashes(tree: RatchetTree) -> None:
 
 
 def _is_covered(tree: RatchetTree, index: int, parent: ParentNode) -> bool:
-    unmerged = frozenset(parent.unmerged_leaves)
     left, right = tree_math.left(index), tree_math.right(index)
     for child, other in ((left, right), (right, left)):
         resolution = set(tree.resolution(child))
-        below = tree_math.leaves_below(child)
-        added = {tree_math.node_of(leaf) for leaf in unmerged if leaf in below}
+        added = {tree_math.node_of(leaf) for leaf in _those_below(parent.unmerged_leaves, child)}
         candidates = list(resolution - added)
         # The unmerged leaves on this side are the resolution without the one carrier (7.9.2).
         if len(candidates) != 1 or not added <= resolution:
@@ -102,14 +106,26 @@ def _is_covered(tree: RatchetTree, index: int, parent: ParentNode) -> bool:
             continue
         if isinstance(carrier, LeafNode) and carrier.source != LeafNodeSource.COMMIT:
             continue
+        unmerged = _those_below(parent.unmerged_leaves, other)
         expected = parent_hash(tree.suite, parent, original_tree_hash(tree, other, unmerged))
         if carrier.parent_hash == expected:
             return True
     return False
 
 
+def _those_below(leaves: Sequence[int], node: int) -> Sequence[int]:
+    """Those of the leaves, which are in order, that are below a node."""
+    below = tree_math.leaves_below(node)
+    return leaves[bisect_left(leaves, below.start) : bisect_left(leaves, below.stop)]
+
+
 def check_unmerged_leaves(tree: RatchetTree) -> None:
     """Demand that unmerged_leaves are sorted, below their node, occupied, and known in between."""
+    unmerged = {
+        index: frozenset(node.unmerged_leaves)
+        for index, node in enumerate(tree.nodes)
+        if isinstance(node, ParentNode)
+    }
     for index in range(1, len(tree.nodes), 2):
         node = tree.nodes[index]
         if not isinstance(node, ParentNode) or not node.unmerged_leaves:
@@ -123,7 +139,6 @@ def check_unmerged_leaves(tree: RatchetTree) -> None:
                 raise RuleViolation(Rule.UNMERGED_LEAVES)
             between = tree_math.parent(2 * leaf)
             while between != index:
-                inner = tree.nodes[between]
-                if isinstance(inner, ParentNode) and leaf not in inner.unmerged_leaves:
+                if between in unmerged and leaf not in unmerged[between]:
                     raise RuleViolation(Rule.UNMERGED_LEAVES)
                 between = tree_math.parent(between)
