@@ -44,8 +44,10 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert rows["resumption keys kept"] == f"{limits.MAX_RESUMPTION_PSKS} epochs"
     assert rows["leaves"].startswith(f"{limits.MAX_LEAVES:,} ")
     assert rows["proposals in a commit"] == f"{limits.MAX_PROPOSALS:,}"
-    assert limits.MAX_EXTENSIONS == limits.MAX_CERTIFICATES
-    assert rows["extensions or certificates in a list"] == f"{limits.MAX_EXTENSIONS}"
+    assert rows["extensions of a group context or GroupInfo"] == f"{limits.MAX_EXTENSIONS}"
+    assert limits.MAX_MEMBER_EXTENSIONS == limits.MAX_CERTIFICATES
+    many = rows["extensions of a leaf or KeyPackage, certificates of a credential"]
+    assert many == f"{limits.MAX_MEMBER_EXTENSIONS}"
     assert rows["code points in a list of capabilities"] == f"{limits.MAX_CODE_POINTS}"
     assert rows["external senders"] == f"{limits.MAX_EXTERNAL_SENDERS}"
 

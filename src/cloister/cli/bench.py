@@ -16,6 +16,7 @@ def bench() -> None:
     \b
     Examples:
       cloister bench mls
+      cloister bench codec
       cloister bench relay --json
     """
 
@@ -28,6 +29,19 @@ def mls(sizes: tuple[int, ...], *, as_json: bool) -> None:
     from cloister.bench import mls as measurement
 
     measurement.run(sizes or measurement.DEFAULT_SIZES, json=as_json)
+
+
+@bench.command("codec")
+@click.option("--seconds", type=click.FloatRange(0.1, 60), default=1.0, show_default=True)
+@_JSON
+def codec(*, seconds: float, as_json: bool) -> None:
+    """Mutated messages through the decoders, beside a bare loop; and hostile input.
+
+    SECONDS is for each decoder.
+    """
+    from cloister.bench import codec as measurement
+
+    measurement.run(seconds=seconds, json=as_json)
 
 
 @bench.command("relay")

@@ -80,7 +80,7 @@ def _integer(
     """An unsigned integer for which the module struct has this letter."""
     width = struct.calcsize(f">{letter}")
     # Lists of code points are short. Their forms are made once, as making costs as much as reading.
-    forms = tuple(struct.Struct(f">{count}{letter}") for count in range(16))
+    forms = tuple(struct.Struct(f">{count}{letter}") for count in range(25))
 
     def read_row(reader: Reader, count: int) -> tuple[int, ...]:
         form = forms[count] if count < len(forms) else struct.Struct(f">{count}{letter}")

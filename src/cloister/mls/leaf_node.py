@@ -21,7 +21,7 @@ from cloister.crypto.scheme import SignatureKey
 from cloister.mls import labels
 from cloister.mls.credential import Credential
 from cloister.mls.extension import Extension, check_distinct
-from cloister.mls.limits import MAX_CODE_POINTS, MAX_EXTENSIONS
+from cloister.mls.limits import MAX_CODE_POINTS, MAX_MEMBER_EXTENSIONS
 from cloister.mls.registry import (
     DEFAULT_EXTENSION_TYPES,
     CredentialType,
@@ -187,7 +187,7 @@ class LeafNode(CachedStruct):
         )
 
 
-_EXTENSIONS: Final = kind_of(vector(Extension, max_items=MAX_EXTENSIONS))
+_EXTENSIONS: Final = kind_of(vector(Extension, max_items=MAX_MEMBER_EXTENSIONS))
 
 
 def read_extensions(reader: Reader) -> tuple[Extension, ...]:

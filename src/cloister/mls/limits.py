@@ -35,11 +35,12 @@ MAX_PATH_NODES: Final = MAX_LEAVES.bit_length() - 1
 # can be members to remove, and newcomers beside them.
 MAX_PROPOSALS: Final = 1024 + 64
 
-# Entries of a list that other software fills: extensions, certificates, and code points in
-# capabilities. All that are registered and a few of GREASE (section 13.5) fit. The limits hold for
-# each list and not for a message, so that what was accepted in parts, such as the leaves of a
-# tree, is never refused as a whole.
-MAX_EXTENSIONS: Final = 16
-MAX_CERTIFICATES: Final = 16
-MAX_CODE_POINTS: Final = 32
+# Entries of a list that other software fills. All code points that are registered and a few of
+# GREASE (section 13.5) fit. Lists of leaves and KeyPackages are shorter, because a tree or a commit
+# holds many. The limits are for each list and not for a message, so that what was accepted in
+# parts, such as the leaves of a tree, is never refused as a whole.
+MAX_EXTENSIONS: Final = 32
+MAX_MEMBER_EXTENSIONS: Final = 8
+MAX_CERTIFICATES: Final = 8
+MAX_CODE_POINTS: Final = 24
 MAX_EXTERNAL_SENDERS: Final = 64

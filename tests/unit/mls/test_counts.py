@@ -18,6 +18,7 @@ from cloister.mls.limits import (
     MAX_EXTENSIONS,
     MAX_EXTERNAL_SENDERS,
     MAX_LEAVES,
+    MAX_MEMBER_EXTENSIONS,
     MAX_PATH_NODES,
     MAX_PROPOSALS,
 )
@@ -45,10 +46,10 @@ def code_points(count: int) -> bytes:
 @pytest.mark.parametrize(
     ("structure", "most", "encoded"),
     [
-        (LeafNode, MAX_EXTENSIONS, lambda n: LEAF_HEAD + extensions(n) + b"\x00"),
+        (LeafNode, MAX_MEMBER_EXTENSIONS, lambda n: LEAF_HEAD + extensions(n) + b"\x00"),
         (
             KeyPackage,
-            MAX_EXTENSIONS,
+            MAX_MEMBER_EXTENSIONS,
             lambda n: bytes(5) + EMPTY_LEAF + extensions(n) + b"\x00",
         ),
         (GroupContext, MAX_EXTENSIONS, lambda n: CONTEXT_HEAD + extensions(n)),
@@ -105,7 +106,7 @@ def test_more_is_not_encoded_either() -> None:
         credential=leaf.credential,
         capabilities=leaf.capabilities,
         source=leaf.source,
-        extensions=(extension,) * (MAX_EXTENSIONS + 1),
+        extensions=(extension,) * (MAX_MEMBER_EXTENSIONS + 1),
     )
     with pytest.raises(EncodeError):
         changed.encode()
