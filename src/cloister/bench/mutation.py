@@ -22,7 +22,7 @@ def mutate(data: bytes, seed: int) -> bytes:
     changed = bytearray(data)
     for _ in range(rng.choice([1, 1, 1, 2, 3, 8])):
         at = rng.randrange(len(changed))
-        match rng.randrange(6):
+        match rng.randrange(7):
             case 0:
                 changed[at] = rng.randrange(256)
             case 1:
@@ -34,6 +34,9 @@ def mutate(data: bytes, seed: int) -> bytes:
             case 4:
                 start = rng.randrange(len(changed))
                 changed[at:at] = changed[start : start + rng.randrange(1, 60)]
+            case 5:
+                # Of a short length this makes the long form of the same.
+                changed[at:at] = b"\x40"
             case _:
                 length = rng.choice(LENGTHS)
                 changed[at : at + len(length)] = length
