@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
-from cloister.codec import Reader
 from cloister.crypto.signature import Ed25519Key
-from cloister.errors import CloisterError
 from cloister.mls import Group, MLSError
 from cloister.mls.commit import Commit
 from cloister.mls.framing import Sender, encode_body
@@ -22,10 +20,7 @@ from cloister.mls.private_message import (
     sender_data_key,
 )
 from cloister.mls.proposal import (
-    GroupContextExtensions,
     Proposal,
-    ProposalBody,
-    ProposalOrRef,
     Update,
 )
 from cloister.mls.received import Received
@@ -34,13 +29,13 @@ from fuzz.targets.decoders import proposals, proposed
 from fuzz.targets.edits import choose, edited, example_scripts
 from fuzz.targets.target import Finding, Target
 from fuzz.targets.world import OUTSIDE, PSKS, update_leaf, world
-from unit.mls.forge import Forgery, forge_commit, send
+from unit.mls.forge import send
 from unit.mls.members import ENTROPY, NOW
 
 CONTENT_TYPES = (ContentType.APPLICATION, ContentType.PROPOSAL, ContentType.COMMIT)
 
 
-def _process(message: bytes) -> Received | None:
+def process(message: bytes) -> Received | None:
     """Let the victim process a message, and hold it to its promises."""
     here = world()
     try:
@@ -84,7 +79,7 @@ def wire_messages() -> tuple[bytes, ...]:
 
 def process_wire(script: bytes) -> None:
     """Change a message as the relay could."""
-    _process(edited(script, wire_messages()))
+    process(edited(script, wire_messages()))
 
 
 # -- below encryption and signature -----------------------------------------------------------
@@ -107,7 +102,7 @@ def process_commit(script: bytes, *, public: bool) -> None:
     """Change a Commit and sign it. Its confirmation tag, checked last, is wrong."""
     body = _raw(Commit, edited(script, commits()))
     message = send(world().attacker, body, tag=bytes(32), public=public)
-    if _process(message) is not None:
+    if process(message) is not None:
         raise Finding("a commit with a wrong confirmation tag was accepted")
 
 
@@ -120,7 +115,7 @@ def encoded_proposals() -> tuple[bytes, ...]:
 
 def process_proposal(script: bytes) -> None:
     """Change a Proposal and sign it: what is accepted waits for a commit."""
-    _process(send(world().attacker, _raw(Proposal, edited(script, encoded_proposals()))))
+    process(send(world().attacker, _raw(Proposal, edited(script, encoded_proposals()))))
 
 
 def process_external_proposal(script: bytes) -> None:
@@ -130,7 +125,7 @@ def process_external_proposal(script: bytes) -> None:
     sender_type = SenderType.EXTERNAL if is_known else SenderType.NEW_MEMBER_PROPOSAL
     key = OUTSIDE if is_known else Ed25519Key(proposed().signature_key)
     sender = Sender(sender_type=sender_type)
-    _process(send(world().attacker, body, public=True, sender=sender, key=key))
+    process(send(world().attacker, body, public=True, sender=sender, key=key))
 
 
 @cache
@@ -150,7 +145,7 @@ def process_plaintext(script: bytes) -> None:
     """Change the plaintext of a PrivateMessage, padding and signature included, and encrypt it."""
     plaintext = edited(script, plaintexts())
     content_type = CONTENT_TYPES[choose(script, len(plaintexts())) % 3]
-    _process(sealed(world().attacker, content_type, plaintext))
+    process(sealed(world().attacker, content_type, plaintext))
 
 
 def sealed(group: Group, content_type: ContentType, plaintext: bytes) -> bytes:
@@ -182,64 +177,17 @@ def sealed(group: Group, content_type: ContentType, plaintext: bytes) -> bytes:
     return MLSMessage(body=message(sender_data, ciphertext)).encode()
 
 
-# -- all the way --------------------------------------------------------------------------------
-
-
-@cache
-def proposal_lists() -> tuple[bytes, ...]:
-    """Lists of proposals that a commit may have, by value and by reference."""
-    add_one, _, remove, psk, *_ = proposals()
-    extensions = Proposal(
-        body=GroupContextExtensions(extensions=world().victim.group_context.extensions)
-    )
-    by_value = [
-        [],
-        [remove],
-        [add_one],
-        [extensions, remove, add_one],
-        [psk],
-    ]
-    entries = [[ProposalOrRef(proposal=one) for one in some] for some in by_value]
-    updating, removing, adding = (ProposalOrRef(reference=one) for one in world().references)
-    entries += [[updating], [removing], [adding], [updating, removing, adding, *entries[2]]]
-    return tuple(b"".join(entry.encode() for entry in some) for some in entries)
-
-
-def process_forged(script: bytes) -> None:
-    """Change the list of proposals, and make a commit of it that is right in all the rest."""
-    data = edited(script, proposal_lists())
-    reader = Reader(data)
-    found: list[ProposalBody | bytes] = []
-    try:
-        while not reader.at_end:
-            entry = ProposalOrRef.read(reader)
-            found.append(entry.reference if entry.proposal is None else entry.proposal.body)
-        forgery = Forgery(public=bool(script and script[0] & 0x80))
-        message = forge_commit(world().attacker, found, forgery)
-    except (CloisterError, LookupError):
-        return  # no proposals, or such as the forger cannot apply either
-    received = _process(message)
-    if received is not None and received.next is not None:
-        _check_next(received.next)
-
-
-def _check_next(group: Group) -> None:
-    if group.epoch != world().victim.epoch + 1:
-        raise Finding("an accepted commit leads to another epoch than the next")
-
-
-def _target(
+def target_of(
     name: str, run: Callable[[bytes], None], bases: Callable[[], Sequence[bytes]]
 ) -> Target:
     return Target(name, run, lambda: example_scripts(bases()), max_bytes=128, is_script=True)
 
 
 PROCESSING = (
-    _target("process-wire", process_wire, wire_messages),
-    _target("process-commit", partial(process_commit, public=False), commits),
-    _target("process-public-commit", partial(process_commit, public=True), commits),
-    _target("process-proposal", process_proposal, encoded_proposals),
-    _target("process-external-proposal", process_external_proposal, encoded_proposals),
-    _target("process-plaintext", process_plaintext, plaintexts),
-    _target("process-forged-commit", process_forged, proposal_lists),
+    target_of("process-wire", process_wire, wire_messages),
+    target_of("process-commit", partial(process_commit, public=False), commits),
+    target_of("process-public-commit", partial(process_commit, public=True), commits),
+    target_of("process-proposal", process_proposal, encoded_proposals),
+    target_of("process-external-proposal", process_external_proposal, encoded_proposals),
+    target_of("process-plaintext", process_plaintext, plaintexts),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzz.targets.decoders import DECODERS
+from fuzz.targets.forging import FORGING
 from fuzz.targets.joining import JOINING
 from fuzz.targets.layouts import LAYOUTS
 from fuzz.targets.processing import PROCESSING
@@ -10,6 +11,5 @@ from fuzz.targets.readers import OTHERS
 from fuzz.targets.stored import STORED
 from fuzz.targets.target import Target
 
-TARGETS: dict[str, Target] = {
-    target.name: target for target in (*DECODERS, *STORED, *PROCESSING, *JOINING, *LAYOUTS, *OTHERS)
-}
+GROUPS = (DECODERS, STORED, PROCESSING, FORGING, JOINING, LAYOUTS, OTHERS)
+TARGETS: dict[str, Target] = {target.name: target for group in GROUPS for target in group}

@@ -45,10 +45,11 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert rows["leaves"].startswith(f"{limits.MAX_LEAVES:,} ")
     assert rows["proposals in a commit"] == f"{limits.MAX_PROPOSALS:,}"
     assert rows["extensions of a group context or GroupInfo"] == f"{limits.MAX_EXTENSIONS}"
-    assert limits.MAX_MEMBER_EXTENSIONS == limits.MAX_CERTIFICATES
-    many = rows["extensions of a leaf or KeyPackage, certificates of a credential"]
-    assert many == f"{limits.MAX_MEMBER_EXTENSIONS}"
-    assert rows["code points in a list of capabilities"] == f"{limits.MAX_CODE_POINTS}"
+    assert rows["extensions of a leaf or KeyPackage"] == f"{limits.MAX_MEMBER_EXTENSIONS}"
+    assert rows["certificates of a credential"] == f"{limits.MAX_CERTIFICATES}"
+    assert rows["cipher suites in capabilities"] == f"{limits.MAX_CIPHER_SUITES}"
+    others = rows["code points in every other list of capabilities"]
+    assert others == f"{limits.MAX_CODE_POINTS}"
     assert rows["external senders"] == f"{limits.MAX_EXTERNAL_SENDERS}"
 
 

@@ -16,12 +16,14 @@ from cloister.mls.commit import Commit
 from cloister.mls.extension import ExternalSenders
 from cloister.mls.limits import (
     MAX_CERTIFICATES,
+    MAX_CIPHER_SUITES,
     MAX_CODE_POINTS,
     MAX_EXTENSIONS,
     MAX_LEAVES,
     MAX_MEMBER_EXTENSIONS,
     MAX_PATH_NODES,
     MAX_PROPOSALS,
+    MAX_RESOLUTION,
 )
 from cloister.mls.message import MLSMessage
 from cloister.mls.welcome import GroupInfo, GroupSecrets, Welcome
@@ -63,7 +65,9 @@ def extensions(count: int) -> bytes:
 
 def heavy_leaf() -> bytes:
     """The leaf that takes longest for its size: all lists full of what is cheapest to send."""
-    capabilities = encode_opaque(b"\xf0\x00" * MAX_CODE_POINTS) * 5
+    code_points = encode_opaque(b"\xf0\x00" * MAX_CODE_POINTS)
+    suites = encode_opaque(b"\xf0\x00" * MAX_CIPHER_SUITES)
+    capabilities = code_points + suites + code_points * 3
     certificates = encode_opaque(bytes(MAX_CERTIFICATES))
     return (
         b"\0\0\0\2"
@@ -78,8 +82,8 @@ def heavy_leaf() -> bytes:
 def hostile_inputs() -> Iterator[Hostile]:
     """All of them, kind by kind."""
     full_leaf = LEAF_HEAD + extensions(MAX_MEMBER_EXTENSIONS) + b"\0"
-    full_add = b"\1\0\1" + PACKAGE_HEAD + full_leaf + extensions(MAX_MEMBER_EXTENSIONS) + b"\0"
-    full_node = b"\0" + encode_opaque(b"\0\0" * MAX_LEAVES)
+    full_add = b"\1\0\1" + PACKAGE_HEAD + heavy_leaf() + extensions(MAX_MEMBER_EXTENSIONS) + b"\0"
+    full_node = b"\0" + encode_opaque(b"\0\0" * MAX_RESOLUTION)
     full_commit = (
         encode_opaque(full_add * MAX_PROPOSALS)
         + b"\1"

@@ -61,8 +61,7 @@ def find(extensions: Sequence[Extension], extension_type: int) -> bytes | None:
 
 def check_distinct(extensions: Sequence[Extension]) -> None:
     """Demand that no type occurs twice (13.4). Raises RuleViolation."""
-    types = [extension.extension_type for extension in extensions]
-    if len(set(types)) != len(types):
+    if len({extension.extension_type for extension in extensions}) != len(extensions):
         raise RuleViolation(Rule.DUPLICATE_EXTENSION)
 
 

@@ -21,7 +21,7 @@ from cloister.crypto.scheme import SignatureKey
 from cloister.mls import labels
 from cloister.mls.credential import Credential
 from cloister.mls.extension import Extension, check_distinct
-from cloister.mls.limits import MAX_CODE_POINTS, MAX_MEMBER_EXTENSIONS
+from cloister.mls.limits import MAX_CIPHER_SUITES, MAX_CODE_POINTS, MAX_MEMBER_EXTENSIONS
 from cloister.mls.registry import (
     DEFAULT_EXTENSION_TYPES,
     CredentialType,
@@ -38,7 +38,7 @@ class Capabilities(Struct):
     """What a member's software supports; the RFC's own types need not be listed."""
 
     versions: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
-    cipher_suites: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
+    cipher_suites: tuple[int, ...] = vector(UINT16, max_items=MAX_CIPHER_SUITES)
     extensions: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
     proposals: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
     credentials: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)

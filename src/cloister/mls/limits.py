@@ -29,7 +29,9 @@ LIFETIME_SLACK_S: Final = 31 * 24 * 3600
 # Section 5.1.1 leaves the size of a group open; Cloister promises a thousand devices. To decode a
 # leaf costs some ten microseconds however little it says.
 MAX_LEAVES: Final = 2048
+# Section 4.1.2: the depth of such a tree, and what a node of the copath has below it at most.
 MAX_PATH_NODES: Final = MAX_LEAVES.bit_length() - 1
+MAX_RESOLUTION: Final = MAX_LEAVES // 2
 
 # Section 12.4: proposals of one commit, and so pre-shared keys of one epoch. No fewer than there
 # can be members to remove, and newcomers beside them.
@@ -41,6 +43,7 @@ MAX_PROPOSALS: Final = 1024 + 64
 # parts, such as the leaves of a tree, is never refused as a whole.
 MAX_EXTENSIONS: Final = 32
 MAX_MEMBER_EXTENSIONS: Final = 8
-MAX_CERTIFICATES: Final = 8
-MAX_CODE_POINTS: Final = 24
+MAX_CERTIFICATES: Final = 4
+MAX_CODE_POINTS: Final = 12
+MAX_CIPHER_SUITES: Final = 24
 MAX_EXTERNAL_SENDERS: Final = 64

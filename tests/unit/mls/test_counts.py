@@ -14,6 +14,7 @@ from cloister.mls.extension import ExternalSenders, RequiredCapabilities
 from cloister.mls.leaf_node import LeafNode
 from cloister.mls.limits import (
     MAX_CERTIFICATES,
+    MAX_CIPHER_SUITES,
     MAX_CODE_POINTS,
     MAX_EXTENSIONS,
     MAX_EXTERNAL_SENDERS,
@@ -21,6 +22,7 @@ from cloister.mls.limits import (
     MAX_MEMBER_EXTENSIONS,
     MAX_PATH_NODES,
     MAX_PROPOSALS,
+    MAX_RESOLUTION,
 )
 from cloister.mls.proposal import GroupContextExtensions, ReInit
 from cloister.mls.ratchet_tree import ParentNode, RatchetTree
@@ -61,6 +63,7 @@ def code_points(count: int) -> bytes:
             lambda n: CONTEXT_HEAD + b"\x00" + extensions(n) + bytes(6),
         ),
         (Capabilities, MAX_CODE_POINTS, lambda n: code_points(n) + bytes(4)),
+        (Capabilities, MAX_CIPHER_SUITES, lambda n: bytes(1) + code_points(n) + bytes(3)),
         (Capabilities, MAX_CODE_POINTS, lambda n: bytes(4) + code_points(n)),
         (RequiredCapabilities, MAX_CODE_POINTS, lambda n: bytes(1) + code_points(n) + bytes(1)),
         (ExternalSenders, MAX_EXTERNAL_SENDERS, lambda n: encode_opaque(b"\0\0\1\0" * n)),
@@ -68,7 +71,7 @@ def code_points(count: int) -> bytes:
         (Commit, MAX_PROPOSALS, lambda n: encode_opaque(b"\2\0" * n) + b"\0"),
         (GroupSecrets, MAX_PROPOSALS, lambda n: b"\0\0" + encode_opaque(b"\1\0\0" * n)),
         (UpdatePath, MAX_PATH_NODES, lambda n: EMPTY_LEAF + encode_opaque(b"\0\0" * n)),
-        (UpdatePathNode, MAX_LEAVES, lambda n: b"\0" + encode_opaque(b"\0\0" * n)),
+        (UpdatePathNode, MAX_RESOLUTION, lambda n: b"\0" + encode_opaque(b"\0\0" * n)),
         (Welcome, MAX_LEAVES, lambda n: b"\0\1" + encode_opaque(b"\0\0\0" * n) + b"\0"),
         (ParentNode, MAX_LEAVES, lambda n: b"\0\0" + encode_opaque(b"\0\0\0\1" * n)),
     ],
