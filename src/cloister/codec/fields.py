@@ -231,8 +231,8 @@ def vector(item: V, max_items: int = ..., min_items: int = ...) -> tuple[V, ...]
 def vector(item: object, max_items: int = MAX_VARINT, min_items: int = 0) -> object:
     """``T items<V>``: the length in bytes, then the items, ``min_items`` to ``max_items`` of them.
 
-    ``item`` is a field specifier such as ``fixed(32)`` or a structure class. An item costs some
-    microseconds and hundred bytes of memory even where it has but two bytes on the wire, so that
+    ``item`` is a field specifier such as ``fixed(32)`` or a structure class. An item costs
+    about a microsecond and a hundred bytes of memory even where it has but two bytes on the wire:
     whoever decodes large values from others gives ``max_items``.
     """
     kind = _kind_of(item)

@@ -27,7 +27,7 @@ MAX_LIFETIME_S: Final = 366 * 24 * 3600
 LIFETIME_SLACK_S: Final = 31 * 24 * 3600
 
 # Section 5.1.1 leaves the size of a group open; Cloister promises a thousand devices. To decode a
-# leaf costs some ten microseconds however little it says.
+# leaf costs six microseconds however little it says.
 MAX_LEAVES: Final = 2048
 # Section 4.1.2: the depth of such a tree, and what a node of the copath has below it at most.
 MAX_PATH_NODES: Final = MAX_LEAVES.bit_length() - 1
