@@ -9,7 +9,7 @@ from functools import cache
 from cloister.codec import EncodeError
 from cloister.errors import RemoteError
 from cloister.mls import Group, GroupContext, MLSError, key_schedule, labels, open_welcome
-from cloister.mls.joining import DecryptedWelcome, decrypt_welcome
+from cloister.mls.joining import DecryptedWelcome
 from cloister.mls.message import MLSMessage
 from cloister.mls.psk import psk_secret
 from cloister.mls.ratchet_tree import RatchetTree
@@ -29,7 +29,7 @@ from unit.mls.members import NOW
 @cache
 def honest() -> DecryptedWelcome:
     """The welcome of the newcomer, opened."""
-    return decrypt_welcome(welcome_message(), world().newcomer, PSKS, {})
+    return open_welcome(welcome_message(), world().newcomer, PSKS).opened
 
 
 def welcome_message() -> bytes:
