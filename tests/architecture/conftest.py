@@ -72,7 +72,7 @@ def committed_files(root: Path) -> list[Path]:
     """Every file that belongs to the project: what the folders hold, less what is generated."""
     generated = {
         ".git", ".venv", ".venv.lock", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
-        ".import_linter_cache", "__pycache__", "dist", "build", "node_modules",
+        ".import_linter_cache", ".fuzz", "__pycache__", "dist", "build", "node_modules",
     }  # fmt: skip
     return [
         path

@@ -76,7 +76,9 @@ def test_no_file_names_a_folder_of_one_machine_or_a_package_index(
     assert not found
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-test.lock", "requirements-fuzz.lock"]
+)
 class TestLocks:
     def test_every_package_is_pinned_and_hashed(self, root: Path, name: str) -> None:
         text = (root / name).read_text(encoding="utf-8").replace("\\\n", " ")

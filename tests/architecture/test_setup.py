@@ -30,8 +30,10 @@ def script(root: Path, tmp_path: Path) -> Any:
     module.PYTHON = str(tmp_path / ".venv" / "bin" / "python")
     module.PROGRAM_LOCK = str(tmp_path / "requirements.lock")
     module.TEST_LOCK = str(tmp_path / "requirements-test.lock")
+    module.FUZZ_LOCK = str(tmp_path / "requirements-fuzz.lock")
     (tmp_path / "requirements.lock").write_text("# nothing\n")
     (tmp_path / "requirements-test.lock").write_text("# nothing for tests\n")
+    (tmp_path / "requirements-fuzz.lock").write_text("# nothing for fuzzing\n")
     return module
 
 
@@ -73,6 +75,21 @@ def test_a_finished_environment_is_used_as_it_is(made: Any) -> None:
 def test_a_changed_lock_makes_it_again(made: Any) -> None:
     Path(made.PROGRAM_LOCK).write_text("# something else\n")
     assert not made.is_current(made.PROGRAM_LOCK)
+    assert made.is_current(made.TEST_LOCK)
+
+
+def test_what_one_command_needs_is_added_without_touching_the_rest(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed: list[list[str]] = []
+    said: list[str] = []
+    monkeypatch.setattr(made, "install", installed.append)
+    monkeypatch.setattr(made, "say", said.append)
+    made.ensure([made.PROGRAM_LOCK, made.FUZZ_LOCK])
+    assert installed == [[made.FUZZ_LOCK]]
+    assert "fuzzing needs" in said[0]
+    made.ensure([made.PROGRAM_LOCK, made.FUZZ_LOCK])
+    assert len(installed) == 1
     assert made.is_current(made.TEST_LOCK)
 
 

@@ -100,7 +100,7 @@ def strict() -> list[tuple[str, list[str]]]:
         for path in GUIDES
         for line in shell_lines(path)
         for arguments in calls_in(line)
-        if arguments[:1] != ["test"]
+        if arguments[:1] not in (["test"], ["fuzz"])
     ]
 
 
@@ -111,7 +111,7 @@ def spans() -> list[str]:
         text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
         found |= set(re.findall(r"`(?:\./)?cloister ([^`\n]+)`", text))
     # Exporter labels begin like a command and end in a version.
-    return sorted(one for one in found if not re.match(r"test\b|.* v\d$", one))
+    return sorted(one for one in found if not re.match(r"(test|fuzz)\b|.* v\d$", one))
 
 
 def resolve(arguments: list[str]) -> tuple[click.Command, click.Context, list[str]]:

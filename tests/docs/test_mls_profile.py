@@ -31,6 +31,12 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert rows["their bytes together"] == f"{limits.MAX_PENDING_BYTES >> 20} MiB"
     assert rows["resumption keys kept"] == f"{limits.MAX_RESUMPTION_PSKS} epochs"
     assert rows["leaves"].startswith(f"{limits.MAX_LEAVES:,} ")
+    assert rows["proposals in a commit"] == f"{limits.MAX_PROPOSALS:,}"
+    assert rows["extensions of a group context or GroupInfo"] == f"{limits.MAX_EXTENSIONS}"
+    assert rows["extensions of a leaf or KeyPackage"] == f"{limits.MAX_MEMBER_EXTENSIONS}"
+    assert rows["certificates of a credential"] == f"{limits.MAX_CERTIFICATES}"
+    assert rows["code points in a list of capabilities"] == f"{limits.MAX_CODE_POINTS}"
+    assert rows["external senders"] == f"{limits.MAX_EXTERNAL_SENDERS}"
 
 
 def test_the_stored_form_is_that_of_the_code() -> None:

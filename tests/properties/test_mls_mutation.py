@@ -7,7 +7,6 @@ checks behind them, which bytes mutated on the wire never do.
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from collections.abc import Callable
 
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloister.bench.mutation import mutate
 from cloister.crypto.secret import Secret
 from cloister.errors import RemoteError
 from cloister.mls import Extension, Group, MLSError
@@ -72,32 +72,6 @@ COMMIT = _opened_commit()
 PROPOSAL = Proposal(body=Add(key_package=package("proposed", CLASSICAL).parsed())).encode()
 STATE = VICTIM.encode()
 TREE = ATTACKER.ratchet_tree()
-LENGTHS = (b"\xff" * 4, bytes(4), b"\x80\x00\x00\x00", b"\x40\x00", b"\x7f\xff\xff\xff")
-
-
-def mutate(data: bytes, seed: int) -> bytes:
-    """Change, cut, insert, repeat, or write a length, in one to eight places."""
-    rng = random.Random(seed)
-    changed = bytearray(data)
-    for _ in range(rng.choice([1, 1, 1, 2, 3, 8])):
-        at = rng.randrange(len(changed))
-        match rng.randrange(6):
-            case 0:
-                changed[at] = rng.randrange(256)
-            case 1:
-                changed[at] ^= 1 << rng.randrange(8)
-            case 2:
-                del changed[at : at + rng.randrange(1, 20)]
-            case 3:
-                changed[at:at] = rng.randbytes(rng.randrange(1, 9))
-            case 4:
-                start = rng.randrange(len(changed))
-                changed[at:at] = changed[start : start + rng.randrange(1, 60)]
-            case _:
-                length = rng.choice(LENGTHS)
-                changed[at : at + len(length)] = length
-        changed = changed or bytearray(1)
-    return bytes(changed)
 
 
 def _raw(kind: type[Commit | Proposal], encoding: bytes) -> Commit | Proposal:

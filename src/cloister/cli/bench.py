@@ -17,6 +17,7 @@ def bench() -> None:
     Examples:
       cloister bench mls
       cloister bench vault --size 500
+      cloister bench codec
       cloister bench relay --json
     """
 
@@ -42,6 +43,19 @@ def vault(sizes: tuple[int, ...], *, as_json: bool) -> None:
     from cloister.bench import vault as measurement
 
     measurement.run(sizes or measurement.DEFAULT_SIZES, json=as_json)
+
+
+@bench.command("codec")
+@click.option("--seconds", type=click.FloatRange(0.1, 60), default=1.0, show_default=True)
+@_JSON
+def codec(*, seconds: float, as_json: bool) -> None:
+    """Mutated messages through the decoders, beside a bare loop; and hostile input.
+
+    SECONDS is for each decoder.
+    """
+    from cloister.bench import codec as measurement
+
+    measurement.run(seconds=seconds, json=as_json)
 
 
 @bench.command("relay")

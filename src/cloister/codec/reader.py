@@ -1,6 +1,6 @@
 """Reads the RFC 9420 section 2.1 presentation language.
 
-A reader is a window over one immutable buffer. Sub-readers share the buffer, so that
+A reader is a window over one immutable buffer. Nothing is copied to look inside a vector, so
 reading a structure costs time linear in its size however deep it nests.
 """
 
@@ -57,7 +57,12 @@ class Reader:
 
     def uint16(self) -> int:
         """Read an unsigned big-endian integer of two bytes."""
-        return int.from_bytes(self.raw(2), "big")
+        start = self.position
+        stop = start + 2
+        if stop > self.end:
+            raise DecodeError("unexpected end", start)
+        self.position = stop
+        return self.data[start] << 8 | self.data[start + 1]
 
     def uint32(self) -> int:
         """Read an unsigned big-endian integer of four bytes."""
@@ -73,48 +78,54 @@ class Reader:
         The prefix 0b11 is invalid and a longer form than necessary is refused, so that a value
         has exactly one encoding.
         """
-        position = self.position
-        if position >= self.end:
-            raise DecodeError("unexpected end", position)
-        first = self.data[position]
+        start = self.position
+        if start >= self.end:
+            raise DecodeError("unexpected end", start)
+        first = self.data[start]
         if first < 0x40:
-            self.position = position + 1
+            self.position = start + 1
             return first
         if first < 0x80:
             value = self.uint16() & 0x3FFF
-            if value < 0x40:
-                raise DecodeError("length is not in its shortest form", position)
-            return value
-        if first < 0xC0:
+            least = 0x40
+        elif first < 0xC0:
             value = self.uint32() & 0x3FFFFFFF
-            if value < 0x4000:
-                raise DecodeError("length is not in its shortest form", position)
-            return value
-        raise DecodeError("invalid length prefix", position)
+            least = 0x4000
+        else:
+            raise DecodeError("invalid length prefix", start)
+        if value < least:
+            raise DecodeError("length is not in its shortest form", start)
+        return value
+
+    def length(self) -> int:
+        """Read the length of a vector and demand that so many bytes are left."""
+        start = self.position
+        # The one-byte length is nine tenths of all lengths; its own branch halves decoding time.
+        if start < self.end and (length := self.data[start]) < 0x40:
+            self.position = start + 1
+        else:
+            length = self.varint()
+        if self.position + length > self.end:
+            raise DecodeError("length exceeds what is left", start)
+        return length
 
     def opaque(self) -> bytes:
         """Read ``opaque value<V>``: a length and that many bytes, checked before copying."""
-        position = self.position
-        end = self.end
-        # The one-byte length is nine tenths of all lengths; its own branch halves decoding time.
-        if position < end and (length := self.data[position]) < 0x40:
-            start = position + 1
+        start = self.position
+        if start < self.end and (length := self.data[start]) < 0x40:
+            start += 1
         else:
             length = self.varint()
             start = self.position
         stop = start + length
-        if stop > end:
-            raise DecodeError("length exceeds what is left", position)
+        if stop > self.end:
+            raise DecodeError("length exceeds what is left", start)
         self.position = stop
         return self.data[start:stop]
 
     def vector(self) -> Reader:
         """Read the length of ``T items<V>`` and return a reader over exactly that range."""
-        position = self.position
-        length = self.varint()
+        length = self.length()
         start = self.position
-        stop = start + length
-        if stop > self.end:
-            raise DecodeError("length exceeds what is left", position)
-        self.position = stop
+        self.position = stop = start + length
         return Reader(self.data, start, stop)

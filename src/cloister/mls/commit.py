@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloister.codec import CachedStruct, layout, optional, vector
+from cloister.mls.limits import MAX_PROPOSALS
 from cloister.mls.proposal import ProposalOrRef
 from cloister.mls.update_path import UpdatePath
 
@@ -11,5 +12,5 @@ from cloister.mls.update_path import UpdatePath
 class Commit(CachedStruct):
     """struct { ProposalOrRef proposals<V>; optional<UpdatePath> path; } Commit"""
 
-    proposals: tuple[ProposalOrRef, ...] = vector(ProposalOrRef)
+    proposals: tuple[ProposalOrRef, ...] = vector(ProposalOrRef, max_items=MAX_PROPOSALS)
     path: UpdatePath | None = optional(UpdatePath)

@@ -6,10 +6,13 @@ What a credential says about a person is for the application to judge; the engin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
-from cloister.codec import Reader, Struct, Writer
+from cloister.codec import OPAQUE, Reader, Struct, Writer, kind_of, vector
+from cloister.mls.limits import MAX_CERTIFICATES
 from cloister.mls.registry import CredentialType
+
+_CERTIFICATES: Final = kind_of(vector(OPAQUE, max_items=MAX_CERTIFICATES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +31,11 @@ class Credential(Struct):
     def read(cls, reader: Reader) -> Self:
         """Read a credential; the certificates of an X.509 one must be well-formed vectors."""
         credential_type = reader.uint16()
-        inner = reader.vector()
-        data = inner.raw(inner.remaining)
+        start = reader.position
+        data = reader.opaque()
         if credential_type == CredentialType.X509:
-            certificates = Reader(data)
-            while not certificates.at_end:
-                certificates.opaque()
+            reader.position = start
+            _CERTIFICATES.read(reader)
         return cls(credential_type=credential_type, data=data)
 
     def write(self, writer: Writer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cloister.codec import UINT16, Struct, layout, nested, opaque, uint16, vector
 from cloister.mls.credential import Credential
 from cloister.mls.errors import RuleViolation
+from cloister.mls.limits import MAX_CODE_POINTS, MAX_EXTERNAL_SENDERS
 from cloister.mls.registry import ExtensionType
 from cloister.mls.rules import Rule
 
@@ -23,9 +24,9 @@ class Extension(Struct):
 class RequiredCapabilities(Struct):
     """Section 11.1: what every member must support."""
 
-    extension_types: tuple[int, ...] = vector(UINT16)
-    proposal_types: tuple[int, ...] = vector(UINT16)
-    credential_types: tuple[int, ...] = vector(UINT16)
+    extension_types: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
+    proposal_types: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
+    credential_types: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
 
 
 @layout
@@ -40,7 +41,7 @@ class ExternalSender(Struct):
 class ExternalSenders(Struct):
     """The data of the external_senders extension."""
 
-    senders: tuple[ExternalSender, ...] = vector(ExternalSender)
+    senders: tuple[ExternalSender, ...] = vector(ExternalSender, max_items=MAX_EXTERNAL_SENDERS)
 
 
 @layout
@@ -60,8 +61,7 @@ def find(extensions: Sequence[Extension], extension_type: int) -> bytes | None:
 
 def check_distinct(extensions: Sequence[Extension]) -> None:
     """Demand that no type occurs twice (13.4). Raises RuleViolation."""
-    types = [extension.extension_type for extension in extensions]
-    if len(set(types)) != len(types):
+    if len({extension.extension_type for extension in extensions}) != len(extensions):
         raise RuleViolation(Rule.DUPLICATE_EXTENSION)
 
 

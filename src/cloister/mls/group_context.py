@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloister.codec import CachedStruct, layout, opaque, uint16, uint64, vector
 from cloister.mls.extension import Extension
+from cloister.mls.limits import MAX_EXTENSIONS
 
 
 @layout
@@ -17,4 +18,4 @@ class GroupContext(CachedStruct):
     epoch: int = uint64()
     tree_hash: bytes = opaque()
     confirmed_transcript_hash: bytes = opaque()
-    extensions: tuple[Extension, ...] = vector(Extension)
+    extensions: tuple[Extension, ...] = vector(Extension, max_items=MAX_EXTENSIONS)

@@ -22,6 +22,7 @@ from cloister.mls.credential import Credential
 from cloister.mls.errors import RuleViolation
 from cloister.mls.extension import Extension, check_distinct
 from cloister.mls.leaf_node import LeafNode, Lifetime, make_capabilities
+from cloister.mls.limits import MAX_MEMBER_EXTENSIONS
 from cloister.mls.registry import LeafNodeSource, ProtocolVersion
 from cloister.mls.rules import Rule
 from cloister.mls.secret_field import secret
@@ -36,7 +37,7 @@ class KeyPackage(CachedStruct):
     cipher_suite: int = uint16()
     init_key: bytes = opaque()
     leaf_node: LeafNode = nested(LeafNode)
-    extensions: tuple[Extension, ...] = vector(Extension)
+    extensions: tuple[Extension, ...] = vector(Extension, max_items=MAX_MEMBER_EXTENSIONS)
     signature: bytes = opaque()
 
     def reference(self, suite: Suite) -> bytes:

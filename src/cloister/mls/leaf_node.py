@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from cloister.codec import (
     UINT16,
@@ -12,6 +12,7 @@ from cloister.codec import (
     Reader,
     Struct,
     Writer,
+    kind_of,
     layout,
     uint64,
     vector,
@@ -20,6 +21,7 @@ from cloister.crypto.scheme import SignatureKey
 from cloister.mls import labels
 from cloister.mls.credential import Credential
 from cloister.mls.extension import Extension, check_distinct
+from cloister.mls.limits import MAX_CODE_POINTS, MAX_MEMBER_EXTENSIONS
 from cloister.mls.registry import (
     DEFAULT_EXTENSION_TYPES,
     CredentialType,
@@ -29,16 +31,18 @@ from cloister.mls.registry import (
 from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
 
+_SOURCES: Final = {int(source): source for source in LeafNodeSource}
+
 
 @layout
 class Capabilities(Struct):
     """What a member's software supports; the RFC's own types need not be listed."""
 
-    versions: tuple[int, ...] = vector(UINT16)
-    cipher_suites: tuple[int, ...] = vector(UINT16)
-    extensions: tuple[int, ...] = vector(UINT16)
-    proposals: tuple[int, ...] = vector(UINT16)
-    credentials: tuple[int, ...] = vector(UINT16)
+    versions: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
+    cipher_suites: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
+    extensions: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
+    proposals: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
+    credentials: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
 
     def include(self, extensions: Sequence[Extension]) -> bool:
         """Whether the types of these extensions are the RFC's own or are listed here."""
@@ -102,21 +106,22 @@ class LeafNode(CachedStruct):
         credential = Credential.read(reader)
         capabilities = Capabilities.read(reader)
         code = reader.uint8()
+        source = _SOURCES.get(code)
+        if source is None:
+            raise reader.fail(f"{code} is not a leaf_node_source")
         lifetime: Lifetime | None = None
         parent_hash = b""
-        if code == LeafNodeSource.KEY_PACKAGE:
+        if source is LeafNodeSource.KEY_PACKAGE:
             lifetime = Lifetime.read(reader)
-        elif code == LeafNodeSource.COMMIT:
+        elif source is LeafNodeSource.COMMIT:
             parent_hash = reader.opaque()
-        elif code != LeafNodeSource.UPDATE:
-            raise reader.fail(f"{code} is not a leaf_node_source")
         extensions = read_extensions(reader)
         leaf = cls(
             encryption_key=encryption_key,
             signature_key=signature_key,
             credential=credential,
             capabilities=capabilities,
-            source=LeafNodeSource(code),
+            source=source,
             lifetime=lifetime,
             parent_hash=parent_hash,
             extensions=extensions,
@@ -193,19 +198,16 @@ class LeafNode(CachedStruct):
         )
 
 
+_EXTENSIONS: Final = kind_of(vector(Extension, max_items=MAX_MEMBER_EXTENSIONS))
+
+
 def read_extensions(reader: Reader) -> tuple[Extension, ...]:
     """Read ``Extension extensions<V>``, refusing a type that occurs twice."""
-    inner = reader.vector()
-    extensions: list[Extension] = []
-    while inner.position < inner.end:
-        extensions.append(Extension.read(inner))
+    extensions = _EXTENSIONS.read(reader)
     check_distinct(extensions)
-    return tuple(extensions)
+    return extensions
 
 
 def write_extensions(writer: Writer, extensions: Sequence[Extension]) -> None:
     """Write ``Extension extensions<V>``."""
-    inner = Writer()
-    for extension in extensions:
-        extension.write(inner)
-    writer.opaque(inner.getvalue())
+    _EXTENSIONS.write(writer, tuple(extensions))

@@ -32,5 +32,23 @@ MAX_LIFETIME_S: Final = 366 * 24 * 3600
 # day for clocks. Whoever comes late must still accept what the others did.
 LIFETIME_SLACK_S: Final = 31 * 24 * 3600
 
-# Section 5.1.1 leaves the size of a group open; Cloister promises a thousand devices.
-MAX_LEAVES: Final = 1 << 16
+# Section 5.1.1 leaves the size of a group open; Cloister promises a thousand devices. To decode a
+# leaf costs six microseconds however little it says.
+MAX_LEAVES: Final = 2048
+# Section 4.1.2: the depth of such a tree, and what a node of the copath has below it at most.
+MAX_PATH_NODES: Final = MAX_LEAVES.bit_length() - 1
+MAX_RESOLUTION: Final = MAX_LEAVES // 2
+
+# Section 12.4: proposals of one commit, and so pre-shared keys of one epoch. No fewer than there
+# can be members to remove, and newcomers beside them.
+MAX_PROPOSALS: Final = 1024 + 64
+
+# Entries of a list that other software fills. All code points that are registered and all of GREASE
+# (section 13.5) fit into capabilities. Leaves and KeyPackages have shorter lists of extensions,
+# because a tree or a commit holds many. The limits are for each list and not for a message, so that
+# what was accepted in parts, such as the leaves of a tree, is never refused as a whole.
+MAX_CODE_POINTS: Final = 24
+MAX_EXTENSIONS: Final = 32
+MAX_MEMBER_EXTENSIONS: Final = 10
+MAX_CERTIFICATES: Final = 4
+MAX_EXTERNAL_SENDERS: Final = 64

@@ -21,6 +21,7 @@ from cloister.mls import labels
 from cloister.mls.extension import Extension
 from cloister.mls.key_package import KeyPackage
 from cloister.mls.leaf_node import LeafNode
+from cloister.mls.limits import MAX_EXTENSIONS
 from cloister.mls.psk import PreSharedKeyId
 from cloister.mls.registry import ProposalOrRefType, ProposalType
 from cloister.mls.suite import Suite
@@ -61,7 +62,7 @@ class ReInit(Struct):
     group_id: bytes = opaque()
     version: int = uint16()
     cipher_suite: int = uint16()
-    extensions: tuple[Extension, ...] = vector(Extension)
+    extensions: tuple[Extension, ...] = vector(Extension, max_items=MAX_EXTENSIONS)
 
 
 @layout
@@ -75,7 +76,7 @@ class ExternalInit(Struct):
 class GroupContextExtensions(Struct):
     """Replace the extensions of the group context (12.1.7)."""
 
-    extensions: tuple[Extension, ...] = vector(Extension)
+    extensions: tuple[Extension, ...] = vector(Extension, max_items=MAX_EXTENSIONS)
 
 
 ProposalBody = Add | Update | Remove | PreSharedKey | ReInit | ExternalInit | GroupContextExtensions

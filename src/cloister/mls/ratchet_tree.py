@@ -16,6 +16,7 @@ from cloister.ids import LeafIndex, NodeIndex
 from cloister.mls import tree_math
 from cloister.mls.errors import RuleViolation
 from cloister.mls.leaf_node import LeafNode
+from cloister.mls.limits import MAX_LEAVES
 from cloister.mls.registry import NodeType
 from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
@@ -27,7 +28,7 @@ class ParentNode(CachedStruct):
 
     encryption_key: bytes = opaque()
     parent_hash: bytes = opaque()
-    unmerged_leaves: tuple[int, ...] = vector(UINT32)
+    unmerged_leaves: tuple[int, ...] = vector(UINT32, max_items=MAX_LEAVES)
 
 
 Node = LeafNode | ParentNode
@@ -181,6 +182,8 @@ class RatchetTree:
         reader.finish()
         found: list[Node | None] = []
         while not nodes.at_end:
+            if len(found) == tree_math.node_width(MAX_LEAVES):
+                raise nodes.fail(f"more than {MAX_LEAVES} leaves")
             found.append(_read_node(nodes, len(found)))
         # A parent at the end would stand over blank leaves only; no commit leaves one there.
         if not found or not isinstance(found[-1], LeafNode):

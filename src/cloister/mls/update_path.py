@@ -13,6 +13,7 @@ from cloister.ids import LeafIndex, NodeIndex
 from cloister.mls import labels, tree_math
 from cloister.mls.errors import Misuse, RuleViolation, Undecryptable
 from cloister.mls.leaf_node import LeafNode
+from cloister.mls.limits import MAX_PATH_NODES, MAX_RESOLUTION
 from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
@@ -33,7 +34,9 @@ class UpdatePathNode(Struct):
     """One node of the path: its new key, and its path secret for each node of the resolution."""
 
     encryption_key: bytes = opaque()
-    encrypted_path_secret: tuple[HpkeCiphertext, ...] = vector(HpkeCiphertext)
+    encrypted_path_secret: tuple[HpkeCiphertext, ...] = vector(
+        HpkeCiphertext, max_items=MAX_RESOLUTION
+    )
 
 
 @layout
@@ -41,7 +44,7 @@ class UpdatePath(Struct):
     """struct { LeafNode leaf_node; UpdatePathNode nodes<V>; } UpdatePath"""
 
     leaf_node: LeafNode = nested(LeafNode)
-    nodes: tuple[UpdatePathNode, ...] = vector(UpdatePathNode)
+    nodes: tuple[UpdatePathNode, ...] = vector(UpdatePathNode, max_items=MAX_PATH_NODES)
 
 
 def node_key(suite: Suite, path_secret: Secret) -> HpkePrivateKey:

@@ -23,6 +23,7 @@ from cloister.mls.extension import Extension
 from cloister.mls.group_context import GroupContext
 from cloister.mls.key_package import KeyPackage
 from cloister.mls.key_schedule import welcome_key_and_nonce
+from cloister.mls.limits import MAX_EXTENSIONS, MAX_LEAVES, MAX_PROPOSALS
 from cloister.mls.psk import PreSharedKeyId
 from cloister.mls.rules import Rule
 from cloister.mls.secret_field import secret
@@ -35,7 +36,7 @@ class GroupInfo(CachedStruct):
     """struct { group_context; extensions<V>; confirmation_tag<V>; signer; signature<V>; }"""
 
     group_context: GroupContext = nested(GroupContext)
-    extensions: tuple[Extension, ...] = vector(Extension)
+    extensions: tuple[Extension, ...] = vector(Extension, max_items=MAX_EXTENSIONS)
     confirmation_tag: bytes = opaque()
     signer: int = uint32()
     signature: bytes = opaque()
@@ -94,7 +95,7 @@ class GroupSecrets(Struct):
 
     joiner_secret: Secret = secret()
     path_secret: PathSecret | None = optional(PathSecret)
-    psks: tuple[PreSharedKeyId, ...] = vector(PreSharedKeyId)
+    psks: tuple[PreSharedKeyId, ...] = vector(PreSharedKeyId, max_items=MAX_PROPOSALS)
 
 
 @layout
@@ -110,7 +111,7 @@ class Welcome(Struct):
     """struct { cipher_suite; secrets<V>; encrypted_group_info<V>; } Welcome"""
 
     cipher_suite: int = uint16()
-    secrets: tuple[EncryptedGroupSecrets, ...] = vector(EncryptedGroupSecrets)
+    secrets: tuple[EncryptedGroupSecrets, ...] = vector(EncryptedGroupSecrets, max_items=MAX_LEAVES)
     encrypted_group_info: bytes = opaque()
 
 

@@ -163,3 +163,65 @@ def test_items_without_bytes_are_refused() -> None:
 
     with pytest.raises(DecodeError):
         Many.decode(b"\x01\x00")
+
+
+@layout
+class Rows(Struct):
+    bytes_: tuple[int, ...] = vector(uint8())
+    shorts: tuple[int, ...] = vector(uint16(), max_items=20)
+    words: tuple[int, ...] = vector(uint32(), min_items=1)
+    longs: tuple[int, ...] = vector(uint64())
+    ids: tuple[bytes, ...] = vector(fixed(3))
+    behind: int = uint8()
+
+
+@pytest.mark.parametrize("count", [1, 2, 15, 16, 20])
+def test_items_of_one_width_are_read_in_a_row(count: int) -> None:
+    rows = Rows(
+        bytes_=tuple(range(count)),
+        shorts=tuple(range(0xFFFF, 0xFFFF - count, -1)),
+        words=tuple(range(0xFFFFFFFF, 0xFFFFFFFF - count, -1)),
+        longs=tuple(range(2**64 - 1, 2**64 - 1 - count, -1)),
+        ids=tuple(bytes([n, 0, n]) for n in range(count)),
+        behind=7,
+    )
+    assert Rows.decode(rows.encode()) == rows
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        "00 03 000100 04 00000001 00 00 07",  # one and a half numbers
+        "00 00 04 00000001 00 04 61626364 07",  # one and a third ids
+        "00 00 00 00 00 07",  # too few
+        "00 2a" + 21 * "0001" + "04 00000001 00 00 07",  # too many
+        "00 00 04 00000001 08 0000000000000001",  # the length leads behind the end
+    ],
+)
+def test_a_row_that_does_not_come_out_even_is_refused(encoded: str) -> None:
+    with pytest.raises(DecodeError):
+        Rows.decode(bytes.fromhex(encoded))
+
+
+def test_an_item_sees_nothing_behind_its_vector() -> None:
+    @layout
+    class Word(Struct):
+        letters: bytes = opaque()
+
+    @layout
+    class Sentence(Struct):
+        words: tuple[Word, ...] = vector(Word)
+        behind: bytes = fixed(2)
+
+    assert Sentence.decode(bytes.fromhex("03 02 6162 6364")).behind == b"cd"
+    with pytest.raises(DecodeError):
+        Sentence.decode(bytes.fromhex("03 03 6162 6364"))
+
+
+def test_items_of_width_zero_are_refused() -> None:
+    @layout
+    class Many(Struct):
+        items: tuple[bytes, ...] = vector(fixed(0))
+
+    with pytest.raises(DecodeError):
+        Many.decode(b"\x01\x00")
