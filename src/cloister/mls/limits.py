@@ -47,7 +47,7 @@ MAX_PROPOSALS: Final = 1024 + 64
 # (section 13.5) fit into capabilities. Leaves and KeyPackages have shorter lists of extensions,
 # because a tree or a commit holds many. The limits are for each list and not for a message, so that
 # what was accepted in parts, such as the leaves of a tree, is never refused as a whole.
-MAX_CODE_POINTS: Final = 24
+MAX_CODE_POINTS: Final = 32
 MAX_EXTENSIONS: Final = 32
 MAX_MEMBER_EXTENSIONS: Final = 10
 MAX_CERTIFICATES: Final = 4
