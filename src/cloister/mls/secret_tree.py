@@ -83,7 +83,7 @@ class Ratchet:
         return key, replace(ratchet, retained=kept)
 
     def without_expired(self, now: int) -> Ratchet:
-        """The chain without skipped keys whose time is over."""
+        """The chain without skipped keys whose time is over; itself if there are none."""
         kept = tuple(one for one in self.retained if now - one.since <= RETAINED_KEY_LIFETIME_S)
         return self if len(kept) == len(self.retained) else replace(self, retained=kept)
 
@@ -107,6 +107,17 @@ class LeafRatchets:
     def retained(self) -> tuple[RetainedKey, ...]:
         """The skipped keys of both."""
         return self.handshake.retained + self.application.retained
+
+    def without_expired(self, now: int) -> LeafRatchets:
+        """Both without skipped keys whose time is over; this value itself if there are none.
+
+        What is stored anew is found by identity: records of other senders must not be.
+        """
+        handshake = self.handshake.without_expired(now)
+        application = self.application.without_expired(now)
+        if handshake is self.handshake and application is self.application:
+            return self
+        return LeafRatchets(handshake, application)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,12 +161,7 @@ class SecretTree:
         return key, taken
 
     def _without_expired(self, now: int) -> SecretTree:
-        senders = {
-            leaf: LeafRatchets(
-                one.handshake.without_expired(now), one.application.without_expired(now)
-            )
-            for leaf, one in self.senders.items()
-        }
+        senders = {leaf: one.without_expired(now) for leaf, one in self.senders.items()}
         return replace(self, senders=senders, oldest_since=oldest_skipped(senders))
 
     def _with(

@@ -251,7 +251,8 @@ def test_skipped_keys_are_bounded_in_number_and_age() -> None:
 
 def test_skipped_keys_of_who_has_fallen_silent_expire_too() -> None:
     """A relay that holds one message back must not keep its key in every vault for ever."""
-    silent, receiver, talker = group_of(3)
+    silent, receiver, talker, other = group_of(4, CLASSICAL)
+    _, receiver = take_text(receiver, other.encrypt(b"once", entropy=ENTROPY)[0])
     held_back, silent = silent.encrypt(b"held back", entropy=ENTROPY)
     last, _ = silent.encrypt(b"last words", entropy=ENTROPY)
     _, receiver = take_text(receiver, last)
@@ -262,7 +263,10 @@ def test_skipped_keys_of_who_has_fallen_silent_expire_too() -> None:
         message, talker = talker.encrypt(b"later", entropy=ENTROPY)
         following = receiver.process(message, now=NOW + after_s).next
         assert following is not None
+        changes = following.ratchet_changes(receiver)
         receiver = following
+    # His record and the talker's are written again, and not those of all who ever sent.
+    assert (len(changes), list(changes.values()).count(None)) == (3, 1)
     assert kept.message_key.key.expose() not in receiver.encode()
     with pytest.raises(ConsumedGeneration):
         receiver.process(held_back, now=NOW)
