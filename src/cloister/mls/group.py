@@ -356,7 +356,7 @@ class Group:
         with FOREIGN:
             stored = StoredGroup.decode(data)
             records = stored.records()
-        return cls.restore(stored.epoch_state, records)
+        return cls.restore(stored.epoch_state.expose(), records)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

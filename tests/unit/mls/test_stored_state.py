@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -321,6 +322,17 @@ def test_a_record_has_one_key(unused: dict[str, int]) -> None:
     changed = {one.encode(): value for one, value in records.items() if one != node}
     with pytest.raises(MLSError):
         Group.restore(group.epoch_state(), {**changed, bytes(key): records[node]})
+
+
+def test_a_whole_shows_no_secret_while_it_is_in_memory_and_is_not_pickled() -> None:
+    _, group = _talked()
+    stored = StoredGroup.decode(group.encode())
+    secrets = (group.state.secrets.init, group.secret_tree.senders[0].application.secret)
+    for secret in secrets:
+        assert secret.expose() in stored.encode()
+        assert repr(secret.expose())[2:-1] not in repr(stored)
+    with pytest.raises(TypeError):
+        pickle.dumps(stored)
 
 
 def test_records_of_a_whole_have_one_order() -> None:
