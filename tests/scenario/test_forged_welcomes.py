@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -17,7 +18,9 @@ from cloister.client.inputs import (
     Invite,
     Join,
     OpenConversation,
+    Received,
     SendText,
+    Tick,
     Vouch,
 )
 from cloister.client.mail import seal_inbox_item
@@ -117,6 +120,39 @@ def test_a_forged_welcome_of_the_commons_does_not_keep_a_newcomer_out(
         await circle.act(cyd, Join(ref=circle.ref(), code=code, name="Cyd"))
         await circle.act(ada, Vouch(ref=circle.ref(), request="Cyd", how=1))
         assert cyd.phase == "member"
+
+    play(story)
+
+
+def test_welcomes_that_wait_are_not_opened_again_with_every_input() -> None:
+    """They may wait for ever, and one member can send hundreds of them to everybody."""
+
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+        identity = ben.core.state.identity
+        assert identity is not None
+        with patch.object(mls, "open_welcome", side_effect=mls.open_welcome) as opening:
+            for number in range(3):
+                item = forged_welcome(
+                    circle, ada, ben, bytes(16), kind=ChannelKind.CONVERSATION, size=2**40
+                )
+                mail = MailItem(
+                    kind=int(ObjectKind.INBOX),
+                    object_id=identity.inbox_id,
+                    n=ben.core.state.inbox_cursor,
+                    item=item,
+                )
+                ben.feed(Received(event=mail))
+                assert len(ben.core.state.session.opened) == number + 1
+            opened = opening.call_count
+            ben.feed(Tick())
+            ben.feed(SendText(ref=circle.ref(), conversation="Desk", text="busy as ever"))
+            assert opening.call_count == opened
+        # No channel of that name is at the relay: nothing of them is left, in memory neither.
+        await circle.settle()
+        assert not ben.core.state.welcomes
+        assert not ben.core.state.session.opened
 
     play(story)
 

@@ -46,7 +46,7 @@ def advance(turn: Turn) -> None:
     if circle is None or not turn.is_linked:
         return
     busy: set[bytes] = set()
-    for waiting in in_order(turn) if turn.state.welcomes else ():
+    for waiting in in_order(turn):
         channel_id = waiting.item.channel_id
         is_own = channel_id == circle.commons_id and circle.left
         is_wanted = is_own or leads_to_new_commons(turn.state, waiting)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from cloister import mls
 from cloister.client.records import (
@@ -34,6 +34,9 @@ from cloister.roster.voiding import Void
 from cloister.transparency.merkle import Frontier
 from cloister.transparency.quorum import Settled
 from cloister.wire.events import CommitItem, Item, Seats
+
+if TYPE_CHECKING:
+    from cloister.client.welcomes import Waiting
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -181,6 +184,8 @@ class Session:
     """channel -> index up to which the relay has said that it has items for this proof."""
     behind: Mapping[bytes, int] = field(default_factory=dict)
     """hash of a Welcome -> size of the log that it waits for."""
+    opened: Mapping[bytes, Waiting] = field(default_factory=dict)
+    """hash of a Welcome -> what is in it: to open it is work, and it may wait for ever."""
     was_caught_up: bool = False
     """Whether the log was read to its end when commits were last looked at."""
     waiting_since: Mapping[bytes, int] = field(default_factory=dict)

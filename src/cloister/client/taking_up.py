@@ -24,7 +24,7 @@ FIRST_UPDATE_WITHIN_S: Final = 600
 def advance(turn: Turn) -> None:
     """Take up what can be taken up, one Welcome of a channel after the other; the rest waits."""
     busy: set[bytes] = set()
-    for waiting in in_order(turn) if turn.state.welcomes else ():
+    for waiting in in_order(turn):
         channel_id = waiting.item.channel_id
         if channel_id not in busy and _is_under_way(turn, waiting):
             busy.add(channel_id)

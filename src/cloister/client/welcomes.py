@@ -89,10 +89,15 @@ def in_order(turn: Turn) -> list[Waiting]:
     """Return the Welcomes that wait, the earliest epoch first; drop those that do not open.
 
     Whoever was added, removed and added again goes through all of it in order, and misses nothing
-    that was said while it was in.
+    that was said while it was in.  Each is opened once for a connection: this is asked with every
+    input, and one member can have hundreds wait for what never comes.
     """
-    found = []
+    before = turn.session.opened
+    found: dict[bytes, Waiting] = {}
     for key, encoded in turn.state.welcomes.items():
+        if key in before and before[key].reference in turn.state.key_packages:
+            found[key] = before[key]
+            continue
         item = InboxItem.decode(encoded)
         try:
             opened, reference = open_item(turn.state, item)
@@ -102,8 +107,10 @@ def in_order(turn: Turn) -> list[Waiting]:
             if known is None or known.state is not ChannelState.ACTIVE:
                 turn.alarm("welcome", f"An invitation into a conversation was refused: {error}.")
             continue
-        found.append(Waiting(key, item, opened, reference))
-    return sorted(found, key=lambda one: one.opened.epoch)
+        found[key] = Waiting(key, item, opened, reference)
+    if found.keys() != before.keys():
+        turn.change_session(opened=found)
+    return sorted(found.values(), key=lambda one: one.opened.epoch)
 
 
 def drop_unproven(turn: Turn, purpose: Purpose) -> None:
