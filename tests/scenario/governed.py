@@ -9,6 +9,7 @@ from cloister.client.governance_views import governance_view
 from cloister.client.inputs import Invite, Join, OpenConversation, SendText, Tick, Vouch
 from cloister.roster.roster import Roster
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from scenario.built_once import built_once
 
 DAY_S = 86_400
 
@@ -28,6 +29,7 @@ async def admit_steward(
     return device
 
 
+@built_once
 async def two_stewards(
     circle: SimulatedCircle, *, cool_off_s: int = DAY_S
 ) -> tuple[SimulatedDevice, SimulatedDevice, SimulatedDevice]:

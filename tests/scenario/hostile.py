@@ -10,6 +10,7 @@ from cloister.client.inputs import OpenConversation, SendText, Tick
 from cloister.client.views import status_view
 from cloister.testing.hostile_relay import silent_differences
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from scenario.built_once import built_once
 from scenario.governed import roster_of
 
 STEPS_A_SECOND = 12
@@ -68,6 +69,7 @@ async def say(circle: SimulatedCircle, device: SimulatedDevice, *texts: str) -> 
     await circle.settle()
 
 
+@built_once
 async def three_at_a_desk(
     circle: SimulatedCircle,
 ) -> tuple[SimulatedDevice, SimulatedDevice, SimulatedDevice]:

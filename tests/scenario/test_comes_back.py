@@ -17,6 +17,7 @@ from cloister.client.views import status_view
 from cloister.errors import PolicyError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from counts import seeds
+from scenario.built_once import built_once
 
 SEEDS, NIGHTLY_SEEDS = 6, 50
 
@@ -25,6 +26,7 @@ def play(story: Coroutine[Any, Any, None]) -> None:
     asyncio.run(story)
 
 
+@built_once
 async def three(
     circle: SimulatedCircle, *, unlock_shares: bool = False
 ) -> tuple[SimulatedDevice, ...]:

@@ -28,9 +28,11 @@ from cloister.client.records import ChannelState, Counter
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import MemberId
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from scenario.built_once import built_once
 from scenario.test_forged_commits import channel, deliver, leaf_of, play
 
 
+@built_once
 async def conversing(
     circle: SimulatedCircle, **rules: bool
 ) -> tuple[SimulatedDevice, SimulatedDevice, SimulatedDevice, SimulatedDevice]:

@@ -32,6 +32,7 @@ from cloister.crypto.signature import Ed25519Key
 from cloister.limits import ENVELOPE_SIZES
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.wire.events import CommitItem
+from scenario.built_once import built_once
 
 ENTROPY = SystemEntropy()
 
@@ -40,6 +41,7 @@ def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(story())
 
 
+@built_once
 async def three(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
     ada = await circle.found("Ada")
     ben = await circle.admit("Ben", ada, [ada])

@@ -31,12 +31,14 @@ from cloister.limits import ENVELOPE_SIZES
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.wire.auth import ObjectKind
 from cloister.wire.events import AnyEvent, MailItem
+from scenario.built_once import built_once
 
 
 def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(story())
 
 
+@built_once
 async def two_at_a_desk(circle: SimulatedCircle) -> tuple[SimulatedDevice, SimulatedDevice]:
     ada = await circle.found("Ada")
     ben = await circle.admit("Ben", ada, [ada])

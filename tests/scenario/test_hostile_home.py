@@ -26,12 +26,14 @@ from cloister.wire.events import (
     Package,
     Proved,
 )
+from scenario.built_once import built_once
 
 
 def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(story())
 
 
+@built_once
 async def two_at_a_desk(circle: SimulatedCircle) -> tuple[SimulatedDevice, SimulatedDevice]:
     ada = await circle.found("Ada")
     ben = await circle.admit("Ben", ada, [ada])

@@ -10,6 +10,7 @@ from cloister import mls
 from cloister.client import pool
 from cloister.client.inputs import OpenConversation, SendText, Tick
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from scenario.built_once import built_once
 
 DAY_S = 86_400
 
@@ -18,6 +19,7 @@ def play(story: Coroutine[Any, Any, None]) -> None:
     asyncio.run(story)
 
 
+@built_once
 async def two(circle: SimulatedCircle) -> tuple[SimulatedDevice, SimulatedDevice]:
     ada = await circle.found("Ada")
     return ada, await circle.admit("Ben", ada, [ada])

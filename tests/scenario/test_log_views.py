@@ -17,6 +17,7 @@ from cloister.client.verify_log import LogDiffers, verify_log
 from cloister.errors import NotFoundError
 from cloister.roster.entry import Entry, SealedType, seal_entry
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from scenario.built_once import built_once
 
 
 def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -25,6 +26,12 @@ def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def grown(circle: SimulatedCircle) -> SimulatedDevice:
     """A circle in which people came, were removed and left; the device of its founder."""
+    (ada,) = await _grown(circle)
+    return ada
+
+
+@built_once
+async def _grown(circle: SimulatedCircle) -> tuple[SimulatedDevice]:
     ada = await circle.found("Ada")
     ben = await circle.admit("Ben", ada, [ada])
     cyd = await circle.admit("Cyd", ada, [ada])
@@ -34,7 +41,7 @@ async def grown(circle: SimulatedCircle) -> SimulatedDevice:
     await circle.act(cyd, Leave(ref=circle.ref()))
     circle.now += 120
     await circle.settle()
-    return ada
+    return (ada,)
 
 
 def stored(device: SimulatedDevice) -> list[bytes]:

@@ -13,6 +13,7 @@ from cloister.client.powers import Reinstate, Suspend
 from cloister.client.records import ChannelKind
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.wire.events import AnyEvent, Logged
+from scenario.built_once import built_once
 from scenario.test_forged_welcomes import before_the_first_mail, forged_welcome
 
 
@@ -20,6 +21,7 @@ def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(story())
 
 
+@built_once
 async def one_out(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
     ada = await circle.found("Ada")
     ben = await circle.admit("Ben", ada, [ada])

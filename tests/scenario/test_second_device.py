@@ -12,12 +12,14 @@ from cloister.client.inputs import Invite, Join, OpenConversation, SendText, Vou
 from cloister.client.views import requests_view, status_view
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from scenario.built_once import built_once
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
     asyncio.run(story)
 
 
+@built_once
 async def three(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
     ada = await circle.found("Ada")
     ben = await circle.admit("Ben", ada, [ada])

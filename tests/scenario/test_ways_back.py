@@ -11,6 +11,7 @@ from cloister.client.powers import Approve, OfferStewardKey, ProposeStewards, Su
 from cloister.roster.content import Role
 from cloister.roster.state import MemberState
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from scenario.built_once import built_once
 from scenario.governed import DAY_S, later, other_alarms, roster_of, two_stewards
 
 
@@ -24,6 +25,7 @@ def role_of(seen_by: SimulatedDevice, name: str) -> Role:
     return member.role
 
 
+@built_once
 async def with_officers(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
     """Ada is the only steward, Ben and Cyd are officers, Dan and Eve members."""
     ada = await circle.found("Ada", test_circle=True, change_delay_s=0)

@@ -259,7 +259,7 @@ class SimulatedCircle:
         """``accounts``: the file that the home relay's books publish, if seats are sold."""
         self.rng: Final = random.Random(seed)
         self.now = START
-        self.relays: Final = SimulatedRelays(lambda: self.now, accounts)
+        self.relays = SimulatedRelays(lambda: self.now, accounts)
         self.devices: Final[list[SimulatedDevice]] = []
         self._next_ref = 0
 

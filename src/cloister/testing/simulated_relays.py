@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Final
 
@@ -46,12 +47,21 @@ class SimulatedRelays:
     ``cosigns`` may be set to False: the entry's organisation is away and nothing settles.
     """
 
-    def __init__(self, now: Callable[[], int], accounts: Path = NO_BOOKS) -> None:
-        """``accounts``: the file that the operator's books publish, if seats are sold."""
+    def __init__(
+        self,
+        now: Callable[[], int],
+        accounts: Path = NO_BOOKS,
+        like: SimulatedRelays | None = None,
+    ) -> None:
+        """``accounts``: the file that the operator's books publish, if seats are sold.
+
+        ``like``: relays of which these are a copy after a restart: their keys and cards, and what
+        they have stored; no connection and nothing that was only in memory.
+        """
         self._entropy = SystemEntropy()
         self._now = now
-        home_key, entry_key = self._key(), self._key()
-        self.keys: Final = (home_key, entry_key)
+        home_key, entry_key = like.keys if like else (self._key(), self._key())
+        self.keys: Final[tuple[HybridKey, HybridKey]] = (home_key, entry_key)
         """Of home and entry: what a hostile operator has in hand."""
         self.home_card: Final = make_relay_card(
             home_key,
@@ -82,7 +92,7 @@ class SimulatedRelays:
         """What a lying home makes of each push to the mirror."""
         self.refused_pushes: Final[list[MirrorRefused]] = []
         self.flusher: Final = Flusher(Metrics())
-        self.store: Final = MemoryStore()
+        self.store: Final[MemoryStore] = deepcopy(like.store) if like else MemoryStore()
         context = Context(
             relay_id=self.home_card.relay_id,
             store=self.store,
@@ -108,12 +118,25 @@ class SimulatedRelays:
         )
         home = Identity(card=self.home_card, key=home_key)
         entry = Identity(card=self.entry_card, key=entry_key)
-        self.mirror: Final = Mirror(MemoryStore(), entry, Metrics(), Log(now), now)
-        home_shares = SimulatedShares(home, self.logs, dict, now, self.flusher, seats)
-        entry_shares = SimulatedShares(
-            entry, self.mirror, lambda: {bytes(home_id): self.home_card}, now, self.flusher
+        self.mirrored: Final[MemoryStore] = deepcopy(like.mirrored) if like else MemoryStore()
+        """What the entry relay has stored."""
+        self.mirror: Final = Mirror(self.mirrored, entry, Metrics(), Log(now), now)
+        like_home, like_entry = like.shares.values() if like else (None, None)
+        home_shares = SimulatedShares(
+            home, self.logs, dict, now, self.flusher, seats, like=like_home
         )
-        self.shares: Final = {home_id: home_shares, self.entry_card.relay_id: entry_shares}
+        entry_shares = SimulatedShares(
+            entry,
+            self.mirror,
+            lambda: {bytes(home_id): self.home_card},
+            now,
+            self.flusher,
+            like=like_entry,
+        )
+        self.shares: Final[dict[RelayId, SimulatedShares]] = {
+            home_id: home_shares,
+            self.entry_card.relay_id: entry_shares,
+        }
         """The share services, by relay id."""
         self._dispatch = Dispatch(
             context,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,13 +49,19 @@ class SimulatedShares:
         now: Callable[[], int],
         flusher: Flusher,
         seats: SeatTaker | None = None,
+        *,
+        like: SimulatedShares | None = None,
     ) -> None:
+        """``like``: the shares that these are a copy of, after a restart."""
         self._entropy = SystemEntropy()
         self._now = now
         self._card = identity.card
         # The folder goes when this object does.
         self._temporary = tempfile.TemporaryDirectory(prefix="cloister-shares-", dir=_MEMORY)
         self.folder = Path(self._temporary.name)
+        if like is not None:
+            # Nothing is under way there: each job is done when it is submitted.
+            shutil.copytree(like.folder, self.folder, dirs_exist_ok=True)
         self.store = ShareStore(
             self.folder / "shares.sqlite3", EpochKeyFile(self.folder / "shares.key"), self._entropy
         )
