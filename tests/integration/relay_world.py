@@ -59,6 +59,8 @@ class Relay:
         )
         self.code = self.new_code() if role == "home" else ""
         self.process: subprocess.Popen[bytes] | None = None
+        self._said = 0
+        """How much of the log is of earlier starts, bytes."""
 
     def peer(self, other: Relay) -> None:
         """Put another relay onto the list of this one."""
@@ -69,8 +71,13 @@ class Relay:
 
     def start(self, **environment: str) -> None:
         """Start and wait for the readiness line."""
+        self.begin(**environment)
+        self.wait()
+
+    def begin(self, **environment: str) -> None:
+        """Start; ``wait`` says when it is ready."""
         log = (self.folder / "log").open("ab")
-        offset = log.tell()
+        self._said = log.tell()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cloister", "relay", "run", str(self.folder)],
             env={
@@ -82,9 +89,12 @@ class Relay:
             stderr=log,
         )
         log.close()
+
+    def wait(self) -> None:
+        """Wait for the readiness line."""
         until = time.monotonic() + PATIENCE_S
-        while b'"ready"' not in self.log()[offset:]:
-            if self.process.poll() is not None or time.monotonic() > until:
+        while b'"ready"' not in self.log()[self._said :]:
+            if self.process is None or self.process.poll() is not None or time.monotonic() > until:
                 raise AssertionError(f"the relay did not start: {self.log().decode()}")
             time.sleep(0.02)
 
@@ -112,15 +122,17 @@ class Pair:
     entry: Relay
 
     @classmethod
-    def start(cls, folder: Path) -> Pair:
+    def start(cls, folder: Path, **environment: str) -> Pair:
         pair = cls(
             Relay(folder / "home", "home", "HK", "North"),
             Relay(folder / "entry", "entry", "PA", "South"),
         )
         pair.home.peer(pair.entry)
         pair.entry.peer(pair.home)
-        pair.entry.start()
-        pair.home.start()
+        pair.entry.begin(**environment)
+        pair.home.begin(**environment)
+        pair.entry.wait()
+        pair.home.wait()
         return pair
 
     def stop(self) -> None:

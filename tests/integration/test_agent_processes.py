@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,27 +87,39 @@ def start(folder: Path, pin: bytes = PIN) -> subprocess.Popen[str]:
         os.close(read_fd)
 
 
-@pytest.fixture
-def profile(tmp_path: Path) -> Path:
-    vault = Vault.create(tmp_path, Secret(PIN), entropy=SystemEntropy(), cost=Cost(64, 1, 1))
+def make_profile(folder: Path) -> bytes:
+    """Make a vault that holds one text; return its key."""
+    vault = Vault.create(folder, Secret(PIN), entropy=SystemEntropy(), cost=Cost(64, 1, 1))
     vault.commit([PutMessage(message=text_message(1, CANARY))])
-    vault.close()
-    return tmp_path
-
-
-@pytest.fixture
-def agent(profile: Path) -> Iterator[Agent]:
-    vault = Vault.open(profile, Secret(PIN))
     vault_key = vault.key.vault_key.expose()
     vault.close()
-    process = start(profile)
+    return vault_key
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Agent]:
+    vault_key = make_profile(folder)
+    process = start(folder)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
-        yield Agent(profile, process, vault_key)
+        yield Agent(folder, process, vault_key)
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    with running(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def standing_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    """One agent for all tests that only look at it."""
+    with running(tmp_path_factory.mktemp("standing")) as found:
+        yield found
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -168,8 +181,8 @@ def test_locking_ends_the_process_that_had_key_and_texts_and_no_other_ever_had_t
 
 
 @needs_linux
-def test_neither_process_leaves_a_core_dump(agent: Agent) -> None:
-    for pid in (agent.process.pid, *agent.children):
+def test_neither_process_leaves_a_core_dump(standing_agent: Agent) -> None:
+    for pid in (standing_agent.process.pid, *standing_agent.children):
         limits = Path(f"/proc/{pid}/limits").read_text()
         assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
 
@@ -256,23 +269,26 @@ def test_stop_ends_a_locked_agent_too(agent: Agent) -> None:
     assert agent.process.wait(WITHIN_S) == 0
 
 
-def test_a_wrong_pin_at_the_start_ends_the_agent(profile: Path) -> None:
-    process = start(profile, WRONG)
+def test_a_wrong_pin_at_the_start_ends_the_agent(tmp_path: Path) -> None:
+    make_profile(tmp_path)
+    process = start(tmp_path, WRONG)
     _, err = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 7
     assert "not right" in err
 
 
-def test_a_second_agent_is_refused(agent: Agent) -> None:
-    process = start(agent.folder)
+def test_a_second_agent_is_refused(standing_agent: Agent) -> None:
+    process = start(standing_agent.folder)
     _, err = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 1
     assert "runs already" in err
 
 
-def test_no_argument_and_no_environment_of_any_process_holds_a_secret(agent: Agent) -> None:
-    for pid in (agent.process.pid, *agent.children):
+def test_no_argument_and_no_environment_of_any_process_holds_a_secret(
+    standing_agent: Agent,
+) -> None:
+    for pid in (standing_agent.process.pid, *standing_agent.children):
         for name in ("cmdline", "environ"):
             content = Path(f"/proc/{pid}/{name}").read_bytes()
             assert PIN not in content
-            assert agent.vault_key.hex().encode() not in content
+            assert standing_agent.vault_key.hex().encode() not in content

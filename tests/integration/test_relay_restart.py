@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -150,16 +151,16 @@ def test_cosignatures_come_once_the_mirror_is_there(own_pair: Pair) -> None:
     asyncio.run(main())
 
 
-def test_a_folder_is_private_and_runs_once(own_pair: Pair) -> None:
-    for path in (own_pair.home.folder, own_pair.home.folder / "keys"):
+def test_a_folder_is_private_and_runs_once(pair: Pair) -> None:
+    for path in (pair.home.folder, pair.home.folder / "keys"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
-    for path in own_pair.home.folder.rglob("*"):
+    for path in pair.home.folder.rglob("*"):
         if path.is_file() and path.name != "log":
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     with pytest.raises(FolderInUse):
-        Folder(own_pair.home.folder).lock()
+        Folder(pair.home.folder).lock()
     second = subprocess.run(
-        [sys.executable, "-m", "cloister", "relay", "run", str(own_pair.home.folder)],
+        [sys.executable, "-m", "cloister", "relay", "run", str(pair.home.folder)],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
@@ -169,7 +170,7 @@ def test_a_folder_is_private_and_runs_once(own_pair: Pair) -> None:
     assert second.returncode == 1
     assert "another process" in second.stderr
     assert "Traceback" not in second.stderr
-    status = own_pair.home.status()
+    status = pair.home.status()
     assert status["ready"] is True
     assert status["role"] == "home"
 
@@ -213,11 +214,16 @@ def test_a_disk_that_fails_stops_the_home_without_a_false_answer(own_pair: Pair)
     assert b"Traceback" not in log
 
 
-def test_slow_handshakes_are_cut(own_pair: Pair) -> None:
-    for relay in (own_pair.home, own_pair.entry):
-        relay.stop()
-        relay.start(CLOISTER__LIMITS__HANDSHAKE_S="0.5")
-    home, entry = own_pair.home.card, own_pair.entry.card
+@pytest.fixture
+def strict_pair(tmp_path: Path) -> Iterator[Pair]:
+    """A pair that gives each handshake half a second."""
+    made = Pair.start(tmp_path, CLOISTER__LIMITS__HANDSHAKE_S="0.5")
+    yield made
+    made.stop()
+
+
+def test_slow_handshakes_are_cut(strict_pair: Pair) -> None:
+    home, entry = strict_pair.home.card, strict_pair.entry.card
     began = time.monotonic()
     slow = [socket.create_connection((card.host, card.port), 10) for card in (home, entry)]
     for card, request in ((home, b"GET /home HTTP/1.1\r\n"), (entry, b"CONNECT 127")):
