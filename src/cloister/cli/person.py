@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -80,11 +81,15 @@ class Person:
         ``online`` False: the work can be done, or queued, without a relay.
         """
 
+        from cloister.device.errors import DeviceClosed
+
         async def acting(device: Facade) -> T:
             if online:
                 await device.settle(self.settings.timeout_s, required=True)
             result = await work(device)
-            await device.settle(AFTERWARDS_S)
+            # What is done is done, also when the process that did it has ended since.
+            with suppress(DeviceClosed):
+                await device.settle(AFTERWARDS_S)
             return result
 
         return self.run(acting, create=create)

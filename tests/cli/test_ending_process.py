@@ -1,4 +1,4 @@
-"""`cloister read --follow` when the process that holds the vault ends: each row is printed once."""
+"""The process that holds the vault ends while another command asks it: nothing is done twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from cloister.cli.messages import _Reader
 from cloister.cli.output import Output
 from cloister.cli.person import Person
-from cloister.client.effects import Message
+from cloister.client.effects import Message, MessageState
 from cloister.device.errors import DeviceClosed
 from cloister.device.facade import Facade
 from cloister.device.settings import Settings
@@ -19,7 +19,7 @@ from unit.device.scripted import text_message
 
 
 class Ending:
-    """A process that ends when it is told what was read: its rows stand there already."""
+    """A process that ends when it has shown its rows, or has done what was asked."""
 
     def __init__(self, *rows: Message) -> None:
         self.rows = rows
@@ -30,9 +30,24 @@ class Ending:
     async def mark_read(self, name: str, position: int) -> None:
         raise DeviceClosed("the process that holds this profile has ended")
 
+    async def send(self, name: str, text: str, wait_s: float) -> Message:
+        return self.rows[0]
+
+    async def settle(self, timeout_s: float, *, required: bool = False) -> bool:
+        raise DeviceClosed("the process that holds this profile has ended")
+
     async def follow(self) -> AsyncGenerator[Any, None]:
         await asyncio.Event().wait()
         yield None
+
+
+def test_an_act_that_was_done_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is told that it failed does it again."""
+    sent = text_message(1, own=True, state=MessageState.SENT)
+    device = cast("Facade", Ending(sent))
+    monkeypatch.setattr(Person, "run", lambda self, work, **options: asyncio.run(work(device)))
+    person = Person(Settings(), {}, Output(), None)
+    assert person.act(lambda facade: facade.send("desk", "hello", 1), online=False) == sent
 
 
 def test_rows_that_stand_there_are_not_printed_by_the_next(
