@@ -23,7 +23,7 @@ from cloister.mls.proposal import (
     ProposalOrRef,
 )
 from cloister.testing.forge import resigned_package
-from cloister.testing.forge_commit import Forgery, forge_commit
+from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
 from fuzz.targets.decoders import proposals, proposed
 from fuzz.targets.edits import edited
 from fuzz.targets.processing import process, target_of
@@ -45,7 +45,7 @@ def _commit(found: Sequence[ProposalBody | bytes], forgery: Forgery) -> None:
 @cache
 def proposal_lists() -> tuple[bytes, ...]:
     """Lists of proposals that a commit may have, by value and by reference."""
-    add_one, _, remove, psk, *_ = proposals()
+    add_one, _, remove, psk, _, reinit, *_ = proposals()
     extensions = Proposal(
         body=GroupContextExtensions(extensions=world().victim.group_context.extensions)
     )
@@ -55,15 +55,16 @@ def proposal_lists() -> tuple[bytes, ...]:
         [add_one],
         [extensions, remove, add_one],
         [psk],
+        [reinit],
     ]
     entries = [[ProposalOrRef(proposal=one) for one in some] for some in by_value]
-    updating, removing, adding = (ProposalOrRef(reference=one) for one in world().references)
-    entries += [[updating], [removing], [adding], [updating, removing, adding, *entries[2]]]
+    waiting = [ProposalOrRef(reference=one) for one in world().references]
+    entries += [*([one] for one in waiting), [*waiting, *entries[2]]]
     return tuple(b"".join(entry.encode() for entry in some) for some in entries)
 
 
-def process_forged(script: bytes) -> None:
-    """Change the list of proposals."""
+def _listed(script: bytes) -> list[ProposalBody | bytes] | None:
+    """A changed list of proposals, or None where it is none any more."""
     reader = Reader(edited(script, proposal_lists()))
     found: list[ProposalBody | bytes] = []
     try:
@@ -71,8 +72,31 @@ def process_forged(script: bytes) -> None:
             entry = ProposalOrRef.read(reader)
             found.append(entry.reference if entry.proposal is None else entry.proposal.body)
     except RemoteError:
+        return None
+    return found
+
+
+def process_forged(script: bytes) -> None:
+    """Change the list of proposals."""
+    found = _listed(script)
+    if found is not None:
+        _commit(found, Forgery(public=bool(script) and script[0] >= 0x80))
+
+
+def process_external_commit(script: bytes) -> None:
+    """Change the list of proposals beside the ExternalInit of a newcomer's commit."""
+    found = _listed(script)
+    if found is None:
         return
-    _commit(found, Forgery(public=bool(script) and script[0] >= 0x80))
+    try:
+        message = forge_external_commit(
+            world().attacker, world().newcomer, lambda init: [init, *found]
+        )
+    except (CloisterError, LookupError):
+        return
+    received = process(message)
+    if received is not None and received.next is not None:
+        _check_next(received.next)
 
 
 @cache
@@ -134,6 +158,7 @@ def _check_next(group: Group) -> None:
 
 FORGING = (
     target_of("process-forged-commit", process_forged, proposal_lists),
+    target_of("process-external-commit", process_external_commit, proposal_lists),
     target_of("process-forged-leaf", process_forged_leaf, own_leaves),
     target_of("process-forged-package", process_forged_package, packages),
 )

@@ -8,11 +8,20 @@ from functools import cache
 
 from cloister.codec import EncodeError
 from cloister.errors import RemoteError
-from cloister.mls import Group, GroupContext, MLSError, key_schedule, labels, open_welcome
+from cloister.mls import (
+    Group,
+    GroupContext,
+    MLSError,
+    join_externally,
+    key_schedule,
+    labels,
+    open_welcome,
+)
 from cloister.mls.joining import DecryptedWelcome
 from cloister.mls.message import MLSMessage
 from cloister.mls.psk import psk_secret
 from cloister.mls.ratchet_tree import RatchetTree
+from cloister.mls.registry import ProtocolVersion, WireFormat
 from cloister.mls.update_path import HpkeCiphertext
 from cloister.mls.welcome import (
     EncryptedGroupSecrets,
@@ -21,9 +30,9 @@ from cloister.mls.welcome import (
     sign_group_info,
 )
 from fuzz.targets.edits import edited, example_scripts
-from fuzz.targets.target import Finding, Target
+from fuzz.targets.target import Finding, Target, decoded
 from fuzz.targets.world import PSKS, world
-from unit.mls.members import NOW
+from unit.mls.members import ENTROPY, NOW
 
 
 @cache
@@ -127,6 +136,39 @@ def join_info(script: bytes) -> None:
 
 
 @cache
+def published() -> bytes:
+    """The GroupInfo that a newcomer needs who adds itself."""
+    message = MLSMessage.decode(world().attacker.group_info()).body
+    if not isinstance(message, GroupInfo):
+        raise TypeError("a group publishes a GroupInfo")
+    return message.encode()
+
+
+def join_externally_from(script: bytes) -> None:
+    """Change a published GroupInfo; where it is still one, sign it, and join from it."""
+    data = edited(script, [published()])
+    info = decoded(GroupInfo.decode, data)
+    if info is not None:
+        attacker = world().attacker
+        data = sign_group_info(
+            attacker.suite,
+            attacker.state.signature_key,
+            group_context=info.group_context,
+            extensions=info.extensions,
+            confirmation_tag=info.confirmation_tag,
+            signer=info.signer,
+        ).encode()
+    head = ProtocolVersion.MLS10.to_bytes(2, "big") + WireFormat.GROUP_INFO.to_bytes(2, "big")
+    try:
+        made = join_externally(head + data, world().newcomer, entropy=ENTROPY)
+    except MLSError:
+        return
+    state = made.next.encode()
+    if Group.decode(state).encode() != state:
+        raise Finding("the state after an external commit is not what is read back")
+
+
+@cache
 def tree() -> bytes:
     """The ratchet tree of the newcomer's epoch."""
     return world().welcoming.ratchet_tree
@@ -167,4 +209,5 @@ JOINING = (
     _target("join-secrets", join_secrets, group_secrets),
     _target("join-info", join_info, group_info),
     _target("join-tree", join_tree, tree),
+    _target("join-externally", join_externally_from, published),
 )

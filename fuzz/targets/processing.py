@@ -14,6 +14,7 @@ from cloister.mls import Group, MLSError
 from cloister.mls.commit import Commit
 from cloister.mls.framing import Sender, encode_body
 from cloister.mls.message import MLSMessage
+from cloister.mls.operations import Operations
 from cloister.mls.private_message import (
     REUSE_GUARD_LENGTH,
     PrivateMessage,
@@ -25,11 +26,11 @@ from cloister.mls.proposal import (
 )
 from cloister.mls.received import Received
 from cloister.mls.registry import ContentType, SenderType
-from cloister.testing.forge import send
+from cloister.testing.forge import send, update_leaf
 from fuzz.targets.decoders import proposals, proposed
 from fuzz.targets.edits import choose, edited, example_scripts
 from fuzz.targets.target import Finding, Target
-from fuzz.targets.world import OUTSIDE, PSKS, update_leaf, world
+from fuzz.targets.world import OUTSIDE, PSKS, world
 from unit.mls.members import ENTROPY, NOW
 
 CONTENT_TYPES = (ContentType.APPLICATION, ContentType.PROPOSAL, ContentType.COMMIT)
@@ -39,7 +40,7 @@ def process(message: bytes) -> Received | None:
     """Let the victim process a message, and hold it to its promises."""
     here = world()
     try:
-        received = here.victim.process(message, now=NOW, psks=PSKS)
+        received = here.victim.process(message, now=NOW, psks=PSKS, allow=Operations.ALL)
     except MLSError:
         received = None
     if here.victim.encode() != here.victim_state:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from cloister.mls import Group, MLSError
+from cloister.mls.operations import Operations
 from fuzz.targets.edits import edited, example_scripts
 from fuzz.targets.target import Finding, Target, decoded
 from fuzz.targets.world import PSKS, world
@@ -31,7 +32,7 @@ def stored_group(script: bytes) -> None:
     if group.encode() != data:
         raise Finding("a group encodes to other bytes than it was decoded from")
     try:
-        group.process(world().updating.message, now=NOW, psks=PSKS)
+        group.process(world().updating.message, now=NOW, psks=PSKS, allow=Operations.ALL)
     except MLSError:
         return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -14,18 +14,19 @@ from cloister.mls import (
     ExtensionType,
     Group,
     KeyPackageSecrets,
+    ProposalReceived,
     StagedCommit,
     basic_credential,
 )
 from cloister.mls.commit import Commit
 from cloister.mls.extension import ExternalSender, ExternalSenders
 from cloister.mls.framing import AuthenticatedContent, Sender
-from cloister.mls.leaf_node import LeafNode
 from cloister.mls.message import MLSMessage
+from cloister.mls.operations import Operations
 from cloister.mls.private_message import PrivateMessage, open_content, open_sender_data
 from cloister.mls.proposal import Add, Proposal, Remove, Update
-from cloister.mls.registry import LeafNodeSource, SenderType
-from cloister.testing.forge import send
+from cloister.mls.registry import SenderType
+from cloister.testing.forge import send, update_leaf
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,
@@ -36,7 +37,6 @@ from unit.mls.members import (
     join,
     package,
     settle,
-    take_proposal,
     update,
 )
 
@@ -51,7 +51,7 @@ class World:
     """A group of seven that have all committed, and a newcomer.
 
     Attacker and victim both have the proposals behind ``references``: of a member to update and
-    to remove, of somebody outside to add.
+    to remove, of somebody outside to add, of the victim to update.
     """
 
     attacker: Group
@@ -83,19 +83,6 @@ class World:
         return body.encode()
 
 
-def update_leaf(group: Group) -> LeafNode:
-    """A new leaf for this member, as an Update has it."""
-    state = group.state
-    leaf = replace(
-        state.own_leaf_node,
-        encryption_key=state.suite.generate_key_pair(ENTROPY).public,
-        source=LeafNodeSource.UPDATE,
-        parent_hash=b"",
-        signature=b"",
-    )
-    return leaf.signed(state.suite, state.signature_key, group.group_id, group.own_leaf)
-
-
 def _proposed(proposer: Group, other: Group) -> Iterator[bytes]:
     """Proposals that wait for a commit to refer to them."""
     yield send(proposer, Proposal(body=Update(leaf_node=update_leaf(proposer))))
@@ -109,6 +96,13 @@ def _proposed(proposer: Group, other: Group) -> Iterator[bytes]:
         sender=Sender(sender_type=SenderType.NEW_MEMBER_PROPOSAL),
         key=Ed25519Key(outsider.signature_key),
     )
+
+
+def _taken(group: Group, message: bytes) -> tuple[bytes, Group]:
+    received = group.process(message, now=NOW, allow=Operations.ALL)
+    if not isinstance(received, ProposalReceived):
+        raise TypeError("our own proposal is a proposal")
+    return received.reference, received.next
 
 
 @cache
@@ -130,9 +124,13 @@ def world() -> World:
     attacker, victim, proposer, other = groups[:4]
     references = []
     for message in _proposed(proposer, other):
-        reference, attacker = take_proposal(attacker, message)
-        _, victim = take_proposal(victim, message)
+        reference, attacker = _taken(attacker, message)
+        _, victim = _taken(victim, message)
         references.append(reference)
+    own = victim.propose(None, now=NOW, entropy=ENTROPY)
+    victim = own.next
+    _, attacker = _taken(attacker, own.message)
+    references.append(own.reference)
     newcomer = package("newcomer", CLASSICAL)
     full = attacker.commit(
         adds=[package("added", CLASSICAL).key_package],

@@ -76,7 +76,7 @@ def test_an_error_that_is_not_the_senders_is_found(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("name", ["process-commit", "process-public-commit"])
 def test_a_check_that_is_left_out_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloister.mls.stage.check_confirmation_tag", lambda *_: None)
+    monkeypatch.setattr("cloister.mls.receiving.check_confirmation_tag", lambda *_: None)
     with pytest.raises(Finding, match="confirmation tag"):
         replay(name)
 
