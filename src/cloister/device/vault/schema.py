@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
-"""``PRAGMA user_version``; a vault of a newer program is refused, never rewritten."""
+SCHEMA_VERSION: Final = 2
+"""``PRAGMA user_version``; a vault of another form is refused, never rewritten.
+
+Form 2 keeps the ratchets of a group apart from its tree.
+"""
 
 APPLICATION_ID: Final = 0x434C5654
 """``PRAGMA application_id``: "CLVT"."""
