@@ -16,6 +16,8 @@ from cloister.mls import (
     Misuse,
     PreSharedKey,
     PreSharedKeyId,
+    Proposal,
+    ProposalReceived,
     Remove,
     RuleViolation,
     Undecryptable,
@@ -73,6 +75,20 @@ def test_an_update_is_taken_up_by_another_and_followed_by_its_author(suite: Ciph
     groups = settle(groups, 2, groups[2].commit(now=NOW, entropy=ENTROPY))
     assert agree(groups)
     assert not groups[1].pending.update_keys
+
+
+@pytest.mark.parametrize("as_public", [False, True])
+def test_who_receives_a_proposal_is_told_what_and_by_whom(as_public: bool) -> None:
+    groups = group_of(3, CLASSICAL)
+    body = Remove(removed=1)
+    envelope = Envelope(as_public=as_public, authenticated_data=b"beside it")
+    made = groups[2].propose(body, envelope=envelope, now=NOW, entropy=ENTROPY)
+    received = groups[0].process(made.message, now=NOW)
+    assert isinstance(received, ProposalReceived)
+    assert received.sender == 2
+    assert received.proposal == Proposal(body=body)
+    assert received.authenticated_data == b"beside it"
+    assert received.reference == made.reference
 
 
 @pytest.mark.parametrize("as_public", [False, True])

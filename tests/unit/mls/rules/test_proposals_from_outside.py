@@ -6,12 +6,19 @@ proposals but of senders.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
 from cloister.crypto.secret import Secret
-from cloister.mls import Extension, ExtensionType, Group, Operations, basic_credential
+from cloister.mls import (
+    Extension,
+    ExtensionType,
+    Group,
+    Operations,
+    ProposalReceived,
+    basic_credential,
+)
 from cloister.mls.extension import ExternalSender, ExternalSenders
 from cloister.mls.framing import Sender
 from cloister.mls.proposal import (
@@ -125,6 +132,16 @@ def test_what_an_external_sender_may_propose_is_kept_and_committed(body: Proposa
 def test_a_newcomer_is_added_at_his_own_wish() -> None:
     victim, commit = committed([from_newcomer(ADD)])
     assert follows(victim, commit).adds == (4,)
+
+
+@pytest.mark.parametrize("made", [from_outside, from_newcomer])
+def test_a_proposal_from_outside_has_no_member_for_a_sender(
+    made: Callable[[ProposalBody], ForgedProposal],
+) -> None:
+    received = VICTIM.process(made(ADD).message, now=NOW, allow=ALLOWED)
+    assert isinstance(received, ProposalReceived)
+    assert received.sender is None
+    assert received.proposal.body == ADD
 
 
 # -- refused on arrival, so that no commit can refer to it ----------------------------------------
