@@ -124,10 +124,11 @@ def _state(data: bytes) -> None:
 def test_mutated_structures_raise_our_own_errors_only_and_soon(
     data: bytes, use: Callable[[bytes], None], seed: int
 ) -> None:
-    started = time.monotonic()
+    # Processor time: others use the machine too.
+    started = time.process_time()
     with contextlib.suppress(RemoteError):
         use(mutate(data, seed))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert VICTIM.encode() == STATE
 
 
