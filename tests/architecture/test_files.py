@@ -77,7 +77,13 @@ def test_no_file_names_a_folder_of_one_machine_or_a_package_index(
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.lock", "requirements-test.lock", "requirements-fuzz.lock"]
+    "name",
+    [
+        "requirements.lock",
+        "requirements-test.lock",
+        "requirements-fuzz.lock",
+        "requirements-mutation.lock",
+    ],
 )
 class TestLocks:
     def test_every_package_is_pinned_and_hashed(self, root: Path, name: str) -> None:
