@@ -70,17 +70,21 @@ def _piles(items: list[pytest.Item], count: int) -> list[list[pytest.Item]]:
     """Divide the tests evenly; each pile begins with its share of the long modules.
 
     pytest-xdist gives each worker one stretch of the list, and moves tests from the end of another
-    worker's stretch to one that has nothing left to do: there the short tests must stand.
+    worker's stretch to one that has nothing left to do: there the short tests must stand.  Long
+    modules of one folder stay on one pile: no demo is played beside the one whose time is taken.
     """
     modules: dict[Path, list[pytest.Item]] = {}
     for item in items:
         modules.setdefault(item.path, []).append(item)
     piles: list[list[pytest.Item]] = [[] for _ in range(count)]
-    place = cycle(piles)
+    places = cycle(piles)
+    place_of: dict[Path, list[pytest.Item]] = {}
     for mark in LONG_MARKS:
         for path, tests in list(modules.items()):
             if any(test.get_closest_marker(mark) for test in tests):
-                next(place).extend(modules.pop(path))
+                if path.parent not in place_of:
+                    place_of[path.parent] = next(places)
+                place_of[path.parent].extend(modules.pop(path))
     short = [item for tests in modules.values() for item in tests]
     most = -(-len(items) // count)
     for pile in piles:
