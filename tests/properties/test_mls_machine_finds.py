@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from cloister.mls import group, processing, receiving, secret_tree
+from cloister.mls import group, processing, ratchet_records, receiving, secret_tree
 from cloister.mls.group import Group, StagedCommit
 from cloister.mls.secret_tree import RetainedKey, SecretTree
 from properties.mls_life import WITNESS
@@ -115,7 +115,7 @@ def planted(fault: Callable[..., Any]) -> Iterator[None]:
     with (
         patch.object(where, name, fault(getattr(where, name))),
         # Restoring would notice some of them; the search is to find them by itself.
-        patch.object(secret_tree, "_check_cover", lambda *_: None),
+        patch.object(ratchet_records, "_check_cover", lambda *_: None),
         WITNESS.watching(),
     ):
         yield
