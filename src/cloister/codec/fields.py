@@ -74,13 +74,18 @@ def _nested(structure: type[Struct]) -> FieldKind[object]:
     return FieldKind(structure.read, write)
 
 
+# Lists of integers are short. Their forms are made once, as making one costs as much as using it.
+_FORMS: Final = {
+    letter: tuple(struct.Struct(f">{count}{letter}") for count in range(64)) for letter in "BHIQ"
+}
+
+
 def _integer(
     read: Callable[[Reader], int], write: Callable[[Writer, int], None], letter: str
 ) -> int:
     """An unsigned integer for which the module struct has this letter."""
-    width = struct.calcsize(f">{letter}")
-    # Lists of code points are short. Their forms are made once, as making costs as much as reading.
-    forms = tuple(struct.Struct(f">{count}{letter}") for count in range(25))
+    forms = _FORMS[letter]
+    width = forms[1].size
 
     def read_row(reader: Reader, count: int) -> tuple[int, ...]:
         form = forms[count] if count < len(forms) else struct.Struct(f">{count}{letter}")
