@@ -14,9 +14,11 @@ from unit.mls.members import ENTROPY, NOW
 
 @cache
 def states() -> tuple[bytes, ...]:
-    """A group before and after it has got messages of others."""
+    """A group before and after it has got the last message of three, and keeps keys of two."""
     here = world()
-    text, _ = here.attacker.encrypt(b"text", entropy=ENTROPY)
+    sender = here.attacker
+    for _ in range(3):
+        text, sender = sender.encrypt(b"text", entropy=ENTROPY)
     received = here.victim.process(text, now=NOW)
     if received.next is None:
         raise TypeError("a text does not remove us")
