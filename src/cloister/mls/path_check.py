@@ -39,7 +39,7 @@ def merge_path(
     if leaf.source is not LeafNodeSource.COMMIT:
         raise RuleViolation(Rule.SOURCE_COMMIT)
     check_leaf_content(suite, leaf)
-    _check_path_keys(tree, committer, old, update_path)
+    _check_path_keys(tree, old, update_path)
     for node in update_path.nodes:
         suite.check_public_key(node.encryption_key)
     parents, leaf_parent_hash = make_path_hashes(
@@ -61,9 +61,7 @@ def merge_path(
     return merged
 
 
-def _check_path_keys(
-    tree: RatchetTree, committer: LeafIndex, old: LeafNode | None, update_path: UpdatePath
-) -> None:
+def _check_path_keys(tree: RatchetTree, old: LeafNode | None, update_path: UpdatePath) -> None:
     """Demand that all keys of the path are new to the tree, and distinct."""
     leaf = update_path.leaf_node
     if old is not None and leaf.encryption_key == old.encryption_key:
@@ -72,8 +70,6 @@ def _check_path_keys(
     if len(keys) != len(update_path.nodes) + 1 or not keys.isdisjoint(tree.encryption_keys()):
         raise RuleViolation(Rule.PATH_KEYS_NEW)
     if (old is None or leaf.signature_key != old.signature_key) and any(
-        other.signature_key == leaf.signature_key
-        for index, other in tree.leaves()
-        if index != committer
+        other.signature_key == leaf.signature_key for _, other in tree.leaves()
     ):
         raise RuleViolation(Rule.UNIQUE_SIGNATURE_KEY)

@@ -21,7 +21,10 @@ from cloister.mls import (
     Unsupported,
     WrongEpoch,
     WrongGroup,
+    basic_credential,
+    make_key_package,
     open_welcome,
+    suite_of,
 )
 from cloister.mls.limits import FORWARD_LIMIT, MAX_RETAINED_KEYS, RETAINED_KEY_LIFETIME_S
 from cloister.mls.message import MLSMessage
@@ -31,6 +34,7 @@ from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,
     ENTROPY,
+    LIFETIME,
     NOW,
     PRODUCT,
     add,
@@ -123,6 +127,7 @@ def test_removed_member_learns_it_and_can_follow_no_further() -> None:
     assert isinstance(told, CommitReceived)
     assert told.removed_self
     assert told.next is None
+    assert told.committer == 0
     assert [member.leaf_index for member in told.removes] == [2]
     assert told.removes[0].leaf.credential.data == b"member 2"
     rest = settle([groups[0], groups[1], groups[3]], 0, staged)
@@ -146,6 +151,38 @@ def test_freed_leaf_is_taken_by_the_next_member() -> None:
     assert groups[-1].own_leaf == 1
 
 
+def test_a_member_may_bring_extensions_of_his_leaf_and_of_his_key_package() -> None:
+    own = (Extension(extension_type=CHECKPOINT, data=b"his leaf's"),)
+    beside = (Extension(extension_type=CHECKPOINT + 1, data=b"his KeyPackage's"),)
+    secrets = make_key_package(
+        PRODUCT,
+        signature_seed=suite_of(PRODUCT).generate_signature_seed(ENTROPY),
+        credential=basic_credential(b"extended"),
+        lifetime=LIFETIME,
+        leaf_extensions=own,
+        extensions=beside,
+        entropy=ENTROPY,
+    )
+    assert secrets.parsed().extensions == beside
+    staged = add(founder(), secrets)
+    leaf = staged.next.state.tree.leaf(1)
+    assert leaf is not None
+    assert leaf.extensions == own
+    assert {CHECKPOINT, CHECKPOINT + 1} <= set(leaf.capabilities.extensions)
+    assert agree([staged.next, join(staged, secrets)])
+
+
+def test_the_path_is_not_encrypted_to_a_newcomer_left_of_a_receiver() -> None:
+    """Under a blank parent both stand in the resolution, and only the receiver has a ciphertext."""
+    groups = group_of(4)
+    staged = groups[0].commit(removes=[2], now=NOW, entropy=ENTROPY)
+    first, second, fourth = settle([groups[0], groups[1], groups[3]], 0, staged)
+    secrets = package("again")
+    staged = add(first, secrets)
+    groups = settle([first, second, fourth], 0, staged)
+    assert agree([*groups, join(staged, secrets)])
+
+
 def test_removing_the_right_half_shrinks_the_tree() -> None:
     groups = group_of(5)
     assert groups[0].state.tree.leaf_count == 8
@@ -166,6 +203,9 @@ def test_add_and_remove_in_one_commit() -> None:
     assert [member.leaf_index for member in received.removes] == [2]
     assert received.next is not None
     assert agree([received.next, staged.next, join(staged, secrets)])
+    told = groups[2].process(staged.message, now=NOW)
+    assert isinstance(told, CommitReceived)
+    assert (told.removed_self, told.committer, told.adds) == (True, 1, (2,))
 
 
 def test_group_context_extensions_reach_everybody() -> None:

@@ -209,7 +209,8 @@ def test_tree_with_a_poisoned_leaf_MLS_050(suite: CipherSuite, key: bytes) -> No
 
 
 @at_each_place
-def test_tree_with_a_poisoned_parent_MLS_050(suite: CipherSuite, key: bytes) -> None:
+@pytest.mark.parametrize("place", [0, -1], ids=["lowest", "root"])
+def test_tree_with_a_poisoned_parent_MLS_050(suite: CipherSuite, key: bytes, place: int) -> None:
     """Signed for by the adder, whose leaf carries the hash of it."""
     members = GROUPS[suite]
     alice = members.alice
@@ -223,7 +224,7 @@ def test_tree_with_a_poisoned_parent_MLS_050(suite: CipherSuite, key: bytes) -> 
 
     def committed(first: bytes | None) -> RatchetTree:
         keys = [key.public for key in drawn.keys]
-        keys[0] = first or keys[0]
+        keys[place] = first or keys[place]
         parents, parent_hash = make_path_hashes(tree, drawn.path, keys)
         leaf = change_leaf(alice.state.own_leaf_node, parent_hash=parent_hash)
         leaf = leaf.signed(alice.suite, alice.state.signature_key, alice.group_id, 0)
