@@ -97,3 +97,22 @@ def test_codes_are_only_for_homes(tmp_path: Path) -> None:
     assert first != second
     refused = CliRunner().invoke(relay, ["code", str(tmp_path / "entry")])
     assert isinstance(refused.exception, UsageError)
+
+
+def test_check_prints_each_finding_and_ends_as_the_first_thing_wrong(tmp_path: Path) -> None:
+    init(tmp_path / "home", "home")
+    folder = str(tmp_path / "home")
+    result = CliRunner().invoke(relay, ["check", folder, "--json"])
+    assert result.exit_code == 0, result.output
+    view = json.loads(result.stdout)
+    assert view["v"] == 1
+    assert view["ok"] is True
+    assert {one["grade"] for one in view["findings"]} <= {"good", "doubtful"}
+    (tmp_path / "home" / "keys" / "relay.key").chmod(0o644)
+    result = CliRunner().invoke(relay, ["check", folder])
+    assert result.exit_code == 1
+    assert "wrong     rights" in result.stdout
+    assert "do: take their rights away" in result.stdout
+    result = CliRunner().invoke(relay, ["check", folder], env={"CLOISTER__RELAY__ROLE": "third"})
+    assert result.exit_code == 2
+    assert isinstance(CliRunner().invoke(relay, ["check", str(tmp_path)]).exception, CloisterError)

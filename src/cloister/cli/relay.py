@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import click
 
+from cloister.cli import relay_upkeep
+
 _FOLDER: Final = click.argument(
     "folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)
 )
@@ -207,6 +209,9 @@ def disclose(folder: Path, *, handle: str | None, channel: str | None, as_json: 
             f"not declared: {', '.join(undeclared)}",
             hint="a file that is not the relay's: move it away; a column: report it as a bug",
         )
+
+
+relay.add_command(relay_upkeep.check)
 
 
 def _print(view: dict[str, Any], text: str, as_json: bool) -> None:

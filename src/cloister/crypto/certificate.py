@@ -66,3 +66,9 @@ def _general_name(host: str) -> x509.GeneralName:
 def pem_of(certificate: bytes) -> bytes:
     """Return a certificate (DER) in the form that TLS libraries load from a file."""
     return x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
+
+
+def validity_of(certificate: bytes) -> tuple[int, int]:
+    """Return from when to when (s) a certificate (DER) is valid. Raises ValueError."""
+    read = x509.load_der_x509_certificate(certificate)
+    return int(read.not_valid_before_utc.timestamp()), int(read.not_valid_after_utc.timestamp())

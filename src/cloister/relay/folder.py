@@ -229,6 +229,20 @@ class Folder:
             ) from None
         return descriptor
 
+    def is_in_use(self) -> bool:
+        """Tell whether a process runs this relay, without taking the folder for more than that."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False  # never started, or not ours to read
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
 
 def _make_card(key: HybridKey, settings: Settings, certificate: bytes) -> RelayCard:
     relay = settings.relay

@@ -102,6 +102,13 @@ class EpochKeyFile:
         self._flush_folder()
         self._destroy(self._old)
 
+    def has(self, key_id: bytes) -> bool:
+        """Tell, without a change, whether `recover` would find this key. Raises StorageFailure."""
+        return any(
+            key is not None and key.key_id == key_id
+            for key in (_read(self._path), _read(self._next))
+        )
+
     def recover(self, key_id: bytes | None) -> EpochKey | None:
         """Finish what a crash broke off and return the key in force, by its id in the database.
 

@@ -1,0 +1,153 @@
+"""Keys, certificate, card and the cards of peers: does this relay still say what its card says?"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+from cloister.crypto.certificate import validity_of
+from cloister.errors import CloisterError, LocalError
+from cloister.relay.folder import Folder, Identity
+from cloister.relay.inspection.finding import Finding, Grade, wrong
+from cloister.relay.settings import Settings
+from cloister.roster.errors import RelayRefused
+from cloister.roster.relay_card import RelayCard, RelayRole, check_relay_card
+
+DAY_S = 86_400
+_SOON_DAYS = 180
+"""A certificate stands on the card, and a new card is a matter of months for circles."""
+
+
+def look_at_identity(
+    folder: Folder, settings: Settings, identity: Identity, now: int
+) -> Iterator[Finding]:
+    """Compare keys, card, certificate and settings."""
+    card = identity.card
+    try:
+        check_relay_card(card)
+    except RelayRefused as error:
+        yield wrong("card", error)
+        return
+    yield Finding("keys", Grade.GOOD, "keys and card belong together")
+    yield from _against_settings(card, settings)
+    yield from _certificate(folder, card, now)
+
+
+def _against_settings(card: RelayCard, settings: Settings) -> Iterator[Finding]:
+    relay = settings.relay
+    role = RelayRole.ENTRY if relay.role == "entry" else RelayRole.HOME
+    pairs = {
+        "role": (card.roles, int(role)),
+        "name": (card.name, relay.name),
+        "jurisdiction": (card.jurisdiction, relay.jurisdiction),
+        "operator": (card.operator, relay.operator),
+        "host": (card.host, relay.host),
+        "port": (card.port, relay.port),
+        "mirror_port": (card.mirror_port, relay.mirror_port),
+        "unlock_port": (card.unlock_port, relay.unlock_port),
+    }
+    differing = [name for name, (said, is_set) in pairs.items() if said != is_set]
+    if differing:
+        yield Finding(
+            "card",
+            Grade.WRONG,
+            f"the card says something else than the settings: {', '.join(differing)}",
+            "put back what the card says (relay.toml, or CLOISTER__RELAY__ in the environment):"
+            " circles depend on the card",
+        )
+    else:
+        yield Finding("card", Grade.GOOD, f"the card says what the settings say ({relay.role})")
+
+
+def _certificate(folder: Folder, card: RelayCard, now: int) -> Iterator[Finding]:
+    try:
+        folder.server_context()
+        pem = folder.tls_certificate_path.read_text("ascii")
+        certificate = ssl.PEM_cert_to_DER_cert(pem)
+        begins, ends = validity_of(certificate)
+    except (OSError, ValueError):
+        yield Finding(
+            "certificate",
+            Grade.WRONG,
+            "keys/tls.crt and keys/tls.key cannot be used together",
+            "restore both from the copy of the keys",
+        )
+        return
+    days = (ends - now) // DAY_S
+    if certificate != card.tls_certificate:
+        yield Finding(
+            "certificate",
+            Grade.WRONG,
+            "keys/tls.crt is not the certificate on the card: every device would refuse it",
+            "restore keys and card from one copy",
+        )
+    elif now < begins:
+        yield Finding(
+            "certificate", Grade.WRONG, "the certificate is not valid yet", "set the clock right"
+        )
+    elif days < 0:
+        yield Finding(
+            "certificate",
+            Grade.WRONG,
+            f"the certificate ran out {-days} days ago",
+            "look at the clock; if it is right, this relay's time is over: make another",
+        )
+    elif days < _SOON_DAYS:
+        yield Finding(
+            "certificate",
+            Grade.DOUBTFUL,
+            f"the certificate runs out in {days} days, and the card cannot be changed",
+            "make another relay, and let circles found anew with its card",
+        )
+    else:
+        yield Finding("certificate", Grade.GOOD, f"the certificate is valid for {days} days")
+
+
+def look_at_peers(
+    folder: Folder, settings: Settings, identity: Identity | None
+) -> Iterator[Finding]:
+    """Is there a relay of the other role to work with, and may a circle have both?"""
+    try:
+        cards = folder.peers()
+    except LocalError as error:
+        yield wrong("peers", error)
+        return
+    except (OSError, CloisterError) as error:
+        yield Finding("peers", Grade.WRONG, f"peers/ cannot be read: {error}", "make the folder")
+        return
+    is_entry = settings.relay.role == "entry"
+    wanted = RelayRole.HOME if is_entry else RelayRole.ENTRY
+    word = "home" if is_entry else "entry"
+    fitting = [card for card in cards.values() if card.roles & wanted]
+    if identity is not None and identity.card.relay_id in cards:
+        yield Finding(
+            "peers",
+            Grade.WRONG,
+            "the relay's own card lies among its peers",
+            f"remove {identity.card.relay_id.hex()}.card from peers/",
+        )
+    if not fitting:
+        has = ", only of the same role as this relay" if cards else ""
+        yield Finding(
+            "peers",
+            Grade.DOUBTFUL,
+            f"peers/ has no card of the role {word}{has}",
+            f"get the {word} relay's card from its operator, then: cloister relay peer"
+            f" {folder.path} CARD",
+        )
+        return
+    shared = [
+        card.name
+        for card in fitting
+        if card.jurisdiction == settings.relay.jurisdiction
+        or card.operator == settings.relay.operator
+    ]
+    if len(shared) == len(fitting):
+        yield Finding(
+            "peers",
+            Grade.DOUBTFUL,
+            f"every {word} relay here shares your jurisdiction or operator: {', '.join(shared)}",
+            "circles refuse such a pair; find a colleague elsewhere",
+        )
+    else:
+        yield Finding("peers", Grade.GOOD, f"{word} relays on the list: {len(fitting)}")

@@ -1,0 +1,73 @@
+"""The relay's databases: readable, of this program's layout, and with the key they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloister.errors import LocalError
+from cloister.relay.disclosure.inventory import open_read_only
+from cloister.relay.folder import Folder
+from cloister.relay.inspection.finding import Finding, Grade, wrong
+from cloister.relay.shares import schema as shares_schema
+from cloister.relay.shares.epoch_key import EpochKeyFile
+from cloister.relay.storage.sqlite import schema as stored_schema
+
+
+def look_at_databases(folder: Folder) -> Iterator[Finding]:
+    """Look at both without a change. Every page of them is read by the start itself."""
+    yield from _database(folder.database_path, stored_schema.SCHEMA_VERSION)
+    yield from _database(folder.shares_path, shares_schema.SCHEMA_VERSION)
+    yield from _epoch_key(folder)
+
+
+def _database(path: Path, newest: int) -> Iterator[Finding]:
+    if not path.exists():
+        yield Finding("database", Grade.GOOD, f"{path.name} is not there: the first start makes it")
+        return
+    try:
+        with open_read_only(path) as connection:
+            (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    except LocalError as error:
+        yield Finding(
+            "database",
+            Grade.WRONG,
+            str(error),
+            "look at the disk and at who owns the file; if it is damaged, see the guide on backups",
+        )
+        return
+    if layout > newest:
+        yield Finding(
+            "database",
+            Grade.WRONG,
+            f"{path.name} has layout {layout}, this program writes {newest}",
+            "run the version of Cloister that wrote it, or a newer one",
+        )
+    elif layout < newest:
+        yield Finding(
+            "database",
+            Grade.GOOD,
+            f"{path.name} has layout {layout}: the start brings it to {newest}",
+        )
+    else:
+        yield Finding("database", Grade.GOOD, f"{path.name} can be opened, layout {layout}")
+
+
+def _epoch_key(folder: Folder) -> Iterator[Finding]:
+    if not folder.shares_path.exists():
+        return
+    try:
+        with open_read_only(folder.shares_path) as connection:
+            row = connection.execute("SELECT ek_id FROM meta").fetchone()
+        if row is None or EpochKeyFile(folder.epoch_key_path).has(bytes(row[0])):
+            return
+    except LocalError as error:
+        yield wrong("shares", error)
+        return
+    yield Finding(
+        "shares",
+        Grade.WRONG,
+        f"{folder.epoch_key_path.name} is not the key of the unlock shares in the database",
+        "one of the two was restored from a backup: shares of that time are gone, and devices"
+        " that need them have to be admitted anew",
+    )
