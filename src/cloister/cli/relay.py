@@ -212,6 +212,7 @@ def disclose(folder: Path, *, handle: str | None, channel: str | None, as_json: 
 
 
 relay.add_command(relay_upkeep.check)
+relay.add_command(relay_upkeep.unit)
 
 
 def _print(view: dict[str, Any], text: str, as_json: bool) -> None:

@@ -1,15 +1,20 @@
-"""`cloister relay check`: what an operator asks before a start."""
+"""`cloister relay check`, `unit`: what an operator asks for before a start."""
 
 from __future__ import annotations
 
 import os
+import pwd
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+import cloister
+
 if TYPE_CHECKING:
     from cloister.relay.inspection import Finding
+    from cloister.relay.unit import Program
 
 FOLDER: Final = click.argument(
     "folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)
@@ -41,6 +46,67 @@ def check(folder: Path, *, as_json: bool) -> None:
     view = {"ok": status == 0, "findings": [one.as_view() for one in findings]}
     Output(as_json).data(view, "\n".join(map(_lines, findings)))
     click.get_current_context().exit(status)
+
+
+@click.command("unit")
+@FOLDER
+@click.option("--user", help="User that the relay runs as; without it, the folder's owner.")
+@click.option("--peers-only", is_flag=True, help="Speak with the addresses of peers alone (home).")
+@JSON
+def unit(folder: Path, *, user: str | None, peers_only: bool, as_json: bool) -> None:
+    """Print the systemd unit of this relay: how it is started, and all that is taken from it.
+
+    It is computed from the folder and from this installation; nothing is left to edit. With
+    --peers-only the kernel lets a home relay speak with its entry relays, by the addresses on
+    their cards, and with nobody else: make the unit anew when peers change.
+
+    \b
+    Example:
+      cloister relay unit /srv/hk > /etc/systemd/system/cloister-hk.service
+    """
+    from cloister.cli.output import Output
+    from cloister.errors import UsageError
+    from cloister.relay.folder import Folder
+    from cloister.relay.unit import Program, unit_name, unit_text
+    from cloister.roster.relay_card import RelayRole
+
+    place = Folder(folder.resolve())
+    settings = place.settings({})  # a service does not see the environment of this shell
+    peers = None
+    if peers_only:
+        if settings.relay.role == "entry":
+            raise UsageError(
+                "devices connect to an entry relay, from everywhere",
+                hint="leave --peers-only to home relays",
+            )
+        entries = (card for card in place.peers().values() if card.roles & RelayRole.ENTRY)
+        peers = sorted({card.host for card in entries})
+    text = unit_text(place.path, settings, _this_program(Program), user or _owner(folder), peers)
+    Output(as_json).data({"name": unit_name(place.path), "unit": text}, text.rstrip("\n"))
+
+
+def _this_program(program: type[Program]) -> Program:
+    """The interpreter that runs this, as it was named: its environment hangs on that name."""
+    places = {sys.executable, sys.prefix, sys.base_prefix, cloister.__file__}
+    return program(
+        command=(sys.executable, "-P", "-m", "cloister"),
+        places=tuple(sorted(Path(place).absolute() for place in places if place)),
+    )
+
+
+def _owner(folder: Path) -> str:
+    from cloister.errors import UsageError
+
+    number = folder.stat().st_uid
+    if number == 0:
+        raise UsageError(
+            f"{folder} belongs to root, and a relay needs a user of its own",
+            hint="make one (useradd --system), chown -R the folder to it; or name it with --user",
+        )
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def _lines(finding: Finding) -> str:
