@@ -153,13 +153,29 @@ def run(folder: Path) -> None:
 
 @relay.command("status")
 @_FOLDER
+@click.option("--prometheus", is_flag=True, help="Print the text form that Prometheus reads.")
 @_JSON
-def status(folder: Path, *, as_json: bool) -> None:
-    """Ask the running relay of this folder for its counters."""
+def status(folder: Path, *, prometheus: bool, as_json: bool) -> None:
+    """Ask the running relay of this folder for its counters.
+
+    With --prometheus also the disk, the certificate's end and the limit of connections; of a relay
+    that does not answer these alone, with cloister_relay_up 0, and exit status 4 as always.
+
+    \b
+    Examples:
+      cloister relay status hk
+      cloister relay status hk --prometheus
+    """
+    from cloister.errors import UsageError
     from cloister.relay.folder import Folder
     from cloister.relay.health import ask_status
 
     settings = Folder(folder).settings(os.environ)
+    if prometheus:
+        if as_json:
+            raise UsageError("--prometheus and --json exclude one another", hint="choose one")
+        relay_upkeep.print_figures(folder, settings)
+        return
     counts = ask_status(settings.listen.health_port)
     text = "\n".join(f"{name:22} {value}" for name, value in counts.items() if name != "v")
     _print(counts, text, as_json)

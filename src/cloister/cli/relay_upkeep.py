@@ -1,4 +1,4 @@
-"""`cloister relay check`, `unit`: what an operator asks for before a start."""
+"""`cloister relay check`, `unit`, `status --prometheus`: for whoever keeps a relay running."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import cloister
 
 if TYPE_CHECKING:
     from cloister.relay.inspection import Finding
+    from cloister.relay.settings import Settings
     from cloister.relay.unit import Program
 
 FOLDER: Final = click.argument(
@@ -83,6 +84,24 @@ def unit(folder: Path, *, user: str | None, peers_only: bool, as_json: bool) -> 
         peers = sorted({card.host for card in entries})
     text = unit_text(place.path, settings, _this_program(Program), user or _owner(folder), peers)
     Output(as_json).data({"name": unit_name(place.path), "unit": text}, text.rstrip("\n"))
+
+
+def print_figures(folder: Path, settings: Settings) -> None:
+    """Print what a collector of figures reads. Raises NetworkError when the relay is silent."""
+    from cloister.errors import NetworkError
+    from cloister.relay.exposition import exposition, figures_of_folder
+    from cloister.relay.health import ask_status
+
+    status, silent = None, None
+    try:
+        status = ask_status(settings.listen.health_port)
+    except NetworkError as error:
+        silent = error
+    beside = figures_of_folder(folder, settings)
+    sys.stdout.write(exposition(settings.relay.name, status, beside))
+    sys.stdout.flush()
+    if silent is not None:
+        raise silent
 
 
 def _this_program(program: type[Program]) -> Program:
