@@ -56,6 +56,7 @@ FAMILIES: dict[str, Family] = {
     "send": Family("cloister.cli.messages:send", "Send a text."),
     "read": Family("cloister.cli.messages:read", "Read a conversation."),
     "status": Family("cloister.cli.status:status", "Say where this device stands."),
+    "doctor": Family("cloister.cli.doctor:doctor", "Look for what is wrong with this device."),
     "agent": Family("cloister.cli.agent:agent", "Keep this device connected."),
     "lock": Family("cloister.cli.lock:lock", "Close the vault of a running agent."),
     "unlock": Family("cloister.cli.lock:unlock", "Open it again with the PIN."),

@@ -13,7 +13,6 @@ import click
 import cloister
 
 if TYPE_CHECKING:
-    from cloister.relay.inspection import Finding
     from cloister.relay.settings import Settings
     from cloister.relay.unit import Program
 
@@ -40,12 +39,13 @@ def check(folder: Path, *, as_json: bool) -> None:
     """
     from cloister.cli.output import Output
     from cloister.clock import wall_time
-    from cloister.relay.inspection import inspect_relay, status_of
+    from cloister.finding import lines_of, status_of
+    from cloister.relay.inspection import inspect_relay
 
     findings = inspect_relay(folder, os.environ, int(wall_time()))
     status = status_of(findings)
     view = {"ok": status == 0, "findings": [one.as_view() for one in findings]}
-    Output(as_json).data(view, "\n".join(map(_lines, findings)))
+    Output(as_json).data(view, "\n".join(map(lines_of, findings)))
     click.get_current_context().exit(status)
 
 
@@ -126,8 +126,3 @@ def _owner(folder: Path) -> str:
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return str(number)
-
-
-def _lines(finding: Finding) -> str:
-    line = f"{finding.grade.value:9} {finding.subject:12} {finding.text}"
-    return f"{line}\n{'':9} do: {finding.hint}" if finding.hint else line

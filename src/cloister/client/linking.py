@@ -61,7 +61,11 @@ def on_challenge(turn: Turn, challenge: Challenge) -> None:
     elif turn.session.nonce:
         turn.drop_link("second challenge")
     else:
-        turn.change_session(relay_id=challenge.relay_id, nonce=challenge.nonce)
+        turn.change_session(
+            relay_id=challenge.relay_id,
+            nonce=challenge.nonce,
+            relay_ahead_s=challenge.now - turn.now,
+        )
 
 
 def expected_home(turn: Turn) -> bytes | None:

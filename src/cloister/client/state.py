@@ -131,6 +131,8 @@ class Session:
     relay_id: bytes = b""
     nonce: bytes = b""
     """Empty until the relay's Challenge has been accepted."""
+    relay_ahead_s: int | None = None
+    """By how much the relay's clock went before ours when it challenged us: for people alone."""
     next_rid: int = 1
     outstanding: Mapping[int, Purpose] = field(default_factory=dict)
     asked: frozenset[Purpose] = frozenset()

@@ -140,6 +140,7 @@ def status_view(state: State, now: int) -> View:
         "term": term_view(state, now),
         "standing": _standing_view(state) if state.circle else None,
         "linked": bool(state.session.nonce),
+        "relay_ahead_s": state.session.relay_ahead_s,
         "log_size": roster.size if roster else 0,
         "log_root": roster.root.hex() if roster else "",
         "log_age_s": max(now - state.head_time, 0) if state.head_time else None,

@@ -15,8 +15,9 @@ import sqlcipher3.dbapi2 as sqlite
 from cloister.crypto.certificate import make_certificate, pem_of
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import NotFoundError
+from cloister.finding import Finding, Grade, status_of
 from cloister.relay.folder import Folder
-from cloister.relay.inspection import Finding, Grade, inspect_relay, status_of
+from cloister.relay.inspection import inspect_relay
 from cloister.relay.settings import Role
 from cloister.relay.shares.epoch_key import EpochKeyFile
 from cloister.relay.shares.store import ShareStore

@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloister.errors import LocalError
+from cloister.finding import Finding, Grade, read_or_wrong
 from cloister.relay.folder import Folder
 from cloister.relay.inspection.files import look_at_rights
-from cloister.relay.inspection.finding import Finding, Grade, read_or_wrong, status_of
 from cloister.relay.inspection.identity import look_at_identity, look_at_peers
 from cloister.relay.inspection.machine import look_at_clock, look_at_disk, look_at_limits
 from cloister.relay.inspection.ports import look_at_ports
 from cloister.relay.inspection.stored import look_at_databases
-
-__all__ = ["Finding", "Grade", "inspect_relay", "status_of"]
 
 
 def inspect_relay(path: Path, environment: Mapping[str, str], now: int) -> list[Finding]:

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloister.relay.inspection.finding import Finding, Grade
+from cloister.finding import Finding, Grade
 
 _SHOWN = 3
 _OTHERS = 0o077

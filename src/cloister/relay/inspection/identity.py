@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from cloister.crypto.certificate import validity_of
 from cloister.errors import CloisterError, LocalError
+from cloister.finding import Finding, Grade, wrong
 from cloister.relay.folder import Folder, Identity
-from cloister.relay.inspection.finding import Finding, Grade, wrong
 from cloister.relay.settings import Settings
 from cloister.roster.errors import RelayRefused
 from cloister.roster.relay_card import RelayCard, RelayRole, check_relay_card

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloister.clock import VARIABLE
+from cloister.finding import Finding, Grade
 from cloister.limits import KIB
 from cloister.relay.folder import Folder
-from cloister.relay.inspection.finding import Finding, Grade
 from cloister.relay.settings import Settings
 
 _MIB = KIB * KIB

@@ -6,9 +6,9 @@ import socket
 from collections.abc import Iterator
 
 from cloister.errors import NetworkError
+from cloister.finding import Finding, Grade
 from cloister.relay.folder import Folder
 from cloister.relay.health import LOOPBACK, ask_status
-from cloister.relay.inspection.finding import Finding, Grade
 from cloister.relay.settings import Settings
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloister.errors import LocalError
+from cloister.finding import Finding, Grade, wrong
 from cloister.relay.disclosure.inventory import open_read_only
 from cloister.relay.folder import Folder
-from cloister.relay.inspection.finding import Finding, Grade, wrong
 from cloister.relay.shares import schema as shares_schema
 from cloister.relay.shares.epoch_key import EpochKeyFile
 from cloister.relay.storage.sqlite import schema as stored_schema

@@ -1,4 +1,4 @@
-"""One finding: what was looked at, how it stands, and what to do."""
+"""What `relay check` and `doctor` say of one thing: how it stands, and what to do about it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Grade(StrEnum):
 
     GOOD = "good"
     DOUBTFUL = "doubtful"
-    """The relay starts; somebody should look."""
+    """It works; somebody should look."""
     WRONG = "wrong"
-    """The relay does not start, does not serve, or exposes what it should keep."""
+    """It does not start, does not serve, or exposes what it should keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Finding:
 
 
 def wrong(subject: str, error: CloisterError) -> Finding:
-    """Make a finding of the error that the start would end with."""
+    """Make a finding of the error that other commands would end with."""
     return Finding(subject, Grade.WRONG, str(error), error.hint or "", error.exit_code)
 
 
@@ -59,3 +59,9 @@ def read_or_wrong(
 def status_of(findings: list[Finding]) -> int:
     """Return the exit status: of the first thing that is wrong, 0 without one."""
     return next((one.exit_code for one in findings if one.grade is Grade.WRONG), 0)
+
+
+def lines_of(finding: Finding) -> str:
+    """Say it in words, what to do on a line of its own."""
+    line = f"{finding.grade.value:9} {finding.subject:12} {finding.text}"
+    return f"{line}\n{'':9} do: {finding.hint}" if finding.hint else line
