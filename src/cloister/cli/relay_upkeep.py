@@ -29,7 +29,7 @@ def check(folder: Path, *, as_json: bool) -> None:
     """Look at a relay before a start: what is wrong, and what to do.
 
     Settings, rights, keys, certificate, card, peers, ports, databases, disk, open files and clock.
-    It changes nothing, and works beside a running relay. Exit status 0: nothing is wrong, though
+    It changes nothing and works beside a running relay. Exit status 0: nothing is wrong, though
     something may be doubtful; else that of the first thing wrong, as `relay run` would end.
 
     \b
