@@ -58,6 +58,8 @@ class Relay:
             entropy=ENTROPY,
         )
         self.code = self.new_code() if role == "home" else ""
+        self.program: tuple[str, ...] = ("-m", "cloister")
+        """What Python runs; another one for a relay with a planted fault."""
         self.process: subprocess.Popen[bytes] | None = None
         self._said = 0
         """How much of the log is of earlier starts, bytes."""
@@ -79,7 +81,7 @@ class Relay:
         log = (self.folder / "log").open("ab")
         self._said = log.tell()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cloister", "relay", "run", str(self.folder)],
+            [sys.executable, *self.program, "relay", "run", str(self.folder)],
             env={
                 **os.environ,
                 "PYTHONPATH": str(SOURCE),

@@ -182,8 +182,8 @@ def open_file(path: Path, *, read_only: bool = False) -> sqlite.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA mmap_size = 0")
-        # Pages of a sender's burst go to the file at once, not at every thousandth page.
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        # A checkpoint that SQLite begins by itself, in a COMMIT, drops its errors: see Writer.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         _demand(connection, "journal_mode", "wal")
         _demand(connection, "synchronous", 2)

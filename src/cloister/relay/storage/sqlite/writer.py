@@ -7,7 +7,6 @@ price of a transaction is the same for one write and for a hundred (docs/perform
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -50,6 +49,8 @@ from cloister.wire.codes import Refusal
 
 _FULL: Final = 13
 """SQLITE_FULL: the one error after which the file is as it was and may be written again."""
+CHECKPOINT_PAGES: Final = 4000
+"""Pages in the log from which on they go to the file: a sender's burst at once, not in pieces."""
 
 BatchDone = Callable[[list[Outcome]], None]
 
@@ -67,6 +68,7 @@ class Writer:
             queue.SimpleQueue()
         )
         self._has_failed = False
+        self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="relay-writer", daemon=True)
         self._thread.start()
 
@@ -77,16 +79,31 @@ class Writer:
     def close(self) -> None:
         """Finish the batches that were handed over, and end."""
         self._batches.put(None)
-        self._thread.join()
+        self._has_ended.wait()
 
     def _run(self) -> None:
         while (item := self._batches.get()) is not None:
             batch, done = item
             done(self._transact(batch))
         if not self._has_failed:
-            with contextlib.suppress(sqlite.Error):
+            try:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite.Error as error:
+                self._has_failed = not _is_full(error)
+        if self._has_failed:
+            self._abandon()
         self._connection.close()
+        self._has_ended.set()
+
+    def _abandon(self) -> None:
+        """Keep the connection open until the process is gone.
+
+        The last connection that closes copies the log into the file once more, flushes, and
+        removes the log.  After a failed flush that one would "succeed", and with the log the only
+        sound copy of what was acknowledged would go.  This thread is a daemon: it does not hold up
+        the end of the process, and what it holds is never closed."""
+        self._has_ended.set()
+        threading.Event().wait()
 
     def _transact(self, batch: Sequence[Write]) -> list[Outcome]:
         if self._has_failed:
@@ -95,9 +112,10 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = self._apply_all(batch)
             self._connection.execute("COMMIT")
+            self._checkpoint_if_due()
         except (sqlite.Error, StorageFailure) as error:
             self._states.forget()
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF == _FULL and self._roll_back():
+            if _is_full(error) and self._roll_back():
                 return [Refused(Refusal.STORAGE)] * len(batch)
             # What the failed flush left in the kernel's cache is unknown, and asking it again
             # would say "written" (fsyncgate).  Only opening the file anew tells.
@@ -105,6 +123,23 @@ class Writer:
             self._on_failure()
             return [Refused(Refusal.STORAGE)] * len(batch)
         return outcomes
+
+    def _checkpoint_if_due(self) -> None:
+        """Copy the log into the file when it is long; raises when the disk fails.
+
+        SQLite would do it by itself, and would say nothing of an error.  The next checkpoint then
+        flushes the file "successfully" without the lost pages, and the log, which has them, is
+        written over: acknowledged items would be gone after a power cut."""
+        execute = self._connection.execute
+        _, pages, _ = execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+        if pages < CHECKPOINT_PAGES:
+            return
+        try:
+            execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite.Error as error:
+            # A full disk takes nothing back: the batch is on disk, in the log, which grows on.
+            if not _is_full(error):
+                raise
 
     def _roll_back(self) -> bool:
         try:
@@ -183,3 +218,8 @@ class Writer:
                 return outcome
             case _:
                 assert_never(write)
+
+
+def _is_full(error: Exception) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == _FULL
