@@ -1,0 +1,33 @@
+"""A home relay for a module's tests, on one folder; and what a test needs that traces it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from crash.lone_home import LoneHome
+from crash.tracing import why_not
+
+
+@pytest.fixture(scope="session")
+def tracing() -> None:
+    """Skip where nothing can be traced."""
+    if reason := why_not():
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def lone_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneHome]:
+    """One folder: each test goes on with what the one before has left there."""
+    made = LoneHome(tmp_path_factory.mktemp("lone"))
+    yield made
+    made.home.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def world(lone_home: LoneHome) -> LoneHome:
+    """The relay, running, without a fault."""
+    lone_home.start()
+    return lone_home
