@@ -25,13 +25,12 @@ pytestmark = [pytest.mark.process, pytest.mark.usefixtures("tracing")]
 STOP_S = 1.0
 MOST_PUTS = 100
 """More than a checkpoint takes to come, of the largest size."""
-MOMENTS = range(1, 51)
 TRACED = f"trace={FLUSHES},pwrite64"
 
 
-def moments(*plain: int) -> list[int]:
-    """Which of the calls fails first: every one of the first fifty in the long run."""
-    return list(MOMENTS) if is_long() else list(plain)
+def moments(plain: int, most: int) -> list[int]:
+    """Which of the calls fails first: in the long run each of the first ``most``."""
+    return list(range(1, most + 1)) if is_long() else [plain]
 
 
 class GoesOn(Exception):
@@ -84,20 +83,26 @@ def flush_fails(error: str, when: str) -> tuple[str, str]:
     return "-e", f"inject={FLUSHES}:error={error}:when={when}"
 
 
-@pytest.mark.parametrize("moment", moments(1))
-@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+@pytest.mark.parametrize(
+    ("moment", "error", "from_then_on"),
+    [
+        *((moment, "EIO", "+") for moment in moments(2, 50)),
+        # Only one: the kernel reports a lost page once.
+        *((moment, "EIO", "") for moment in moments(1, 10)),
+        *((moment, "ENOSPC", "") for moment in moments(3, 10)),
+    ],
+)
 def test_a_flush_that_fails_stops_the_relay(
-    world: LoneHome, tmp_path: Path, moment: int, error: str
+    world: LoneHome, tmp_path: Path, moment: int, error: str, from_then_on: str
 ) -> None:
     before = len(world.acknowledged)
-    # One error for good, or only one: the kernel reports a lost page once.
-    when = f"{moment}+" if error == "EIO" else f"{moment}"
+    when = f"{moment}{from_then_on}"
     put_until_it_fails(world, tmp_path, SMALLEST, *flush_fails(error, when))
     assert len(world.acknowledged) == before + moment
     restart_and_check(world, before)
 
 
-@pytest.mark.parametrize("moment", moments(4))
+@pytest.mark.parametrize("moment", moments(4, 20))
 def test_a_write_that_fails_stops_the_relay(world: LoneHome, tmp_path: Path, moment: int) -> None:
     before = len(world.acknowledged)
     inject = f"inject=pwrite64:error=EIO:when={moment}"
@@ -105,7 +110,7 @@ def test_a_write_that_fails_stops_the_relay(world: LoneHome, tmp_path: Path, mom
     restart_and_check(world, before)
 
 
-@pytest.mark.parametrize("moment", moments(6))
+@pytest.mark.parametrize("moment", moments(6, 20))
 def test_a_full_disk_is_said_and_outlived(world: LoneHome, tmp_path: Path, moment: int) -> None:
     """The one error after which the file is as it was: nothing is stored, reads go on, and once
     there is room the same relay takes the same envelopes."""
@@ -153,3 +158,39 @@ def test_a_checkpoint_that_fails_stops_the_relay_and_leaves_the_log(
     assert [call.is_injected for call in calls if call.name != "pwrite64"] == [True]
     assert world.log.stat().st_size > (len(world.acknowledged) - before - 1) * LARGEST
     restart_and_check(world, before)
+
+
+def test_a_checkpoint_without_room_stops_nothing(world: LoneHome, tmp_path: Path) -> None:
+    """What was acknowledged is in the log, and the log grows on."""
+    before = len(world.acknowledged)
+    options = ("-e", TRACED, "-P", str(world.database))
+
+    async def main() -> None:
+        async with world.device() as device:
+            inject = "inject=pwrite64:error=ENOSPC:when=1+"
+            with traced(world.pid, tmp_path / "trace", *options, "-e", inject) as trace:
+                for _ in range(MOST_PUTS):
+                    assert isinstance(await world.put_new(device, LARGEST), events.Done)
+            assert any(call.is_injected for call in trace.calls)
+
+    asyncio.run(main())
+    assert world.home.stop() == 0
+    world.start()
+    asyncio.run(world.check_after_restart(before))
+
+
+def test_a_flush_that_fails_as_the_relay_stops_is_said(world: LoneHome, tmp_path: Path) -> None:
+    before = len(world.acknowledged)
+
+    async def main() -> None:
+        async with world.device() as device:
+            await world.put_new(device)
+
+    asyncio.run(main())
+    options = ("-e", TRACED, "-P", str(world.database), *flush_fails("EIO", "1"))
+    with traced(world.pid, tmp_path / "trace", *options) as trace:
+        assert world.home.stop() == 1
+    assert [call.is_injected for call in trace.calls if call.name != "pwrite64"] == [True]
+    assert world.log.stat().st_size > 0
+    world.start()
+    asyncio.run(world.check_after_restart(before))

@@ -22,6 +22,7 @@ from cloister.bench.relay_load import ENVELOPE_BYTES
 from cloister.relay.folder import Folder
 from cloister.relay.storage.sqlite.schema import open_file
 from cloister.relay.storage.sqlite.store import WINDOW_S
+from cloister.relay.storage.sqlite.writer import CHECKPOINT_PAGES
 
 STEP: Final = 16 + ENVELOPE_BYTES
 Message = tuple[int, bytes, bytes]
@@ -33,6 +34,8 @@ class Floor:
     def __init__(self, path: Path) -> None:
         self.loop = asyncio.get_running_loop()
         self.connection = open_file(path)
+        # The relay does this itself, as it must hear of errors; a bare server need not.
+        self.connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         self.connection.execute("CREATE TABLE bare (key INTEGER PRIMARY KEY, id BLOB, bytes BLOB)")
         self.sockets: dict[str, picows.WSTransport] = {}
         self.waiting: list[Message] = []

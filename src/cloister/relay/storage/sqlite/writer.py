@@ -89,7 +89,10 @@ class Writer:
             try:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except sqlite.Error as error:
-                self._has_failed = not _is_full(error)
+                # A full disk leaves the log as it is; any other error is said by the exit status.
+                if not _is_full(error):
+                    self._has_failed = True
+                    self._on_failure()
         if self._has_failed:
             self._abandon()
         self._connection.close()
