@@ -6,11 +6,12 @@ Run as ``python faulty_relay.py FAULT relay run DIR``; the fault is one of ``FAU
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from cloister.__main__ import main
 from cloister.relay.storage.sqlite import schema, writer
+from cloister.relay.storage.writes import Outcome, PutEnvelope, Write
 
 
 def _with_settings(*settings: str) -> None:
@@ -37,7 +38,23 @@ def _silent_checkpoint() -> None:
     vars(writer)["CHECKPOINT_PAGES"] = sys.maxsize
 
 
+def _late_commit() -> None:
+    """Envelopes are answered when they are in the transaction, which ends with the next batch."""
+    transact = writer.Writer._transact
+
+    def transact_late(self: writer.Writer, batch: Sequence[Write]) -> list[Outcome]:
+        if self._connection.in_transaction:
+            self._connection.execute("COMMIT")
+        if not all(isinstance(write, PutEnvelope) for write in batch):
+            return transact(self, batch)
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._apply_all(batch)
+
+    vars(writer)["Writer"]._transact = transact_late
+
+
 FAULTS: Final[dict[str, Callable[[], None]]] = {
+    "late-commit": _late_commit,
     "normal": _normal,
     "silent-checkpoint": _silent_checkpoint,
 }

@@ -23,8 +23,8 @@ FLUSHES: Final = "fsync,fdatasync"
 """Which of the two SQLite calls depends on how it was built: always both."""
 SENDS: Final = "write,writev,sendto,sendmsg"
 _CALL: Final = re.compile(
-    r"^(?P<thread>\d+) +(?P<at>\d+\.\d+) "
-    r"(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<name>\w+)\((?P<fd>\d+)<(?P<target>[^>]*)>)"
+    r"^(?P<thread>\d+) +"
+    r"(?:<\.\.\. \w+ resumed>|(?P<name>\w+)\(\d+<(?P<target>[^>]*)>(?P<data>.*))"
 )
 _RESULT: Final = re.compile(r"= (?P<result>-?\d+)(?: (?P<error>E\w+))?[^=]*$")
 
@@ -36,8 +36,6 @@ class Call:
     name: str
     target: str
     """Path of the file, or ``socket:[inode]``."""
-    began: float
-    """s since the Unix epoch."""
     first_line: int
     """Line of the trace where it was called."""
     last_line: int
@@ -45,6 +43,8 @@ class Call:
     result: int
     error: str
     is_injected: bool
+    data: str
+    """The other arguments as strace writes them."""
 
 
 @dataclass
@@ -56,29 +56,34 @@ class Trace:
 
     def read(self) -> None:
         """Read the calls; one that was interrupted by another thread stands in two lines."""
-        begun: dict[str, tuple[str, str, float, int]] = {}
+        begun: dict[str, tuple[str, str, str, int]] = {}
         for number, line in enumerate(self.path.read_text("utf-8", "replace").splitlines()):
             match = _CALL.match(line)
             if match is None:
                 continue
             thread = match["thread"]
             if match["name"] is not None:
-                begun[thread] = (match["name"], match["target"], float(match["at"]), number)
+                begun[thread] = (match["name"], _plain(match["target"]), match["data"], number)
             result = _RESULT.search(line)
             if result is not None and thread in begun and "<unfinished" not in line:
-                name, target, at, first_line = begun.pop(thread)
+                name, target, data, first_line = begun.pop(thread)
                 self.calls.append(
                     Call(
                         name,
                         target,
-                        at,
                         first_line,
                         number,
                         int(result["result"]),
                         result["error"] or "",
                         "(INJECTED)" in line,
+                        data,
                     )
                 )
+
+
+def _plain(target: str) -> str:
+    """Undo what ``-xx`` does to the names of files too."""
+    return bytes.fromhex(target.replace("\\x", "")).decode() if "\\x" in target else target
 
 
 @contextmanager
@@ -86,7 +91,7 @@ def traced(pid: int, path: Path, *options: str) -> Iterator[Trace]:
     """Trace all threads of a process while the block runs, or until the process ends."""
     program = shutil.which("strace")
     assert program is not None
-    command = [program, "-f", "-y", "-ttt", "-s", "0", "-o", str(path), *options, "-p", str(pid)]
+    command = [program, "-f", "-y", "-s", "0", "-o", str(path), *options, "-p", str(pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
         try:
             assert strace.stderr is not None
