@@ -19,7 +19,7 @@ from properties.mls_life import WITNESS
 from properties.test_mls_machine import GroupMachine
 
 SEARCH = settings(
-    max_examples=60,
+    max_examples=200,
     stateful_step_count=25,
     phases=[Phase.generate],
     derandomize=True,

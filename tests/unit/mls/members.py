@@ -31,15 +31,19 @@ CHECKPOINT = 0xF100  # an extension type of the application's own
 
 
 class SeededEntropy:
-    """Repeatable randomness; every call gives other bytes."""
+    """Repeatable randomness; every call gives other bytes.
+
+    ``place``: seed and count of calls. Who must be repeatable by himself takes a seed of his own,
+    and puts back what was there.
+    """
 
     def __init__(self, seed: str = "cloister") -> None:
-        self._seed = seed.encode()
-        self._count = 0
+        self.place = (seed.encode(), 0)
 
     def random(self, n: int) -> bytes:
-        self._count += 1
-        return hashlib.shake_256(self._seed + self._count.to_bytes(8, "big")).digest(n)
+        seed, count = self.place
+        self.place = (seed, count + 1)
+        return hashlib.shake_256(seed + (count + 1).to_bytes(8, "big")).digest(n)
 
 
 ENTROPY = SeededEntropy()
