@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 
-from cloister.codec import Struct
+from cloister.codec import CodePoints, Struct
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.mls import (
@@ -144,7 +144,7 @@ def fields_of(value: object) -> Iterator[bytes]:
     match value:
         case RatchetTree():
             yield from fields_of(value.nodes)
-        case tuple():
+        case tuple() | CodePoints():
             for one in value:
                 yield from fields_of(one)
         case bytes():

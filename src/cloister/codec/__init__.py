@@ -4,6 +4,7 @@ Canonical by construction: lengths are minimal, booleans are 0 or 1, nothing may
 has one encoding and an encoding has one value.
 """
 
+from cloister.codec.code_points import CodePoints, code_points
 from cloister.codec.errors import DecodeError, EncodeError
 from cloister.codec.fields import (
     OPAQUE,
@@ -39,12 +40,14 @@ __all__ = [
     "UINT32",
     "UINT64",
     "CachedStruct",
+    "CodePoints",
     "DecodeError",
     "EncodeError",
     "FieldKind",
     "Reader",
     "Struct",
     "Writer",
+    "code_points",
     "encode_opaque",
     "encode_varint",
     "enum8",

@@ -15,6 +15,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Self, TypeVar, cast, dataclass_transform, overload
 
+from cloister.codec.code_points import code_points
 from cloister.codec.errors import DecodeError, EncodeError
 from cloister.codec.fields import (
     FieldKind,
@@ -115,6 +116,7 @@ def layout(*, order: bool = ...) -> Callable[[type[C]], type[C]]: ...
         enum16,
         vector,
         optional,
+        code_points,
     ),
 )
 def layout(

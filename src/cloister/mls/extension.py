@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cloister.codec import UINT16, Struct, layout, nested, opaque, uint16, vector
+from cloister.codec import Struct, code_points, layout, nested, opaque, uint16, vector
 from cloister.mls.credential import Credential
 from cloister.mls.errors import RuleViolation
 from cloister.mls.limits import MAX_CODE_POINTS, MAX_EXTERNAL_SENDERS
@@ -24,9 +24,9 @@ class Extension(Struct):
 class RequiredCapabilities(Struct):
     """Section 11.1: what every member must support."""
 
-    extension_types: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
-    proposal_types: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
-    credential_types: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
+    extension_types: Sequence[int] = code_points(MAX_CODE_POINTS)
+    proposal_types: Sequence[int] = code_points(MAX_CODE_POINTS)
+    credential_types: Sequence[int] = code_points(MAX_CODE_POINTS)
 
 
 @layout

@@ -110,7 +110,7 @@ def check_all_support(leaves: Iterable[LeafNode], extensions: Sequence[Extension
 def check_credential_types(leaves: Iterable[LeafNode]) -> None:
     """Demand that every member supports every credential type in use (7.3)."""
     in_use: set[int] = set()
-    supported: set[tuple[int, ...]] = set()
+    supported: set[Sequence[int]] = set()
     for leaf in leaves:
         in_use.add(leaf.credential.credential_type)
         supported.add(leaf.capabilities.credentials)

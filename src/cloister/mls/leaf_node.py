@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from cloister.codec import (
-    UINT16,
     CachedStruct,
     Reader,
     Struct,
     Writer,
+    code_points,
     kind_of,
     layout,
     uint64,
@@ -38,11 +38,11 @@ _SOURCES: Final = {int(source): source for source in LeafNodeSource}
 class Capabilities(Struct):
     """What a member's software supports; the RFC's own types need not be listed."""
 
-    versions: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
-    cipher_suites: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
-    extensions: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
-    proposals: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
-    credentials: tuple[int, ...] = vector(UINT16, max_items=MAX_CODE_POINTS)
+    versions: Sequence[int] = code_points(MAX_CODE_POINTS)
+    cipher_suites: Sequence[int] = code_points(MAX_CODE_POINTS)
+    extensions: Sequence[int] = code_points(MAX_CODE_POINTS)
+    proposals: Sequence[int] = code_points(MAX_CODE_POINTS)
+    credentials: Sequence[int] = code_points(MAX_CODE_POINTS)
 
     def include(self, extensions: Sequence[Extension]) -> bool:
         """Whether the types of these extensions are the RFC's own or are listed here."""
