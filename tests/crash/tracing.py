@@ -106,6 +106,13 @@ def traced(pid: int, path: Path, *options: str) -> Iterator[Trace]:
     trace.read()
 
 
+def started_under_strace(path: Path, *options: str) -> list[str]:
+    """Return what comes before a command so that it is traced from its first call on."""
+    program = shutil.which("strace")
+    assert program is not None
+    return [program, "-f", "-y", "-s", "0", "-o", str(path), "-e", f"trace={FLUSHES}", *options]
+
+
 @cache
 def why_not() -> str:
     """Return the reason why nothing can be traced here, or nothing."""

@@ -167,8 +167,10 @@ class Engine:
     async def close(self) -> None:
         """Close vault and link after ``run`` has ended."""
         self._stop(DeviceClosed("the device was closed"))
-        await self.on_disk(self._vault.close)
-        self._disk.shutdown(wait=True)
+        try:
+            await self.on_disk(self._vault.close)
+        finally:
+            self._disk.shutdown(wait=True)
 
     async def submit(self, act: Act) -> Answer:
         """Hand an act to the core and return its answer.  ``act.ref`` is replaced.

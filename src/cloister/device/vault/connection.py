@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,12 +11,14 @@ from sqlcipher3 import dbapi2
 
 from cloister.crypto.secret import Secret
 from cloister.device.vault.errors import VaultDamaged, VaultWriteFailed
+from cloister.device.vault.files import sync_folder
 from cloister.device.vault.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from cloister.errors import CloisterError, LocalError
 
 DatabaseError: Final = dbapi2.DatabaseError
 
 _FULL: Final = 2
+_SQLITE_FULL: Final = 13
 _RESTORE_HINT: Final = (
     "put vault.db and vault.key back from one and the same backup, without vault.db-wal and "
     "vault.db-shm; or join again with a new profile folder"
@@ -95,13 +99,62 @@ def open_database(path: Path, vault_key: Secret) -> Any:
         connection.execute("PRAGMA synchronous = FULL")
         if _one(connection, "PRAGMA synchronous") != _FULL:
             raise LocalError("the database library does not promise durable commits")
+        # A checkpoint that SQLite begins by itself, in a COMMIT, drops its errors: see Vault.
+        if _one(connection, "PRAGMA wal_autocheckpoint = 0") != 0:
+            raise LocalError("the database library does not leave checkpoints to this program")
+        # The first read opens the log; until then no checkpoint can be had.
+        connection.execute("SELECT 1 FROM record LIMIT 1").fetchone()
+        # The log has its name by now. SQLite flushes the folder too, and drops the error.
+        sync_folder(path.parent)
     except DatabaseError as error:
         connection.close()
         raise read_error(error) from None
+    except OSError as error:
+        connection.close()
+        raise VaultWriteFailed(
+            f"the vault's folder could not be flushed to the disk: {error.strerror}",
+            hint="check the disk, then start again",
+        ) from None
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def checkpoint(connection: Any, *, at_pages: int, truncate: bool = False) -> None:
+    """Copy the log into the file when it has so many pages.  Raises ``DatabaseError``.
+
+    A full disk is no error: what is committed is in the log, and the log stays."""
+    _, pages, _ = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+    if pages < at_pages:
+        return
+    try:
+        kind = "TRUNCATE" if truncate else "PASSIVE"
+        connection.execute(f"PRAGMA wal_checkpoint({kind})").fetchone()
+    except DatabaseError as error:
+        if not is_full(error):
+            raise
+
+
+def abandon(connection: Any) -> None:
+    """Keep a connection open until the process is gone.
+
+    The last connection that closes copies the log into the file once more, flushes, and removes
+    the log.  After a failed flush that one would "succeed", and with the log the only sound copy
+    of what was committed would go.  A thread that never ends holds it: what a module or a class
+    holds, the interpreter lets go of as it ends."""
+    hold = partial(_hold, connection)
+    threading.Thread(target=hold, name="abandoned-vault", daemon=True).start()
+
+
+def _hold(_: Any) -> None:
+    threading.Event().wait()
+
+
+def is_full(error: Exception) -> bool:
+    """Tell whether the disk is full: the one error after which the file is as it was."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == _SQLITE_FULL
 
 
 def read_error(error: Exception) -> CloisterError:
@@ -127,6 +180,15 @@ def write_error(error: Exception) -> CloisterError:
     return VaultWriteFailed(
         f"the vault could not be written: {text}",
         hint="nothing of this step was stored or sent; make room, check the disk, start again",
+    )
+
+
+def checkpoint_error(error: Exception) -> CloisterError:
+    """Say what it means that the log could not be copied into the file."""
+    return VaultWriteFailed(
+        f"the vault's log could not be copied into it: {error}",
+        hint="what was stored is in vault.db-wal: leave it beside vault.db; check the disk, start"
+        " again",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 from cloister.client.effects import (
     DeleteRecord,
@@ -21,6 +21,10 @@ from cloister.crypto.secret import Secret
 from cloister.device.vault.closed import ClosedVault
 from cloister.device.vault.connection import (
     DatabaseError,
+    abandon,
+    checkpoint,
+    checkpoint_error,
+    is_full,
     make_database,
     open_database,
     read_error,
@@ -52,6 +56,8 @@ from cloister.device.vault.schema import MESSAGE_COLUMNS
 from cloister.device.vault.wrapping import fresh_stretch, unwrap_alone, wrap_alone
 from cloister.errors import CloisterError
 
+CHECKPOINT_PAGES: Final = 1000
+"""Pages in the log from which on they go to the file, 4 KiB each."""
 # Put together of constants only.
 _COLUMNS: Final = ", ".join(MESSAGE_COLUMNS)
 _PLACES: Final = ", ".join("?" * len(MESSAGE_COLUMNS))
@@ -95,6 +101,7 @@ class Vault:
         self._lock = lock
         self._connection = connection
         self._failed: CloisterError | None = None
+        self._is_sound = True
         self.key: Final = key
 
     @classmethod
@@ -154,18 +161,24 @@ class Vault:
         return cls(held.lock, open_database(held.folder / DATABASE_NAME, vault_key), key)
 
     def close(self) -> None:
-        """Empty the write-ahead log, close the database, give the lock up."""
-        if self._connection is not None:
-            try:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except DatabaseError:
-                # What is committed is in the log and will be found there; the next opening says
-                # what is wrong with the disk.
-                self._failed = None
-            finally:
-                self._connection.close()
-                self._connection = None
-                self._lock.release()
+        """Empty the write-ahead log, close the database, give the lock up.
+
+        Raises ``VaultWriteFailed`` when the disk fails at that.  What is committed is in the log
+        then, which stays, and is found there at the next opening; so after any earlier failure."""
+        if self._connection is None:
+            return
+        connection, self._connection = self._connection, None
+        try:
+            if self._is_sound:
+                checkpoint(connection, at_pages=1, truncate=True)
+                connection.close()
+        except DatabaseError as error:
+            self._is_sound = False
+            raise checkpoint_error(error) from None
+        finally:
+            if not self._is_sound:
+                abandon(connection)
+            self._lock.release()
 
     def commit(self, writes: Iterable[Write]) -> None:
         """Store all writes in one transaction that is on disk when this returns.
@@ -186,8 +199,25 @@ class Vault:
                     self._connection.execute("ROLLBACK")
                 raise
         except DatabaseError as error:
-            self._failed = write_error(error)
-            raise self._failed from None
+            self._fail(error, write_error(error))
+        self._checkpoint_if_due()
+
+    def _checkpoint_if_due(self) -> None:
+        """Copy the log into the file when it is long; fail when the disk does.
+
+        SQLite would do it by itself, inside a COMMIT, and would say nothing of an error."""
+        try:
+            checkpoint(self._connection, at_pages=CHECKPOINT_PAGES)
+        except DatabaseError as error:
+            self._fail(error, checkpoint_error(error))
+
+    def _fail(self, error: Exception, meaning: CloisterError) -> NoReturn:
+        """Take no further write.  After any error but a full disk the log is not touched either:
+        what the failed flush left in the kernel's cache is unknown, and asked again it would say
+        "written"."""
+        self._failed = meaning
+        self._is_sound = self._is_sound and is_full(error)
+        raise meaning from None
 
     def _write(self, write: Write) -> None:
         match write:
@@ -203,11 +233,19 @@ class Vault:
                 self._connection.execute(_PUT_MESSAGE, values)
 
     def mark_read(self, channel_id: bytes, position: int) -> None:
-        """Move the read marker of a channel forward; it never goes back."""
+        """Move the read marker of a channel forward; it never goes back.
+
+        Raises as ``commit`` does."""
+        if self._failed is not None:
+            raise self._failed
         try:
             self._connection.execute(_MARK, (channel_id, position))
         except DatabaseError as error:
-            raise write_error(error) from None
+            if is_full(error):
+                # Nothing in memory is ahead of the disk: the marker moves another time.
+                raise write_error(error) from None
+            self._fail(error, write_error(error))
+        self._checkpoint_if_due()
 
     def records(self) -> dict[str, dict[bytes, bytes]]:
         """Return all records, table -> key -> value."""

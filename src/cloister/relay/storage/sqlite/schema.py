@@ -6,6 +6,7 @@ say more about when somebody wrote than retention needs.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -192,9 +193,19 @@ def open_file(path: Path, *, read_only: bool = False) -> sqlite.Connection:
             connection.execute("PRAGMA query_only = ON")
         else:
             _migrate(connection)
-    except sqlite.Error as error:
+            # The log has its name by now. SQLite flushes the folder too, and drops the error.
+            _flush_folder(path.parent)
+    except (sqlite.Error, OSError) as error:
         raise StorageFailure(f"the relay's file cannot be opened: {error}") from None
     return connection
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _demand(connection: sqlite.Connection, pragma: str, expected: object) -> None:
