@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from crash.lone_home import LoneHome
+from crash.nursery import Nursery
 from crash.tracing import why_not
 
 
@@ -18,10 +19,18 @@ def tracing() -> None:
         pytest.skip(reason)
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """What relays are forked from."""
+    made = Nursery()
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module")
-def lone_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneHome]:
+def lone_home(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Iterator[LoneHome]:
     """One folder: each test goes on with what the one before has left there."""
-    made = LoneHome(tmp_path_factory.mktemp("lone"))
+    made = LoneHome(tmp_path_factory.mktemp("lone"), nursery)
     yield made
     made.home.stop(signal.SIGKILL)
 

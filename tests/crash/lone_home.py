@@ -14,6 +14,7 @@ from pathlib import Path
 from cloister.ids import SHORT_ID_BYTES
 from cloister.limits import DELIVERY_WINDOW_ITEMS
 from cloister.wire import commands, events
+from crash.nursery import Nursery
 from integration.relay_world import CHANNEL, Circle, Device, Pair, Relay
 
 FAULTY = str(Path(__file__).with_name("faulty_relay.py"))
@@ -23,13 +24,14 @@ SMALLEST, LARGEST = 1024, 256 * 1024
 class LoneHome:
     """The relay, its circle, and what a client knows of it: every id it put, every answer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
         self.pair = Pair(
             Relay(folder / "home", "home", "HK", "North"),
             Relay(folder / "entry", "entry", "PA", "South"),
         )
         self.home = self.pair.home
         self.home.peer(self.pair.entry)
+        self.home.launch = nursery.launch
         self.acknowledged: dict[bytes, int] = {}
         self.unanswered: dict[bytes, bytes] = {}
         """By id: the envelopes that are with the relay, or were when it died."""

@@ -25,7 +25,7 @@ FULL_EVERY = 50
 """Rounds after which the whole channel is read again, and not only what the round put."""
 
 
-@pytest.mark.parametrize("seed", seeds(5, 1000))
+@pytest.mark.parametrize("seed", seeds(20, 1000))
 def test_what_was_acknowledged_outlives_kill_9(world: LoneHome, seed: int) -> None:
     chooser = random.Random(seed)
     before = len(world.acknowledged)

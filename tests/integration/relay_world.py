@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import ssl
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +32,7 @@ from cloister.transparency import Frontier, leaf_hash
 from cloister.wire import commands, events
 from cloister.wire.auth import OPEN_LABEL, ObjectKind, open_content, prove
 from cloister.wire.frame import HOME_PATH, decode_events, encode_frame
+from integration.relay_process import Launch, Process, launch
 
 ENTROPY = SystemEntropy()
 SOURCE = Path(__file__).parents[2] / "src"
@@ -60,7 +59,8 @@ class Relay:
         self.code = self.new_code() if role == "home" else ""
         self.program: tuple[str, ...] = ("-m", "cloister")
         """What Python runs; another one for a relay with a planted fault."""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.launch: Launch = launch
+        self.process: Process | None = None
         self._said = 0
         """How much of the log is of earlier starts, bytes."""
 
@@ -78,19 +78,20 @@ class Relay:
 
     def begin(self, **environment: str) -> None:
         """Start; ``wait`` says when it is ready."""
-        log = (self.folder / "log").open("ab")
-        self._said = log.tell()
-        self.process = subprocess.Popen(
-            [sys.executable, *self.program, "relay", "run", str(self.folder)],
-            env={
+        log = self.folder / "log"
+        log.touch()
+        self._said = log.stat().st_size
+        arguments = (*self.program, "relay", "run", str(self.folder))
+        self.process = self.launch(
+            arguments,
+            {
                 **os.environ,
                 "PYTHONPATH": str(SOURCE),
                 "CLOISTER__LIMITS__MAX_CONNECTIONS_PER_ADDRESS": "64",
                 **environment,
             },
-            stderr=log,
+            log,
         )
-        log.close()
 
     def wait(self) -> None:
         """Wait for the readiness line."""
