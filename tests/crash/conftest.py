@@ -9,6 +9,7 @@ import pytest
 
 from crash.lone_home import LoneHome
 from crash.nursery import Nursery
+from crash.power import why_no_disk
 from crash.tracing import why_not
 
 
@@ -40,3 +41,10 @@ def world(lone_home: LoneHome) -> LoneHome:
     """The relay, running, without a fault."""
     lone_home.start()
     return lone_home
+
+
+@pytest.fixture(scope="session")
+def power_disks() -> None:
+    """Skip where no disk can be made whose power can be cut."""
+    if reason := why_no_disk():
+        pytest.skip(reason)

@@ -118,6 +118,12 @@ class LoneHome:
                 device.send(commands.Seen(0, CHANNEL, self.circle.commons_id, n))
         return found
 
+    async def gone(self, first_n: int) -> int:
+        """Count what was acknowledged from an index on, and is not there."""
+        async with self.device() as device:
+            there = set(await self.stored(device))
+        return sum(n >= first_n and one not in there for one, n in self.acknowledged.items())
+
     async def check_after_restart(self, first_n: int = 0) -> None:
         """What was acknowledged is there, once and in its place; so is what is put again.
 

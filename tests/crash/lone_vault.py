@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from unit.device.scripted import CHANNEL
 
 PROGRAM = str(Path(__file__).with_name("vault_program.py"))
 TESTS = str(Path(__file__).parents[1])
+MANY = 5_000
+"""More than are stored before anybody ends it."""
 SMALL, LARGE = 1024, 256 * 1024
 
 
@@ -23,6 +26,7 @@ class LoneVault:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.stored = 0
         self.first_answer = ""
         Vault.create(folder, PASSPHRASE, entropy=SystemEntropy(), cost=Cost(64, 1, 1)).close()
@@ -67,6 +71,25 @@ class LoneVault:
         answer = self.ask(str(size))
         self.stored += answer == "done"
         return answer
+
+    def put_many(self, enough: int) -> None:
+        """Have texts committed one after the other; return after some answers, and it goes on."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{SMALL}\n" * MANY)
+        self.process.stdin.flush()
+        for _ in range(enough):
+            assert self._answer() == "done"
+        self.stored += enough
+
+    def kill_and_count(self) -> None:
+        """kill -9 while it goes on; what it has answered until then counts."""
+        assert self.process is not None
+        self.process.kill()
+        said, _ = self.process.communicate(timeout=20)
+        self.stored += said.count("done\n")
+        assert self.process.returncode == -signal.SIGKILL
+        self.process = None
 
     def end(self) -> int:
         """Let the process end; return its exit status."""

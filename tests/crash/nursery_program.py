@@ -1,9 +1,9 @@
 """Has the product's modules in memory, and forks a relay each time one is asked for.
 
-Run as ``python nursery_program.py``. A line of standard input is a JSON list: ``["start", [ARGUMENTS],
-{ENVIRONMENT}, LOG]`` is answered with the process id, ``["status", PID]`` with the exit status once
-the process has ended. What is forked becomes what Python makes of such arguments, only sooner:
-loading the modules is most of the time in which a relay starts.
+Run as ``python nursery_program.py``. A line of standard input is a JSON list: ``["start",
+[ARGUMENTS], {ENVIRONMENT}, LOG]`` is answered with the process id, ``["status", PID]`` with the
+exit status once the process has ended. What is forked becomes what Python makes of such arguments,
+only sooner: loading the modules is most of the time in which a relay starts.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ ONCE = ("-e", f"inject={FLUSHES}:error=EIO:when=1")
 
 @pytest.fixture
 def lone(tmp_path: Path) -> Iterator[LoneVault]:
-    (tmp_path / "profile").mkdir()
     made = LoneVault(tmp_path / "profile")
     yield made
     made.kill()
