@@ -7,60 +7,53 @@ not that it flushes them: that is the matter of the tests beside it.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
+from pathlib import Path
 
 import pytest
 
-from cloister.wire import events
 from counts import seeds
+from crash.load import Load
 from crash.lone_home import LoneHome
-from integration.relay_world import PATIENCE_S, Device
+from crash.nursery import Nursery
 
 pytestmark = pytest.mark.process
 
-WORKERS = 24
 FULL_EVERY = 50
 """Rounds after which the whole channel is read again, and not only what the round put."""
 
 
+@pytest.fixture(scope="module")
+def load(lone_home: LoneHome) -> Load:
+    return Load(lone_home)
+
+
 @pytest.mark.parametrize("seed", seeds(20, 1000))
-def test_what_was_acknowledged_outlives_kill_9(world: LoneHome, seed: int) -> None:
+def test_what_was_acknowledged_outlives_kill_9(world: LoneHome, load: Load, seed: int) -> None:
     chooser = random.Random(seed)
-    before = len(world.acknowledged)
-    enough, grace_s = chooser.randint(1, 150), chooser.uniform(0, 0.02)
-    asyncio.run(load_and_kill(world, enough, grace_s))
-    assert len(world.acknowledged) >= before + enough
+    asyncio.run(load.run(chooser.randint(1, 150), chooser.uniform(0, 0.02)))
     world.start()
-    asyncio.run(world.check_after_restart(0 if seed % FULL_EVERY == 4 else before))
+    asyncio.run(load.check_after_restart(whole=seed % FULL_EVERY == 4))
 
 
-async def load_and_kill(world: LoneHome, enough: int, grace_s: float) -> None:
-    """Put from many workers; kill after some answers and a moment more."""
-    target = len(world.acknowledged) + enough
-    is_enough = asyncio.Event()
+def test_the_load_had_something_of_everything(load: Load) -> None:
+    """After the rounds before it, on the same folder."""
+    assert all(load.rare.counts.values()), load.rare.counts
 
-    async def work(device: Device) -> None:
-        last_n = -1
-        while True:
-            answer = await world.put_new(device)
-            assert isinstance(answer, events.Done), answer
-            # A worker puts one after the other: so they stand in the channel.
-            assert answer.n > last_n
-            last_n = answer.n
-            if len(world.acknowledged) >= target:
-                is_enough.set()
 
-    async with world.device() as device:
-        tasks = [asyncio.create_task(work(device)) for _ in range(WORKERS)]
-        await asyncio.wait_for(is_enough.wait(), PATIENCE_S)
-        await asyncio.sleep(grace_s)
-        # The signal only: an answer that has left the relay is still taken into the ledger.
-        os.kill(world.pid, signal.SIGKILL)
-        await asyncio.wait_for(device.gone.wait(), 10)
-        for task in tasks:
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
-    assert world.wait_for_end(10) == -signal.SIGKILL
+def test_the_ledger_finds_a_relay_that_answers_early(tmp_path: Path, nursery: Nursery) -> None:
+    world = LoneHome(tmp_path, nursery)
+    world.start("late-commit")
+
+    async def put_one() -> None:
+        async with world.device() as device:
+            await world.put_new(device)
+            await world.put_new(device)
+
+    asyncio.run(put_one())
+    world.home.stop(signal.SIGKILL)
+    world.start()
+    # The first one went to disk with the second.
+    assert asyncio.run(world.gone(0)) == 1
+    world.home.stop(signal.SIGKILL)

@@ -7,7 +7,6 @@ middle, the disk is copied as it is, and relay or vault go on from the copy (``c
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import time
@@ -18,17 +17,14 @@ from pathlib import Path
 import pytest
 import sqlcipher3.dbapi2 as sqlite
 
-from cloister.wire import events
 from counts import seeds
+from crash.load import Load
 from crash.lone_home import LoneHome
 from crash.lone_vault import LoneVault, missing
 from crash.nursery import Nursery
 from crash.power import PowerDisk
-from integration.relay_world import PATIENCE_S, Device
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("power_disks")]
-
-WORKERS = 24
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +34,10 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PowerDisk]:
 
 
 @pytest.fixture(scope="module")
-def world(disk: PowerDisk, nursery: Nursery) -> Iterator[LoneHome]:
+def load(disk: PowerDisk, nursery: Nursery) -> Iterator[Load]:
     """Each cut goes on with what the one before has left."""
     with home_on(disk, nursery) as made:
-        yield made
+        yield Load(made)
 
 
 @contextmanager
@@ -71,30 +67,9 @@ def home_on(disk: PowerDisk, nursery: Nursery) -> Iterator[LoneHome]:
         made.home.stop(signal.SIGKILL)
 
 
-async def load_and_cut(world: LoneHome, disk: PowerDisk, enough: int, grace_s: float) -> None:
-    """Put from many workers; cut the power after some answers and a moment more."""
-    target = len(world.acknowledged) + enough
-    is_enough = asyncio.Event()
-
-    async def work(device: Device) -> None:
-        while True:
-            assert isinstance(await world.put_new(device), events.Done)
-            if len(world.acknowledged) >= target:
-                is_enough.set()
-
-    async with world.device() as device:
-        tasks = [asyncio.create_task(work(device)) for _ in range(WORKERS)]
-        await asyncio.wait_for(is_enough.wait(), PATIENCE_S)
-        await asyncio.sleep(grace_s)
-        await asyncio.to_thread(disk.freeze, world.pid)
-        # An answer that had left the relay is still taken into the ledger.
-        os.kill(world.pid, signal.SIGKILL)
-        await asyncio.wait_for(device.gone.wait(), 10)
-        for task in tasks:
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
-    assert world.wait_for_end(10) == -signal.SIGKILL
+def load_and_cut(load: Load, disk: PowerDisk, enough: int, grace_s: float) -> None:
+    """Ask much of the relay; cut the power after some answers and a moment more."""
+    asyncio.run(load.run(enough, grace_s, lambda: disk.freeze(load.world.pid)))
     disk.lose_power()
 
 
@@ -106,16 +81,14 @@ def check_file(path: Path) -> None:
 
 @pytest.mark.parametrize("seed", seeds(4, 200))
 def test_what_a_relay_acknowledged_outlives_a_loss_of_power(
-    world: LoneHome, disk: PowerDisk, seed: int
+    load: Load, disk: PowerDisk, seed: int
 ) -> None:
+    world = load.world
     world.start()
     chooser = random.Random(seed)
-    before = len(world.acknowledged)
-    enough, grace_s = chooser.randint(1, 400), chooser.uniform(0, 0.02)
-    asyncio.run(load_and_cut(world, disk, enough, grace_s))
-    assert len(world.acknowledged) >= before + enough
+    load_and_cut(load, disk, chooser.randint(1, 400), chooser.uniform(0, 0.02))
     world.start()
-    asyncio.run(world.check_after_restart(before))
+    asyncio.run(load.check_after_restart())
     world.home.stop()
     check_file(world.database)
 
@@ -123,10 +96,10 @@ def test_what_a_relay_acknowledged_outlives_a_loss_of_power(
 def test_the_same_test_finds_a_relay_that_does_not_flush(tmp_path: Path, nursery: Nursery) -> None:
     with power_disk(tmp_path) as disk, home_on(disk, nursery) as world:
         world.start("normal")
-        before = len(world.acknowledged)
-        asyncio.run(load_and_cut(world, disk, 200, 0))
+        load = Load(world)
+        load_and_cut(load, disk, 200, 0)
         world.start()
-        assert asyncio.run(world.gone(before)) > 100
+        assert asyncio.run(load.losses()) == ["envelopes", "entries", "commits", "key packages"]
         world.home.stop()
         # The file is in order all the same: only who remembers notices.
         check_file(world.database)
