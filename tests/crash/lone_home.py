@@ -41,6 +41,9 @@ class LoneHome:
 
     def start(self, fault: str = "") -> None:
         """Have the relay run, with the fault or without one."""
+        if self.home.process is not None and self.home.process.poll() is not None:
+            # A test failed before it saw the end of it.
+            self.home.process = None
         if self.home.process is not None and fault != self._fault:
             self.home.stop()
         if self.home.process is None:

@@ -271,7 +271,7 @@ class Device:
 
 def epoch_key(seed: bytes, epoch: int) -> Ed25519Key:
     """The relay cannot tell how epoch keys are derived; here from a seed."""
-    return Ed25519Key(Secret(sha256(seed, bytes([epoch]))))
+    return Ed25519Key(Secret(sha256(seed, epoch.to_bytes(8, "big"))))
 
 
 @dataclass
