@@ -38,6 +38,7 @@ from cloister.relay.settings import (
     load_settings,
     write_settings,
 )
+from cloister.relay.tls import server_context
 from cloister.roster.relay_card import (
     RelayCard,
     RelayRole,
@@ -208,14 +209,8 @@ class Folder:
         return self._peers_path.stat().st_mtime_ns
 
     def server_context(self) -> ssl.SSLContext:
-        """Return the TLS context of the listeners: 1.3 only, no session tickets."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        # A ticket links a device's connections, and costs memory for each of them.
-        context.num_tickets = 0
-        context.options |= ssl.OP_NO_TICKET
-        context.load_cert_chain(self.tls_certificate_path, self.tls_key_path)
-        return context
+        """Return the TLS context of the listeners."""
+        return server_context(self.tls_certificate_path, self.tls_key_path)
 
     def lock(self) -> int:
         """Take the folder for this process; returns the descriptor to hold.  Raises FolderInUse."""

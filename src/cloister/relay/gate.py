@@ -11,7 +11,7 @@ from cloister.crypto.entropy import Entropy
 from cloister.relay.entry import Proxy
 from cloister.relay.folder import Folder, Identity
 from cloister.relay.health import LOOPBACK
-from cloister.relay.listener import Listener
+from cloister.relay.listener import Listener, Sessions
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror import Mirror, MirrorListener
@@ -74,14 +74,14 @@ class Gate:
             now=now,
             monotonic=time.monotonic,
         )
-        self._unlock = Listener(
+        self._sessions = Sessions(
             context,
             ShareDispatch(context, self._shares.service),
             entropy=entropy,
             log=log,
             max_connections=settings.limits.max_connections,
-            handshake_s=settings.limits.handshake_s,
         )
+        self._unlock = Listener(self._sessions, settings.limits.handshake_s)
         self._servers: list[Any] = []
 
     async def start(self, group: asyncio.TaskGroup) -> int:
@@ -93,18 +93,19 @@ class Gate:
         self._servers = [
             proxy,
             await self._mirror.start(host, relay.mirror_port, tls),
-            await self._unlock.start(LOOPBACK, relay.unlock_port, tls),
         ]
-        group.create_task(self._unlock.sweep_forever())
+        self._unlock.start(LOOPBACK, relay.unlock_port, tls)
+        group.create_task(self._sessions.sweep_forever())
         return int(proxy.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Close; what the mirror has under way is finished."""
         for server in self._servers:
             server.close()
-        self._unlock.drain()
+        self._unlock.shut()
+        self._sessions.drain()
         self._shares.close()
-        self._unlock.close_all()
+        self._sessions.close_all()
         # One turn of the loop for the last answers to pass the proxy.
         await asyncio.sleep(0.05)
         self._proxy.close()

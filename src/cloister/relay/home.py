@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from cloister.crypto.entropy import Entropy
 from cloister.relay.accounts import Accounts
 from cloister.relay.cosigning import Cosigning
 from cloister.relay.dispatch import Dispatch
 from cloister.relay.folder import Folder, Identity
-from cloister.relay.listener import Listener
+from cloister.relay.listener import Listener, Sessions
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
@@ -99,14 +99,14 @@ class Home:
             self._seats,
             self._shares.service,
         )
-        self._listener = Listener(
+        self._sessions = Sessions(
             context,
             dispatch,
             entropy=entropy,
             log=log,
             max_connections=settings.limits.max_connections,
-            handshake_s=settings.limits.handshake_s,
         )
+        self._listener = Listener(self._sessions, settings.limits.handshake_s)
         self._cosigning = Cosigning(logs, peers, identity, log, now)
         self._retention = Retention(
             self._store,
@@ -116,30 +116,28 @@ class Home:
             now=now,
             monotonic=time.monotonic,
         )
-        self._server: Any = None
 
     async def start(self, group: asyncio.TaskGroup) -> int:
         """Listen; returns the port.  Raises OSError."""
         self._logs.load()
         self._shares.start(group)
-        self._server = await self._listener.start(
+        port = self._listener.start(
             self._settings.listen.host, self._settings.relay.port, self._folder.server_context()
         )
-        group.create_task(self._listener.sweep_forever())
+        group.create_task(self._sessions.sweep_forever())
         group.create_task(self._cosigning.run())
         group.create_task(self._retention.run())
         group.create_task(self._seats.watch())
-        return int(self._server.sockets[0].getsockname()[1])
+        return port
 
     async def stop(self) -> None:
         """Refuse new work, finish what is under way, close."""
-        if self._server is not None:
-            self._server.close()
-        self._listener.drain()
+        self._listener.shut()
+        self._sessions.drain()
         # Finishes the writes that are under way, and with them their answers.
         self._shares.close()
         self._store.close()
-        self._listener.close_all()
+        self._sessions.close_all()
         # One turn of the loop for the closing frames to leave.
         await asyncio.sleep(0.05)
 

@@ -1,0 +1,197 @@
+"""WebSockets of devices: how one is made of an accepted connection, and what each can do.
+
+What a frame means is not known here; whoever derives from ``Socket`` says where it goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiofastnet
+import picows
+from picows.picows import WSProtocol  # type: ignore[attr-defined, unused-ignore]
+
+from cloister.limits import MAX_FRAME_BYTES
+from cloister.wire.frame import HOME_PATH, SUBPROTOCOL
+
+READ_BUFFER_BYTES: Final = 2048
+"""First size of a connection's read buffer; it grows with what comes.  16 KiB, the library's own,
+would be a third of what an idle device costs."""
+BINARY: Final = picows.WSMsgType.BINARY
+_SILENT: Final = logging.getLogger("picows.server")
+
+
+class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
+    """One WebSocket of a device."""
+
+    __slots__ = ("_is_blocked", "_is_held", "_send", "_transport")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._transport: picows.WSTransport | None = None
+        self._send: Callable[[picows.WSMsgType, bytes], None] | None = None
+        self._is_blocked = False
+        self._is_held = False
+
+    # --- for whoever derives ---------------------------------------------------------------
+
+    def opened(self) -> None:
+        """The WebSocket is open."""
+        raise NotImplementedError
+
+    def took(self, payload: memoryview) -> bool:
+        """A frame has come; tell whether the connection may go on.  ``payload`` is lent."""
+        raise NotImplementedError
+
+    def took_garbage(self) -> None:
+        """Something has come that is no frame of the protocol; the connection is cut."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """The connection is gone; told once, unless it never was open."""
+        raise NotImplementedError
+
+    def blocked(self, is_blocked: bool) -> None:
+        """The other side takes nothing more at present, or takes something again."""
+        raise NotImplementedError
+
+    # --- what the library calls ------------------------------------------------------------
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """The WebSocket is open."""
+        self._transport = transport
+        self._send = transport.send
+        self.opened()
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """A frame has come."""
+        if self._transport is None:
+            return
+        if frame.msg_type is BINARY and frame.fin:
+            if not self.took(frame.get_payload_as_memoryview()):
+                self.cut()
+        elif frame.msg_type is picows.WSMsgType.CLOSE:
+            self.close()
+        elif frame.msg_type not in {picows.WSMsgType.PING, picows.WSMsgType.PONG}:
+            # The library answers pings of the WebSocket; they do not keep a connection, Ping does.
+            self.took_garbage()
+            self.cut()
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        """The socket is gone."""
+        self._end()
+
+    def pause_writing(self) -> None:
+        """The socket takes nothing: read nothing that would need an answer."""
+        self._is_blocked = True
+        self._read()
+        if self._transport is not None:
+            self.blocked(True)
+
+    def resume_writing(self) -> None:
+        """The socket takes something again."""
+        self._is_blocked = False
+        self._read()
+        if self._transport is not None:
+            self.blocked(False)
+
+    # --- what can be done ------------------------------------------------------------------
+
+    def hold(self, is_held: bool) -> None:
+        """Read nothing more, or read on."""
+        self._is_held = is_held
+        self._read()
+
+    def transmit(self, frame: bytes) -> None:
+        """Send one frame."""
+        if self._transport is not None and self._send is not None:
+            self._send(BINARY, frame)
+
+    def close(self) -> None:
+        """Close politely."""
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.send_close(picows.WSCloseCode.GOING_AWAY)
+            self._transport.disconnect()
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        transport = self._transport
+        self._end()
+        if transport is not None:
+            transport.disconnect(graceful=False)
+
+    def _end(self) -> None:
+        if self._transport is not None:
+            self._transport = None
+            self._send = None
+            self.ended()
+
+    def _read(self) -> None:
+        if self._transport is None or self._transport.is_disconnected:
+            return
+        underlying = self._transport.underlying_transport
+        if self._is_held or self._is_blocked:
+            underlying.pause_reading()
+        else:
+            underlying.resume_reading()
+
+
+def welcome(
+    request: picows.WSUpgradeRequest, make: Callable[[], Socket] | None
+) -> picows.WSUpgradeResponseWithListener | None:
+    """Answer the request that opens a WebSocket; ``make`` None: there is no room."""
+    if request.path.decode("latin-1") != HOME_PATH:
+        return None
+    if make is None:
+        response = picows.WSUpgradeResponse.create_error_response(503)
+        return picows.WSUpgradeResponseWithListener(response, None)
+    response = picows.WSUpgradeResponse.create_101_response(
+        extra_headers={"Sec-WebSocket-Protocol": SUBPROTOCOL}
+    )
+    return picows.WSUpgradeResponseWithListener(response, make())
+
+
+async def shake_hands(
+    connection: socket.socket,
+    tls: ssl.SSLContext,
+    accept: Callable[[picows.WSUpgradeRequest], Any],
+    handshake_s: float,
+) -> None:
+    """Do the TLS handshake; the WebSocket's follows, and whoever ``accept`` returns gets it.
+
+    A handshake that fails ends the connection and is nobody's error: strangers connect here."""
+    try:
+        await aiofastnet.connect_accepted_socket(
+            asyncio.get_running_loop(),
+            # What picows.ws_create_server makes for each connection; it accepts on its own.
+            lambda: WSProtocol(
+                host_port=None,
+                ws_path=None,
+                is_client_side=False,
+                ws_listener_factory=accept,
+                logger=_SILENT,
+                disconnect_on_exception=True,
+                websocket_handshake_timeout=handshake_s,
+                enable_auto_ping=False,
+                auto_ping_idle_timeout=20,
+                auto_ping_reply_timeout=20,
+                auto_ping_strategy=picows.WSAutoPingStrategy.PING_WHEN_IDLE,
+                enable_auto_pong=True,
+                max_frame_size=MAX_FRAME_BYTES,
+                extra_headers=None,
+                read_buffer_init_size=READ_BUFFER_BYTES,
+            ),
+            connection,
+            ssl=tls,
+            ssl_handshake_timeout=handshake_s,
+        )
+    except (OSError, EOFError, TimeoutError):
+        connection.close()
+    except asyncio.CancelledError:
+        connection.close()
+        raise
