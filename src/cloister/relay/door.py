@@ -74,6 +74,11 @@ class Door:
         """The port that is listened on."""
         return int(self.sockets[0].getsockname()[1])
 
+    @property
+    def handshakes(self) -> int:
+        """Handshakes under way, slow ones among them."""
+        return len(self._tasks)
+
     def open(self) -> None:
         """Take connections."""
         if self._is_open or self._is_shut:

@@ -68,6 +68,8 @@ FROM_STATUS: Final = {
     "tunnels_total": _counter("tunnels", "entry: connections passed on"),
     "tunnels_refused": _counter("tunnels_refused", "entry: connections refused"),
     "cosignatures": _counter("cosignatures", "cosignatures given, or taken from mirrors"),
+    "processes": _gauge("processes", "processes running beside the main one"),
+    "processes_lost": _counter("processes_lost", "of these, ended without being told"),
 }
 
 # By what the command finds out beside the relay; there when the relay is not.

@@ -16,6 +16,8 @@ from cloister.relay.listener import Listener, Sessions
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
+from cloister.relay.processes.count import granted_files, process_count
+from cloister.relay.processes.fronts import Fronts
 from cloister.relay.retention import Retention, held_by
 from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
@@ -106,7 +108,10 @@ class Home:
             log=log,
             max_connections=settings.limits.max_connections,
         )
+        self._fronts: Fronts | None = None
         self._listener = Listener(self._sessions, settings.limits.handshake_s)
+        if process_count(settings, granted_files()):
+            self._fronts = Fronts(self._sessions, folder, settings, self.metrics, log)
         self._cosigning = Cosigning(logs, peers, identity, log, now)
         self._retention = Retention(
             self._store,
@@ -121,9 +126,12 @@ class Home:
         """Listen; returns the port.  Raises OSError."""
         self._logs.load()
         self._shares.start(group)
-        port = self._listener.start(
-            self._settings.listen.host, self._settings.relay.port, self._folder.server_context()
-        )
+        if self._fronts is not None:
+            port = await self._fronts.start(group)
+        else:
+            port = self._listener.start(
+                self._settings.listen.host, self._settings.relay.port, self._folder.server_context()
+            )
         group.create_task(self._sessions.sweep_forever())
         group.create_task(self._cosigning.run())
         group.create_task(self._retention.run())
@@ -133,11 +141,15 @@ class Home:
     async def stop(self) -> None:
         """Refuse new work, finish what is under way, close."""
         self._listener.shut()
+        if self._fronts is not None:
+            self._fronts.shut()
         self._sessions.drain()
         # Finishes the writes that are under way, and with them their answers.
         self._shares.close()
         self._store.close()
         self._sessions.close_all()
+        if self._fronts is not None:
+            await self._fronts.end()
         # One turn of the loop for the closing frames to leave.
         await asyncio.sleep(0.05)
 

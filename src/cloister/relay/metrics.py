@@ -29,6 +29,10 @@ class Metrics:
     tunnels_total: int = 0
     tunnels_refused: int = 0
     cosignatures: int = 0
+    processes: int = 0
+    """Beside the main one, running now: fronts, or processes of tunnels."""
+    processes_lost: int = 0
+    """Of these: ended without being told."""
 
     def as_counts(self) -> dict[str, int]:
         """Return all counters by name."""

@@ -51,11 +51,14 @@ class ListenSection(_Section, frozen=True):
 
 
 class LimitsSection(_Section, frozen=True):
-    """Connections; ``handshake_s`` is how long each handshake of one may take."""
+    """Connections; ``handshake_s`` is how long each handshake of one may take; ``processes`` how
+    many processes beside the main one hold them: 0, the main one does; "auto", as many as
+    connections and open files ask for."""
 
     max_connections: Annotated[int, msgspec.Meta(ge=1)] = 24_000
     max_connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = MAX_CONNECTIONS_PER_ADDRESS
     handshake_s: Annotated[float, msgspec.Meta(ge=0.1, le=CONNECT_TIMEOUT_S)] = CONNECT_TIMEOUT_S
+    processes: Annotated[int, msgspec.Meta(ge=0, le=32)] | Literal["auto"] = 0
 
 
 class RetentionSection(_Section, frozen=True):

@@ -34,6 +34,7 @@ LINES: Final = (
     Line("stopped", (), "it has stopped"),
     Line("clock-file-in-force", ("ahead",), "a drill runs with another clock"),
     Line("storage-failed", ("cause",), "the disk failed"),
+    Line("process-lost", ("status",), "a process beside the main one ended; it is started again"),
     Line("peers-not-read", ("cause",), "a card in peers/ is none"),
     Line("accounts-not-read", ("cause",), "books/accounts.json is damaged"),
     Line("expired", ("envelopes",), "envelopes aged out"),
