@@ -203,8 +203,7 @@ class Engine:
 
     def unlisten(self, listener: Listener) -> None:
         """Stop telling it."""
-        with suppress(ValueError):
-            self._listeners.remove(listener)
+        self._listeners = [one for one in self._listeners if one is not listener]
 
     async def on_disk(self, work: Callable[[], T]) -> T:
         """Run ``work`` where the vault is used: one thread, one thing after the other."""
@@ -387,8 +386,7 @@ class Engine:
         """Close a link and let nothing more of it in; tell the core, once."""
         link.close()
         if self._link is link:
-            self._link = None
-            self._link_number += 1
+            self._link, self._link_number = None, self._link_number + 1
             self._outstanding.clear()
             self._put(_Queued(LinkDown(), 0))
 
