@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cloister.wire import commands, events
-from integration.relay_world import CHANNEL, Circle, Device, Pair, Relay, envelope_id
+from integration.relay_world import CHANNEL, Circle, Device, Pair, Relay, envelope_id, pinned
 
 pytestmark = pytest.mark.process
 
@@ -207,3 +209,54 @@ def test_a_full_home_refuses_by_all_its_fronts(tmp_path: Path) -> None:
         asyncio.run(main())
     finally:
         home.stop(signal.SIGKILL)
+
+
+def dial(pair: Pair) -> socket.socket | None:
+    """A TLS connection to the entry relay; None when it is refused."""
+    card = pair.entry.card
+    plain = socket.create_connection((card.host, card.port), 10)
+    try:
+        return pinned(card.tls_certificate).wrap_socket(plain, server_hostname=card.host)
+    except (ssl.SSLError, ConnectionError):
+        plain.close()
+        return None
+
+
+def test_an_address_has_its_connections_over_all_processes_of_an_entry(tmp_path: Path) -> None:
+    pair = Pair(
+        Relay(tmp_path / "home", "home", "HK", "North"),
+        Relay(tmp_path / "entry", "entry", "PA", "South"),
+    )
+    pair.home.peer(pair.entry)
+    pair.home.start()
+    limits = {"PROCESSES": "2", "MAX_CONNECTIONS_PER_ADDRESS": "7"}
+    pair.entry.start(**{f"CLOISTER__LIMITS__{name}": value for name, value in limits.items()})
+    processes = children_of(pair.entry)
+    try:
+
+        async def main() -> None:
+            for _ in range(3):
+                held = [one for _ in range(30) if (one := await asyncio.to_thread(dial, pair))]
+                assert len(held) == 7
+                for one in held:
+                    one.close()
+                await until("places are kept", lambda: pair.entry.status()["connections"] == 0)
+            # A relay of the list is reached at once by all of them, and through a new one.
+            with pytest.raises(Exception, match="403"):
+                await Device.connect(pair)
+            pair.entry.peer(pair.home)
+            held_devices = [await Device.connect(pair) for _ in range(7)]
+            assert pair.entry.status()["tunnels"] == 7
+            for number in processes:
+                os.kill(number, signal.SIGKILL)
+            for device in held_devices:
+                await asyncio.wait_for(device.gone.wait(), 10)
+            await until("they are not back", lambda: pair.entry.status()["processes"] == 2)
+            assert pair.entry.status()["tunnels"] == 0
+            again = [await Device.connect(pair) for _ in range(7)]
+            await again[-1].ask(commands.Ping)
+
+        asyncio.run(main())
+        assert pair.entry.stop() == 0
+    finally:
+        pair.stop()

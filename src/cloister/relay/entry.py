@@ -9,9 +9,10 @@ read.  What it carries is the device's TLS with the home relay.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import Counter
-from typing import Final, cast
+from typing import Any, Final, Protocol, cast
 
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
@@ -28,66 +29,130 @@ STUCK_S: Final = 60
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
+class Places(Protocol):
+    """Who counts the connections of an entry relay, over all its processes."""
+
+    async def enter(self, address: str) -> bool:
+        """Count a connection; tell whether it may come in.  Who may not is not to leave."""
+
+    def leave(self, address: str) -> None:
+        """A connection has ended."""
+
+    def join(self) -> None:
+        """A tunnel is open."""
+
+    def part(self) -> None:
+        """A tunnel has ended."""
+
+    def refuse(self) -> None:
+        """Somebody wanted to go where nobody is led."""
+
+
+class Counted:
+    """Counts here; where an address has all it may have, not even a handshake begins."""
+
+    def __init__(self, metrics: Metrics, max_connections: int, max_per_address: int) -> None:
+        self.metrics = metrics
+        self._max_connections = max_connections
+        self._max_per_address = max_per_address
+        self._addresses: Counter[str] = Counter()
+
+    def may_enter(self, address: str) -> bool:
+        """Count a connection; tell whether it may come in."""
+        metrics = self.metrics
+        if (
+            metrics.connections >= self._max_connections
+            or self._addresses[address] >= self._max_per_address
+        ):
+            if not self._addresses[address]:
+                del self._addresses[address]
+            metrics.tunnels_refused += 1
+            return False
+        self._addresses[address] += 1
+        metrics.connections += 1
+        metrics.connections_total += 1
+        return True
+
+    async def enter(self, address: str) -> bool:
+        """Count a connection; tell whether it may come in."""
+        return self.may_enter(address)
+
+    def leave(self, address: str) -> None:
+        """A connection has ended.  An address is known for as long as it is connected."""
+        self.metrics.connections -= 1
+        self._addresses[address] -= 1
+        if self._addresses[address] <= 0:
+            del self._addresses[address]
+
+    def join(self) -> None:
+        """A tunnel is open."""
+        self.metrics.tunnels += 1
+        self.metrics.tunnels_total += 1
+
+    def part(self) -> None:
+        """A tunnel has ended."""
+        self.metrics.tunnels -= 1
+
+    def refuse(self) -> None:
+        """Somebody wanted to go where nobody is led."""
+        self.metrics.tunnels_refused += 1
+
+
 class Proxy:
     """Accepts devices and connects them with home relays, and with this relay's shares."""
 
     def __init__(
         self,
         peers: Peers,
-        metrics: Metrics,
+        places: Places,
         *,
         unlock: dict[Address, Address],
-        max_connections: int,
-        max_per_address: int,
+        tls: ssl.SSLContext,
         handshake_s: float,
     ) -> None:
         """``unlock``: the address on this relay's own card, and where its unlock face listens."""
         self._peers = peers
+        self.places = places
         self._unlock = unlock
-        self.metrics = metrics
-        self._max_connections = max_connections
-        self._max_per_address = max_per_address
+        self._tls = tls
         self.handshake_s = handshake_s
-        self._addresses: Counter[str] = Counter()
         self._outers: set[_Outer] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext) -> asyncio.Server:
-        """Bind the socket.  Raises OSError."""
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(
-            lambda: _Outer(self),
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=self.handshake_s,
-            ssl_shutdown_timeout=2,
-            backlog=1024,
-        )
+    @property
+    def held(self) -> int:
+        """Connections of devices, those among them that are no tunnels yet."""
+        return len(self._outers)
 
-    def admit(self, outer: _Outer, address: str) -> bool:
-        """Count a connection; tell whether it may stay."""
-        if (
-            len(self._outers) >= self._max_connections
-            or self._addresses[address] >= self._max_per_address
-        ):
-            self.metrics.tunnels_refused += 1
-            return False
-        self._addresses[address] += 1
+    async def take(self, connection: socket.socket, address: Any) -> None:
+        """Shake hands with a device that has connected; returns when that is over."""
+        host = str(address[0])
+        if not await self.places.enter(host):
+            connection.close()
+            return
+        outer = _Outer(self, host)
         self._outers.add(outer)
-        self.metrics.connections = len(self._outers)
-        self.metrics.connections_total += 1
-        return True
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: outer,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=self.handshake_s,
+                ssl_shutdown_timeout=2,
+            )
+        except OSError:
+            connection.close()
+            self.release(outer, host)
+        except asyncio.CancelledError:
+            connection.close()
+            self.release(outer, host)
+            raise
 
     def release(self, outer: _Outer, address: str) -> None:
         """A connection has ended."""
         if outer in self._outers:
             self._outers.discard(outer)
-            self._addresses[address] -= 1
-            if self._addresses[address] <= 0:
-                # An address is known for as long as it is connected.
-                del self._addresses[address]
-            self.metrics.connections = len(self._outers)
+            self.places.leave(address)
 
     def place_of(self, target: Address) -> Address | None:
         """Return where a target is dialled: the host of a peer's card, as the operator listed it,
@@ -176,21 +241,16 @@ class _Inner(_Half):
 class _Outer(_Half):
     """The socket of a device: first the CONNECT request, then the tunnel."""
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: Proxy, address: str) -> None:
         super().__init__()
         self._proxy = proxy
-        self._address = ""
+        self._address = address
         self._head = bytearray()
         self._is_dialling = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        name = transport.get_extra_info("peername")
-        self._address = str(name[0]) if name else ""
-        if not self._proxy.admit(self, self._address):
-            self.close()
-            return
         loop = asyncio.get_running_loop()
         # Covers the request and the dialling: a slow handshake holds a socket, nothing else.
         self._timer = loop.call_later(self._proxy.handshake_s, self.close)
@@ -221,7 +281,7 @@ class _Outer(_Half):
             return
         place = self._proxy.place_of(target)
         if place is None:
-            self._proxy.metrics.tunnels_refused += 1
+            self._proxy.places.refuse()
             self.refuse(403, "Forbidden")
             return
         self._is_dialling = True
@@ -235,9 +295,7 @@ class _Outer(_Half):
             self._timer.cancel()
         self.other = inner
         inner.other = self
-        metrics = self._proxy.metrics
-        metrics.tunnels += 1
-        metrics.tunnels_total += 1
+        self._proxy.places.join()
         self.transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
         if self._head:
             inner.transport.write(bytes(self._head))
@@ -256,7 +314,7 @@ class _Outer(_Half):
             self._timer.cancel()
         self._proxy.release(self, self._address)
         if self.other is not None:
-            self._proxy.metrics.tunnels -= 1
+            self._proxy.places.part()
         super().connection_lost(exc)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from cloister.crypto.entropy import Entropy
-from cloister.relay.entry import Proxy
+from cloister.relay.door import Door, bind
+from cloister.relay.entry import Counted, Proxy
 from cloister.relay.folder import Folder, Identity
 from cloister.relay.health import LOOPBACK
 from cloister.relay.listener import Listener, Sessions
@@ -16,6 +18,9 @@ from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror import Mirror, MirrorListener
 from cloister.relay.peers import Peers
+from cloister.relay.processes.children import Children
+from cloister.relay.processes.count import granted_files, process_count
+from cloister.relay.processes.places import PlacesOf
 from cloister.relay.services.context import Context
 from cloister.relay.settings import Settings
 from cloister.relay.shares.face import ShareDispatch
@@ -45,14 +50,20 @@ class Gate:
         card = identity.card
         # The unlock face is bound to loopback: through the proxy devices come from nowhere, and
         # no second port of this machine says that it keeps shares.
+        unlock = {(card.unlock_host.lower(), card.unlock_port): (LOOPBACK, card.unlock_port)}
+        limits = settings.limits
+        counted = Counted(self.metrics, limits.max_connections, limits.max_connections_per_address)
+        self._tls = folder.server_context()
         self._proxy = Proxy(
-            peers,
-            self.metrics,
-            unlock={(card.unlock_host.lower(), card.unlock_port): (LOOPBACK, card.unlock_port)},
-            max_connections=settings.limits.max_connections,
-            max_per_address=settings.limits.max_connections_per_address,
-            handshake_s=settings.limits.handshake_s,
+            peers, counted, unlock=unlock, tls=self._tls, handshake_s=limits.handshake_s
         )
+        self._door: Door | None = None
+        self._children: Children | None = None
+        if process_count(settings, granted_files()):
+            make = partial(PlacesOf, counted)
+            self._children = Children(
+                folder, settings, make, unlock=unlock, metrics=self.metrics, log=log
+            )
         mirror = Mirror(self._store, identity, self.metrics, log, now)
         self._mirror = MirrorListener(mirror, peers, identity, self.metrics, entropy, log)
         self._shares = ShareKeeper(
@@ -88,20 +99,23 @@ class Gate:
         """Listen; returns the port of the proxy.  Raises OSError."""
         self._shares.start(group)
         relay, host = self._settings.relay, self._settings.listen.host
-        tls = self._folder.server_context()
-        proxy = await self._proxy.start(host, relay.port, tls)
-        self._servers = [
-            proxy,
-            await self._mirror.start(host, relay.mirror_port, tls),
-        ]
-        self._unlock.start(LOOPBACK, relay.unlock_port, tls)
+        self._servers = [await self._mirror.start(host, relay.mirror_port, self._tls)]
+        self._unlock.start(LOOPBACK, relay.unlock_port, self._tls)
         group.create_task(self._sessions.sweep_forever())
-        return int(proxy.sockets[0].getsockname()[1])
+        if self._children is not None:
+            return await self._children.start(group)
+        self._door = Door(bind(host, relay.port), self._proxy.take, lambda: True)
+        self._door.open()
+        return self._door.port
 
     async def stop(self) -> None:
         """Close; what the mirror has under way is finished."""
         for server in self._servers:
             server.close()
+        if self._door is not None:
+            self._door.shut()
+        if self._children is not None:
+            self._children.shut()
         self._unlock.shut()
         self._sessions.drain()
         self._shares.close()
@@ -109,6 +123,8 @@ class Gate:
         # One turn of the loop for the last answers to pass the proxy.
         await asyncio.sleep(0.05)
         self._proxy.close()
+        if self._children is not None:
+            await self._children.end()
         self._store.close()
         self._mirror.close()
         await asyncio.sleep(0.05)

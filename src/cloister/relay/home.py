@@ -16,6 +16,7 @@ from cloister.relay.listener import Listener, Sessions
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
+from cloister.relay.processes.children import Children
 from cloister.relay.processes.count import granted_files, process_count
 from cloister.relay.processes.fronts import Fronts
 from cloister.relay.retention import Retention, held_by
@@ -108,10 +109,11 @@ class Home:
             log=log,
             max_connections=settings.limits.max_connections,
         )
-        self._fronts: Fronts | None = None
         self._listener = Listener(self._sessions, settings.limits.handshake_s)
+        self._children: Children | None = None
         if process_count(settings, granted_files()):
-            self._fronts = Fronts(self._sessions, folder, settings, self.metrics, log)
+            fronts = Fronts(self._sessions)
+            self._children = Children(folder, settings, fronts.make, metrics=self.metrics, log=log)
         self._cosigning = Cosigning(logs, peers, identity, log, now)
         self._retention = Retention(
             self._store,
@@ -126,8 +128,8 @@ class Home:
         """Listen; returns the port.  Raises OSError."""
         self._logs.load()
         self._shares.start(group)
-        if self._fronts is not None:
-            port = await self._fronts.start(group)
+        if self._children is not None:
+            port = await self._children.start(group)
         else:
             port = self._listener.start(
                 self._settings.listen.host, self._settings.relay.port, self._folder.server_context()
@@ -141,15 +143,15 @@ class Home:
     async def stop(self) -> None:
         """Refuse new work, finish what is under way, close."""
         self._listener.shut()
-        if self._fronts is not None:
-            self._fronts.shut()
+        if self._children is not None:
+            self._children.shut()
         self._sessions.drain()
         # Finishes the writes that are under way, and with them their answers.
         self._shares.close()
         self._store.close()
         self._sessions.close_all()
-        if self._fronts is not None:
-            await self._fronts.end()
+        if self._children is not None:
+            await self._children.end()
         # One turn of the loop for the closing frames to leave.
         await asyncio.sleep(0.05)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,13 @@ from cloister.clock import VARIABLE
 from cloister.finding import Finding, Grade
 from cloister.limits import KIB
 from cloister.relay.folder import Folder
+from cloister.relay.processes.count import (
+    OWN_FILES,
+    files_for,
+    granted_files,
+    held_by_one,
+    process_count,
+)
 from cloister.relay.settings import Settings
 
 _MIB = KIB * KIB
@@ -20,7 +26,6 @@ _GOOD_FREE_MIB = 1024
 _GOOD_FREE_PART = 20
 _BEHIND_S = 300
 """As much as retention takes for a jump of the clock."""
-_OTHER_FILES = 256
 
 
 def look_at_disk(path: Path) -> Iterator[Finding]:
@@ -45,20 +50,31 @@ def look_at_disk(path: Path) -> Iterator[Finding]:
 
 
 def look_at_limits(settings: Settings) -> Iterator[Finding]:
-    """A connection is one open file at a home relay, two at an entry relay."""
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    each = 2 if settings.relay.role == "entry" else 1
-    needed = each * settings.limits.max_connections + _OTHER_FILES
-    if files != resource.RLIM_INFINITY and files < needed:
+    """A connection is one open file at a home relay, two at an entry relay, in one process each."""
+    files, most = granted_files(), settings.limits.max_connections
+    count = process_count(settings, files)
+    hold = count * held_by_one(settings, files)
+    needed = files_for(settings) * most + OWN_FILES
+    where = f"in {count} processes" if count else "in one process"
+    if files is None or (hold >= most if count else files >= needed):
+        yield Finding("files", Grade.GOOD, f"the system grants enough open files ({where})")
+    elif count:
         yield Finding(
             "files",
             Grade.DOUBTFUL,
-            f"limits.max_connections is {settings.limits.max_connections}, which takes {needed}"
-            f" open files; the system grants {files}",
-            f"raise it (LimitNOFILE={needed} in the unit), or lower limits.max_connections",
+            f"limits.max_connections is {most}; {count} processes with {files} open files each"
+            f" hold {hold}",
+            'set limits.processes to "auto", or lower limits.max_connections',
         )
     else:
-        yield Finding("files", Grade.GOOD, "the system grants enough open files")
+        yield Finding(
+            "files",
+            Grade.DOUBTFUL,
+            f"limits.max_connections is {most}, which takes {needed} open files;"
+            f" the system grants {files}",
+            f'set limits.processes to "auto", raise it (LimitNOFILE={needed} in the unit), or lower'
+            " limits.max_connections",
+        )
 
 
 def look_at_clock(folder: Folder, now: int) -> Iterator[Finding]:

@@ -51,6 +51,9 @@ class Work(Protocol):
     def shut(self) -> None:
         """Accept no more."""
 
+    def finish(self) -> None:
+        """The end has come: what may be left unfinished ends now."""
+
     @property
     def is_idle(self) -> bool:
         """Tell whether nothing is held any more."""
@@ -79,6 +82,8 @@ class Child:
         elif kind == SHUT and self._work is not None:
             self._work.shut()
         elif kind == END:
+            if self._work is not None:
+                self._work.finish()
             self._finish(LAST_WORDS_S)
 
     def _begin(self, orders: Orders) -> None:
@@ -122,9 +127,13 @@ class Child:
 
 def _work(orders: Orders, sockets: list[socket.socket], pipe: Pipe) -> Work:
     """Make what the orders ask for; a front does not even load the code of tunnels."""
-    from cloister.relay.processes.front import Front
+    if orders.work == "front":
+        from cloister.relay.processes.front import Front
 
-    return Front(orders, sockets, pipe)
+        return Front(orders, sockets, pipe)
+    from cloister.relay.processes.tunnels import Tunnels
+
+    return Tunnels(orders, sockets, pipe)
 
 
 async def _live(descriptor: int) -> int:

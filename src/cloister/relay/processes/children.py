@@ -15,8 +15,11 @@ import msgspec
 from cloister.errors import LocalError
 from cloister.limits import STALLED_SESSION_S
 from cloister.relay.door import bind
+from cloister.relay.entry import Address
+from cloister.relay.folder import Folder
 from cloister.relay.logsafe import Code, Log
 from cloister.relay.metrics import Metrics
+from cloister.relay.processes.count import granted_files, held_by_one, process_count
 from cloister.relay.processes.orders import (
     END,
     FIRST_OWN_KIND,
@@ -27,6 +30,7 @@ from cloister.relay.processes.orders import (
     Orders,
 )
 from cloister.relay.processes.pipe import Pipe
+from cloister.relay.settings import Settings
 
 START_S: Final = 30.0
 """A child that has not begun to listen by then is ended."""
@@ -55,34 +59,49 @@ class Counterpart(Protocol):
 
 
 class Children:
-    """All children of a relay."""
+    """All children of a relay, and the sockets that they accept from."""
 
     def __init__(
         self,
-        orders: Orders,
-        count: int,
+        folder: Folder,
+        settings: Settings,
         make: Callable[[Pipe], Counterpart],
         *,
+        unlock: dict[Address, Address] | None = None,
         metrics: Metrics,
         log: Log,
     ) -> None:
-        """``make`` gives each child's pipe its counterpart."""
-        self._orders = orders
+        """``make`` gives each child's pipe its counterpart; ``unlock`` as for the proxy."""
+        self._folder = folder
+        self._settings = settings
         self._make = make
+        self._unlock = unlock or {}
         self._metrics = metrics
         self._log = log
         self._is_stopping = False
-        self._count = count
+        self._sockets: list[socket.socket] = []
         self._living: set[_Process] = set()
 
-    async def start(self, group: asyncio.TaskGroup) -> None:
-        """Start all and wait until they listen.  Raises LocalError."""
-        first = [asyncio.get_running_loop().create_future() for _ in range(self._count)]
+    async def start(self, group: asyncio.TaskGroup) -> int:
+        """Bind, start all, wait until they accept; returns the port.  Raises OSError, LocalError"""
+        settings, files = self._settings, granted_files()
+        self._sockets = await bind_after_another(settings.listen.host, settings.relay.port)
+        orders = Orders(
+            work="front" if settings.relay.role == "home" else "tunnels",
+            folder=str(self._folder.path.absolute()),
+            listening=tuple(one.fileno() for one in self._sockets),
+            max_connections=held_by_one(settings, files),
+            handshake_s=settings.limits.handshake_s,
+            unlock=tuple((*asked, *place) for asked, place in self._unlock.items()),
+        )
+        loop = asyncio.get_running_loop()
+        first = [loop.create_future() for _ in range(process_count(settings, files))]
         for ready in first:
-            group.create_task(self._keep(ready))
+            group.create_task(self._keep(orders, ready))
         await asyncio.gather(*first)
+        return int(self._sockets[0].getsockname()[1])
 
-    async def _keep(self, ready: asyncio.Future[None]) -> None:
+    async def _keep(self, orders: Orders, ready: asyncio.Future[None]) -> None:
         """Keep one child running."""
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE_S
@@ -92,7 +111,7 @@ class Children:
             began = loop.time()
             self._metrics.processes += 1
             try:
-                status = await process.live(self._orders)
+                status = await process.live(orders)
             except OSError:
                 status = _NOT_STARTED  # no memory, no files: perhaps later
             finally:
@@ -123,6 +142,8 @@ class Children:
     def shut(self) -> None:
         """Have no child accept any more, and start none again."""
         self._is_stopping = True
+        for one in self._sockets:
+            one.close()
         for process in self._living:
             process.post(SHUT)
 

@@ -85,6 +85,9 @@ class Front:
         """Accept no more."""
         self._door.shut()
 
+    def finish(self) -> None:
+        """The main process has closed all connections; what they were sent still leaves."""
+
     @property
     def is_idle(self) -> bool:
         """Tell whether all connections have ended."""

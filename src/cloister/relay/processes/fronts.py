@@ -2,79 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Callable
 from typing import Final
 
-from cloister.relay.folder import Folder
 from cloister.relay.listener import Sessions
-from cloister.relay.logsafe import Log
-from cloister.relay.metrics import Metrics
 from cloister.relay.processes import front
-from cloister.relay.processes.children import Children, bind_after_another
-from cloister.relay.processes.count import granted_files, held_by_one, process_count
-from cloister.relay.processes.orders import Orders
 from cloister.relay.processes.pipe import Pipe
 from cloister.relay.session import Session
-from cloister.relay.settings import Settings
 
 _HALF_CREDIT: Final = front.CREDIT_BYTES // 2
 
 
 class Fronts:
-    """All fronts of a home: the children, and whether there is room for one more connection."""
+    """What all fronts share: the sessions, and whether there is room for one more."""
 
-    def __init__(
-        self, sessions: Sessions, folder: Folder, settings: Settings, metrics: Metrics, log: Log
-    ) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
-        self._folder = folder
-        self._settings = settings
-        self._metrics = metrics
-        self._log = log
-        self._sockets: list[socket.socket] = []
-        self._children: Children | None = None
         self._all: set[FrontOf] = set()
         self._is_full = False
 
-    async def start(self, group: asyncio.TaskGroup) -> int:
-        """Bind, start the fronts, wait until they accept; returns the port.
-
-        Raises OSError, LocalError."""
-        files = granted_files()
-        settings = self._settings
-        self._sockets = await bind_after_another(settings.listen.host, settings.relay.port)
-        orders = Orders(
-            work="front",
-            folder=str(self._folder.path),
-            listening=tuple(one.fileno() for one in self._sockets),
-            max_connections=held_by_one(settings, files),
-            handshake_s=settings.limits.handshake_s,
-        )
-        self._children = Children(
-            orders,
-            process_count(settings, files),
-            self._make,
-            metrics=self._metrics,
-            log=self._log,
-        )
-        await self._children.start(group)
-        return int(self._sockets[0].getsockname()[1])
-
-    def shut(self) -> None:
-        """Accept no more."""
-        for one in self._sockets:
-            one.close()
-        if self._children is not None:
-            self._children.shut()
-
-    async def end(self) -> None:
-        """Let what was sent leave, and end the fronts."""
-        if self._children is not None:
-            await self._children.end()
-
-    def _make(self, pipe: Pipe) -> FrontOf:
+    def make(self, pipe: Pipe) -> FrontOf:
+        """Hold the connections of one front."""
         made = FrontOf(self, pipe)
         self._all.add(made)
         if self._is_full:
