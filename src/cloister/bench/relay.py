@@ -8,29 +8,16 @@ its disk decides the latency.
 from __future__ import annotations
 
 import json as json_module
-import os
 import resource
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import msgspec
+from cloister.bench.relay_load import LoadConfig
+from cloister.bench.relay_process import ENTROPY, RelayProcess, measure, measure_floor
 
-from cloister.bench.relay_load import BenchFailed, LoadConfig
-from cloister.crypto.entropy import SystemEntropy
-from cloister.errors import LocalError
-from cloister.relay.folder import Folder
-from cloister.relay.health import ask_status
-from cloister.relay.settings import Role
-
-ENTROPY = SystemEntropy()
-START_S = 20.0
-FLOOR_PORT = 19_871
+LIMITS: Final = {"max_connections_per_address": "20000", "max_connections": "20000"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,75 +47,10 @@ class Result:
     devices: int
 
 
-class _Relay:
-    """A relay process in a folder of its own."""
-
-    def __init__(self, folder: Path, role: Role) -> None:
-        self.folder = Folder(folder)
-        self.card = self.folder.init(
-            role=role,
-            host="127.0.0.1",
-            port=0,
-            jurisdiction="HK" if role == "home" else "PA",
-            operator=f"Bench {role}",
-            name=None,
-            now=int(time.time()),
-            entropy=ENTROPY,
-        )
-        self._log = folder / "log"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> int:
-        """Start; returns the process id."""
-        limits = {
-            "CLOISTER__LIMITS__MAX_CONNECTIONS_PER_ADDRESS": "20000",
-            "CLOISTER__LIMITS__MAX_CONNECTIONS": "20000",
-        }
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "cloister", "relay", "run", str(self.folder.path)],
-                env={**os.environ, **limits},
-                stderr=log,
-            )
-        until = time.monotonic() + START_S
-        while b'"ready"' not in self._log.read_bytes():
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise LocalError("a relay of the bench did not start")
-            time.sleep(0.02)
-        return self.process.pid
-
-    def counts(self) -> dict[str, Any]:
-        """Ask for the counters."""
-        return ask_status(self.folder.settings({}).listen.health_port)
-
-    def stop(self) -> None:
-        """Stop the process."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-            self.process = None
-
-
-def _load(config: LoadConfig) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "cloister.bench.relay_load", msgspec.json.encode(config).decode()],
-        stdout=subprocess.PIPE,
-        timeout=60 + 3 * config.seconds,
-        check=False,
-    )
-    if done.returncode:
-        raise BenchFailed("the load could not be measured; its reason stands above")
-    return dict(json_module.loads(done.stdout))
-
-
 class _Bench:
     def __init__(self, folder: Path, seconds: float, pairs: int) -> None:
-        self.home = _Relay(folder / "home", "home")
-        self.entry = _Relay(folder / "entry", "entry")
+        self.home = RelayProcess(folder / "home", "home")
+        self.entry = RelayProcess(folder / "entry", "entry")
         self.home.folder.add_peer(self.entry.folder.card_path)
         self.entry.folder.add_peer(self.home.folder.card_path)
         self.seconds = seconds
@@ -149,10 +71,10 @@ class _Bench:
 
     def with_home(self, mode: str, **values: Any) -> dict[str, Any]:
         """Measure a home relay that starts for it, and its batches."""
-        pid = self.home.start()
+        pid = self.home.start(**LIMITS)
         try:
             before = self.home.counts()
-            figures = _load(self.config(mode, pid, **values))
+            figures = measure(self.config(mode, pid, **values))
             after = self.home.counts()
         finally:
             self.home.stop()
@@ -162,7 +84,7 @@ class _Bench:
 
     def with_both(self, mode: str, **values: Any) -> dict[str, Any]:
         """Measure with the devices connected through the entry relay."""
-        entry_pid = self.entry.start()
+        entry_pid = self.entry.start(**LIMITS)
         try:
             card = str(self.entry.folder.card_path)
             return self.with_home(mode, entry=card, other_pid=entry_pid, **values)
@@ -171,18 +93,7 @@ class _Bench:
 
     def with_floor(self, mode: str, **values: Any) -> dict[str, Any]:
         """Measure the bare server."""
-        (self.home.folder.path / "floor.sqlite3").unlink(missing_ok=True)
-        arguments = [str(self.home.folder.path), str(FLOOR_PORT)]
-        with subprocess.Popen(
-            [sys.executable, "-m", "cloister.bench.relay_floor", *arguments],
-            stdout=subprocess.PIPE,
-        ) as floor:
-            try:
-                if floor.stdout is None or floor.stdout.readline() != b"ready\n":
-                    raise LocalError("the bare server of the bench did not start")
-                return _load(self.config(mode, floor.pid, floor_port=FLOOR_PORT, **values))
-            finally:
-                floor.kill()
+        return measure_floor(self.home.folder.path, self.config(mode, 0, **values))
 
 
 def run(
