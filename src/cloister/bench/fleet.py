@@ -28,8 +28,9 @@ import uvloop
 from cloister.bench.fleet_figures import Group, Lag, children_of, cores, handshake_us, part_of
 from cloister.bench.fleet_load import FleetConfig
 from cloister.bench.fleet_report import Rate, Report, Return, Side, table
+from cloister.bench.paired_load import BenchFailed
 from cloister.bench.relay_circle import found_circle
-from cloister.bench.relay_load import BenchFailed, Load, LoadConfig
+from cloister.bench.relay_load import Load, LoadConfig
 from cloister.bench.relay_process import ENTROPY, RelayProcess, measure_floor
 
 DEVICES_OF_ONE_LOAD: Final = 5000

@@ -19,7 +19,7 @@ import picows
 from picows.url import WSParsedURL
 from python_socks import ProxyError
 
-from cloister.bench.relay_load import BenchFailed
+from cloister.bench.paired_load import BenchFailed
 from cloister.device.backoff import Backoff
 from cloister.limits import CONNECT_TIMEOUT_S
 from cloister.wire import commands, events

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cloister.bench.fleet_device import client_context
-from cloister.bench.relay_load import cpu_seconds, rss_kib
+from cloister.bench.process_cost import own_cpu_seconds, own_rss_kib
 from cloister.relay.health import LOOPBACK
 
 PROBE_S: Final = 0.02
@@ -33,11 +33,11 @@ class Group:
 
     def cpu_s(self) -> float:
         """CPU time so far, user and system."""
-        return sum(map(cpu_seconds, self.pids))
+        return sum(map(own_cpu_seconds, self.pids))
 
     def rss_kib(self) -> int:
         """Resident memory."""
-        return sum(map(rss_kib, self.pids))
+        return sum(map(own_rss_kib, self.pids))
 
 
 class Lag(threading.Thread):

@@ -22,8 +22,8 @@ import msgspec
 import uvloop
 
 from cloister.bench.fleet_device import FleetDevice, client_context, exit_with
+from cloister.bench.paired_load import ENVELOPE_BYTES, BenchFailed
 from cloister.bench.relay_circle import pair_key
-from cloister.bench.relay_load import ENVELOPE_BYTES, BenchFailed
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.signature import Ed25519Key
 from cloister.limits import PING_INTERVAL_S

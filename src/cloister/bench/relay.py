@@ -47,7 +47,7 @@ class Result:
     devices: int
 
 
-class _Bench:
+class RelayBench:
     def __init__(self, folder: Path, seconds: float, pairs: int) -> None:
         self.home = RelayProcess(folder / "home", "home")
         self.entry = RelayProcess(folder / "entry", "entry")
@@ -96,6 +96,13 @@ class _Bench:
         return measure_floor(self.home.folder.path, self.config(mode, 0, **values))
 
 
+def raise_file_limit() -> None:
+    """A connection is a file, in the load as in the server: take as many as the system grants."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(
     json: bool = False,
     seconds: float = 5.0,
@@ -104,11 +111,9 @@ def run(
     devices: int = 2000,
 ) -> Result:
     """Measure and print, as a table or as one JSON object."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="cloister-bench-") as folder:
-        bench = _Bench(Path(folder), seconds, pairs)
+        bench = RelayBench(Path(folder), seconds, pairs)
         saturated = bench.with_home("saturated")
         floor = bench.with_floor("saturated")
         paced = bench.with_home("paced", rate=rate)

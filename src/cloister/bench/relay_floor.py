@@ -18,7 +18,7 @@ import picows
 import sqlcipher3.dbapi2 as sqlite
 import uvloop
 
-from cloister.bench.relay_load import ENVELOPE_BYTES
+from cloister.bench.paired_load import ENVELOPE_BYTES
 from cloister.relay.folder import Folder
 from cloister.relay.storage.sqlite.schema import open_file
 from cloister.relay.storage.sqlite.store import WINDOW_S

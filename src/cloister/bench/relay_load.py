@@ -8,42 +8,35 @@ delivery, by one clock.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import ssl
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import picows
-import uvloop
 
+from cloister.bench.paired_load import (
+    ENVELOPE_BYTES,
+    BenchFailed,
+    PairedConfig,
+    PairedLoad,
+    main_of,
+)
 from cloister.bench.relay_circle import BenchCircle, found_circle, pair_key
 from cloister.crypto.entropy import SystemEntropy
-from cloister.errors import CloisterError
 from cloister.roster.relay_card import RelayCard
 from cloister.wire import commands, events
 from cloister.wire.auth import ObjectKind, prove
 from cloister.wire.frame import HOME_PATH, decode_events, encode_frame
 
 CHANNEL: Final = int(ObjectKind.CHANNEL)
-ENVELOPE_BYTES: Final = 1024
 CREDIT_EVERY: Final = 64
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
-class BenchFailed(CloisterError):
-    """The relay did not do what it should: the figures would be worthless."""
+class LoadConfig(PairedConfig, frozen=True, kw_only=True):
+    """What to do, and with which relays."""
 
-
-class LoadConfig(msgspec.Struct, frozen=True):
-    """What to do."""
-
-    mode: str
-    """saturated, paced, or idle."""
     card: str
     """Path of the home's card."""
     entry: str
@@ -51,29 +44,8 @@ class LoadConfig(msgspec.Struct, frozen=True):
     peer: str
     """Path of the entry's card, for the genesis."""
     code: str
-    pid: int
-    """Process whose CPU is measured."""
-    other_pid: int = 0
-    pairs: int = 64
-    in_flight: int = 16
-    rate: float = 5000
-    seconds: float = 5
     floor_port: int = 0
     """Not 0: measure the bare server there instead."""
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def rss_kib(pid: int) -> int:
-    """Return the resident memory of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    return 0
 
 
 def pinned(card: RelayCard) -> ssl.SSLContext:
@@ -190,22 +162,17 @@ class Peer(picows.WSListener):  # type: ignore[misc, unused-ignore]
         load.delivered += len(data) // step
 
 
-class Load:
-    """All connections and what they counted."""
+class Load(PairedLoad[Peer]):
+    """All connections to the relays."""
+
+    config: LoadConfig
 
     def __init__(self, config: LoadConfig) -> None:
-        self.config = config
+        super().__init__(config)
         self.card = RelayCard.decode(Path(config.card).read_bytes())
         self.entry = RelayCard.decode(Path(config.entry).read_bytes()) if config.entry else None
         self.peer = RelayCard.decode(Path(config.peer).read_bytes())
         self.envelope = SystemEntropy().random(ENVELOPE_BYTES)
-        self.senders: list[Peer] = []
-        self.receivers: list[Peer] = []
-        self.latencies: list[float] = []
-        self.accepted = 0
-        self.delivered = 0
-        self.lost = 0
-        self.is_running = False
         self._tls = pinned(self.card)
         self._entry_tls = pinned(self.entry) if self.entry is not None else None
         self._gate = asyncio.Semaphore(32)
@@ -286,110 +253,6 @@ class Load:
         for peer in self.senders:
             peer.handle = peer.on_answers
 
-    async def run(self) -> dict[str, Any]:
-        """Do what the configuration says and return the figures."""
-        config = self.config
-        before = rss_kib(config.pid)
-        entry_before = rss_kib(config.other_pid) if config.other_pid else 0
-        await self.set_up()
-        if config.mode == "idle":
-            await asyncio.sleep(config.seconds)
-            self._check_lost()
-            devices = 2 * config.pairs
-            return {
-                "devices": devices,
-                "rss_kib_per_device": (rss_kib(config.pid) - before) / devices,
-                "entry_rss_kib_per_device": (
-                    (rss_kib(config.other_pid) - entry_before) / devices if config.other_pid else 0
-                ),
-            }
-        self.is_running = True
-        pacing = asyncio.create_task(self._pace()) if config.mode == "paced" else None
-        if pacing is None:
-            for sender in self.senders:
-                sender.put(config.in_flight)
-        await asyncio.sleep(min(1.0, config.seconds / 3))
-        figures = await self._measure()
-        self.is_running = False
-        if pacing is not None:
-            await pacing
-        await self._settle()
-        return figures
-
-    async def _measure(self) -> dict[str, Any]:
-        config = self.config
-        self.latencies.clear()
-        accepted, delivered = self.accepted, self.delivered
-        cpu, began = cpu_seconds(config.pid), time.perf_counter()
-        other = cpu_seconds(config.other_pid) if config.other_pid else 0.0
-        own = time.process_time()
-        await asyncio.sleep(config.seconds)
-        cpu, elapsed = cpu_seconds(config.pid) - cpu, time.perf_counter() - began
-        other = cpu_seconds(config.other_pid) - other if config.other_pid else 0.0
-        own = time.process_time() - own
-        accepted, delivered = self.accepted - accepted, self.delivered - delivered
-        latencies = sorted(self.latencies)
-        if not delivered:
-            raise BenchFailed("nothing was delivered")
-        return {
-            "messages": delivered,
-            "accepted": accepted,
-            "messages_per_s": delivered / elapsed,
-            "cpu_us_per_message": cpu / delivered * 1e6,
-            "other_cpu_us_per_message": other / delivered * 1e6,
-            "load_cpu_us_per_message": own / delivered * 1e6,
-            "p50_ms": latencies[len(latencies) // 2] * 1e3,
-            "p99_ms": latencies[int(len(latencies) * 0.99)] * 1e3,
-        }
-
-    async def _pace(self) -> None:
-        """Put at a steady rate, the devices in turn: one message in a frame, as people write."""
-        loop = asyncio.get_running_loop()
-        began, count = loop.time(), 0
-        while self.is_running:
-            due = int((loop.time() - began) * self.config.rate)
-            for number in range(count, due):
-                self.senders[number % len(self.senders)].put(1)
-            count = max(count, due)
-            await asyncio.sleep(0.001)
-
-    async def _settle(self) -> None:
-        """Wait for what is under way, and check that nothing is missing."""
-        for _ in range(2000):
-            if self.delivered >= sum(peer.sent for peer in self.senders):
-                break
-            await asyncio.sleep(0.01)
-        self._check_lost()
-        for sender, receiver in zip(self.senders, self.receivers, strict=True):
-            if sender.sent != receiver.received:
-                raise BenchFailed("a receiver did not get every message")
-
-    def _check_lost(self) -> None:
-        if self.lost > 0:
-            raise BenchFailed(f"{self.lost} connections were lost while being measured")
-
-
-def main() -> None:
-    """Run one configuration."""
-    config = msgspec.json.decode(sys.argv[1].encode(), type=LoadConfig)
-
-    async def measure() -> dict[str, Any]:
-        failed: list[BaseException] = []
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(
-            lambda _loop, context: failed.append(context.get("exception") or BenchFailed("?"))
-        )
-        figures = await Load(config).run()
-        if failed:
-            raise failed[0]
-        return figures
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(measure())))
-    # The connections need not be closed one by one.
-    sys.stdout.flush()
-    os._exit(0)
-
 
 if __name__ == "__main__":
-    main()
+    main_of(LoadConfig, Load)

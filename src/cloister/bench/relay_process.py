@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import os
 import signal
 import subprocess
@@ -13,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from cloister.bench.relay_load import BenchFailed, LoadConfig
+from cloister.bench.paired_load import run_load
+from cloister.bench.relay_load import LoadConfig
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import LocalError
 from cloister.relay.folder import Folder
@@ -23,6 +23,7 @@ from cloister.relay.settings import Role
 ENTROPY = SystemEntropy()
 START_S = 20.0
 FLOOR_PORT = 19_871
+LOAD = "cloister.bench.relay_load"
 
 
 class RelayProcess:
@@ -84,15 +85,7 @@ class RelayProcess:
 
 def measure(config: LoadConfig) -> dict[str, Any]:
     """Run a load process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cloister.bench.relay_load", msgspec.json.encode(config).decode()],
-        stdout=subprocess.PIPE,
-        timeout=60 + 3 * config.seconds,
-        check=False,
-    )
-    if done.returncode:
-        raise BenchFailed("the load could not be measured; its reason stands above")
-    return dict(json_module.loads(done.stdout))
+    return run_load(LOAD, config)
 
 
 def measure_floor(folder: Path, config: LoadConfig) -> dict[str, Any]:

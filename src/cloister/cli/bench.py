@@ -7,6 +7,13 @@ from typing import Final
 import click
 
 _JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_DEVICES: Final = click.option(
+    "--devices",
+    type=click.IntRange(100, 16_000),
+    default=2000,
+    show_default=True,
+    help="Idle devices, for the memory of one.",
+)
 
 
 @click.group()
@@ -20,6 +27,7 @@ def bench() -> None:
       cloister bench codec
       cloister bench relay --json
       cloister bench fleet --devices 2000
+      cloister bench peers
     """
 
 
@@ -61,13 +69,7 @@ def codec(*, seconds: float, as_json: bool) -> None:
 
 @bench.command("relay")
 @click.option("--seconds", type=click.FloatRange(1, 60), default=5.0, show_default=True)
-@click.option(
-    "--devices",
-    type=click.IntRange(100, 16_000),
-    default=2000,
-    show_default=True,
-    help="Idle devices, for the memory of one.",
-)
+@_DEVICES
 @click.option(
     "--rate",
     type=click.FloatRange(100, 50_000),
@@ -112,3 +114,25 @@ def fleet(*, devices: int, processes: int | None, seconds: float, as_json: bool)
     from cloister.bench import fleet as measurement
 
     measurement.run(json=as_json, devices=devices // 2 * 2, processes=processes, seconds=seconds)
+
+
+@bench.command("peers")
+@click.option("--seconds", type=click.FloatRange(1, 60), default=4.0, show_default=True)
+@_DEVICES
+@click.option(
+    "--rate",
+    type=click.FloatRange(10, 50_000),
+    default=1000.0,
+    show_default=True,
+    help="Messages a second, where the servers are not saturated.",
+)
+@_JSON
+def peers(*, seconds: float, devices: int, rate: float, as_json: bool) -> None:
+    """The relays beside Mosquitto and ejabberd, under the same load, as a table with ratios.
+
+    Starts what is installed, with its own configuration on loopback, and leaves out what is not.
+    Takes some two minutes, leaves nothing behind.
+    """
+    from cloister.bench import peers as measurement
+
+    measurement.run(json=as_json, seconds=seconds, devices=devices, rate=rate)
