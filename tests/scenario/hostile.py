@@ -14,6 +14,7 @@ from scenario.built_once import built_once
 from scenario.governed import roster_of
 
 STEPS_A_SECOND = 12
+MINUTE_S = 60
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
@@ -51,7 +52,15 @@ def tick(circle: SimulatedCircle) -> None:
 
 
 async def pass_time(circle: SimulatedCircle, seconds: int) -> None:
-    """Let time pass in one step, and then a little more."""
+    """Let time pass, and then a little more; programs look at the clock every minute."""
+    for left in range(seconds, 0, -MINUTE_S):
+        circle.now += min(left, MINUTE_S)
+        tick(circle)
+    await go_on(circle)
+
+
+async def sleep_through(circle: SimulatedCircle, seconds: int) -> None:
+    """Let time pass in one step, as for machines that slept, and then a little more."""
     circle.now += seconds
     tick(circle)
     await go_on(circle)

@@ -9,7 +9,7 @@ import pytest
 
 from cloister.client.effects import MessageState
 from cloister.client.enrolling import TicketsRefused
-from cloister.client.inputs import Invite, Join, OpenConversation, Vouch
+from cloister.client.inputs import ChangeConversation, Invite, Join, OpenConversation, Vouch
 from cloister.errors import CloisterError
 from cloister.roster.errors import LetterRefused
 from cloister.roster.state import RequestState
@@ -38,6 +38,7 @@ from scenario.hostile import (
     put,
     recover,
     say,
+    sleep_through,
     three_at_a_desk,
 )
 
@@ -150,7 +151,7 @@ def test_a_mirror_that_cosigns_two_histories_is_found_by_the_next_message() -> N
         circle = SimulatedCircle()
         ada, ben, cyd = await three_at_a_desk(circle)
         hostile = HostileRelay(circle)
-        await pass_time(circle, HOUR_S)  # nobody has an update of keys left to commit
+        await sleep_through(circle, HOUR_S)  # nobody has an update of keys left to commit
         await circle.settle()
         hostile.against(ben, Fork(circle, ben, colludes=True))
         ben.feed(Invite(ref=circle.ref()))
@@ -234,7 +235,7 @@ def test_entries_that_only_a_message_names_are_missed_also_over_new_connections(
     async def story() -> None:
         circle = SimulatedCircle()
         ada, ben, cyd = await three_at_a_desk(circle)
-        await pass_time(circle, HOUR_S)  # nobody has an update of keys left to commit
+        await sleep_through(circle, HOUR_S)  # nobody has an update of keys left to commit
         await circle.settle()
         hostile = HostileRelay(circle)
         hostile.against(ben, HideLog(ben))
@@ -467,5 +468,24 @@ def test_of_twenty_who_use_one_code_at_once_one_gets_past(unlock_shares: bool) -
         await circle.act(ada, Vouch(ref=circle.ref(), request=request.request.name, how=1))
         assert past[0].phase == "member"
         assert len(roster_of(ada).members) == 2
+
+    play(story())
+
+
+def test_a_clock_that_is_set_is_no_time_in_which_something_was_kept_back() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, _ = await three_at_a_desk(circle)
+        hostile = HostileRelay(circle)
+        hostile.against(ben, LIES["withholds commits"](circle, ben))
+        await circle.act(ada, ChangeConversation(ref=circle.ref(), conversation="Desk", title="A"))
+        ben.drop_link()  # it connects again, and proves an epoch that has ended
+        await go_on(circle)
+        assert ben.core.state.session.moved_on, "something is kept back from now on"
+        for step in (86_400, 10 * 86_400, -5 * 86_400):
+            await sleep_through(circle, step)
+            assert "kept back" not in codes(ben)
+        await pass_time(circle, 600)
+        assert "kept back" in codes(ben), "time that did pass counts"
 
     play(story())

@@ -71,7 +71,8 @@ from cloister.roster.share import OpenedReceipt
 from cloister.transparency.merkle import EMPTY_ROOT
 
 CLOCK_STEP_S: Final = 120
-"""A clock that goes back further than this has been set, not corrected."""
+"""A clock that goes further than this between two inputs has been set, not corrected: while there
+is a link, one comes every minute."""
 LOOK_AROUND_S: Final = 60
 """Deadlines of log time are looked at this often; nothing but a ``tick`` depends on it."""
 SOON_S: Final = 15
@@ -256,7 +257,19 @@ def _head_time(state: State, head: bytes) -> int:
 
 
 def _mind_the_clock(turn: Turn) -> None:
-    """Forget waits that a clock set back would stretch to hours."""
-    if turn.now + CLOCK_STEP_S < turn.state.handled_at:
+    """Forget waits that a clock set back would stretch to hours; and where a clock was set while
+    the link stood, count on from there: nothing has been kept back for a day that did not pass."""
+    step = turn.now - turn.state.handled_at
+    if step < -CLOCK_STEP_S:
         turn.change(duties={})
         turn.change_session(not_before={})
+    session = turn.session
+    if not session.nonce or abs(step) <= CLOCK_STEP_S:
+        return
+    turn.change_session(
+        waiting_since={one: since + step for one, since in session.waiting_since.items()},
+        moved_on={one: since + step for one, since in session.moved_on.items()},
+    )
+    size, since = turn.state.log_ahead
+    if size:
+        turn.change(log_ahead=(size, since + step))
