@@ -15,10 +15,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
@@ -39,11 +37,11 @@ from cloister.clock import wall_time
 from cloister.crypto.entropy import Entropy
 from cloister.device.backoff import Backoff
 from cloister.device.calls import OpenLink
+from cloister.device.disk import Disk, DiskThread, StoredState
 from cloister.device.errands import MOST_DELAY_S, Errands
 from cloister.device.errors import DeviceClosed
 from cloister.device.link import Link
 from cloister.device.trouble import Trouble
-from cloister.device.vault import Vault
 from cloister.device.writes import merge_write
 from cloister.errors import CloisterError, PolicyError
 from cloister.wire.codes import Refusal
@@ -83,12 +81,13 @@ class Engine:
 
     def __init__(
         self,
-        vault: Vault,
+        vault: StoredState,
         core: ClientCore,
         *,
         entropy: Entropy,
         clock: Callable[[], float] = wall_time,
         open_link: OpenLink = Link.open,
+        disk: Disk | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
         errand_delay_s: float = MOST_DELAY_S,
     ) -> None:
@@ -104,7 +103,7 @@ class Engine:
             uniform=uniform,
             most_delay_s=errand_delay_s,
         )
-        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vault")
+        self._disk = disk or DiskThread()
         self._inputs: deque[_Queued] = deque()
         self._something = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -170,7 +169,7 @@ class Engine:
         try:
             await self.on_disk(self._vault.close)
         finally:
-            self._disk.shutdown(wait=True)
+            self._disk.close()
 
     async def submit(self, act: Act) -> Answer:
         """Hand an act to the core and return its answer.  ``act.ref`` is replaced.
@@ -194,7 +193,8 @@ class Engine:
 
     def hurry(self) -> None:
         """Somebody waits: try the way to the relay now, unless that was just done."""
-        if self._link is None and time.monotonic() - self._last_attempt > HURRY_S:
+        now = asyncio.get_running_loop().time()
+        if self._link is None and now - self._last_attempt > HURRY_S:
             self._hurry.set()
 
     def listen(self, listener: Listener) -> None:
@@ -207,7 +207,7 @@ class Engine:
 
     async def on_disk(self, work: Callable[[], T]) -> T:
         """Run ``work`` where the vault is used: one thread, one thing after the other."""
-        return await asyncio.get_running_loop().run_in_executor(self._disk, work)
+        return await self._disk.run(work)
 
     # --- turns ------------------------------------------------------------------------------
 
@@ -337,7 +337,7 @@ class Engine:
                 self.trouble.clear()
                 await self._hurry.wait()
                 continue
-            self._last_attempt = time.monotonic()
+            self._last_attempt = asyncio.get_running_loop().time()
             route = routes[turn_of % len(routes)]
             try:
                 stood = await self._stand(route)

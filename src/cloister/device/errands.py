@@ -52,7 +52,7 @@ class Errands:
             if task.done():
                 task.result()
         named = {errand.errand_id: errand for errand in errands}
-        for errand_id in set(self._running) - set(named):
+        for errand_id in [one for one in self._running if one not in named]:
             self._running.pop(errand_id).cancel()
         for errand_id, errand in named.items():
             if errand_id not in self._running:

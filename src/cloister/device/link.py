@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import picows
@@ -36,6 +36,8 @@ PING_RID: Final = 2**32 - 1
 """The link's own request; the core counts its requests from 1 and never comes here."""
 
 OnEvents = Callable[[list[AnyEvent]], None]
+Dial = Callable[[Route, Callable[[], picows.WSListener]], Awaitable[picows.WSTransport]]
+"""Opens the WebSocket along a route, for the listener made; raises OSError and the like."""
 
 
 def pinned_context(certificate: bytes | None) -> ssl.SSLContext:
@@ -76,8 +78,8 @@ class Link:
         self._early: list[AnyEvent] | None = []
 
     @classmethod
-    async def open(cls, route: Route, on_events: OnEvents) -> Link:
-        """Connect along a route.
+    async def open(cls, route: Route, on_events: OnEvents, dial: Dial | None = None) -> Link:
+        """Connect along a route; ``dial`` is a seam for simulated networks.
 
         Raises ``WrongCertificate`` (a TrustError), ``EntryRefused`` (a PolicyError),
         ``NetworkError``, or ``LocalError`` for a route that cannot be used.
@@ -86,7 +88,8 @@ class Link:
         where = f"{route.entry_host}:{route.entry_port}"
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await link._connect()
+                link._transport = await (dial or _dial)(route, lambda: _Listener(link))
+                link._schedule_ping()
         except TimeoutError:
             raise NetworkError(
                 f"the relays did not answer within {CONNECT_TIMEOUT_S} s (entry {where})",
@@ -146,39 +149,6 @@ class Link:
     async def wait_closed(self) -> CloisterError | None:
         """Wait for the end of the link; return why, or ``None`` when we closed it."""
         return await asyncio.shield(self._closed)
-
-    async def _connect(self) -> None:
-        route = self._route
-        address = _address(route.entry_host)
-        home = f"wss://{_in_url(route.home_host)}:{route.home_port}{HOME_PATH}"
-        transport, _ = await picows.ws_connect(
-            lambda: _Listener(self),
-            home,
-            ssl_context=pinned_context(route.home_certificate),
-            proxy=f"https://{_in_url(route.entry_host)}:{route.entry_port}",
-            proxy_ssl_context=pinned_context(route.entry_certificate),
-            socket_factory=lambda _url: _connected_socket(address, route.entry_port, _url),
-            websocket_handshake_timeout=CONNECT_TIMEOUT_S,
-            max_redirects=0,
-            max_frame_size=MAX_FRAME_BYTES,
-            extra_headers={"Sec-WebSocket-Protocol": SUBPROTOCOL},
-        )
-        try:
-            self._check(transport)
-        except BaseException:
-            transport.disconnect(graceful=False)
-            raise
-        self._transport = transport
-        self._schedule_ping()
-
-    def _check(self, transport: picows.WSTransport) -> None:
-        if transport.response.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
-            raise NetworkError("the home relay does not speak this program's protocol")
-        # The trust anchor could have signed another certificate: only itself is meant.
-        if self._route.home_certificate is not None:
-            inner = transport.underlying_transport.get_extra_info("ssl_object")
-            if inner.getpeercert(binary_form=True) != self._route.home_certificate:
-                raise ssl.SSLCertVerificationError("not the pinned certificate")
 
     def _send(self, requests: Sequence[AnyRequest]) -> None:
         frame = encode_frame(requests)
@@ -263,6 +233,43 @@ class _Listener(picows.WSListener):
 
     def resume_writing(self) -> None:
         self._link.on_writable(True)
+
+
+async def _dial(route: Route, make_listener: Callable[[], picows.WSListener]) -> picows.WSTransport:
+    address = _address(route.entry_host)
+    home = f"wss://{_in_url(route.home_host)}:{route.home_port}{HOME_PATH}"
+    transport, _ = await picows.ws_connect(
+        make_listener,
+        home,
+        ssl_context=pinned_context(route.home_certificate),
+        proxy=f"https://{_in_url(route.entry_host)}:{route.entry_port}",
+        proxy_ssl_context=pinned_context(route.entry_certificate),
+        socket_factory=lambda _url: _connected_socket(address, route.entry_port, _url),
+        websocket_handshake_timeout=CONNECT_TIMEOUT_S,
+        max_redirects=0,
+        max_frame_size=MAX_FRAME_BYTES,
+        extra_headers={"Sec-WebSocket-Protocol": SUBPROTOCOL},
+    )
+    try:
+        check_relay(route, transport)
+    except BaseException:
+        transport.disconnect(graceful=False)
+        raise
+    return transport
+
+
+def check_relay(route: Route, transport: picows.WSTransport) -> None:
+    """Demand the protocol and the very certificate of the route.
+
+    Raises ``NetworkError``, ``ssl.SSLCertVerificationError``.
+    """
+    if transport.response.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
+        raise NetworkError("the home relay does not speak this program's protocol")
+    # The trust anchor could have signed another certificate: only itself is meant.
+    if route.home_certificate is not None:
+        inner = transport.underlying_transport.get_extra_info("ssl_object")
+        if inner.getpeercert(binary_form=True) != route.home_certificate:
+            raise ssl.SSLCertVerificationError("not the pinned certificate")
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Self
 
 import picows
@@ -19,7 +19,7 @@ from cloister.limits import (
 )
 from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Cause, Code, Log
-from cloister.relay.peers import Peers
+from cloister.relay.peers import PeerCards
 from cloister.relay.services.live_log import LiveLog
 from cloister.relay.services.log import Logs
 from cloister.roster.relay_card import RelayCard
@@ -47,6 +47,10 @@ ANSWER_S: Final = 30
 MAX_BACKOFF_S: Final = 10.0
 
 
+Dial = Callable[[RelayCard, Callable[[], picows.WSListener]], Awaitable[picows.WSTransport]]
+"""Opens the WebSocket to a mirror, for the listener made; raises OSError and the like."""
+
+
 class MirrorTrouble(NetworkError):
     """A mirror did not do what mirrors do; it is tried again later."""
 
@@ -57,16 +61,22 @@ class Cosigning:
     def __init__(
         self,
         logs: Logs,
-        peers: Peers,
+        peers: PeerCards,
         identity: Identity,
         log: Log,
         now: Callable[[], int],
+        *,
+        dial: Dial | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        """``dial`` is a seam for simulated networks."""
         self._logs = logs
         self._peers = peers
         self._identity = identity
         self._log = log
         self._now = now
+        self._dial = dial or _dial
+        self._uniform = uniform
         self._links: dict[bytes, _MirrorLink] = {}
         logs.on_grown = self._on_grown
 
@@ -76,7 +86,15 @@ class Cosigning:
             while True:
                 for relay_id, card in self._peers.mirrors().items():
                     if relay_id not in self._links:
-                        link = _MirrorLink(card, self._logs, self._identity, self._log, self._now)
+                        link = _MirrorLink(
+                            card,
+                            self._logs,
+                            self._identity,
+                            self._log,
+                            self._now,
+                            dial=self._dial,
+                            uniform=self._uniform,
+                        )
                         self._links[relay_id] = link
                         group.create_task(link.run())
                 await asyncio.sleep(1.0)
@@ -96,8 +114,13 @@ class _MirrorLink:
         identity: Identity,
         log: Log,
         now: Callable[[], int],
+        *,
+        dial: Dial,
+        uniform: Callable[[float, float], float],
     ) -> None:
         self._card = card
+        self._dial = dial
+        self._uniform = uniform
         self._logs = logs
         self._identity = identity
         self._log = log
@@ -112,7 +135,7 @@ class _MirrorLink:
         wait = 0.25
         while True:
             try:
-                async with _Wire(self._card) as wire:
+                async with _Wire(self._card, self._dial) as wire:
                     await self._greet(wire)
                     self._refused.clear()
                     wait = 0.25
@@ -122,7 +145,7 @@ class _MirrorLink:
             except Exception as error:  # noqa: BLE001  a mirror's trouble must not stop the home
                 self._log.bug("mirror-failed", error)
             # Full jitter: all homes of a mirror that was away come back at different times.
-            await asyncio.sleep(random.uniform(0.1, wait))
+            await asyncio.sleep(self._uniform(0.1, wait))
             wait = min(wait * 2, MAX_BACKOFF_S)
 
     async def _greet(self, wire: _Wire) -> None:
@@ -207,26 +230,15 @@ class _MirrorLink:
 class _Wire:
     """A WebSocket to a mirror, as messages in and out."""
 
-    def __init__(self, card: RelayCard) -> None:
+    def __init__(self, card: RelayCard, dial: Dial) -> None:
         self._card = card
+        self._dial = dial
         self._transport: picows.WSTransport | None = None
         # One question at a time: more than a few messages waiting are not of this protocol.
         self._received: asyncio.Queue[MirrorMessage | None] = asyncio.Queue(8)
 
     async def __aenter__(self) -> Self:
-        host = (
-            f"[{self._card.mirror_host}]"
-            if ":" in self._card.mirror_host
-            else (self._card.mirror_host)
-        )
-        self._transport, _ = await picows.ws_connect(
-            lambda: _WireListener(self),
-            f"wss://{host}:{self._card.mirror_port}{MIRROR_PATH}",
-            ssl_context=_pinned(self._card.tls_certificate),
-            websocket_handshake_timeout=CONNECT_TIMEOUT_S,
-            max_frame_size=MAX_FRAME_BYTES,
-            max_redirects=0,
-        )
+        self._transport = await self._dial(self._card, lambda: _WireListener(self))
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -281,6 +293,21 @@ class _WireListener(picows.WSListener):  # type: ignore[misc, unused-ignore]
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         self._wire.put(None)
+
+
+async def _dial(
+    card: RelayCard, make_listener: Callable[[], picows.WSListener]
+) -> picows.WSTransport:
+    host = f"[{card.mirror_host}]" if ":" in card.mirror_host else card.mirror_host
+    transport, _ = await picows.ws_connect(
+        make_listener,
+        f"wss://{host}:{card.mirror_port}{MIRROR_PATH}",
+        ssl_context=_pinned(card.tls_certificate),
+        websocket_handshake_timeout=CONNECT_TIMEOUT_S,
+        max_frame_size=MAX_FRAME_BYTES,
+        max_redirects=0,
+    )
+    return transport
 
 
 def _pinned(certificate: bytes) -> ssl.SSLContext:

@@ -82,7 +82,7 @@ class Follow:
             or self.unseen_bytes >= DELIVERY_WINDOW_BYTES
             or len(unseen) >= DELIVERY_WINDOW_ITEMS
         ):
-            outbox.behind.add(self)
+            outbox.behind[self] = None
             return
         self.next_n = n + 1
         unseen.append((n, len(item)))
@@ -99,11 +99,11 @@ class Follow:
                 DELIVERY_WINDOW_BYTES - self.unseen_bytes,
             )
             if not items:
-                outbox.behind.discard(self)
+                outbox.behind.pop(self, None)
                 return
             for n, item in items:
                 self._push(n, item)
-        outbox.behind.add(self)
+        outbox.behind[self] = None
 
     def _push(self, n: int, item: bytes) -> None:
         self.next_n = n + 1
@@ -119,7 +119,7 @@ class Follow:
 
     def drop(self) -> None:
         """Stop following."""
-        self.outbox.behind.discard(self)
+        self.outbox.behind.pop(self, None)
 
 
 class Outbox:
@@ -147,7 +147,7 @@ class Outbox:
         """The socket takes nothing more at present."""
         self.moved_at = now
         """When the connection last took something (monotonic s)."""
-        self.behind: set[Follow] = set()
+        self.behind: dict[Follow, None] = {}  # in order, so that a simulation replays
 
     @property
     def is_full(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
 from cloister.limits import MAX_FOLLOWED_OBJECTS
 from cloister.relay.services.channels import Channels
@@ -15,7 +15,6 @@ from cloister.relay.services.parts import Parts
 from cloister.relay.services.resets import is_promised
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, State
-from cloister.relay.shares.service import ShareService
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
@@ -23,6 +22,19 @@ from cloister.wire.codes import Refusal
 Handler = Callable[[Session, Any], None]
 DRAIN_RETRY_S: Final = 5
 """After how many seconds a device comes back to a relay that is being restarted."""
+
+
+class Shares(Protocol):
+    """The part of the share service that takes requests of sessions."""
+
+    @property
+    def handlers(self) -> Mapping[type, Handler]:
+        """Which request is taken by what."""
+        ...
+
+    def forget(self, session: Session) -> None:
+        """A connection has ended."""
+        ...
 
 
 class Dispatch:
@@ -37,7 +49,7 @@ class Dispatch:
         logs: Logs,
         foundings: Foundings,
         seats: Seats,
-        shares: ShareService,
+        shares: Shares,
     ) -> None:
         self._context = context
         self._channels = channels

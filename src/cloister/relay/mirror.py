@@ -27,7 +27,7 @@ from cloister.limits import (
 from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Code, Log
 from cloister.relay.metrics import Metrics
-from cloister.relay.peers import Peers
+from cloister.relay.peers import PeerCards
 from cloister.relay.shares.logs import KeptLog
 from cloister.relay.storage.api import Store
 from cloister.relay.storage.writes import (
@@ -211,7 +211,7 @@ class MirrorListener:
     def __init__(
         self,
         mirror: Mirror,
-        peers: Peers,
+        peers: PeerCards,
         identity: Identity,
         metrics: Metrics,
         entropy: Entropy,
@@ -223,7 +223,7 @@ class MirrorListener:
         self.metrics = metrics
         self.entropy = entropy
         self.log = log
-        self.homes: set[_HomeConnection] = set()
+        self.homes: set[HomeConnection] = set()
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext) -> object:
         """Bind the socket.  Raises OSError."""
@@ -243,7 +243,7 @@ class MirrorListener:
     def _accept(self, request: picows.WSUpgradeRequest) -> picows.WSListener | None:
         if request.path.decode("latin-1") != MIRROR_PATH or len(self.homes) >= MAX_HOMES:
             return None
-        return _HomeConnection(self)
+        return HomeConnection(self)
 
     def close(self) -> None:
         """End all connections."""
@@ -251,7 +251,7 @@ class MirrorListener:
             home.cut()
 
 
-class _HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
+class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
     """One home relay: challenge, hello, then one push at a time."""
 
     def __init__(self, listener: MirrorListener) -> None:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 from cloister.errors import LocalError
 from cloister.relay.folder import Folder
 from cloister.relay.logsafe import Cause, Log
 from cloister.roster.relay_card import RelayCard, RelayRole
+
+
+class PeerCards(Protocol):
+    """What links between relays want of the list."""
+
+    def cards(self) -> Mapping[bytes, RelayCard]:
+        """Return all cards by relay id."""
+        ...
+
+    def mirrors(self) -> Mapping[bytes, RelayCard]:
+        """Return the entry relays, which mirror, by relay id."""
+        ...
 
 
 class Peers:

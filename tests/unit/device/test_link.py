@@ -18,7 +18,7 @@ import pytest
 
 from cloister.device import link as link_module
 from cloister.device.errors import EntryRefused, WrongCertificate
-from cloister.device.link import PING_RID, Link
+from cloister.device.link import PING_RID, Link, check_relay
 from cloister.errors import LocalError, NetworkError
 from cloister.limits import MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, PART_BYTES
 from cloister.wire.commands import AnyRequest, Ping, PutBox, Stage
@@ -122,9 +122,9 @@ def test_a_certificate_signed_by_the_pinned_one_is_not_the_pinned_one(tmp_path: 
     async def story() -> None:
         async with stand_in_relays(tmp_path) as relays:
             link = await Link.open(relays.route(), lambda events: None)
-            swapped = Link(relays.route(home_certificate=b"another"), lambda events: None)
+            swapped = relays.route(home_certificate=b"another")
             with pytest.raises(ssl.SSLCertVerificationError):
-                swapped._check(link._transport)  # type: ignore[arg-type]
+                check_relay(swapped, link._transport)  # type: ignore[arg-type]
             link.close()
 
     run(story())

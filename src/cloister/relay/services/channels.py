@@ -56,7 +56,7 @@ class LiveChannel:
         self.channel_id = channel_id
         self.epoch = epoch
         self.next_n = next_n
-        self.follows: set[Follow] = set()
+        self.follows: dict[Follow, None] = {}
         self.holders: dict[Session, Grant] = {}
 
     def end_epoch(self, epoch: int, last_n: int, log_limit: int, lapses_at: float) -> None:
@@ -140,7 +140,7 @@ class Channels:
         old = session.follows.pop(key, None)
         if old is not None:
             old.drop()
-            live.follows.discard(old)
+            live.follows.pop(old, None)
         elif len(session.follows) >= MAX_FOLLOWED_OBJECTS:
             session.refuse(request.rid, Refusal.QUOTA)
             return
@@ -153,7 +153,7 @@ class Channels:
         )
         follow.last_n = grant.last_n
         session.follows[key] = follow
-        live.follows.add(follow)
+        live.follows[follow] = None
         session.done(request.rid)
         follow.pump()
 
@@ -171,7 +171,7 @@ class Channels:
             return
         follow = session.follows.get((ObjectKind.CHANNEL, channel_id))
         if follow is not None:
-            live.follows.discard(follow)
+            live.follows.pop(follow, None)
         session.remove_grant(grant)
         live.holders.pop(session, None)
         if not live.holders:

@@ -51,7 +51,7 @@ class Mailboxes:
         self._seats = seats
         self._tickets = tickets
         self._share_relays_of = share_relays_of
-        self._follows: dict[_Key, set[Follow]] = {}
+        self._follows: dict[_Key, dict[Follow, None]] = {}
         context.on_mail = self.on_mail
 
     def prove(self, session: Session, request: commands.Prove) -> None:
@@ -86,7 +86,7 @@ class Mailboxes:
             return
         follow = Follow(session.outbox, self, request.kind, request.object_id, request.from_n)
         session.follows[key] = follow
-        self._follows.setdefault(key, set()).add(follow)
+        self._follows.setdefault(key, {})[follow] = None
         session.done(request.rid)
         follow.pump()
 
@@ -100,7 +100,7 @@ class Mailboxes:
         follow.drop()
         follows = self._follows.get(key)
         if follows is not None:
-            follows.discard(follow)
+            follows.pop(follow, None)
             if not follows:
                 del self._follows[key]
 

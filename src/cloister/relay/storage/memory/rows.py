@@ -89,6 +89,10 @@ class Rows:
             channel.origin, channel.is_commons, channel.epoch, channel.next_n, channel.floor_n
         )
 
+    def channel_ids(self) -> list[bytes]:
+        """Return the ids of all channels, for tests."""
+        return list(self._channels)
+
     def ladder(self, channel_id: bytes, epoch: int) -> api.LadderRow | None:
         channel = self._channels.get(channel_id)
         return channel.ladder.get(epoch) if channel is not None else None

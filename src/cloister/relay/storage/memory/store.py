@@ -31,7 +31,7 @@ class MemoryStore(SeatWrites):
     """See :class:`cloister.relay.storage.api.Store`."""
 
     def submit(self, write: writes.Write, done: api.Done) -> None:
-        outcome = self._apply(write)
+        outcome = self.apply(write)
         asyncio.get_running_loop().call_soon(done, outcome)
 
     def close(self) -> None:
@@ -39,7 +39,8 @@ class MemoryStore(SeatWrites):
 
     # --- writes ------------------------------------------------------------------------------
 
-    def _apply(self, write: writes.Write) -> writes.Outcome:
+    def apply(self, write: writes.Write) -> writes.Outcome:
+        """Carry a write out at once."""
         match write:
             case writes.PutEnvelope():
                 return self._put_envelope(write)
