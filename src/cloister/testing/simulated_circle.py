@@ -43,7 +43,7 @@ from cloister.client.inputs import (
     Vouch,
 )
 from cloister.client.views import phase_of
-from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.entropy import Entropy, SystemEntropy
 from cloister.ids import RelayId
 from cloister.relay.session import Session
 from cloister.testing.simulated_errand import SimulatedErrand
@@ -80,7 +80,7 @@ class SimulatedDevice:
     def __init__(self, circle: SimulatedCircle, name: str) -> None:
         self.name: Final = name
         self._circle = circle
-        self._entropy = SystemEntropy()
+        self._entropy = circle.entropy(name)
         self.core = Core()
         self.records: dict[str, dict[bytes, bytes]] = {}
         self.entries: dict[int, bytes] = {}
@@ -255,11 +255,20 @@ class SimulatedDevice:
 class SimulatedCircle:
     """Relays, devices, and a clock that moves when nothing else does."""
 
-    def __init__(self, seed: int = 0, accounts: Path = NO_BOOKS) -> None:
-        """``accounts``: the file that the home relay's books publish, if seats are sold."""
+    def __init__(
+        self,
+        seed: int = 0,
+        accounts: Path = NO_BOOKS,
+        entropy: Callable[[str], Entropy] = lambda _name: SystemEntropy(),
+    ) -> None:
+        """``accounts``: the file that the home relay's books publish, if seats are sold.
+
+        ``entropy``: a source for each device, by name, and for ``relays``.
+        """
+        self.entropy: Final = entropy
         self.rng: Final = random.Random(seed)
         self.now = START
-        self.relays = SimulatedRelays(lambda: self.now, accounts)
+        self.relays = SimulatedRelays(lambda: self.now, accounts, entropy=entropy("relays"))
         self.devices: Final[list[SimulatedDevice]] = []
         self._next_ref = 0
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Final
 
-from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.entropy import Entropy, SystemEntropy
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.ids import RelayId
@@ -52,13 +52,14 @@ class SimulatedRelays:
         now: Callable[[], int],
         accounts: Path = NO_BOOKS,
         like: SimulatedRelays | None = None,
+        entropy: Entropy | None = None,
     ) -> None:
         """``accounts``: the file that the operator's books publish, if seats are sold.
 
         ``like``: relays of which these are a copy after a restart: their keys and cards, and what
         they have stored; no connection and nothing that was only in memory.
         """
-        self._entropy = SystemEntropy()
+        self._entropy = entropy or SystemEntropy()
         self._now = now
         home_key, entry_key = like.keys if like else (self._key(), self._key())
         self.keys: Final[tuple[HybridKey, HybridKey]] = (home_key, entry_key)

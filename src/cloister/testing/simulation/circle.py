@@ -1,0 +1,74 @@
+"""The circle in which every run begins: founded once, by the same entropy each time, at rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from typing import Final
+
+from cloister.client.effects import PutEntry, PutMessage, PutRecord, Write
+from cloister.client.inputs import OpenConversation
+from cloister.relay.folder import Identity
+from cloister.relay.storage.memory import MemoryStore
+from cloister.testing.simulated_circle import SimulatedCircle
+from cloister.testing.simulation.chance import SeededEntropy
+from cloister.testing.simulation.device_disk import SimulatedVault
+
+NAMES: Final = ("Anna", "Ben", "Cleo", "Dan", "Eve")
+FIRST: Final = "first"
+"""A conversation of three of them, there from the beginning."""
+_SEED: Final = 5
+
+
+class Founded:
+    """What stands on the disks of the circle's relays and devices."""
+
+    def __init__(self, circle: SimulatedCircle) -> None:
+        relays = circle.relays
+        home_key, entry_key = relays.keys
+        self.now: Final = float(circle.now)
+        self.home: Final = Identity(card=relays.home_card, key=home_key)
+        self.entry: Final = Identity(card=relays.entry_card, key=entry_key)
+        self._home_rows = relays.store
+        self._entry_rows = relays.mirrored
+        self._vaults = {device.name: SimulatedVault() for device in circle.devices}
+        for device in circle.devices:
+            writes: list[Write] = [
+                PutRecord(table=table, key=key, value=value)
+                for table, rows in device.records.items()
+                for key, value in rows.items()
+            ]
+            writes += [PutEntry(seq=seq, entry=one) for seq, one in device.entries.items()]
+            writes += [PutMessage(message=one) for one in device.messages.values()]
+            self._vaults[device.name].commit(writes)
+
+    def home_rows(self) -> MemoryStore:
+        """Return a copy of what the home relay has stored."""
+        return deepcopy(self._home_rows)
+
+    def entry_rows(self) -> MemoryStore:
+        """Return a copy of what the mirror has stored."""
+        return deepcopy(self._entry_rows)
+
+    def vaults(self) -> Iterator[tuple[str, SimulatedVault]]:
+        """Give each device's name and a copy of its disk."""
+        for name, vault in self._vaults.items():
+            yield name, vault.copy()
+
+
+@cache
+def founded() -> Founded:
+    """Found the circle, once for each process."""
+    return asyncio.run(_found())
+
+
+async def _found() -> Founded:
+    circle = SimulatedCircle(_SEED, entropy=lambda name: SeededEntropy(_SEED, name))
+    founder = await circle.found(NAMES[0], test_circle=True, unlock_shares=False)
+    for name in NAMES[1:]:
+        vouchers = circle.devices[:2] if len(circle.devices) > 2 else [founder]
+        await circle.admit(name, founder, vouchers)
+    await circle.act(founder, OpenConversation(ref=circle.ref(), title=FIRST, members=NAMES[1:3]))
+    return Founded(circle)

@@ -1,0 +1,43 @@
+"""A seed plays the same again, here and in another process."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from cloister.testing.simulation.run import run
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_seed_plays_again_event_for_event(seed: int) -> None:
+    first, second = run(seed, keeps_all=True), run(seed, keeps_all=True)
+    assert first.lines == second.lines
+    assert first.digest == second.digest
+
+
+def test_two_seeds_are_two_stories() -> None:
+    assert run(0).digest != run(1).digest
+
+
+def test_another_process_with_another_order_of_sets_plays_the_same() -> None:
+    digests = {_digest_in_a_process(seed=3, hash_seed=hash_seed) for hash_seed in ("1", "2")} | {
+        run(3).digest
+    }
+    assert len(digests) == 1
+
+
+def _digest_in_a_process(seed: int, hash_seed: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "cloister.testing.simulation", str(seed)],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = re.search(r"trace ([0-9a-f]{32})", done.stdout)
+    assert found, done.stdout
+    return found[1]

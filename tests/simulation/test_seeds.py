@@ -1,0 +1,17 @@
+"""Exactly once on screen (R8): circles in a bad world, seed by seed.
+
+A failure prints the command that plays the seed again, event for event.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from cloister.testing.simulation.run import run
+from counts import seeds
+
+
+@pytest.mark.parametrize("seed", seeds(plain=200, nightly=2000))
+def test_every_text_is_on_every_screen_once_and_in_order(seed: int) -> None:
+    outcome = run(seed)
+    assert not outcome.violations, outcome.report()
