@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from cloister.testing.simulation.circle import unrecorded
 from cloister.testing.simulation.run import run
 
 
@@ -17,6 +18,11 @@ def test_a_seed_plays_again_event_for_event(seed: int) -> None:
     first, second = run(seed, keeps_all=True), run(seed, keeps_all=True)
     assert first.lines == second.lines
     assert first.digest == second.digest
+
+
+def test_the_signatures_of_founding_are_recorded() -> None:
+    """Else a seed is another story in every process: ``--record`` makes the file again."""
+    assert unrecorded() == 0
 
 
 def test_two_seeds_are_two_stories() -> None:

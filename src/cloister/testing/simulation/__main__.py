@@ -6,16 +6,23 @@ import argparse
 import sys
 import time
 
+from cloister.testing.simulation.circle import record
 from cloister.testing.simulation.run import run
 
 
 def main() -> int:
     """Run seeds; exit status 1 when any broke a promise."""
     parser = argparse.ArgumentParser(prog="python -m cloister.testing.simulation")
-    parser.add_argument("seed", type=int, help="the first seed")
+    parser.add_argument("seed", type=int, nargs="?", default=0, help="the first seed")
     parser.add_argument("--count", type=int, default=1, help="how many seeds from there on")
     parser.add_argument("--trace", action="store_true", help="print everything that happens")
+    parser.add_argument(
+        "--record", action="store_true", help="record the signatures of founding again, and stop"
+    )
     asked = parser.parse_args()
+    if asked.record:
+        print(f"{record()} signatures recorded")
+        return 0
     began = time.process_time()
     bad = 0
     for seed in range(asked.seed, asked.seed + asked.count):

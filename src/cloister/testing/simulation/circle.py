@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
@@ -15,6 +16,7 @@ from cloister.relay.storage.memory import MemoryStore
 from cloister.testing.simulated_circle import SimulatedCircle
 from cloister.testing.simulation.chance import SeededEntropy
 from cloister.testing.simulation.device_disk import SimulatedVault
+from cloister.testing.simulation.recorded import PATH, load, signing_as_recorded
 
 NAMES: Final = ("Anna", "Ben", "Cleo", "Dan", "Eve")
 FIRST: Final = "first"
@@ -61,7 +63,24 @@ class Founded:
 @cache
 def founded() -> Founded:
     """Found the circle, once for each process."""
-    return asyncio.run(_found())
+    with signing_as_recorded(load()):
+        return asyncio.run(_found())
+
+
+def record() -> int:
+    """Record the signatures of founding; return how many were made afresh."""
+    known: dict[str, str] = {}
+    with signing_as_recorded(known) as fresh:
+        asyncio.run(_found())
+    PATH.write_text(json.dumps(fresh, indent=1, sort_keys=True) + "\n", "ascii")
+    return len(fresh)
+
+
+def unrecorded() -> int:
+    """Return how many signatures of founding are not recorded, or not any more."""
+    with signing_as_recorded(load()) as fresh:
+        asyncio.run(_found())
+    return len(fresh)
 
 
 async def _found() -> Founded:
