@@ -17,7 +17,7 @@ from cloister.relay.accounts import Accounts
 from cloister.relay.cosigning import Cosigning
 from cloister.relay.dispatch import Dispatch, Handler
 from cloister.relay.folder import Identity
-from cloister.relay.listener import Connection, Listener
+from cloister.relay.listener import OwnSocket, Sessions
 from cloister.relay.logsafe import Field, Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror import HomeConnection, Mirror, MirrorListener
@@ -133,13 +133,8 @@ class RunningHome:
             seats,
             NoShares(),
         )
-        self._listener = Listener(
-            context,
-            self.dispatch,
-            entropy=entropy,
-            log=log,
-            max_connections=1000,
-            handshake_s=10,
+        self._sessions = Sessions(
+            context, self.dispatch, entropy=entropy, log=log, max_connections=1000
         )
         self._cosigning = Cosigning(
             self.logs,
@@ -159,13 +154,13 @@ class RunningHome:
             monotonic=monotonic,
         )
         self.logs.load()
-        process.spawn(self._listener.sweep_forever())
+        process.spawn(self._sessions.sweep_forever())
         process.spawn(self._cosigning.run())
         process.spawn(self._retention.run())
 
-    def accept(self) -> Connection:
+    def accept(self) -> OwnSocket:
         """Take a connection of a device."""
-        return Connection(self._listener)
+        return OwnSocket(self._sessions)
 
 
 class RunningEntry:
