@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import Final
 
 from cloister import mls
-from cloister.client import merging
+from cloister.client import merging, receipts
 from cloister.client.binding import BindingError, dids_of
 from cloister.client.checking import roster_of
 from cloister.client.content import (
+    QUIET,
     Content,
+    ContentKind,
     NoticeType,
     chain_next,
     decode_content,
@@ -133,6 +135,7 @@ def _on_message(turn: Turn, channel: Channel, event: Item) -> None:
             "unreadable",
             f"Item {event.n} of {title_of(turn.state, channel)} cannot be read ({error}).",
         )
+        receipts.on_unreadable(turn, channel.channel_id, event.n)
         return
     if not isinstance(received, mls.ApplicationReceived):
         turn.put_channel(moved)
@@ -149,6 +152,7 @@ def _on_message(turn: Turn, channel: Channel, event: Item) -> None:
             "malformed",
             f"Item {event.n} of {title_of(turn.state, channel)} is malformed ({error}).",
         )
+        receipts.on_unreadable(turn, channel.channel_id, event.n)
 
 
 def _show(
@@ -162,6 +166,7 @@ def _show(
         raise DecodeError("the relay filed it under another id than its author chose")
     notice = notice_of(content)
     text = f"{_name(turn.state, did)} leaves." if notice else text_of(content)
+    is_quiet = content.kind in QUIET
     known = moved.counters.get(did)
     counted = count(known, did, content.counter)
     if counted is None:
@@ -179,6 +184,11 @@ def _show(
     moved = replace(moved, counters=with_item(moved.counters, did, counted))
     roster = roster_of(turn.state)
     author = roster.devices[did].member_id
+    if is_quiet:
+        if content.kind == ContentKind.RECEIPT:
+            receipts.on_receipt(turn, moved, did, content, event.n)
+        turn.put_channel(moved)
+        return
     if notice is NoticeType.LEAVING:
         moved = replace(moved, leavers=(*moved.leavers, author))
     elif not rights_of(roster, before.group).may_post(author):
@@ -208,6 +218,8 @@ def _show(
             envelope_hash=sha256(event.envelope),
         )
     )
+    if content.kind == ContentKind.TEXT:
+        receipts.on_text(turn, moved.channel_id, did)
 
 
 def count(known: Counter | None, did: DeviceId, counter: int) -> Counter | None:

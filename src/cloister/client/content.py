@@ -6,7 +6,18 @@ from enum import IntEnum
 from typing import Final
 
 from cloister.client.safe_text import safe_text
-from cloister.codec import DecodeError, Struct, fixed, layout, nested, opaque, uint8, uint64
+from cloister.codec import (
+    UINT64,
+    DecodeError,
+    Struct,
+    fixed,
+    layout,
+    nested,
+    opaque,
+    uint8,
+    uint64,
+    vector,
+)
 from cloister.crypto.hashing import sha256
 from cloister.errors import UsageError
 from cloister.limits import MAX_TEXT_BYTES
@@ -30,6 +41,11 @@ class ContentKind(IntEnum):
     EXPIRY_TIMER = 8
     PROFILE = 9
     NOTICE = 10
+    COVER = 11
+
+
+QUIET: Final = frozenset({ContentKind.RECEIPT, ContentKind.COVER})
+"""Kinds that no person sees: they make no row, count as nothing unread, and get no receipt."""
 
 
 @layout
@@ -73,6 +89,34 @@ class Notice(Struct):
     """Body of a NOTICE.  Types beyond ``NoticeType`` need a newer program."""
 
     type: int = uint8()
+
+
+@layout
+class Receipt(Struct):
+    """Body of a RECEIPT: what of the others has arrived at its author, in the channel's indices."""
+
+    from_n: int = uint64()
+    until_n: int = uint64()
+    """Texts from ``from_n`` on and below this index have arrived."""
+    read_n: int = uint64()
+    """Those below this index were read as well; 0: its author does not say."""
+    missing: tuple[int, ...] = vector(UINT64)
+    """Items in between that could not be read, ascending; at most ``MAX_RECEIPT_MISSING``."""
+
+
+MAX_RECEIPT_MISSING: Final = 16
+"""So that a receipt is always of the smallest size."""
+
+
+def receipt_of(content: Content, n: int) -> Receipt:
+    """Return a receipt that came as item ``n``.  Raises ``DecodeError``."""
+    receipt = Receipt.decode(content.body)
+    missing = receipt.missing
+    if not receipt.from_n <= receipt.until_n <= n or receipt.read_n > receipt.until_n:
+        raise DecodeError("a receipt names what its author cannot have")
+    if len(missing) > MAX_RECEIPT_MISSING or list(missing) != sorted(set(missing)):
+        raise DecodeError("the missing items of a receipt are too many, or in no order")
+    return receipt
 
 
 def notice_of(content: Content) -> NoticeType | None:

@@ -19,6 +19,7 @@ from cloister.client import (
     channels,
     committing,
     conversing,
+    covering,
     duties,
     entering,
     exposure,
@@ -32,6 +33,7 @@ from cloister.client import (
     objects,
     outbox,
     pool,
+    receipts,
     resetting,
     returning,
     seating,
@@ -127,6 +129,8 @@ class Core:
             *self.state.session.not_before.values(),
             *self.state.duties.values(),
             *(one.update_at for one in self.state.channels.values() if one.update_at),
+            *(one.due for one in self.state.givings.values()),
+            self.state.cover_at,
         ]
         later = [one for one in times if one > self.state.handled_at]
         return min((*later, self.state.handled_at + LOOK_AROUND_S))
@@ -212,6 +216,8 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     governance_duties.advance,
     appending.advance,
     committing.advance,
+    receipts.advance,
+    covering.advance,
     outbox.advance,
 )
 _ADVANCE_OUT: Final[tuple[Callable[[Turn], None], ...]] = (
@@ -261,7 +267,7 @@ def _mind_the_clock(turn: Turn) -> None:
     the link stood, count on from there: nothing has been kept back for a day that did not pass."""
     step = turn.now - turn.state.handled_at
     if step < -CLOCK_STEP_S:
-        turn.change(duties={})
+        turn.change(duties={}, cover_at=0)
         turn.change_session(not_before={})
     session = turn.session
     if not session.nonce or abs(step) <= CLOCK_STEP_S:

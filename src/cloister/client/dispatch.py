@@ -11,6 +11,7 @@ from cloister.client import (
     channels,
     committing,
     conversing,
+    covering,
     duties,
     entering,
     exercising,
@@ -23,6 +24,7 @@ from cloister.client import (
     objects,
     outbox,
     pool,
+    receipts,
     rewinding,
     running,
     seating,
@@ -43,10 +45,13 @@ from cloister.client.inputs import (
     LinkDown,
     LinkUp,
     LogRead,
+    MarkRead,
     OpenConversation,
     Received,
     Remove,
     SendText,
+    SetCover,
+    SetReceipts,
     ShowInvitation,
     Tick,
     Vouch,
@@ -121,6 +126,12 @@ def dispatch(turn: Turn, given: AnyInput) -> None:
             changing.on_leave(turn, given)
         case SendText():
             outbox.on_send_text(turn, given)
+        case SetReceipts():
+            receipts.on_set(turn, given)
+        case MarkRead():
+            receipts.on_mark_read(turn, given)
+        case SetCover():
+            covering.on_set(turn, given)
         case Act() if exercising.exercise(turn, given):
             pass
         case _:

@@ -178,6 +178,30 @@ class SendText(Act):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetReceipts(Act):
+    """Say what the others of a conversation are told about their texts.  Answered at once."""
+
+    conversation: str
+    level: int
+    """A value of ``receipt_records.ReceiptLevel``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkRead(Act):
+    """Everything up to item ``n`` of a conversation's channel was read.  Answered at once."""
+
+    conversation: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCover(Act):
+    """Send so many cover messages a day in the mean; 0: none.  Answered at once."""
+
+    per_day: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogRead:
     """The log as the vault holds it, from the genesis on: what ``Core.wants_log`` asks for."""
 

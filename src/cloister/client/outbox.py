@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloister.client.content import CONTENT_VERSION, Content, ContentKind, Heads, check_text
+from cloister.client.content import (
+    CONTENT_VERSION,
+    QUIET,
+    Content,
+    ContentKind,
+    Heads,
+    check_text,
+)
 from cloister.client.duties import leaves_to_remove
 from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.client.identity import did_of, identity_of
@@ -60,7 +67,7 @@ def _check_open(turn: Turn, channel: Channel) -> None:
         )
     if channel.leaving:
         raise PolicyError("you are leaving this conversation")
-    if not _may_post(turn.state, channel):
+    if not may_post(turn.state, channel):
         raise PolicyError(ONLY_ADMINS, hint="`cloister conversation list` shows who they are.")
 
 
@@ -92,7 +99,34 @@ def queue(
     return outgoing
 
 
-def _may_post(state: State, channel: Channel) -> bool:
+def queue_quietly(turn: Turn, channel: Channel, kind: ContentKind, body: bytes) -> None:
+    """Queue what no person sees: it takes a counter, and no place in the timeline."""
+    outgoing = Outgoing(
+        message_id=turn.entropy.random(SHORT_ID_BYTES),
+        counter=channel.own_counter + 1,
+        at=turn.now,
+        position=channel.position,
+        kind=int(kind),
+        body=body,
+        epoch=0,
+        envelope=b"",
+        stale=False,
+    )
+    outbox = (*channel.outbox, outgoing)
+    turn.put_channel(replace(channel, own_counter=outgoing.counter, outbox=outbox))
+
+
+def can_go_now(turn: Turn, channel: Channel) -> bool:
+    """Whether a message would be encrypted and put in this turn, before anything else."""
+    return (
+        turn.is_linked
+        and channel.state is ChannelState.ACTIVE
+        and not channel.outbox
+        and _may_encrypt(turn, channel, None)
+    )
+
+
+def may_post(state: State, channel: Channel) -> bool:
     """Whether texts of this device's member are shown in the channel's present epoch."""
     roster = state.roster
     record = roster.devices.get(did_of(state)) if roster is not None else None
@@ -149,7 +183,7 @@ def _advance_channel(turn: Turn, channel_id: bytes) -> None:
 
 def _fail_what_may_not_be_said(turn: Turn, channel_id: bytes) -> None:
     """Texts that were queued before only admins could post.  What may be stored is asked about."""
-    if _may_post(turn.state, turn.state.channels[channel_id]):
+    if may_post(turn.state, turn.state.channels[channel_id]):
         return
     for outgoing in turn.state.channels[channel_id].outbox:
         if outgoing.kind == ContentKind.TEXT and (not outgoing.envelope or outgoing.stale):
@@ -157,14 +191,14 @@ def _fail_what_may_not_be_said(turn: Turn, channel_id: bytes) -> None:
             _finish(turn, channel, outgoing, MessageState.FAILED, 0, ONLY_ADMINS)
 
 
-def _may_encrypt(turn: Turn, channel: Channel, outgoing: Outgoing) -> bool:
+def _may_encrypt(turn: Turn, channel: Channel, outgoing: Outgoing | None) -> bool:
     """C3, and the epoch must be the relay's current one."""
     key = (int(ObjectKind.CHANNEL), channel.channel_id)
     epoch = channel.group.epoch
     return (
         turn.session.proven.get(key) == epoch
         and turn.session.current.get(channel.channel_id) == epoch
-        and not (outgoing.stale and outgoing.epoch >= epoch)
+        and not (outgoing and outgoing.stale and outgoing.epoch >= epoch)
         and channel.staged is None
         and not (channel.wanted and len(channel.group.members()) == 1)
         and not leaves_to_remove(turn.state, channel)
@@ -314,6 +348,8 @@ def _finish(
             leavers=leavers,
         )
     )
+    if outgoing.kind in QUIET:
+        return
     name = identity_of(turn.state).name
     turn.store_message(_row(turn, channel, outgoing, name, state, n, reason))
 

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from cloister import mls
 from cloister.client.effects import DeleteRecord, PutRecord, Write
+from cloister.client.receipt_records import Cover, Giving, Mark
 from cloister.client.records import (
     RECORD_VERSION,
     ChannelExposure,
@@ -92,6 +93,9 @@ def _writes(old: State, new: State) -> Iterator[Write]:
         "named_key", dict.fromkeys(old.named_keys, b""), dict.fromkeys(new.named_keys, b""), bytes
     )
     yield from _mapping("exposure", old.exposures, new.exposures, ChannelExposure.encode)
+    yield from _mapping("giving", old.givings, new.givings, Giving.encode)
+    yield from _mapping("mark", old.marks, new.marks, Mark.encode)
+    yield from _single("cover", old.cover, new.cover)
     if new.channels is not old.channels:
         for channel_id, channel in new.channels.items():
             before = old.channels.get(channel_id)
@@ -258,6 +262,9 @@ def _load(records: Records) -> State:
         locks=_all(records, "lock", OwnLock.decode),
         named_keys=frozenset(records.get("named_key", NOTHING)),
         exposures=_all(records, "exposure", ChannelExposure.decode),
+        givings=_all(records, "giving", Giving.decode),
+        marks=_all(records, "mark", Mark.decode),
+        cover=_one(records, "cover", Cover),
         announcements={
             int.from_bytes(key, "big"): value
             for key, value in records.get("announcement", NOTHING).items()

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cloister import mls
+from cloister.client.receipt_records import Cover, Giving, Mark
 from cloister.client.records import (
     ChannelExposure,
     ChannelKind,
@@ -229,6 +230,15 @@ class State:
     """channel -> who could read it from when to when, as far as this device knows."""
     named_keys: frozenset[bytes] = frozenset()
     """Stewards' keys that have stood in a set or been proposed: nobody is named again by itself."""
+    givings: Mapping[bytes, Giving] = field(default_factory=dict)
+    """channel -> the receipts that this device gives there."""
+    marks: Mapping[bytes, Mark] = field(default_factory=dict)
+    """channel id and did -> how far another device has come, by its receipts."""
+    cover: Cover | None = None
+    """Cover traffic, if a person wants it."""
+    cover_at: int = 0
+    """When the next cover message goes out, s; 0: not drawn (memory only: it depends on nothing
+    before)."""
     session: Session = field(default_factory=Session)
     owed: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)
     """What acts started (intent, invitation, channel id …) -> ``ref`` of each."""

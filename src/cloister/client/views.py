@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from cloister.client.binding import conversation_of, dids_of
+from cloister.client.content import QUIET
 from cloister.client.identity import did_of
 from cloister.client.joining import digits_of
+from cloister.client.receipt_views import level_of
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.routing import relay_set_of
 from cloister.client.safe_text import safe_line
@@ -145,7 +147,7 @@ def status_view(state: State, now: int) -> View:
         "log_root": roster.root.hex() if roster else "",
         "log_age_s": max(now - state.head_time, 0) if state.head_time else None,
         "log_stale": bool(state.head_time and now - state.head_time > STALE_WARN_S),
-        "queued": sum(len(channel.outbox) for channel in state.channels.values()),
+        "queued": sum(_queued(channel) for channel in state.channels.values()),
         "digits": digits_of(state.joining) if state.joining else "",
         "stuck": [
             {
@@ -262,12 +264,18 @@ def conversations_view(state: State) -> list[View]:
             **_rights_view(state, channel),
             "state": channel.state.name.lower(),
             "reason": channel.reason,
-            "queued": len(channel.outbox),
+            "queued": _queued(channel),
+            "receipts": level_of(state, channel.channel_id).name.lower(),
             "epoch": channel.group.epoch,
         }
         for channel in state.channels.values()
         if channel.state is not ChannelState.OPENING or not state.is_former_commons(channel)
     ]
+
+
+def _queued(channel: Channel) -> int:
+    """What waits and a person wrote."""
+    return sum(one.kind not in QUIET for one in channel.outbox)
 
 
 def _title(state: State, channel: Channel) -> str:

@@ -1,0 +1,78 @@
+"""Cover traffic: messages that say nothing, so that a text does not stand out by being one.
+
+To a relay one is a text of the smallest size.  The intervals are exponential: the time of the next
+one does not depend on when the last was, so that nobody can tell which of two was the cover.  It
+hides nothing while this device is not connected, and who of a conversation reads along.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from cloister.client.binding import dids_of
+from cloister.client.content import ContentKind
+from cloister.client.inputs import SetCover
+from cloister.client.outbox import can_go_now, may_post, queue_quietly
+from cloister.client.receipt_records import Cover
+from cloister.client.records import ChannelKind
+from cloister.client.state import Channel
+from cloister.client.turn import Turn
+from cloister.errors import UsageError
+
+DAY_S: Final = 86_400
+MAX_PER_DAY: Final = 240
+"""Of one device.  32 devices that send all of it into one channel fill 225 of its 256 MiB in the
+30 days that a relay keeps messages; more would take the room of texts."""
+MAX_DEVICES: Final = 32
+"""Devices of a conversation up to which cover is sent there: each of them receives it."""
+BODY_BYTES: Final = 200
+"""As a text of a few lines; whatever it is, the envelope has 1,024."""
+
+
+def on_set(turn: Turn, act: SetCover) -> None:
+    """Set the rate; the first message comes after an interval of the new one."""
+    if not 0 <= act.per_day <= MAX_PER_DAY:
+        raise UsageError(f"cover is 0 to {MAX_PER_DAY} messages a day")
+    turn.change(cover=Cover(per_day=act.per_day) if act.per_day else None, cover_at=0)
+    turn.owe(b"cover", act.ref)
+    turn.answer(b"cover", text=str(act.per_day))
+
+
+def advance(turn: Turn) -> None:
+    """Send one when its time has come; what would have gone out while cut off never does."""
+    cover, at = turn.state.cover, turn.state.cover_at
+    if cover is None or not turn.is_linked:
+        if at:
+            turn.change(cover_at=0)
+        return
+    if at > turn.now:
+        return
+    if at:
+        _send(turn)
+    turn.change(cover_at=turn.now + interval_s(turn, cover.per_day))
+
+
+def interval_s(turn: Turn, per_day: int) -> int:
+    """Draw the time to the next message, s: exponential, with the mean that the rate asks for."""
+    uniform = (int.from_bytes(turn.entropy.random(8), "big") + 1) / 2**64
+    return math.ceil(-math.log(uniform) * DAY_S / per_day)
+
+
+def _send(turn: Turn) -> None:
+    """Into one of the conversations in which a text would go out now, each as likely."""
+    fit = [channel for channel in turn.state.channels.values() if _fits(turn, channel)]
+    if not fit:
+        return
+    drawn = int.from_bytes(turn.entropy.random(8), "big") % len(fit)
+    queue_quietly(turn, fit[drawn], ContentKind.COVER, bytes(BODY_BYTES))
+
+
+def _fits(turn: Turn, channel: Channel) -> bool:
+    return (
+        channel.kind is ChannelKind.CONVERSATION
+        and not channel.leaving
+        and 1 < len(dids_of(channel.group)) <= MAX_DEVICES
+        and can_go_now(turn, channel)
+        and may_post(turn.state, channel)
+    )

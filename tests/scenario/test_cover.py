@@ -1,0 +1,140 @@
+"""Cover traffic over real cores and a relay: at random times, seen by nobody, and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from cloister.client.covering import DAY_S, MAX_PER_DAY, interval_s
+from cloister.client.inputs import SetCover
+from cloister.client.receipt_records import ReceiptLevel
+from cloister.client.turn import Turn
+from cloister.crypto.entropy import SystemEntropy
+from cloister.errors import UsageError
+from cloister.testing.simulated_circle import SimulatedDevice
+from cloister.wire.commands import Put
+from cloister.wire.frame import encode_frame
+from scenario.desk import Desk
+
+
+def play(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+async def cover(desk: Desk, device: SimulatedDevice, per_day: int) -> str:
+    return await desk.do(device, SetCover(ref=desk.circle.ref(), per_day=per_day))
+
+
+def test_cover_goes_out_by_itself_and_nobody_sees_it() -> None:
+    async def story() -> None:
+        desk = Desk()
+        ada, ben, cyd = await desk.open()
+        await desk.give(ben, int(ReceiptLevel.READ))
+        await desk.say(ada, "a text")
+        await desk.wait(100)
+        shown = [len(device.messages) for device in (ada, ben, cyd)]
+        epoch = desk.channel(ben).group.epoch
+        await cover(desk, ada, MAX_PER_DAY)
+        await desk.wait(2 * 3600)
+        # 20 in the mean; 2 or 55 of an exponential clock are less likely than 1 in 10^6.
+        covers = desk.puts["Ada"][1:]
+        assert 2 < len(covers) < 55
+        # No row, no receipt, no commit; the ratchets of all have moved on, and texts go on.
+        assert [len(device.messages) for device in (ada, ben, cyd)] == shown
+        assert len(desk.puts["Ben"]) == 1
+        assert desk.channel(ben).group.epoch == epoch
+        assert desk.channel(ben).next_n == desk.channel(ada).next_n
+        await desk.say(ada, "another")
+        assert ben.texts("Ada") == cyd.texts("Ada") == ["a text", "another"]
+        assert not desk.alarms()
+
+    play(story())
+
+
+def test_to_the_relay_cover_is_a_text() -> None:
+    """The same request, of the same length on the wire; what differs are random bytes."""
+
+    async def story() -> None:
+        desk = Desk()
+        ada, _, _ = await desk.open()
+        for text in ("x", "x" * 300):
+            await desk.say(ada, text)
+        await cover(desk, ada, MAX_PER_DAY)
+        await desk.wait(3600)
+        puts = desk.puts["Ada"]
+        assert len(puts) > 2
+        channel_id = desk.channel(ada).channel_id
+        assert {(put.channel_id, len(put.envelope)) for put in puts} == {(channel_id, 1024)}
+        # Two numbers of a request are as long as they are large.
+        assert len({len(_with_equal_numbers(put)) for put in puts}) == 1
+
+    play(story())
+
+
+def _with_equal_numbers(put: Put) -> bytes:
+    return encode_frame([Put(0, put.channel_id, 0, put.envelope_id, put.envelope)])
+
+
+def test_nothing_is_caught_up_after_being_cut_off() -> None:
+    async def story() -> None:
+        desk = Desk()
+        ada, _, _ = await desk.open()
+        await cover(desk, ada, MAX_PER_DAY)
+        ada.is_offline = True
+        await desk.wait(3600)
+        ada.is_offline = False
+        await desk.rest()
+        await desk.wait(1)
+        assert desk.counts() == [0, 0, 0]
+
+    play(story())
+
+
+def test_no_cover_waits_behind_what_cannot_go_out() -> None:
+    async def story() -> None:
+        desk = Desk()
+        ada, _, _ = await desk.open()
+        await cover(desk, ada, MAX_PER_DAY)
+        ada.hinder = lambda request: () if isinstance(request, Put) else (request,)
+        await desk.wait(2 * 3600)
+        assert len(desk.channel(ada).outbox) == 1
+
+    play(story())
+
+
+def test_the_rate_is_kept_and_has_an_end() -> None:
+    async def story() -> None:
+        desk = Desk()
+        ada, _, _ = await desk.open()
+        assert await cover(desk, ada, 12) == "12"
+        ada.crash()
+        assert ada.core.state.cover is not None
+        assert ada.core.state.cover.per_day == 12
+        with pytest.raises(UsageError, match=str(MAX_PER_DAY)):
+            await cover(desk, ada, MAX_PER_DAY + 1)
+        await cover(desk, ada, 0)
+        assert ada.core.state.cover_at == 0
+        await desk.wait(3600)
+        assert desk.counts() == [0, 0, 0]
+
+    play(story())
+
+
+def test_intervals_are_exponential() -> None:
+    async def story() -> None:
+        desk = Desk()
+        ada, _, _ = await desk.open()
+        turn = Turn(ada.core.state, desk.circle.now, SystemEntropy())
+        drawn = [interval_s(turn, 100) for _ in range(4000)]
+        mean = DAY_S / 100
+        # Both within six standard errors of what an exponential has.
+        assert abs(statistics.fmean(drawn) - mean) < 6 * mean / 4000**0.5
+        share = sum(one > mean for one in drawn) / 4000
+        assert abs(share - 0.3679) < 6 * (0.3679 * 0.6321 / 4000) ** 0.5
+        assert min(drawn) >= 1
+
+    play(story())
