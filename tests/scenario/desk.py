@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 from cloister.client.inputs import Act, OpenConversation, SendText, SetReceipts, Tick
-from cloister.client.receipt_views import Told, receipts_view, told_of
+from cloister.client.receipt_views import receipts_view
 from cloister.client.state import Channel
+from cloister.client.told import Told, told_of
 from cloister.client.views import channel_named
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.wire.commands import Put

@@ -12,8 +12,8 @@ import pytest
 from cloister.client.content import MAX_RECEIPT_MISSING, Receipt
 from cloister.client.inputs import MarkRead
 from cloister.client.receipt_records import ReceiptLevel
-from cloister.client.receipt_views import Told
 from cloister.client.receipts import DELAY_SPREAD_S, LEAST_DELAY_S
+from cloister.client.told import Told
 from cloister.client.views import conversations_view, status_view
 from cloister.errors import UsageError
 from cloister.testing.simulated_circle import SimulatedDevice

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 WHO = {"everyone": 1, "admins": 2}
 """Values of ``binding.Who``, which costs too much to import for ``--help``."""
+LEVELS = {"off": 0, "delivered": 1, "read": 2}
+"""Values of ``receipt_records.ReceiptLevel``."""
 
 
 @click.group()
@@ -82,6 +84,8 @@ def line_of(view: View) -> str:
         parts.append(f"changed by admins only ({admins})")
     if view.get("posting") == "admins":
         parts.append(f"posts by admins only ({admins})")
+    if view.get("receipts", "off") != "off":
+        parts.append(f"receipts: {view['receipts']}")
     if view.get("leaving"):
         parts.append("you are leaving")
     return f"{view['title']}: " + ", ".join(parts)
@@ -113,6 +117,33 @@ def remove(person: Person, *, title: str, names: tuple[str, ...]) -> None:
       cloister conversation remove "Front page" Mei
     """
     _change(person, title, f"out: {', '.join(names)}", remove=names)
+
+
+@conversation.command("receipts")
+@click.argument("title")
+@click.argument("level", type=click.Choice(list(LEVELS)))
+@person_command
+def receipts(person: Person, *, title: str, level: str) -> None:
+    """Say what this device tells the others in the conversation TITLE about their texts.
+
+    \b
+      off        nothing; so it is until you say something else
+      delivered  that they have arrived here
+      read       also that they were read, with `cloister read`
+
+    Receipts go out five seconds to a minute later, many in one. `cloister read` shows those of
+    others beside your own texts.
+
+    \b
+    Examples:
+      cloister conversation receipts Jonas delivered
+      cloister conversation receipts "Front page" off
+    """
+    from cloister.client.inputs import SetReceipts
+
+    act = SetReceipts(ref=0, conversation=title, level=LEVELS[level])
+    answer = person.act(lambda device: device.act(act), online=False)
+    person.output.data({"title": title, "receipts": answer}, answer)
 
 
 @conversation.command("rename")

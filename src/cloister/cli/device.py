@@ -72,6 +72,31 @@ def add(person: Person, *, days: int) -> None:
     person.output.data({"code": code, "days": days}, code)
 
 
+@device.command("cover")
+@click.argument("per_day", type=click.IntRange(0, 240), required=False)
+@person_command
+def cover(person: Person, *, per_day: int | None) -> None:
+    """Show, or set to PER_DAY, how many cover messages this device sends a day; 0 is none.
+
+    They go into your conversations at random times while the device is connected, look to relays
+    like short texts, and are shown to nobody. What they cost: see `cloister bench cover`.
+
+    \b
+    Examples:
+      cloister device cover
+      cloister device cover 48
+    """
+    from cloister.client.inputs import SetCover
+
+    if per_day is None:
+        view = person.view(lambda one: one.status(), offline=True)
+        rate = int(view["cover_per_day"])
+    else:
+        act = SetCover(ref=0, per_day=per_day)
+        rate = int(person.act(lambda one: one.act(act), online=False))
+    person.output.data({"cover_per_day": rate}, f"{rate} cover messages a day")
+
+
 @device.command("revoke")
 @click.argument("name", metavar="DEVICE")
 @click.option("--yes", is_flag=True, help="Do not ask.")

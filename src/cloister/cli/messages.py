@@ -12,6 +12,7 @@ from cloister.errors import NetworkError, NotFoundError, PolicyError, UsageError
 
 if TYPE_CHECKING:
     from cloister.client.effects import Message
+    from cloister.client.told import Told
     from cloister.device.facade import Facade, View
 
 PAGE: Final = 500
@@ -122,12 +123,27 @@ class _Reader:
     async def _print(
         self, device: Facade, messages: list[Message], *, is_new: bool = False
     ) -> None:
+        told = await self._told(device, messages)
         for message in messages:
-            self._person.output.message(message, self._name, is_new=is_new)
+            self._person.output.message(
+                message, self._name, is_new=is_new, told=told.get(message.message_id)
+            )
             # Noted before anything is asked: the process may end in between.
             self._last = message.position
         if messages and self._last is not None:
             await device.mark_read(self._name, self._last)
+
+    async def _told(self, device: Facade, messages: list[Message]) -> dict[bytes, Told]:
+        """What receipts say of the own texts among these, by message id."""
+        from cloister.client.effects import MessageState
+        from cloister.client.told import told_of
+
+        sent = [one for one in messages if one.own and one.state is MessageState.SENT]
+        if not sent:
+            return {}
+        view = await device.receipts(self._name)
+        found = {one.message_id: told_of(view, one.n) for one in sent}
+        return {key: told for key, told in found.items() if told is not None}
 
 
 def _body(text: str | None) -> str:

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloister.client.effects import Alarm, Message, MessageKind, MessageState
 from cloister.client.safe_text import safe_line, safe_text
+
+if TYPE_CHECKING:
+    from cloister.client.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,21 @@ class Output:
         sys.stderr.write(safe_line(f"ALARM ({alarm.code}): {alarm.text}") + "\n")
         sys.stderr.flush()
 
-    def message(self, message: Message, conversation: str, *, is_new: bool = False) -> None:
-        """Print one row of a timeline.  ``is_new``: that it is still queued goes without saying."""
-        self.data(message_view(message, conversation), message_text(message, is_new=is_new))
+    def message(
+        self,
+        message: Message,
+        conversation: str,
+        *,
+        is_new: bool = False,
+        told: Told | None = None,
+    ) -> None:
+        """Print one row of a timeline.  ``is_new``: that it is still queued goes without saying.
+
+        ``told``: what receipts say of it."""
+        view = message_view(message, conversation)
+        if told is not None:
+            view |= {"delivered": told.delivered, "read": told.read, "others": told.others}
+        self.data(view, message_text(message, is_new=is_new, told=told))
 
 
 def message_view(message: Message, conversation: str) -> dict[str, Any]:
@@ -68,7 +83,7 @@ def message_view(message: Message, conversation: str) -> dict[str, Any]:
     }
 
 
-def message_text(message: Message, *, is_new: bool = False) -> str:
+def message_text(message: Message, *, is_new: bool = False, told: Told | None = None) -> str:
     """Return ``Amira, 2026-11-22 09:41: text``.
 
     Further lines are set in, so that no text can look like a message of somebody else.
@@ -83,6 +98,9 @@ def message_text(message: Message, *, is_new: bool = False) -> str:
         state = " (queued)"
     elif message.state is MessageState.FAILED:
         state = f" (failed: {safe_line(message.reason)})"
+    elif told is not None:
+        read = f", read {told.read}" if told.read else ""
+        state = f" (delivered {told.delivered} of {told.others}{read})"
     return f"{name}, {when}{state}: {body}"
 
 

@@ -1,8 +1,6 @@
-"""What receipts say, for people: how many members have a text, and how many have read it."""
+"""How far the others of a conversation have come, by their receipts, as plain values."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from cloister.client.binding import dids_of
 from cloister.client.identity import did_of
@@ -11,16 +9,6 @@ from cloister.client.safe_text import safe_line
 from cloister.client.state import Channel, State
 
 View = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Of how many other members it is known that a text has arrived, or was read."""
-
-    delivered: int
-    read: int
-    others: int
-    """Members of the conversation besides one's own."""
 
 
 def level_of(state: State, channel_id: bytes) -> ReceiptLevel:
@@ -58,28 +46,3 @@ def _mark_view(mark: Mark) -> View:
         "read_n": mark.read_n,
         "missing": list(mark.missing),
     }
-
-
-def told_of(view: View, n: int) -> Told | None:
-    """Return what a view says of the text at ``n``; nothing when nobody gives receipts there.
-
-    A member has a text when one of its devices has it."""
-    members = view["members"]
-    if not isinstance(members, list) or not any(one["marks"] for one in members):
-        return None
-    covering = [[mark for mark in one["marks"] if _covers(mark, n)] for one in members]
-    return Told(
-        delivered=sum(bool(marks) for marks in covering),
-        read=sum(any(n < mark["read_n"] for mark in marks) for marks in covering),
-        others=len(members),
-    )
-
-
-def _covers(mark: dict[str, object], n: int) -> bool:
-    from_n, until_n, missing = mark["from_n"], mark["until_n"], mark["missing"]
-    return (
-        isinstance(from_n, int)
-        and isinstance(until_n, int)
-        and from_n <= n < until_n
-        and n not in (missing if isinstance(missing, list) else ())
-    )

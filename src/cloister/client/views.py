@@ -148,6 +148,7 @@ def status_view(state: State, now: int) -> View:
         "log_age_s": max(now - state.head_time, 0) if state.head_time else None,
         "log_stale": bool(state.head_time and now - state.head_time > STALE_WARN_S),
         "queued": sum(_queued(channel) for channel in state.channels.values()),
+        "cover_per_day": state.cover.per_day if state.cover else 0,
         "digits": digits_of(state.joining) if state.joining else "",
         "stuck": [
             {

@@ -162,6 +162,8 @@ class _Agent:
                 position = int(_number(args, "position", 0))
                 await device.mark_read(_text(args, "conversation"), position)
                 return None
+            case "receipts":
+                return await device.receipts(_text(args, "conversation"))
             case "change_pin":
                 await device.change_pin(_text(args, "old"), _text(args, "new"))
                 return None

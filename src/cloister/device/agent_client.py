@@ -92,6 +92,11 @@ class RemoteDevice:
         """Move the read marker."""
         await self._call("mark_read", conversation=conversation, position=position)
 
+    async def receipts(self, conversation: str) -> View:
+        """Return how far the others have come; see ``Facade``."""
+        result = await self._call("receipts", conversation=conversation)
+        return cast("View", protocol.value_of(result))
+
     async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices; see ``Facade``."""
         async with self._stream("follow", {}) as items:

@@ -39,6 +39,9 @@ ACTS: Final[dict[str, type[inputs.Act]]] = {
         inputs.ChangeConversation,
         inputs.LeaveConversation,
         inputs.SendText,
+        inputs.SetReceipts,
+        inputs.MarkRead,
+        inputs.SetCover,
         *POWERS,
     )
 }

@@ -41,6 +41,7 @@ from cloister.device.disk import Disk, DiskThread, StoredState
 from cloister.device.errands import MOST_DELAY_S, Errands
 from cloister.device.errors import DeviceClosed
 from cloister.device.link import Link
+from cloister.device.ticks import Ticks
 from cloister.device.trouble import Trouble
 from cloister.device.writes import merge_write
 from cloister.errors import CloisterError, PolicyError
@@ -97,6 +98,7 @@ class Engine:
         self._clock = clock
         self._open_link = open_link
         self._backoff = Backoff(uniform)
+        self._ticks = Ticks(uniform)
         self._errands = Errands(
             lambda given: self._put(_Queued(given, 0)),
             open_link=open_link,
@@ -113,7 +115,6 @@ class Engine:
         self._is_heard = False
         self._paused = False
         self._outstanding: set[int] = set()
-        self._last_tick = 0
         self._last_ref = 0
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._listeners: list[Listener] = []
@@ -223,9 +224,9 @@ class Engine:
         """Return when something waits; puts a ``Tick`` there when the core's time has come."""
         while not self._inputs:
             self._something.clear()
-            due = self._due()
+            due = self._ticks.due(self._core.wake_at)
             if due is not None and due <= self._clock():
-                self._last_tick = int(self._clock())
+                self._ticks.ticked(self._clock())
                 self._inputs.append(_Queued(Tick(), 0))
                 return
             # A wall clock may be set: never sleep through more than a minute of it.
@@ -233,11 +234,6 @@ class Engine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay + 0.001):
                     await self._something.wait()
-
-    def _due(self) -> int | None:
-        """When to tick: not twice in a second, whatever the core says."""
-        wake_at = self._core.wake_at
-        return None if wake_at is None else max(wake_at, self._last_tick + 1)
 
     async def _turn(self) -> None:
         core, link = self._core, self._link

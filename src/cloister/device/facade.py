@@ -96,6 +96,13 @@ class Facade(Protocol):
         """Note that everything up to a position has been read."""
         ...
 
+    async def receipts(self, conversation: str) -> View:
+        """Return how far the others have come, by what they tell: see ``client.receipt_views``.
+
+        Raises ``NotFoundError`` for an unknown conversation.
+        """
+        ...
+
     def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices from now on.  Raises ``FellBehind`` when they are not taken in time."""
         ...

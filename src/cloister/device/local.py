@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from cloister.client.effects import Answer, Message, MessageState, Notice, Shown
-from cloister.client.inputs import Act, SendText
+from cloister.client.inputs import Act, MarkRead, SendText
 from cloister.client.seam import ClientCore
 from cloister.crypto.secret import Secret
 from cloister.device.engine import Engine
@@ -228,6 +228,15 @@ class Device:
         """Move the read marker."""
         channel_id = self._channel(conversation)
         await self._engine.on_disk(lambda: self._vault.mark_read(channel_id, position))
+        if self._views.receipts(self._engine.core, conversation)["given"] != "read":
+            return
+        n = await self._engine.on_disk(lambda: self._vault.newest_index(channel_id, position))
+        if n is not None:
+            await self.act(MarkRead(ref=0, conversation=conversation, n=n))
+
+    async def receipts(self, conversation: str) -> View:
+        """Return how far the others have come; see :class:`Facade`."""
+        return self._views.receipts(self._engine.core, conversation)
 
     async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices; see :class:`Facade`."""

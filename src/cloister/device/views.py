@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, cast
 
-from cloister.client import exposure, governance_views, log_words, verify_log, views
+from cloister.client import (
+    exposure,
+    governance_views,
+    log_words,
+    receipt_views,
+    verify_log,
+    views,
+)
 from cloister.client.core import Core
 from cloister.client.effects import Message
 from cloister.client.naming import one_device, roster_in_force
@@ -39,6 +46,10 @@ class Views(Protocol):
 
     def channel_id(self, core: ClientCore, conversation: str) -> bytes:
         """Return a conversation's channel by name.  Raises ``NotFoundError``."""
+        ...
+
+    def receipts(self, core: ClientCore, conversation: str) -> View:
+        """Return how far the others have come, and what is given.  Raises ``NotFoundError``."""
         ...
 
     def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
@@ -92,6 +103,12 @@ class CoreViews:
     def channel_id(self, core: ClientCore, conversation: str) -> bytes:
         """Return a conversation's channel by name."""
         return bytes(views.channel_named(_state(core), conversation).channel_id)
+
+    def receipts(self, core: ClientCore, conversation: str) -> View:
+        """Return how far the others have come, and what is given."""
+        state = _state(core)
+        channel = views.channel_named(state, conversation)
+        return _plain(receipt_views.receipts_view(state, channel))
 
     def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
         """Return a view of governance by its name."""

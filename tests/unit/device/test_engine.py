@@ -27,6 +27,7 @@ from cloister.crypto.secret import Secret
 from cloister.device.engine import PAUSE_ABOVE, Engine
 from cloister.device.errors import DeviceClosed
 from cloister.device.link import Link, OnEvents
+from cloister.device.ticks import Ticks
 from cloister.device.vault import Cost, Vault, VaultWriteFailed
 from cloister.errors import CloisterError, NetworkError
 from cloister.wire.commands import AnyRequest, Ping
@@ -77,7 +78,12 @@ class FakeLink:
 class World:
     """An engine over a real vault and an imagined network."""
 
-    def __init__(self, folder: Path, core: ScriptedCore) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        core: ScriptedCore,
+        uniform: Callable[[float, float], float] = lambda low, high: 0.0,
+    ) -> None:
         self.trace: list[tuple[str, object]] = []
         self.links: list[FakeLink] = []
         self.attempts: list[Route] = []
@@ -93,7 +99,7 @@ class World:
             entropy=SystemEntropy(),
             clock=lambda: self.now,
             open_link=self._open,
-            uniform=lambda low, high: 0.0,
+            uniform=uniform,
         )
         self.linked = asyncio.Event()
 
@@ -117,12 +123,15 @@ class World:
 
 
 def play(
-    folder: Path, core: ScriptedCore, story: Callable[[World], Coroutine[Any, Any, None]]
+    folder: Path,
+    core: ScriptedCore,
+    story: Callable[[World], Coroutine[Any, Any, None]],
+    uniform: Callable[[float, float], float] = lambda low, high: 0.0,
 ) -> None:
     """Run a story in a world whose engine runs beside it; the engine's error is raised."""
 
     async def main() -> None:
-        world = World(folder, core)
+        world = World(folder, core, uniform)
         running = asyncio.create_task(world.engine.run())
         try:
             telling = asyncio.create_task(story(world))
@@ -223,6 +232,26 @@ def test_the_core_ticks_when_its_time_has_come_and_not_twice_in_a_second(tmp_pat
         assert isinstance(world.core.seen[0], Tick)
 
     play(tmp_path, ScriptedCore(script=script, wake_at=1_800_000_000), story)
+
+
+def test_a_tick_may_come_at_any_place_within_its_second() -> None:
+    drawn = iter([0.25, 0.75, 0.5])
+    ticks = Ticks(lambda low, high: low + (high - low) * next(drawn))
+    assert ticks.due(None) is None
+    assert ticks.due(100) == 100.25
+    ticks.ticked(100.3)
+    assert (ticks.due(90), ticks.due(100), ticks.due(200)) == (101.75, 101.75, 200.75)
+
+
+def test_the_place_within_the_second_is_that_of_the_engines_chance(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await asyncio.sleep(0.05)
+        assert "Tick" not in kinds(world.core)
+        world.now += 0.5
+        await world.until(lambda: "Tick" in kinds(world.core))
+
+    core = ScriptedCore(script=lambda core, given, now: (), wake_at=1_800_000_000)
+    play(tmp_path, core, story, uniform=lambda low, high: (low + high) / 2)
 
 
 def test_a_core_that_wants_the_log_gets_it_from_the_vault_once(tmp_path: Path) -> None:
