@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-IMAGE_BYTES: Final = 48 * 1024**2
+IMAGE_BYTES: Final = 256 * 1024**2
 PATIENCE_S: Final = 10
 
 

@@ -25,6 +25,7 @@ def bench() -> None:
       cloister bench mls
       cloister bench vault --size 500
       cloister bench codec
+      cloister bench cover
       cloister bench relay --json
       cloister bench fleet --devices 2000
       cloister bench peers
@@ -52,6 +53,20 @@ def vault(sizes: tuple[int, ...], *, as_json: bool) -> None:
     from cloister.bench import vault as measurement
 
     measurement.run(sizes or measurement.DEFAULT_SIZES, json=as_json)
+
+
+@bench.command("cover")
+@click.option("--size", "sizes", type=click.IntRange(2, 8), multiple=True, help="Devices.")
+@click.option("--hours", type=click.FloatRange(0.5, 24), default=4.0, show_default=True)
+@_JSON
+def cover(sizes: tuple[int, ...], *, hours: float, as_json: bool) -> None:
+    """Bytes and messages a day that cover traffic costs a device and its relay.
+
+    Plays HOURS of conversations in one process, without cover and with it.
+    """
+    from cloister.bench import cover as measurement
+
+    measurement.run(sizes or measurement.DEFAULT_SIZES, hours=hours, json=as_json)
 
 
 @bench.command("codec")

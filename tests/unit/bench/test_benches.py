@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cloister.bench import mls, vault
+from cloister.bench import cover, mls, vault
 from cloister.bench.mls_groups import ENTROPY, NOW, sparse_group
 from cloister.bench.mls_primitives import count
 from cloister.crypto.aead import Aead
@@ -87,3 +87,18 @@ def test_what_a_text_writes_is_measured(
     assert all(one["steps"]["send"]["row_bytes"] > 1024 for one in report["results"])
     vault.run((3,))
     assert capsys.readouterr().out.count(" met") == 2
+
+
+def test_what_cover_costs_is_measured_and_multiplied(capsys: pytest.CaptureFixture[str]) -> None:
+    cover.run((2,), hours=0.5, json=True)
+    report = json.loads(capsys.readouterr().out)
+    [price] = report["prices"]
+    assert price["counted"] > 0
+    # The envelope goes up once, and down to its sender and to the other device.
+    assert 1024 < price["up_bytes"] < 2048 < price["down_bytes"] < 3072
+    assert report["stored_bytes"] > 1024
+    days = {one["per_day"]: one for one in report["days"]}
+    assert set(days) == set(cover.RATES)
+    assert (days[48]["relay_puts"], days[48]["device_received"]) == (96, 48)
+    cover.run((2,), hours=0.5)
+    assert "relay puts" in capsys.readouterr().out
