@@ -23,7 +23,7 @@ from cloister.cli import secrets_input
 from cloister.client.effects import MessageState, Persist, PutMessage
 from cloister.device import link
 from cloister.device.settings import Settings
-from unit.device.scripted import ROUTE, obedient
+from unit.device.scripted import ROUTE, VIEWS, obedient
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -208,6 +208,27 @@ class TestOutput:
         run("read", "desk")
         _, out, _ = run("conversation", "list", "--json")
         assert json.loads(out)["unread"] == 0
+
+    def test_what_receipts_say_stands_beside_own_texts(
+        self, run: Run, profile: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run("send", "desk", "hello")
+        assert "delivered" not in run("read", "desk")[1]
+        mark = {"from_n": 0, "until_n": 9, "read_n": 0, "missing": []}
+        members = [{"name": "Jonas", "marks": [mark]}, {"name": "Mei", "marks": []}]
+        view = {"given": "off", "members": members}
+        monkeypatch.setattr(VIEWS, "receipts", lambda core, name: view)
+        assert "(delivered 1 of 2): hello" in run("read", "desk")[1]
+        mark["read_n"] = 9
+        assert "(delivered 1 of 2, read 1): hello" in run("read", "desk")[1]
+        row = json.loads(run("read", "desk", "--json")[1])
+        assert (row["delivered"], row["read"], row["others"]) == (1, 1, 2)
+
+    def test_receipts_and_cover_are_set_by_a_person(self, run: Run, profile: Path) -> None:
+        assert run("conversation", "receipts", "desk", "delivered")[:2] == (0, "SetReceipts\n")
+        assert run("conversation", "receipts", "desk", "perhaps")[0] == 2
+        assert run("device", "cover", "48")[:2] == (0, "48 cover messages a day\n")
+        assert run("device", "cover", "241")[0] == 2
 
     def test_talk_goes_to_standard_error_and_quiet_drops_it(self, run: Run, profile: Path) -> None:
         _, out, err = run("join", "CLOISTER1:X", "--name", "Jonas", "--json")

@@ -93,7 +93,8 @@ def cover(person: Person, *, per_day: int | None) -> None:
         rate = int(view["cover_per_day"])
     else:
         act = SetCover(ref=0, per_day=per_day)
-        rate = int(person.act(lambda one: one.act(act), online=False))
+        person.act(lambda one: one.act(act), online=False)
+        rate = per_day
     person.output.data({"cover_per_day": rate}, f"{rate} cover messages a day")
 
 

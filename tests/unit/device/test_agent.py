@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from cloister.client.effects import MessageState, Shown
-from cloister.client.inputs import Join, Leave
+from cloister.client.effects import MessageState, PutMessage, Shown
+from cloister.client.inputs import Join, Leave, MarkRead
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device import agent
@@ -26,7 +26,7 @@ from cloister.device.paths import socket_path
 from cloister.device.private_socket import peer_uid
 from cloister.device.vault import Cost, Vault, VaultWriteFailed
 from cloister.errors import NetworkError, NotFoundError
-from unit.device.scripted import VIEWS, core_class
+from unit.device.scripted import VIEWS, core_class, text_message
 
 Story = Callable[[Device, RemoteDevice], Coroutine[Any, Any, None]]
 
@@ -65,10 +65,26 @@ def test_every_question_gives_the_same_answer_as_in_the_process_itself(tmp_path:
         assert await remote.history("desk") == await device.history("desk") == [sent]
         assert await remote.history("desk", after=sent.position) == []
         assert await remote.conversations() == await device.conversations()
+        assert await remote.receipts("desk") == await device.receipts("desk")
         await remote.mark_read("desk", sent.position)
         assert await remote.settle(0.1) is False
         assert await remote.log(-50, 50) == await device.log(-50, 50)
         assert await remote.verify_log() == await device.verify_log()
+
+    with_agent(tmp_path, story)
+
+
+def test_reading_is_told_to_the_core_where_a_person_wants_it_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VIEWS, "receipts", lambda core, name: {"given": "read", "members": []})
+
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        device._vault.commit([PutMessage(message=text_message(n)) for n in (3, 7, 9)])
+        await remote.mark_read("desk", 8)
+        seen = device._engine.core.seen  # type: ignore[attr-defined]
+        [told] = [one for one in seen if isinstance(one, MarkRead)]
+        assert (told.conversation, told.n) == ("desk", 7)
 
     with_agent(tmp_path, story)
 
