@@ -20,6 +20,7 @@ import pytest
 
 from cloister.cli import main as cli_main
 from cloister.cli import person
+from cloister.clock import VARIABLE
 from cloister.crypto.secret import Secret
 from cloister.device.agent_client import RemoteDevice, find_agent
 from cloister.device.paths import socket_path
@@ -212,7 +213,9 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def test_three_people_talk_and_one_is_removed(circle: Circle) -> None:
+def test_three_people_talk_and_one_is_removed(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     circle.join("Jonas", "Amira")
     circle.join("Mei", "Jonas")
     names = [(view["name"], view["state"]) for view in circle.lines("Mei", "members")]
@@ -230,7 +233,17 @@ def test_three_people_talk_and_one_is_removed(circle: Circle) -> None:
     assert circle.do("Amira", "read", "Pair", expect=3) == ""
 
     circle.do("Amira", "send", "Desk", "x" * 12_001, expect=2)
+    circle.do("Jonas", "conversation", "receipts", "Desk", "read")
+    circle.do("Amira", "send", "Desk", "has it come?")
+    expected.append(("Amira", "has it come?"))
     assert circle.texts("Jonas", "Desk") == expected
+    assert "delivered" not in circle.lines("Amira", "read", "Desk")[-1]
+    with monkeypatch.context() as later:
+        (circle.folder / "clock").write_text("100")
+        later.setenv(VARIABLE, str(circle.folder / "clock"))
+        circle.do("Jonas", "status")
+    row = circle.lines("Amira", "read", "Desk")[-1]
+    assert (row["delivered"], row["read"], row["others"]) == (1, 1, 2)
 
     assert circle.lines("Amira", "remove", "Mei")[0]["state"] == "proposed"
     assert circle.lines("Jonas", "remove", "Mei")[0]["state"] == "removed"
