@@ -49,7 +49,10 @@ REPROVE_S: Final = 30
 MAX_FOLLOWED_OBJECTS: Final = 256
 """Objects one connection may follow; bounds the relay's memory for it."""
 CONNECT_TIMEOUT_S: Final = 10
-"""TCP, TLS and WebSocket handshake together; an unfinished one is cut (slowloris)."""
+"""A handshake; an unfinished one is cut (slowloris).  Also how long a device tries TCP."""
+PATIENCE_S: Final = 30
+"""A device that TCP has connected waits for the rest so long: after an outage the entry relay takes
+a crowd one after another, and who gives up earlier only comes back to the end of the queue."""
 IDLE_TIMEOUT_S: Final = 150
 """A connection without any message for this long is closed; devices ping every 60 s."""
 PING_INTERVAL_S: Final = 60

@@ -34,8 +34,8 @@ from cloister.bench.relay_load import Load, LoadConfig
 from cloister.bench.relay_process import ENTROPY, RelayProcess, measure_floor
 
 DEVICES_OF_ONE_LOAD: Final = 5000
-CONNECT_S: Final = 180.0
-RETURN_S: Final = 150.0
+CONNECT_S: Final = 300.0
+RETURN_S: Final = 240.0
 TRICKLE: Final = 50.0
 """Messages a second while all are cut and come back."""
 FLOOR_PAIRS: Final = 64

@@ -21,7 +21,7 @@ from python_socks import ProxyError
 
 from cloister.bench.paired_load import BenchFailed
 from cloister.device.backoff import Backoff
-from cloister.limits import CONNECT_TIMEOUT_S
+from cloister.limits import CONNECT_TIMEOUT_S, PATIENCE_S
 from cloister.wire import commands, events
 from cloister.wire.auth import ObjectKind, prove
 from cloister.wire.frame import HOME_PATH, SUBPROTOCOL, decode_events, encode_frame
@@ -109,7 +109,7 @@ class FleetDevice:
         fleet = self.fleet
         line = Line(self)
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await picows.ws_connect(
                     lambda: line,
                     f"wss://{fleet.home.host}:{fleet.home.port}{HOME_PATH}",
@@ -117,7 +117,7 @@ class FleetDevice:
                     proxy=f"https://{fleet.entry.host}:{fleet.entry.port}",
                     proxy_ssl_context=fleet.entry_tls,
                     socket_factory=self._socket,
-                    websocket_handshake_timeout=CONNECT_TIMEOUT_S,
+                    websocket_handshake_timeout=PATIENCE_S,
                     read_buffer_init_size=2048,
                     max_redirects=0,
                     extra_headers={"Sec-WebSocket-Protocol": SUBPROTOCOL},
@@ -143,7 +143,8 @@ class FleetDevice:
                 connecting.setsockopt(socket.SOL_IP, socket.IP_BIND_ADDRESS_NO_PORT, 1)
             connecting.bind((self.fleet.address_of(self.index), 0))
             entry = self.fleet.entry
-            await asyncio.get_running_loop().sock_connect(connecting, (entry.host, entry.port))
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await asyncio.get_running_loop().sock_connect(connecting, (entry.host, entry.port))
         except BaseException:
             connecting.close()
             raise

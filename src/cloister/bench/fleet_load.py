@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 import uvloop
 
-from cloister.bench.fleet_device import FleetDevice, client_context, exit_with
+from cloister.bench.fleet_device import LOST, FleetDevice, client_context, exit_with
 from cloister.bench.paired_load import ENVELOPE_BYTES, BenchFailed
 from cloister.bench.relay_circle import pair_key
 from cloister.crypto.entropy import SystemEntropy
@@ -213,6 +213,13 @@ def _key_of(pair: int) -> Ed25519Key:
     return pair_key(pair)
 
 
+def _on_unexpected(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The library leaves the reasons of failed attempts lying about; anything else is a fault."""
+    error = context.get("exception") or BenchFailed(str(context.get("message")))
+    if not isinstance(error, LOST):
+        exit_with(error)
+
+
 async def _serve(fleet: Fleet) -> None:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
@@ -236,9 +243,7 @@ def main() -> None:
     config = msgspec.json.decode(sys.argv[1].encode(), type=FleetConfig)
 
     async def run() -> None:
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _loop, context: exit_with(context.get("exception") or BenchFailed("?"))
-        )
+        asyncio.get_running_loop().set_exception_handler(_on_unexpected)
         await _serve(Fleet(config))
 
     try:

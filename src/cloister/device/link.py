@@ -25,6 +25,7 @@ from cloister.limits import (
     CONNECT_TIMEOUT_S,
     MAX_FRAME_BYTES,
     MAX_FRAME_MESSAGES,
+    PATIENCE_S,
     PING_INTERVAL_S,
     STALLED_SESSION_S,
 )
@@ -87,12 +88,12 @@ class Link:
         link = cls(route, on_events)
         where = f"{route.entry_host}:{route.entry_port}"
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 link._transport = await (dial or _dial)(route, lambda: _Listener(link))
                 link._schedule_ping()
         except TimeoutError:
             raise NetworkError(
-                f"the relays did not answer within {CONNECT_TIMEOUT_S} s (entry {where})",
+                f"the relays did not answer in time (entry {where})",
                 hint="check the network; what is queued is sent as soon as they answer",
             ) from None
         except ssl.SSLCertVerificationError:
@@ -245,7 +246,7 @@ async def _dial(route: Route, make_listener: Callable[[], picows.WSListener]) ->
         proxy=f"https://{_in_url(route.entry_host)}:{route.entry_port}",
         proxy_ssl_context=pinned_context(route.entry_certificate),
         socket_factory=lambda _url: _connected_socket(address, route.entry_port, _url),
-        websocket_handshake_timeout=CONNECT_TIMEOUT_S,
+        websocket_handshake_timeout=PATIENCE_S,
         max_redirects=0,
         max_frame_size=MAX_FRAME_BYTES,
         extra_headers={"Sec-WebSocket-Protocol": SUBPROTOCOL},
@@ -295,7 +296,8 @@ async def _connected_socket(
         connecting.setblocking(False)
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # An address in numbers: the loop resolves nothing.
-        await asyncio.get_running_loop().sock_connect(connecting, (str(address), port))
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await asyncio.get_running_loop().sock_connect(connecting, (str(address), port))
     except BaseException:
         connecting.close()
         raise

@@ -1,9 +1,10 @@
 """Where connections come in: no more handshakes at once than the loop can bear.
 
-A crowd that comes at once, after an outage, waits in the kernel's queue, where it costs nothing;
-who is inside already is served meanwhile.  A handshake is what costs: it holds one of ``MOST``
-places until it is over, or for ``FRESH_S`` when the other side is slow, for slow ones must not keep
-the others out; they have ``handshake_s`` and then are cut by whoever shakes hands.
+A crowd that comes at once, after an outage, is let in and waits here, first come first served; who
+is inside already is served meanwhile.  Waiting costs a file and nothing else.  A handshake is what
+costs: it holds one of ``MOST`` places until it is over, or for ``FRESH_S`` when the other side is
+slow, for slow ones must not keep the others out; they have ``handshake_s`` and then are cut by
+whoever shakes hands.  Who has gone while waiting costs no handshake.
 
 Several processes may stand at one door, each with the same listening sockets.
 """
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import select
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -25,8 +28,9 @@ MOST: Final = 32
 """Fresh handshakes at once.  One takes a millisecond of processor: this bounds how long those who
 are connected wait for their turn."""
 FRESH_S: Final = 1.0
-_PER_TURN: Final = 8
+_PER_TURN: Final = 128
 """Connections taken in one turn of the loop: what one process does not take, another does."""
+_GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_FILES_PAUSE_S: Final = 0.5
 
@@ -59,7 +63,9 @@ class Door:
     def __init__(
         self, sockets: Sequence[socket.socket], take: Take, may_take: Callable[[], bool]
     ) -> None:
-        """``may_take``: whether one more connection can be held; asked again every half second."""
+        """``may_take``: whether one more connection can be held; asked again every half second.
+
+        It counts ``outside`` in."""
         self.sockets = list(sockets)
         self._take = take
         self._may_take = may_take
@@ -68,6 +74,7 @@ class Door:
         self._is_open = False
         self._is_shut = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: deque[tuple[socket.socket, Any, float]] = deque()
 
     @property
     def port(self) -> int:
@@ -75,9 +82,9 @@ class Door:
         return int(self.sockets[0].getsockname()[1])
 
     @property
-    def handshakes(self) -> int:
-        """Handshakes under way, slow ones among them."""
-        return len(self._tasks)
+    def outside(self) -> int:
+        """Connections that wait, or shake hands."""
+        return len(self._waiting) + len(self._tasks)
 
     def open(self) -> None:
         """Take connections."""
@@ -93,6 +100,9 @@ class Door:
         self._is_shut = True
         for listening in self.sockets:
             listening.close()
+        waiting, self._waiting = self._waiting, deque()
+        for connection, _, _ in waiting:
+            connection.close()
         for task in tuple(self._tasks):
             task.cancel()
 
@@ -107,23 +117,31 @@ class Door:
         self._loop.call_later(seconds, self.open)
 
     def _accept(self, listening: socket.socket) -> None:
+        now = self._loop.time()
         for _ in range(_PER_TURN):
-            if self._fresh >= MOST:
-                self._pause()
-                return
             if not self._may_take():
                 self._pause_for(_NO_FILES_PAUSE_S)
-                return
+                break
             try:
                 connection, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return  # another process was faster, or the other side is gone
+                break  # another process was faster, or the other side is gone
             except OSError as error:
                 if error.errno not in _NO_FILES:
                     raise
                 self._pause_for(_NO_FILES_PAUSE_S)
-                return
+                break
             connection.setblocking(False)
+            self._waiting.append((connection, address, now))
+        self._begin_some()
+
+    def _begin_some(self) -> None:
+        """Shake hands with those who have waited longest."""
+        while self._waiting and self._fresh < MOST:
+            connection, address, since = self._waiting.popleft()
+            if self._loop.time() - since > FRESH_S and _has_gone(connection):
+                connection.close()
+                continue
             self._fresh += 1
             task = self._loop.create_task(self._shake(connection, address))
             self._tasks.add(task)
@@ -141,8 +159,13 @@ class Door:
     def on_place_free(self) -> None:
         """A handshake is over, or has become slow."""
         self._fresh -= 1
-        if self._fresh == MOST - 1:
-            self.open()
+        self._begin_some()
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    look = select.poll()
+    look.register(connection, _GONE)
+    return bool(look.poll(0))
 
 
 class _Place:

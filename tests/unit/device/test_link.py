@@ -175,7 +175,7 @@ def test_an_entry_that_is_not_there_is_a_network_error() -> None:
 def test_a_relay_that_says_nothing_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(link_module, "PATIENCE_S", 0.2)
 
     async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -185,7 +185,7 @@ def test_a_relay_that_says_nothing_is_given_up(
         silent = await asyncio.start_server(nothing, "127.0.0.1", 0)
         port = silent.sockets[0].getsockname()[1]
         async with stand_in_relays(tmp_path) as relays:
-            with pytest.raises(NetworkError, match="did not answer within"):
+            with pytest.raises(NetworkError, match="did not answer in time"):
                 await Link.open(relays.route(entry_port=port), lambda events: None)
         silent.close()
 

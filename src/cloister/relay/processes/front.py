@@ -94,7 +94,7 @@ class Front:
         return not self.clients
 
     def _may_take(self) -> bool:
-        return len(self.clients) + self._door.handshakes < self._most
+        return len(self.clients) + self._door.outside < self._most
 
     def make(self) -> Callable[[], Socket] | None:
         """Return what makes a connection, or None when the relay has as many as it takes."""

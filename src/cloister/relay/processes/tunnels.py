@@ -47,7 +47,11 @@ class Tunnels:
             handshake_s=orders.handshake_s,
         )
         self._most = orders.max_connections
-        self._door = Door(sockets, self._proxy.take, lambda: self._proxy.held < self._most)
+        self._door = Door(sockets, self._proxy.take, self._may_take)
+
+    def _may_take(self) -> bool:
+        # Those who shake hands count twice: there are few of them.
+        return self._proxy.held + self._door.outside < self._most
 
     def start(self) -> None:
         """Accept connections."""
