@@ -8,6 +8,7 @@ signs with a key of its own in each group, and the device key signs that key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from enum import IntEnum
 from typing import Final
 
@@ -210,6 +211,11 @@ def conversation_of(extensions: Sequence[mls.Extension]) -> ConversationInfo:
     data = find_extension(extensions, CONVERSATION)
     if data is None:
         raise BindingError("the group does not say what it is")
+    return _conversation(data)
+
+
+@lru_cache(maxsize=256)  # asked on every input, of every group
+def _conversation(data: bytes) -> ConversationInfo:
     try:
         info = ConversationInfo.decode(data)
     except DecodeError as error:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from cloister.client.records import ChannelState
 from cloister.client.routing import relay_set_of
 from cloister.client.state import Purpose, State, Work, without
 from cloister.client.turn import SettledEntry, Turn
+from cloister.crypto.hybrid_signature import HybridPublic
 from cloister.errors import TrustError
 from cloister.roster.entry import Entry, SealedType
 from cloister.roster.errors import NeedsLogKey, UpdateNeeded
@@ -202,11 +204,20 @@ def verify_head(state: State, note: bytes) -> Settled:
         raise Fork("a head arrived before the relays are known")
     roster, founding = state.roster, state.founding
     origin = roster.origin if roster is not None else founding.origin if founding else ""
+    home, *entries = [(one.name, one.key) for one in (relay_set.home, *relay_set.entries)]
+    return _verify_settled(note, home, tuple(entries), origin)
+
+
+@lru_cache(maxsize=16)
+def _verify_settled(
+    note: bytes,
+    home: tuple[str, HybridPublic],
+    entries: tuple[tuple[str, HybridPublic], ...],
+    origin: str,
+) -> Settled:
+    """Remember the last heads: the same one comes with every connection, and is no secret."""
     return verify_settled(
-        note,
-        RelayVerifier(relay_set.home.name, relay_set.home.key),
-        [RelayVerifier(entry.name, entry.key) for entry in relay_set.entries],
-        origin,
+        note, RelayVerifier(*home), [RelayVerifier(*entry) for entry in entries], origin
     )
 
 

@@ -7,7 +7,7 @@ other.  When a flow raises, the draft is thrown away and the old state stands.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cloister.client.effects import (
@@ -21,6 +21,7 @@ from cloister.client.effects import (
     Shown,
 )
 from cloister.client.records import Intent
+from cloister.client.replacing import replaced
 from cloister.client.state import Channel, Purpose, Session, State, with_item, without
 from cloister.crypto.entropy import Entropy
 from cloister.errors import CloisterError
@@ -69,11 +70,11 @@ class Turn:
 
     def change(self, **fields: Any) -> None:
         """Replace fields of the state."""
-        self.state = replace(self.state, **fields)
+        self.state = replaced(self.state, fields)
 
     def change_session(self, **fields: Any) -> None:
         """Replace fields of the session."""
-        self.state = replace(self.state, session=replace(self.state.session, **fields))
+        self.state = replaced(self.state, {"session": replaced(self.state.session, fields)})
 
     def put_channel(self, channel: Channel) -> None:
         """Insert or replace a channel."""
