@@ -58,7 +58,7 @@ QUIET = Faults(
 def draw_faults(rng: random.Random) -> Faults:
     """Draw the mixture of one run."""
     return Faults(
-        drop=rng.choice((0.0, 0.01, 0.03, 0.1)),
+        drop=rng.choice((0.0, 0.002, 0.01, 0.02, 0.02, 0.1)),
         lingering=rng.choice((0.0, 0.2, 0.5)),
         straggler=rng.choice((0.0, 0.05, 0.2)),
         straggler_s=rng.choice((1.0, 5.0, 20.0)),

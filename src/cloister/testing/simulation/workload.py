@@ -91,15 +91,15 @@ class Workload:
             return
         chance = rng.random()
         talks = [one for one in rooms if one.kind is ChannelKind.CONVERSATION]
-        if chance < 0.06:
+        if chance < 0.05:
             self._open(machine, state)
-        elif chance < 0.16 and talks:
+        elif chance < 0.13 and talks:
             self._change(machine, state, rng.choice(talks))
-        elif chance < 0.18 and talks:
+        elif chance < 0.145 and talks:
             room = rng.choice(talks)
             self._act(machine, LeaveConversation(ref=0, conversation=room.channel_id.hex()))
         else:
-            self._say(machine, rng.choice(talks if talks and rng.random() < 0.85 else rooms))
+            self._say(machine, rng.choice(talks if talks and rng.random() < 0.93 else rooms))
 
     def _say(self, machine: Machine, channel: Channel) -> None:
         self._count += 1
