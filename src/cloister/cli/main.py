@@ -65,6 +65,7 @@ FAMILIES: dict[str, Family] = {
     "operator": Family("cloister.cli.operator:operator", "Sell seats: accounts, terms, payments."),
     "bench": Family("cloister.cli.bench:bench", "Measure what things cost on this machine."),
     "demo": Family("cloister.cli.demo:demo", "Run a circle on this machine, and judge it."),
+    "soak": Family("cloister.cli.soak:soak", "Run a circle under load and faults, and judge it."),
     "config": Family("cloister.cli.status:config", "Show the settings."),
 }
 

@@ -8,8 +8,8 @@ signs with a key of its own in each group, and the device key signs that key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from cloister import mls

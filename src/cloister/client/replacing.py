@@ -20,9 +20,9 @@ def replaced(value: T, changes: dict[str, Any]) -> T:
 
     Raises ``KeyError`` for a field that it does not have.
     """
-    kind = type(value)
+    kind: Any = type(value)
     get_all, setters = _plan(kind)
-    made = object.__new__(kind)
+    made: T = object.__new__(kind)
     for set_one, one in zip(setters.values(), get_all(value), strict=True):
         set_one(made, one)
     for name, one in changes.items():
