@@ -55,6 +55,7 @@ class Share:
     owner: Ed25519Key
     bind: bytes
     handle: bytes = b""
+    generation: int = FIRST_GENERATION
 
     @classmethod
     def make(cls, relay: Relay, bind: bytes) -> Share:
@@ -81,7 +82,7 @@ class Share:
         content = ShareContent(
             relay_id=self.relay.card.relay_id,
             handle=self.handle,
-            generation=FIRST_GENERATION,
+            generation=self.generation,
             act=int(act),
             element=element,
             nonce=device.nonce,
@@ -92,13 +93,13 @@ class Share:
         blinding, element = blind(pin, ENTROPY)
         signature = self.sign(device, ShareAct.EVALUATE, element)
         answer = await device.ask(
-            commands.Evaluate, self.handle, FIRST_GENERATION, element, signature
+            commands.Evaluate, self.handle, self.generation, element, signature
         )
         return finalize(pin, blinding, answer.element), answer.left
 
     async def confirm_open(self, device: Device) -> int:
         signature = self.sign(device, ShareAct.CONFIRM)
-        done = await device.ask(commands.Confirm, self.handle, FIRST_GENERATION, signature)
+        done = await device.ask(commands.Confirm, self.handle, self.generation, signature)
         return int(done.n)
 
 

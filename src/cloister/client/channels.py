@@ -19,6 +19,7 @@ from cloister.client.content import (
     ContentKind,
     NoticeType,
     chain_next,
+    chain_start,
     decode_content,
     notice_of,
     text_of,
@@ -39,6 +40,7 @@ from cloister.crypto.hashing import sha256
 from cloister.errors import RemoteError
 from cloister.ids import DeviceId
 from cloister.limits import DELIVERY_WINDOW_ITEMS
+from cloister.lives import begins_later_life
 from cloister.wire.auth import ObjectKind
 from cloister.wire.events import CommitItem, Item, Proved
 
@@ -96,6 +98,8 @@ def on_item(turn: Turn, event: Item | CommitItem) -> None:
     channel = turn.state.channels.get(event.channel_id)
     if channel is None or channel.state is not ChannelState.ACTIVE or event.n < channel.next_n:
         return
+    if begins_later_life(event.n, channel.next_n) and event.epoch == channel.group.epoch:
+        channel = _skip_to_life(turn, channel, event.n)
     if event.n > channel.next_n or event.epoch != channel.group.epoch:
         turn.alarm(
             "hole",
@@ -110,6 +114,23 @@ def on_item(turn: Turn, event: Item | CommitItem) -> None:
         merging.on_commit(turn, channel, event)
     else:
         _on_message(turn, channel, event)
+
+
+def _skip_to_life(turn: Turn, channel: Channel, n: int) -> Channel:
+    """The relay was restored: what it lost is named, and the conversation goes on from ``n``.
+
+    The chain starts anew from what all members of the epoch share, for they have seen different
+    parts of what was lost."""
+    turn.alarm(
+        "restored",
+        f"The home relay was restored from a backup. In {title_of(turn.state, channel)}, messages "
+        f"from number {channel.next_n} on that this device has not seen are lost, and what it sent "
+        "shortly before may not have reached everybody: ask, and send again.",
+    )
+    chain = chain_start(channel.group.epoch_authenticator)
+    channel = replace(channel, next_n=n, chain=chain, chains={n: chain})
+    turn.put_channel(channel)
+    return channel
 
 
 def release(turn: Turn) -> None:

@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ class _App:
                     health = await Health(lambda: self._is_ready, self._status).start(
                         self._settings.listen.health_port
                     )
-                    port = await face.start(group)
+                    port = await self._started(face.start(group))
                 except OSError as error:
                     raise NetworkError(
                         f"a port of this relay cannot be bound: {error.strerror or 'in use'}",
@@ -95,8 +95,9 @@ class _App:
                 # What lives from here on for ever need not be looked through again and again.
                 gc.collect()
                 gc.freeze()
-                self._is_ready = True
-                self._log.info("ready", role=Word(role), port=Port(port))
+                if not self._stop.is_set():
+                    self._is_ready = True
+                    self._log.info("ready", role=Word(role), port=Port(port))
                 await self._stop.wait()
                 self._is_ready = False
                 self._log.info("stopping")
@@ -113,6 +114,22 @@ class _App:
                 "the relay's disk failed; everything acknowledged before is kept",
                 hint="look at the disk, then start the relay again",
             )
+
+    async def _started(self, starting: Coroutine[Any, Any, int]) -> int:
+        """Wait for the face; a restored home may wait for its mirrors until it is stopped."""
+        start = asyncio.ensure_future(starting)
+        stop = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            if not start.done():
+                start.cancel()
+        if not start.done():
+            await asyncio.wait({start})
+        if start.cancelled():
+            return 0
+        return start.result()
 
     def _on_signal(self, number: int) -> None:
         self._log.info("signal", name=Word("sigterm" if number == signal.SIGTERM else "sigint"))

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
-from collections.abc import Awaitable, Callable
-from typing import Final, Self
+from collections.abc import Callable
+from typing import Final
 
 import picows
 
-from cloister.errors import CloisterError, NetworkError, TrustError
+from cloister.errors import CloisterError
 from cloister.limits import (
-    CONNECT_TIMEOUT_S,
-    MAX_FRAME_BYTES,
     MAX_LOG_PAGE_BYTES,
     STALE_WARN_S,
 )
 from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Cause, Code, Log
+from cloister.relay.mirror_wire import Dial, MirrorTrouble, MirrorWire, dial_mirror
 from cloister.relay.peers import PeerCards
 from cloister.relay.services.live_log import LiveLog
 from cloister.relay.services.log import Logs
 from cloister.roster.relay_card import RelayCard
 from cloister.transparency import Checkpoint, RelayVerifier, UnverifiedNote, with_signatures
-from cloister.wire.frame import MIRROR_PATH, WireError, decode_mirror, encode_frame
 from cloister.wire.mirror import (
-    MIRROR_LABEL,
     MirrorBehind,
-    MirrorChallenge,
     MirrorCosigned,
-    MirrorHello,
-    MirrorHelloContent,
-    MirrorMessage,
     MirrorPush,
     MirrorRefusal,
     MirrorRefused,
@@ -42,17 +34,7 @@ RENEW_S: Final = STALE_WARN_S // 2
 """Age of a cosignature at which it is renewed: devices warn at twice that."""
 LOOK_S: Final = 20
 """How often cosignatures are looked at when nothing happens."""
-ANSWER_S: Final = 30
-"""How long a mirror may take: it writes to a disk."""
 MAX_BACKOFF_S: Final = 10.0
-
-
-Dial = Callable[[RelayCard, Callable[[], picows.WSListener]], Awaitable[picows.WSTransport]]
-"""Opens the WebSocket to a mirror, for the listener made; raises OSError and the like."""
-
-
-class MirrorTrouble(NetworkError):
-    """A mirror did not do what mirrors do; it is tried again later."""
 
 
 class Cosigning:
@@ -66,7 +48,7 @@ class Cosigning:
         log: Log,
         now: Callable[[], int],
         *,
-        dial: Dial | None = None,
+        dial: Dial = dial_mirror,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         """``dial`` is a seam for simulated networks."""
@@ -75,7 +57,7 @@ class Cosigning:
         self._identity = identity
         self._log = log
         self._now = now
-        self._dial = dial or _dial
+        self._dial = dial
         self._uniform = uniform
         self._links: dict[bytes, _MirrorLink] = {}
         logs.on_grown = self._on_grown
@@ -135,9 +117,11 @@ class _MirrorLink:
         wait = 0.25
         while True:
             try:
-                async with _Wire(self._card, self._dial) as wire:
-                    await self._greet(wire)
+                async with MirrorWire(self._card, self.wake.set, self._dial) as wire:
+                    await wire.greet(self._identity)
                     self._refused.clear()
+                    # The mirror may have been restored meanwhile: it says anew what it holds.
+                    self._held.clear()
                     wait = 0.25
                     await self._serve(wire)
             except (CloisterError, OSError, TimeoutError, picows.WSError) as error:
@@ -148,21 +132,7 @@ class _MirrorLink:
             await asyncio.sleep(self._uniform(0.1, wait))
             wait = min(wait * 2, MAX_BACKOFF_S)
 
-    async def _greet(self, wire: _Wire) -> None:
-        challenge = await wire.receive()
-        if not isinstance(challenge, MirrorChallenge):
-            raise MirrorTrouble("a mirror did not begin with its challenge")
-        if challenge.relay_id != self._card.relay_id:
-            raise TrustError("another relay answered at a mirror's address")
-        content = MirrorHelloContent(
-            mirror_id=challenge.relay_id,
-            home_id=self._identity.card.relay_id,
-            nonce=challenge.nonce,
-        ).encode()
-        signature = self._identity.key.sign(MIRROR_LABEL, content).encode()
-        wire.send(MirrorHello(self._identity.card.relay_id, signature))
-
-    async def _serve(self, wire: _Wire) -> None:
+    async def _serve(self, wire: MirrorWire) -> None:
         while True:
             self.wake.clear()
             for origin in self._logs.origins():
@@ -185,7 +155,7 @@ class _MirrorLink:
         last = live.cosigned_at.get(self._card.relay_id, 0)
         return self._held.get(live.origin) != live.size or last < self._now() - RENEW_S
 
-    async def _push(self, wire: _Wire, live: LiveLog) -> None:
+    async def _push(self, wire: MirrorWire, live: LiveLog) -> None:
         """Bring the mirror up to the log's size, page by page."""
         from_seq = self._held.get(live.origin, live.size)
         while True:
@@ -225,95 +195,3 @@ class _MirrorLink:
         if self._verifier.verify_cosignature(note, checkpoint) is None:
             raise MirrorTrouble("a mirror's cosignature lacks one of its two signatures")
         self._logs.on_cosigned(live.origin, size, self._card.relay_id, lines)
-
-
-class _Wire:
-    """A WebSocket to a mirror, as messages in and out."""
-
-    def __init__(self, card: RelayCard, dial: Dial) -> None:
-        self._card = card
-        self._dial = dial
-        self._transport: picows.WSTransport | None = None
-        # One question at a time: more than a few messages waiting are not of this protocol.
-        self._received: asyncio.Queue[MirrorMessage | None] = asyncio.Queue(8)
-
-    async def __aenter__(self) -> Self:
-        self._transport = await self._dial(self._card, lambda: _WireListener(self))
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        if self._transport is not None:
-            self._transport.disconnect(graceful=False)
-
-    @property
-    def is_closed(self) -> bool:
-        """Tell whether the mirror is gone."""
-        return self._transport is None or self._transport.is_disconnected
-
-    def send(self, message: MirrorMessage) -> None:
-        """Send one message."""
-        if self._transport is None or self._transport.is_disconnected:
-            raise MirrorTrouble("the mirror closed the connection")
-        self._transport.send(picows.WSMsgType.BINARY, encode_frame([message]))
-
-    async def receive(self) -> MirrorMessage:
-        """Wait for the next message."""
-        async with asyncio.timeout(ANSWER_S):
-            message = await self._received.get()
-        if message is None:
-            raise MirrorTrouble("the mirror closed the connection")
-        return message
-
-    def put(self, message: MirrorMessage | None) -> None:
-        """Take what the socket brought."""
-        try:
-            self._received.put_nowait(message)
-        except asyncio.QueueFull:
-            if self._transport is not None:
-                self._transport.disconnect(graceful=False)
-
-
-class _WireListener(picows.WSListener):  # type: ignore[misc, unused-ignore]
-    def __init__(self, wire: _Wire) -> None:
-        super().__init__()
-        self._wire = wire
-
-    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if frame.msg_type in {picows.WSMsgType.PING, picows.WSMsgType.PONG}:
-            return
-        try:
-            if frame.msg_type is not picows.WSMsgType.BINARY:
-                raise WireError("not a frame of the protocol")
-            messages = decode_mirror(frame.get_payload_as_memoryview())
-        except WireError:
-            transport.disconnect(graceful=False)
-            return
-        for message in messages:
-            self._wire.put(message)
-
-    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-        self._wire.put(None)
-
-
-async def _dial(
-    card: RelayCard, make_listener: Callable[[], picows.WSListener]
-) -> picows.WSTransport:
-    host = f"[{card.mirror_host}]" if ":" in card.mirror_host else card.mirror_host
-    transport, _ = await picows.ws_connect(
-        make_listener,
-        f"wss://{host}:{card.mirror_port}{MIRROR_PATH}",
-        ssl_context=_pinned(card.tls_certificate),
-        websocket_handshake_timeout=CONNECT_TIMEOUT_S,
-        max_frame_size=MAX_FRAME_BYTES,
-        max_redirects=0,
-    )
-    return transport
-
-
-def _pinned(certificate: bytes) -> ssl.SSLContext:
-    """Trust this one certificate, whatever name it bears: the pin is the name."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = False
-    context.load_verify_locations(cadata=certificate)
-    return context

@@ -10,6 +10,7 @@ books/accounts.json   what the operator's books publish: accounts, seats, ends o
 data/relay.sqlite3    everything that devices stored
 data/shares.sqlite3   unlock shares, wrapped under the epoch key
 keys/shares.key       the epoch key (secret): replaced at each erasure, so not for backups
+restored.json         that the folder was made from a backup, and whether mirrors are still asked
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Folder:
         self.accounts_path = path / "books" / "accounts.json"
         self.shares_path = path / "data" / "shares.sqlite3"
         self.epoch_key_path = path / "keys" / "shares.key"
+        self.restored_path = path / "restored.json"
         self._key_path = path / "keys" / "relay.key"
         self.tls_key_path = path / "keys" / "tls.key"
         self.tls_certificate_path = path / "keys" / "tls.crt"

@@ -9,6 +9,7 @@ from typing import Final
 
 from cloister.crypto.entropy import Entropy
 from cloister.relay.accounts import Accounts
+from cloister.relay.adopting import Adopting
 from cloister.relay.cosigning import Cosigning
 from cloister.relay.dispatch import Dispatch
 from cloister.relay.folder import Folder, Identity
@@ -114,6 +115,7 @@ class Home:
         if process_count(settings, granted_files()):
             fronts = Fronts(self._sessions)
             self._children = Children(folder, settings, fronts.make, metrics=self.metrics, log=log)
+        self._adopting = Adopting(folder, identity, self._store, logs, peers, log)
         self._cosigning = Cosigning(logs, peers, identity, log, now)
         self._retention = Retention(
             self._store,
@@ -126,6 +128,9 @@ class Home:
 
     async def start(self, group: asyncio.TaskGroup) -> int:
         """Listen; returns the port.  Raises OSError."""
+        if await self._adopting.run():
+            # What had aged out before is gone before anybody can ask for it.
+            await self._retention.expire_all()
         self._logs.load()
         self._shares.start(group)
         if self._children is not None:

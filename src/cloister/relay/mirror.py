@@ -51,9 +51,11 @@ from cloister.wire.mirror import (
     MirrorBehind,
     MirrorChallenge,
     MirrorCosigned,
+    MirrorFetch,
     MirrorHello,
     MirrorHelloContent,
     MirrorMessage,
+    MirrorPage,
     MirrorPush,
     MirrorRefusal,
     MirrorRefused,
@@ -124,6 +126,17 @@ class Mirror:
             return
         write = MirrorEntries(push.origin, size, tuple(fresh), fold.root, push.note)
         self._store.submit(write, partial(self._on_stored, fold, push, answer))
+
+    def fetch(self, home: RelayCard, fetch: MirrorFetch) -> MirrorPage:
+        """Give a home that was restored what it had pushed; what is not its own is not known."""
+        fold = self._fold(fetch.origin)
+        row = self._store.log(fetch.origin)
+        if fold is None or row is None or fold.relay_set.home.relay_id != home.relay_id:
+            return MirrorPage(fetch.origin, fetch.from_seq, (), 0, b"")
+        entries = self._store.entries(
+            fetch.origin, fetch.from_seq, fold.size, MAX_LOG_PAGE_BYTES - MAX_ENTRY_BYTES
+        )
+        return MirrorPage(fetch.origin, fetch.from_seq, tuple(entries), fold.size, row.note)
 
     def _on_stored(
         self, fold: RelayFold, push: MirrorPush, answer: Answer, outcome: Outcome
@@ -291,6 +304,8 @@ class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
             except Exception as error:  # noqa: BLE001  the wall: a bug ends one connection
                 self._listener.log.bug("push-failed", error)
                 self.cut()
+        elif isinstance(message, MirrorFetch) and self._home is not None:
+            self._answer(self._listener.mirror.fetch(self._home, message))
         else:
             self.cut()
 

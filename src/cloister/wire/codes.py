@@ -56,6 +56,7 @@ class Refusal(IntEnum):
     BAD_TICKET = 23
     """The ticket is wrong, has expired, or was used with other keys. [invite anew]"""
     GENERATION = 24
-    """No such generation of this share; detail = the newest."""
+    """No such generation of this share; detail = the newest, or 0: none is left, the relay was
+    restored from a backup. [open the vault while its key is in memory, and change the PIN]"""
     LAPSED = 25
     """No seat of the circle is paid for: reading, commits and the log go on, puts do not."""

@@ -93,6 +93,33 @@ class MirrorRefused(MirrorMessage, frozen=True, tag=6):
     code: int
 
 
+class MirrorFetch(MirrorMessage, frozen=True, tag=7):
+    """Home to mirror: a home that was restored asks for what it had pushed before."""
+
+    origin: str
+    from_seq: int
+
+
+class MirrorPage(MirrorMessage, frozen=True, tag=8):
+    """Mirror to home: entries from ``from_seq``, and the newest note with the home's signature.
+
+    ``size`` is what the mirror holds; 0 and an empty note for a log that it does not know, or that
+    is another home's."""
+
+    origin: str
+    from_seq: int
+    entries: tuple[bytes, ...]
+    size: int
+    note: bytes
+
+
 AnyMirrorMessage = (
-    MirrorChallenge | MirrorHello | MirrorPush | MirrorCosigned | MirrorBehind | MirrorRefused
+    MirrorChallenge
+    | MirrorHello
+    | MirrorPush
+    | MirrorCosigned
+    | MirrorBehind
+    | MirrorRefused
+    | MirrorFetch
+    | MirrorPage
 )

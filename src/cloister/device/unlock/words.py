@@ -60,6 +60,12 @@ def in_words(error: CloisterError) -> CloisterError:
                 "A legal hold forbids changing the PIN of this device.",
                 hint="the PIN in force goes on; ask the stewards when the hold ends",
             )
+        case Refusal.GENERATION if error.detail == 0:
+            return LockedError(
+                "A relay was restored from a backup and has lost this device's share.",
+                hint="while the vault is open: cloister pin puts a new one in its place; once it is"
+                " shut, ask to be invited anew",
+            )
         case Refusal.UNKNOWN_OBJECT:
             return LockedError(
                 "A relay does not know this device's share.",

@@ -88,6 +88,11 @@ class Logs:
         for origin in self.origins():
             self.get(origin)
 
+    def reload(self, origin: str) -> None:
+        """Load a log anew: it has grown in the file.  Before anybody follows it."""
+        self._live.pop(origin, None)
+        self.get(origin)
+
     def origins(self) -> list[str]:
         """Return the origins of all logs."""
         return self._context.store.origins()

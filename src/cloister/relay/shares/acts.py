@@ -117,7 +117,7 @@ class ShareActs:
             return Refused(Refusal.SLOW_DOWN, share.next_at - now)
         scalar = store.scalar(share.handle, request.generation)
         if scalar is None:
-            return Refused(Refusal.GENERATION, share.generation)
+            return _missing(store, share, request.generation) or Refused(Refusal.GENERATION)
         try:
             check_element(request.blinded)
         except BadPublicKey:
@@ -151,6 +151,8 @@ class ShareActs:
         share = self._proven(store, request, ShareAct.NEXT, nonce)
         if isinstance(share, Refused):
             return share
+        if not store.generations(share.handle):
+            return self._replace_lost(store, share, request.generation)
         refused = _closed(share) or _held(share)
         if refused is not None:
             return refused
@@ -162,6 +164,20 @@ class ShareActs:
             return Refused(Refusal.QUOTA)
         store.add_scalar(share.handle, request.generation)
         return Accepted(request.generation)
+
+    def _replace_lost(self, store: ShareStore, share: Share, generation: int) -> Accepted | Refused:
+        """Draw a scalar where a restored relay has none: the vault is open, and wraps its key anew.
+
+        Also under a hold, as there is nothing to destroy. Any later generation: the backup may be
+        older than the last change of the PIN."""
+        refused = _closed(share)
+        if refused is not None:
+            return refused
+        if generation <= share.generation:
+            return Refused(Refusal.GENERATION)
+        store.add_scalar(share.handle, generation)
+        store.set_tries(share.handle, TRIES, 0)
+        return Accepted(generation)
 
     def drop_generation(
         self, store: ShareStore, request: commands.DropGeneration, nonce: bytes
@@ -233,6 +249,8 @@ def _held(share: Share) -> Refused | None:
 
 
 def _missing(store: ShareStore, share: Share, generation: int) -> Refused | None:
-    if generation in store.generations(share.handle):
+    generations = store.generations(share.handle)
+    if generation in generations:
         return None
-    return Refused(Refusal.GENERATION, share.generation)
+    # Detail 0: none is kept, as a restored relay has lost it.
+    return Refused(Refusal.GENERATION, share.generation if generations else 0)
