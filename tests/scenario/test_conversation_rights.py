@@ -285,7 +285,7 @@ def test_a_text_of_somebody_else_is_not_shown_and_raises_an_alarm(
         circle = SimulatedCircle()
         ada, ben, cyd, _ = await conversing(circle, announcements=True)
         with monkeypatch.context() as lying:
-            lying.setattr(outbox, "_may_post", lambda state, channel: True)
+            lying.setattr(outbox, "may_post", lambda state, channel: True)
             await circle.act(ben, SendText(ref=circle.ref(), conversation="Desk", text="hear me"))
         assert ada.texts("Ben") == cyd.texts("Ben") == []
         assert [alarm.code for alarm in ada.alarms][-1] == "not an admin"
