@@ -74,7 +74,7 @@ class Door:
         self._is_open = False
         self._is_shut = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: deque[tuple[socket.socket, Any, float]] = deque()
+        self._waiting: deque[tuple[socket.socket, Any]] = deque()
 
     @property
     def port(self) -> int:
@@ -101,7 +101,7 @@ class Door:
         for listening in self.sockets:
             listening.close()
         waiting, self._waiting = self._waiting, deque()
-        for connection, _, _ in waiting:
+        for connection, _ in waiting:
             connection.close()
         for task in tuple(self._tasks):
             task.cancel()
@@ -117,7 +117,6 @@ class Door:
         self._loop.call_later(seconds, self.open)
 
     def _accept(self, listening: socket.socket) -> None:
-        now = self._loop.time()
         for _ in range(_PER_TURN):
             if not self._may_take():
                 self._pause_for(_NO_FILES_PAUSE_S)
@@ -132,14 +131,14 @@ class Door:
                 self._pause_for(_NO_FILES_PAUSE_S)
                 break
             connection.setblocking(False)
-            self._waiting.append((connection, address, now))
+            self._waiting.append((connection, address))
         self._begin_some()
 
     def _begin_some(self) -> None:
         """Shake hands with those who have waited longest."""
         while self._waiting and self._fresh < MOST:
-            connection, address, since = self._waiting.popleft()
-            if self._loop.time() - since > FRESH_S and _has_gone(connection):
+            connection, address = self._waiting.popleft()
+            if _has_gone(connection):
                 connection.close()
                 continue
             self._fresh += 1
