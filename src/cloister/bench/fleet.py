@@ -27,7 +27,7 @@ import uvloop
 
 from cloister.bench.fleet_figures import Group, Lag, children_of, cores, handshake_us, part_of
 from cloister.bench.fleet_load import FleetConfig
-from cloister.bench.fleet_report import Rate, Report, Return, Side, table
+from cloister.bench.fleet_report import Floor, Rate, Report, Return, Side, table
 from cloister.bench.paired_load import BenchFailed
 from cloister.bench.relay_circle import found_circle
 from cloister.bench.relay_load import Load, LoadConfig
@@ -196,7 +196,6 @@ class FleetBench:
         spent = self.cpu().less(before)
         accepted = sum(one["accepted"] for one in answers)
         latencies = sorted(ms for one in answers for ms in one["latencies_ms"])
-        floor = self.floor("paced", rate=rate, seconds=min(seconds, 3.0))
         return Rate(
             asked_per_s=rate,
             accepted_per_s=round(accepted / elapsed if accepted < 0.97 * rate * seconds else rate),
@@ -206,9 +205,15 @@ class FleetBench:
             p50_ms=part_of(latencies, 0.5),
             p99_ms=part_of(latencies, 0.99),
             lag_p99_ms=part_of(self.lag.take_ms(), 0.99),
-            floor_cpu_us=round(floor["cpu_us_per_message"], 1),
-            floor_p50_ms=round(floor["p50_ms"], 1),
-            floor_p99_ms=round(floor["p99_ms"], 1),
+        )
+
+    def floor_at(self, rate: float, seconds: float) -> Floor:
+        """Measure the bare server at a rate."""
+        found = self.floor("paced", rate=rate, seconds=seconds)
+        return Floor(
+            cpu_us=round(found["cpu_us_per_message"], 1),
+            p50_ms=round(found["p50_ms"], 1),
+            p99_ms=round(found["p99_ms"], 1),
         )
 
     def cut_and_return(self, load: LoadProcesses) -> Return:
@@ -243,6 +248,12 @@ class FleetBench:
         )
 
 
+def _say(text: str) -> None:
+    """A run of many devices takes minutes: say where it stands."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
 def run(
     json: bool = False,
     devices: int = 2000,
@@ -264,6 +275,7 @@ def run(
             began = time.monotonic()
             connected = load.ask("connect", seconds=CONNECT_S)
             connect_s = time.monotonic() - began
+            _say(f"all connected after {connect_s:.1f} s")
             if sum(one["connected"] for one in connected) < devices:
                 raise BenchFailed(f"not all devices could connect: {connected}")
             cost = bench.cpu().less(spent).by(devices / 1e6)
@@ -273,7 +285,12 @@ def run(
                 for now, then in zip(bench.memory(), before, strict=True)
             ]
             load_mib = bench.clients.rss_kib() // 1024
-            served = [bench.at_rate(load, rate, seconds, idle) for rate in rates]
+            served = []
+            for rate in rates:
+                served.append(bench.at_rate(load, rate, seconds, idle))
+                _say(f"{rate:.0f} messages a second: p99 {served[-1].p99_ms} ms")
+            floors = [bench.floor_at(rate, min(seconds, 3.0)) for rate in rates]
+            _say("cutting all at once")
             back = bench.cut_and_return(load)
             load.ask("settle")
             report = Report(
@@ -294,6 +311,7 @@ def run(
                 load_mib=load_mib,
                 idle_cores=idle,
                 rates=served,
+                rate_floors=floors,
                 cut=back,
             )
     print(json_module.dumps(msgspec.to_builtins(report)) if json else table(report))

@@ -212,14 +212,14 @@ class FleetDevice:
 class Line(picows.WSListener):  # type: ignore[misc, unused-ignore]
     """One connection of a device."""
 
-    __slots__ = ("_device", "_has_greeted", "_transport", "closed", "follows")
+    __slots__ = ("_device", "_is_given_up", "_transport", "closed", "follows")
 
     def __init__(self, device: FleetDevice) -> None:
         super().__init__()
         loop = asyncio.get_running_loop()
         self._device = device
         self._transport: picows.WSTransport | None = None
-        self._has_greeted = False
+        self._is_given_up = False
         self.follows: asyncio.Future[None] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
 
@@ -229,7 +229,7 @@ class Line(picows.WSListener):  # type: ignore[misc, unused-ignore]
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Take a frame: first the challenge, then the answers, then whatever comes."""
-        if frame.msg_type is picows.WSMsgType.BINARY:
+        if frame.msg_type is picows.WSMsgType.BINARY and not self._is_given_up:
             try:
                 self._take(frame)
             except Exception as error:  # noqa: BLE001  the library would only close the connection
@@ -260,7 +260,10 @@ class Line(picows.WSListener):  # type: ignore[misc, unused-ignore]
             self._transport.send(picows.WSMsgType.BINARY, encode_frame(requests))
 
     def give_up(self) -> None:
-        """End a connection that was not set up in time."""
+        """End a connection that was not set up in time; what still comes of it counts for nothing.
+
+        As it was never there, the next one begins where this one did."""
+        self._is_given_up = True
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 

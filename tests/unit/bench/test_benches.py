@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from cloister.bench import cover, mls, vault
+from cloister.bench import cover, fleet, fleet_device, mls, vault
 from cloister.bench.mls_groups import ENTROPY, NOW, sparse_group
 from cloister.bench.mls_primitives import count
+from cloister.bench.paired_load import BenchFailed
 from cloister.crypto.aead import Aead
 from cloister.crypto.hpke import HpkeSuite
 from cloister.crypto.kem import Kem
 from cloister.crypto.signature import Ed25519Key
 from cloister.mls import suite
+from cloister.wire import events
 
 PAIR = sparse_group(2)
 
@@ -102,3 +105,29 @@ def test_what_cover_costs_is_measured_and_multiplied(capsys: pytest.CaptureFixtu
     assert (days[48]["relay_puts"], days[48]["device_received"]) == (96, 48)
     cover.run((2,), hours=0.5)
     assert "relay puts" in capsys.readouterr().out
+
+
+@pytest.mark.process
+def test_a_small_fleet_gets_every_message_once_and_comes_back(tmp_path: Path) -> None:
+    """Real processes of every kind; what it would find lost, doubled or out of order ends it."""
+    bench = fleet.FleetBench(tmp_path, 24, 2)
+    with bench.running() as load:
+        processes = [*bench.fronts.pids, *bench.tunnels.pids, *bench.clients.pids]
+        assert len(processes) == 6
+        assert sum(one["connected"] for one in load.ask("connect", seconds=30)) == 24
+        served = bench.at_rate(load, 100, 0.5, bench.idle(0.1))
+        assert served.accepted_per_s > 0
+        assert 0 < served.p50_ms <= served.p99_ms
+        back = bench.cut_and_return(load)
+        assert back.share_back == 1
+        assert back.attempts_per_device >= 1
+        assert sum(one["seen"] for one in load.ask("settle")) >= 2 * 40
+    assert not any(Path(f"/proc/{number}").exists() for number in processes)
+
+
+def test_a_device_of_the_fleet_does_not_take_a_message_twice_or_early() -> None:
+    device = fleet_device.FleetDevice(None, 1, b"c" * 16)  # type: ignore[arg-type]
+    for n in (1, 0):
+        item = events.Item(b"c" * 16, n, 0, (n + 1).to_bytes(16, "big"), b"")
+        with pytest.raises(BenchFailed):
+            device.take(None, item)  # type: ignore[arg-type]
