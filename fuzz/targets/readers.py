@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import inspect
 
-from cloister.client.content import Content, ContentKind, Heads, decode_content, notice_of, text_of
+from cloister.client.content import (
+    Content,
+    ContentKind,
+    Heads,
+    Receipt,
+    decode_content,
+    notice_of,
+    receipt_of,
+    text_of,
+)
 from cloister.crypto.secret import Secret
 from cloister.errors import CloisterError, RemoteError
 from cloister.ids import CircleId
@@ -116,7 +125,10 @@ def _content(data: bytes) -> None:
     try:
         content = decode_content(data)
         notice_of(content)
-        text_of(content)
+        if content.kind == ContentKind.RECEIPT:
+            receipt_of(content, content.counter)
+        else:
+            text_of(content)
     except RemoteError:
         return
 
@@ -163,7 +175,12 @@ def reader_seeds() -> Iterator[bytes]:
     yield b"\x01" + checkpoint
     yield b"\x02" + line.encode()
     heads = Heads(log_size=1, log_root=bytes(32), next_n=1, chain=bytes(32))
-    for kind, body in ((ContentKind.TEXT, b"text \xe2\x80\xae"), (ContentKind.NOTICE, b"\x01")):
+    receipt = Receipt(from_n=0, until_n=1, read_n=1, missing=(0,))
+    for kind, body in (
+        (ContentKind.TEXT, b"text \xe2\x80\xae"),
+        (ContentKind.NOTICE, b"\x01"),
+        (ContentKind.RECEIPT, receipt.encode()),
+    ):
         content = Content(
             version=1,
             message_id=bytes(16),
