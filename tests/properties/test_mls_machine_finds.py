@@ -19,9 +19,10 @@ from properties.mls_life import WITNESS
 from properties.test_mls_machine import GroupMachine
 
 SEARCH = settings(
-    max_examples=200,
+    max_examples=600,  # what is found ends the search
     stateful_step_count=25,
     phases=[Phase.generate],
+    report_multiple_bugs=False,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
