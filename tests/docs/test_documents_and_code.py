@@ -19,7 +19,7 @@ from cloister.cli.main import cli
 from cloister.device.settings import Settings as PersonSettings
 from cloister.relay.settings import Settings as RelaySettings
 from cloister.relay.storage.sqlite.schema import SCHEMA
-from cloister.wire import commands, events, mirror
+from cloister.wire import adopting, commands, events, mirror, request
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -174,8 +174,8 @@ def test_every_command_stands_in_readme_or_guide(name: str) -> None:
 
 def test_every_message_on_the_wire_stands_in_the_architecture() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    bases = {commands.Request, events.Event, mirror.MirrorMessage}
-    for module in (commands, events, mirror):
+    bases = {request.Request, events.Event, mirror.MirrorMessage}
+    for module in (commands, adopting, events, mirror):
         for name, kind in vars(module).items():
             if inspect.isclass(kind) and issubclass(kind, msgspec.Struct) and kind not in bases:
                 assert f"`{name}`" in text, name

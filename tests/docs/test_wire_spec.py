@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from cloister import limits
-from cloister.wire import commands, events, mirror
+from cloister.wire import adopting, commands, events, mirror
 from cloister.wire.codes import Refusal
 
 SPEC = Path(__file__).resolve().parents[2] / "docs" / "spec"
@@ -38,7 +38,9 @@ def row_of(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("module", "skipped"), [(commands, 1), (events, 0), (mirror, 0)], ids=lambda value: str(value)
+    ("module", "skipped"),
+    [(commands, 1), (adopting, 1), (events, 0), (mirror, 0)],
+    ids=lambda value: str(value),
 )
 def test_every_message_stands_there_with_its_tag_and_fields(
     module: ModuleType, skipped: int

@@ -23,7 +23,8 @@ from cloister.client.state import Channel
 from cloister.client.turn import Turn
 from cloister.device.engine import Engine
 from cloister.relay.delivery import Follow
-from cloister.relay.services.channels import Channels, LiveChannel
+from cloister.relay.services.channels import Channels
+from cloister.relay.services.live_channel import LiveChannel
 from cloister.relay.storage import api, writes
 from cloister.relay.storage.memory import MemoryStore
 from cloister.testing.simulation.device_disk import SimulatedVault

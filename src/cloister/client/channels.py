@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from cloister import mls
-from cloister.client import merging, receipts
+from cloister.client import merging, receipts, relocating
 from cloister.client.binding import BindingError, dids_of
 from cloister.client.checking import roster_of
 from cloister.client.content import (
@@ -55,6 +55,8 @@ def advance(turn: Turn) -> None:
     for channel in turn.state.channels.values():
         if channel.state is not ChannelState.ACTIVE:
             continue
+        if not relocating.may_prove(turn, channel):
+            continue
         if prove_channel(turn, channel) and channel.next_n != UNPLACED:
             follow(turn, ObjectKind.CHANNEL, channel.channel_id, channel.next_n)
 
@@ -66,6 +68,7 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
         return
     if purpose.number != channel.group.epoch:
         return  # of a Welcome into another epoch of the same channel
+    channel = relocating.place(turn, channel, event.first_n)
     promised = with_item(turn.session.promised, channel.channel_id, event.next_n)
     turn.change_session(promised=promised)
     if channel.next_n == UNPLACED:

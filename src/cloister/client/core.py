@@ -34,6 +34,7 @@ from cloister.client import (
     outbox,
     pool,
     receipts,
+    relocating,
     resetting,
     returning,
     seating,
@@ -60,7 +61,7 @@ from cloister.client.inputs import (
 )
 from cloister.client.persistence import load_state, writes_between
 from cloister.client.records import ChannelState, JoiningStep
-from cloister.client.routing import routes_of
+from cloister.client.routing import is_reading, routes_of
 from cloister.client.running import errands_of
 from cloister.client.seam import Records
 from cloister.client.state import Channel, State
@@ -117,14 +118,15 @@ class Core:
 
     @property
     def wants_log(self) -> bool:
-        """Whether the log of the vault is wanted as an input: part of the roster is void."""
-        return bool(self.state.rewind)
+        """Whether the log of the vault is wanted: to fold it anew, or to bring it to a new home."""
+        return bool(self.state.rewind) or relocating.wants_page(self.state)
 
     @property
     def wake_at(self) -> int | None:
         """When to call with ``Tick``; ``None``: not before another input."""
         if not self.state.session.nonce:
-            return None
+            move = self.state.home_move
+            return move.until if move is not None and is_reading(self.state) else None
         times = [
             *self.state.session.not_before.values(),
             *self.state.duties.values(),
@@ -197,6 +199,7 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     founding.advance,
     founding.advance_settling,
     joining.advance,
+    relocating.advance,
     entering.advance_inbox,
     entering.advance,
     returning.advance,
@@ -220,6 +223,17 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     covering.advance,
     outbox.advance,
 )
+_ADVANCE_READING: Final[tuple[Callable[[Turn], None], ...]] = (
+    entering.advance_inbox,
+    entering.advance,
+    returning.advance,
+    channels.advance,
+    merging.advance,
+    objects.advance,
+    log.advance,
+    relocating.advance,
+)
+"""What a device does at a home that the circle has left: it reads."""
 _ADVANCE_OUT: Final[tuple[Callable[[Turn], None], ...]] = (
     entering.advance_inbox,
     returning.advance,
@@ -234,7 +248,8 @@ _ADVANCE_OUT: Final[tuple[Callable[[Turn], None], ...]] = (
 def _advance(turn: Turn) -> None:
     """Let every flow look once; then act on what was settled, as long as anything was."""
     circle = turn.state.circle
-    for flow in _ADVANCE_OUT if circle is not None and circle.left else _ADVANCE:
+    flows = _ADVANCE_OUT if circle is not None and circle.left else _ADVANCE
+    for flow in _ADVANCE_READING if is_reading(turn.state) else flows:
         if turn.disconnect is not None:
             return
         flow(turn)

@@ -25,6 +25,7 @@ from cloister.client import (
     outbox,
     pool,
     receipts,
+    relocating,
     rewinding,
     running,
     seating,
@@ -98,6 +99,8 @@ def dispatch(turn: Turn, given: AnyInput) -> None:
             linking.on_link_down(turn)
         case Tick():
             pass
+        case LogRead() if not turn.state.rewind:
+            relocating.on_log_read(turn, given.entries)
         case LogRead():
             rewinding.on_log_read(turn, given)
         case ErrandDone():
@@ -202,6 +205,12 @@ def _on_answer(turn: Turn, purpose: Purpose, event: AnyEvent) -> None:
             founding.on_begun(turn, event)
         case Work.OPEN_CIRCLE, Done():
             founding.on_opened(turn, event)
+        case Work.MOVE_CHANNEL, Done():
+            turn.mark_done(purpose)
+        case Work.BRING_LOG, Done():
+            relocating.on_brought(turn, event)
+        case Work.ADOPT_CIRCLE, Done():
+            relocating.on_adopted(turn)
         case Work.OPEN_CHANNEL, Done():
             conversing.on_opened(turn, purpose, event)
         case Work.OPEN_BOX, Opened():
@@ -275,6 +284,9 @@ _FAILED: Final[Mapping[Work, Callable[[Turn, Purpose, Failed], None]]] = {
     Work.BEGIN: founding.on_failed,
     Work.OPEN_CIRCLE: founding.on_failed,
     Work.OPEN_CHANNEL: conversing.on_failed,
+    Work.MOVE_CHANNEL: relocating.on_channel_refused,
+    Work.BRING_LOG: relocating.on_refused,
+    Work.ADOPT_CIRCLE: relocating.on_refused,
     Work.OPEN_BOX: inviting.on_failed,
     Work.OPEN_INBOX: joining.on_failed,
     Work.TAKE_PACKAGE: duties.on_package_failed,
@@ -297,7 +309,9 @@ def _on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         handler(turn, purpose, event)
     elif not linking.on_common_refusal(turn, purpose, event):
         # An invitation in the log whose box was never opened is not asked for every moment.
-        turn.delay(purpose, BOX_RETRY_S if purpose.work is Work.PROVE_BOX else RETRY_S)
+        # Nor is what the new home does not have yet.
+        is_slow = purpose.work is Work.PROVE_BOX or turn.state.home_move is not None
+        turn.delay(purpose, BOX_RETRY_S if is_slow else RETRY_S)
     if purpose.work is Work.FOLLOW:
         linking.unfollow(turn, purpose)
     entering.on_failed(turn, purpose, event)

@@ -49,8 +49,9 @@ from cloister.roster.share import share_relays
 from cloister.transparency.errors import NotSettled
 from cloister.transparency.merkle import EMPTY_ROOT, leaf_hash, tree_hash
 from cloister.wire.auth import OPEN_LABEL, open_content
-from cloister.wire.commands import MAX_CODE_BYTES, Begin, OpenCircle, ReadHead
+from cloister.wire.commands import Begin, OpenCircle, ReadHead
 from cloister.wire.events import Begun, Done, Failed, Head
+from cloister.wire.request import MAX_CODE_BYTES
 
 FRESH_TICKETS_S = 60
 """Wait before tickets are asked for again that a relay has refused."""

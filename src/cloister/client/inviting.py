@@ -171,6 +171,9 @@ def advance(turn: Turn) -> None:
     for record in roster.invites.values():
         own = turn.state.invitations.get(bytes(record.invite.invite_id))
         placed = own is None or own.step is InvitingStep.READY
+        moves = roster.governance.moves
+        if moves and record.seq <= moves[-1].seq:
+            continue  # its box is at the home that the circle has left
         if placed and record.admitted is None and record.invite.expires > turn.now:
             _watch(turn, record)
 

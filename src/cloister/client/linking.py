@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cloister import mls
-from cloister.client.routing import home_of
+from cloister.client.routing import home_of, is_reading
 from cloister.client.state import Channel, Purpose, Session, Work, with_item, without
 from cloister.client.turn import RETRY_S, Turn
 from cloister.crypto.signature import Ed25519Key
@@ -39,7 +39,7 @@ def on_link_up(turn: Turn) -> None:
     again = tuple(
         replace(one, appended=False) if one.appended else one for one in turn.state.intents
     )
-    turn.change(session=Session(up=True), intents=again)
+    turn.change(session=Session(up=True, is_final=is_reading(turn.state)), intents=again)
 
 
 def on_link_down(turn: Turn) -> None:
@@ -151,6 +151,9 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
     )
     if kind is ObjectKind.BOX:
         turn.change_session(box_items=event.next_n)
+    if kind is ObjectKind.INBOX:
+        promised = with_item(turn.session.promised, purpose.subject, event.next_n)
+        turn.change_session(promised=promised)
     if kind is ObjectKind.CHANNEL:
         turn.change_session(current=with_item(session.current, purpose.subject, event.epoch))
 
@@ -197,6 +200,8 @@ _WAIT = {
     Refusal.SLOW_DOWN,
     Refusal.STORAGE,
     Refusal.DRAINING,
+    # The log says where to go on; this device is about to hear it.
+    Refusal.HOME_MOVED,
     Refusal.QUOTA,
     # Another member's commit ended the proven epoch meanwhile: it is on its way here.
     Refusal.NOT_PROVEN,
@@ -228,6 +233,8 @@ def refusal_error(event: Failed, what: str) -> RelayRefusal:
         Refusal.UNKNOWN_OBJECT: "the relay does not know it, or grants no right to it",
         Refusal.NO_SEAT: "every seat is taken or reserved; a steward buys one or frees one",
         Refusal.LAPSED: "the circle's seats are not paid for any more; a steward renews them",
+        Refusal.HOME_MOVED: "the circle has moved to another home relay",
+        Refusal.ID_CONFLICT: "it has it already, otherwise",
         Refusal.HELD: "a legal hold forbids it",
         Refusal.BAD_ENTRY: "the log entry does not fit (is this device's clock right?)",
     }

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Final
 
+from cloister.client import relocating
+from cloister.client.heads import changes_relays, size_in, verify_ahead, verify_under
 from cloister.client.records import ChannelState
 from cloister.client.routing import relay_set_of
 from cloister.client.state import Purpose, State, Work, without
 from cloister.client.turn import SettledEntry, Turn
-from cloister.crypto.hybrid_signature import HybridPublic
-from cloister.errors import TrustError
+from cloister.errors import RemoteError, TrustError
 from cloister.roster.entry import Entry, SealedType
 from cloister.roster.errors import NeedsLogKey, UpdateNeeded
 from cloister.roster.governance_events import ResetDone
 from cloister.roster.roster import Roster
 from cloister.roster.voiding import Void, voids_in
-from cloister.transparency.cosignature import RelayVerifier
 from cloister.transparency.merkle import Frontier, leaf_hash
 from cloister.transparency.proof import verify_consistency
-from cloister.transparency.quorum import Settled, verify_settled
+from cloister.transparency.quorum import Settled
 from cloister.wire.auth import ObjectKind
 from cloister.wire.commands import FollowLog, ReadHead, ReadLog, ReadProof
 from cloister.wire.events import Entries, Head, Logged, Proof
@@ -150,6 +149,10 @@ def on_entries(turn: Turn, event: Entries | Logged) -> None:
         pending_bytes=held,
         tail=tail_before.extend(leaf_hash(entry) for entry in fresh),
     )
+    later = turn.session.head_later
+    if later and size_in(later) <= size + len(fresh):
+        turn.change_session(head_later=b"")
+        on_head(turn, Head(0, later))
     settle(turn)
 
 
@@ -162,7 +165,16 @@ def on_read_log(turn: Turn, purpose: Purpose, event: Entries) -> None:
 
 def on_head(turn: Turn, event: Head) -> None:
     """Verify a head and settle what it covers.  A head that does not verify changes nothing."""
-    settled = verify_head(turn.state, event.note)
+    try:
+        settled = verify_head(turn.state, event.note)
+    except RemoteError:
+        size, _ = tail(turn)
+        if turn.state.roster is None or size_in(event.note) <= size:
+            raise
+        # Other relays may be in force there: the entries that say so have not come yet.
+        heard = max(turn.session.heard_size, size_in(event.note))
+        turn.change_session(head_later=event.note, heard_size=heard)
+        return
     _check_not_behind(turn, settled)
     known = turn.session.head_settled
     if known is not None and settled.size < known.size:
@@ -198,27 +210,14 @@ def is_caught_up(turn: Turn) -> bool:
 
 
 def verify_head(state: State, note: bytes) -> Settled:
-    """Verify a signed note against the relay set in force.  Raises subclasses of RemoteError."""
+    """Verify a signed note against the relays of its size.  Raises subclasses of RemoteError."""
     relay_set = relay_set_of(state)
     if relay_set is None:
         raise Fork("a head arrived before the relays are known")
     roster, founding = state.roster, state.founding
-    origin = roster.origin if roster is not None else founding.origin if founding else ""
-    home, *entries = [(one.name, one.key) for one in (relay_set.home, *relay_set.entries)]
-    return _verify_settled(note, home, tuple(entries), origin)
-
-
-@lru_cache(maxsize=16)
-def _verify_settled(
-    note: bytes,
-    home: tuple[str, HybridPublic],
-    entries: tuple[tuple[str, HybridPublic], ...],
-    origin: str,
-) -> Settled:
-    """Remember the last heads: the same one comes with every connection, and is no secret."""
-    return verify_settled(
-        note, RelayVerifier(*home), [RelayVerifier(*entry) for entry in entries], origin
-    )
+    if roster is not None:
+        return verify_ahead(state, roster, note)
+    return verify_under(relay_set, note, founding.origin if founding else "")
 
 
 def settle(turn: Turn) -> None:
@@ -238,8 +237,18 @@ def settle(turn: Turn) -> None:
             f"the log that the home relay serves does not fit its signed head of size {head.size}",
             hint="Do not go on.  Compare with other members; one of the relays is lying.",
         )
+    check_relays(turn.state, roster, entries)
     fold(turn, entries)
     note_head(turn, head)
+
+
+def check_relays(state: State, roster: Roster, entries: Sequence[bytes]) -> None:
+    """Judge the newest head once more where the entries below it bring other relays.
+
+    It may have been verified before they came.  Raises subclasses of RemoteError.
+    """
+    if state.session.head and changes_relays(roster.governance, entries):
+        verify_ahead(state, roster, state.session.head)
 
 
 def on_proof(turn: Turn, purpose: Purpose, event: Proof) -> None:
@@ -291,7 +300,9 @@ def fold(turn: Turn, entries: Sequence[bytes]) -> None:
                 turn.change_session(current=without_old)
     left = turn.session.pending[done:]
     turn.change_session(pending=left, pending_bytes=sum(map(len, left)), tail=None)
+    before = turn.state.roster or roster
     turn.change(roster=roster, roots=tuple(roots))
+    relocating.begin(turn, before, roster)
     known = turn.session.ahead if not done else None
     turn.change_session(ahead=_ahead(known, roster, turn.state, entries[done:]))
     if done:

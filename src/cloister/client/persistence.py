@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from cloister import mls
 from cloister.client.effects import DeleteRecord, PutRecord, Write
+from cloister.client.home_records import Adoption, HomeMove
 from cloister.client.receipt_records import Cover, Giving, Mark
 from cloister.client.records import (
     RECORD_VERSION,
@@ -62,6 +63,8 @@ def _writes(old: State, new: State) -> Iterator[Write]:
     yield from _single("circle", old.circle, new.circle)
     yield from _single("founding", old.founding, new.founding)
     yield from _single("joining", old.joining, new.joining)
+    yield from _single("home_move", old.home_move, new.home_move)
+    yield from _single("adoption", old.adoption, new.adoption)
     if new.roster is not None and new.roster is not old.roster:
         yield PutRecord(table="roster", key=ONE, value=new.roster.encode())
     if new.inbox_cursor != old.inbox_cursor:
@@ -245,6 +248,8 @@ def _load(records: Records) -> State:
         circle=_one(records, "circle", Circle),
         founding=_one(records, "founding", Founding),
         joining=_one(records, "joining", Joining),
+        home_move=_one(records, "home_move", HomeMove),
+        adoption=_one(records, "adoption", Adoption),
         roster=None if roster is None else Roster.decode(roster),
         log_keys={
             int.from_bytes(key, "big"): Secret(value)

@@ -7,7 +7,7 @@ entry that is meant; ``cloister pending`` lists them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cloister.client.inputs import Act
@@ -80,6 +80,23 @@ class ProposeRelays(Act):
     """Encoded ``RelayCard`` each."""
     drop: tuple[str, ...] = ()
     """Names of relays, as ``cloister circle show`` has them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveHome(Act):
+    """Propose another home relay, with the same entry relays; a second steward approves."""
+
+    home_card: bytes
+    """Encoded ``RelayCard``."""
+    activation_code: str = field(default="", repr=False)
+    """Of the new home's operator: with it this device brings the circle there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BringCircle(Act):
+    """Bring the circle to the home relay that it has by now; for who has the operator's code."""
+
+    activation_code: str = field(repr=False)
 
 
 POLICY_FIELDS: Final = (
@@ -203,6 +220,8 @@ Power = (
     | OfferStewardKey
     | ProposeStewards
     | ProposeRelays
+    | MoveHome
+    | BringCircle
     | SetPolicy
     | Approve
     | Refuse
@@ -225,6 +244,8 @@ POWERS: Final[tuple[type[Act], ...]] = (
     OfferStewardKey,
     ProposeStewards,
     ProposeRelays,
+    MoveHome,
+    BringCircle,
     SetPolicy,
     Approve,
     Refuse,

@@ -18,7 +18,7 @@ from cloister.client.binding import BindingError, checkpoint_of, conversation_of
 from cloister.client.checking import LogBehind, check_group
 from cloister.client.folding import Folded, fold_on, log_key_of
 from cloister.client.linking import prove_welcome, unprove
-from cloister.client.log import must_rewind
+from cloister.client.log import check_relays, must_rewind
 from cloister.client.moving import move_to
 from cloister.client.records import ChannelKind, InboxItem
 from cloister.client.state import Purpose, State, Work, without
@@ -71,6 +71,7 @@ def _come_back(turn: Turn, waiting: Waiting) -> None:
             return
         if must_rewind(turn, entries):
             return
+        check_relays(turn.state, roster, entries)
         log_keys = _log_keys(turn.state, roster, entries, opened)
         group = opened.join(tree_for(turn, item.channel_id, opened), now=turn.now)
         folded = fold_on(Folded(roster, log_keys), entries, group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloister.client.effects import Route
+from cloister.client.home_records import HomeStep
 from cloister.client.identity import did_of
 from cloister.client.records import JoiningStep
 from cloister.client.standing import standing_of
@@ -26,9 +27,21 @@ def relay_set_of(state: State) -> RelaySet | None:
     return None
 
 
+def link_relays_of(state: State) -> RelaySet | None:
+    """Return the relays to talk to: those of the old home while it is read before a move."""
+    if state.home_move is not None and is_reading(state):
+        return RelaySet.decode(state.home_move.before)
+    return relay_set_of(state)
+
+
+def is_reading(state: State) -> bool:
+    """Whether this device reads what the home holds that the circle has left."""
+    return state.home_move is not None and state.home_move.step is HomeStep.READING
+
+
 def home_of(state: State) -> RelayCard | None:
-    """Return the home relay's card, if it is known yet."""
-    relay_set = relay_set_of(state)
+    """Return the card of the home relay to talk to, if it is known yet."""
+    relay_set = link_relays_of(state)
     return None if relay_set is None else relay_set.home
 
 
@@ -78,7 +91,7 @@ def routes_of(state: State) -> tuple[Route, ...]:
     """Return the ways to the home relay; none when this device has nobody to talk to."""
     if state.circle is not None and state.circle.left and not may_return(state):
         return ()
-    relay_set = relay_set_of(state)
+    relay_set = link_relays_of(state)
     if relay_set is not None:
         return home_routes(relay_set)
     if state.joining is not None and state.joining.step == JoiningStep.FETCHING_LETTER:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cloister import mls
+from cloister.client.home_records import Adoption, HomeMove
 from cloister.client.receipt_records import Cover, Giving, Mark
 from cloister.client.records import (
     ChannelExposure,
@@ -77,6 +78,9 @@ class Work(IntEnum):
     READ_SEATS = 24
     WITHDRAW = 25
     PROVE_STEWARD = 26
+    MOVE_CHANNEL = 27
+    BRING_LOG = 28
+    ADOPT_CIRCLE = 29
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,12 @@ class Session:
     heard_size: int = 0
     """The log's size as members say: reason to fetch, but nothing waits for what may be a lie."""
     head: bytes = b""
+    head_later: bytes = b""
+    """A head that fits no relays known yet: judged when the entries below it have come."""
+    is_final: bool = False
+    """Whether the circle had left this home before the session began: what proofs say is final."""
+    brought: int = 0
+    """Entries of the log that the new home is known to hold while it takes the circle over."""
     head_settled: Settled | None = None
     """The newest head whose signatures hold, maybe ahead of the roster."""
     held: Mapping[bytes, tuple[Item | CommitItem, ...]] = field(default_factory=dict)
@@ -209,6 +219,9 @@ class State:
     circle: Circle | None = None
     founding: Founding | None = field(default=None, repr=False)
     joining: Joining | None = field(default=None, repr=False)
+    home_move: HomeMove | None = None
+    """Set while the circle moves to another home and this device has not followed to the end."""
+    adoption: Adoption | None = field(default=None, repr=False)
     roster: Roster | None = None
     log_keys: Mapping[int, Secret] = field(default_factory=dict)
     intents: tuple[Intent, ...] = field(default=(), repr=False)

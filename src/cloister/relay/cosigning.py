@@ -152,6 +152,9 @@ class _MirrorLink:
             return False
         if self._refused.get(live.origin) == live.size:
             return False
+        has_ended = live.fold.governance.had_home(self._identity.card.relay_id)
+        if has_ended and live.settled_size == live.size:
+            return False  # the new home goes on from here
         last = live.cosigned_at.get(self._card.relay_id, 0)
         return self._held.get(live.origin) != live.size or last < self._now() - RENEW_S
 

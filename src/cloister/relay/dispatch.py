@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from cloister.limits import MAX_FOLLOWED_OBJECTS
+from cloister.relay.services.adopting import Adoptions
 from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
 from cloister.relay.services.founding import Foundings
@@ -15,7 +16,7 @@ from cloister.relay.services.parts import Parts
 from cloister.relay.services.resets import is_promised
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, State
-from cloister.wire import commands
+from cloister.wire import adopting, commands
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 
@@ -50,6 +51,7 @@ class Dispatch:
         foundings: Foundings,
         seats: Seats,
         shares: Shares,
+        adoptions: Adoptions,
     ) -> None:
         self._context = context
         self._channels = channels
@@ -62,6 +64,8 @@ class Dispatch:
             commands.Prove: self._prove,
             commands.Begin: foundings.begin,
             commands.OpenCircle: foundings.open_circle,
+            adopting.AdoptEntries: adoptions.take_page,
+            adopting.AdoptCircle: adoptions.adopt,
             commands.Append: logs.append,
             commands.ProveSteward: self._prove_steward,
             commands.Ping: self._ping,
@@ -98,12 +102,34 @@ class Dispatch:
         self._context.metrics.requests += len(requests)
         for request in requests:
             handler = self._table[session.state].get(type(request))
-            if handler is not None:
+            if self._context.closed and self._is_over(session, request):
+                session.refuse(request.rid, Refusal.HOME_MOVED)
+            elif handler is not None:
                 handler(session, request)
             elif session.state is State.DRAINING:
                 session.refuse(request.rid, Refusal.DRAINING, DRAIN_RETRY_S)
             else:
                 session.refuse(request.rid, Refusal.NOT_PROVEN)
+
+    def _is_over(self, session: Session, request: commands.AnyRequest) -> bool:
+        """Whether a request would store something for a circle that has moved to another home.
+
+        Puts, commits and appends look for themselves: what was stored before is answered."""
+        match request:
+            case (
+                commands.OpenChannel(commons_id=object_id)
+                | commands.OpenBox(commons_id=object_id)
+                | commands.TakeKeyPackage(commons_id=object_id)
+            ):
+                kind = ObjectKind.CHANNEL
+            case commands.OpenInbox(box_id=object_id) | commands.PutBox(box_id=object_id):
+                kind = ObjectKind.BOX
+            case commands.PublishKeyPackages(inbox_id=object_id) if request.packages:
+                kind = ObjectKind.INBOX
+            case _:
+                return False
+        grant = session.grants.get((kind, object_id))
+        return grant is not None and grant.origin in self._context.closed
 
     def resume(self, session: Session) -> None:
         """The socket takes something again."""

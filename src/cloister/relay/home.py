@@ -21,6 +21,7 @@ from cloister.relay.processes.children import Children
 from cloister.relay.processes.count import granted_files, process_count
 from cloister.relay.processes.fronts import Fronts
 from cloister.relay.retention import Retention, held_by
+from cloister.relay.services.adopting import Adoptions
 from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
 from cloister.relay.services.founding import Foundings
@@ -93,6 +94,7 @@ class Home:
             on_failure=on_failure,
         )
         logs.on_kept = self._shares.enforcement.look
+        adoptions = Adoptions(context, logs, foundings, card=identity.card, peers=peers.mirrors)
         dispatch = Dispatch(
             context,
             channels,
@@ -102,6 +104,7 @@ class Home:
             foundings,
             self._seats,
             self._shares.service,
+            adoptions,
         )
         self._sessions = Sessions(
             context,

@@ -111,9 +111,12 @@ class Mirror:
             return
         fresh = push.entries[size - push.from_seq :]
         try:
-            fold = held
+            before, fold = None, held
             for entry in fresh:
-                fold = RelayFold.found(entry) if fold is None else fold.append(entry)
+                before, fold = (
+                    fold,
+                    RelayFold.found(entry) if fold is None else fold.append(entry),
+                )
         except CloisterError:
             # A wrong root in an entry is a fork of its author or of the home.
             self._refuse(push.origin, MirrorRefusal.MALFORMED, answer)
@@ -121,7 +124,7 @@ class Mirror:
         if fold is None or fold.size != checkpoint.size or fold.root != checkpoint.root:
             self._refuse(push.origin, MirrorRefusal.FORK, answer)
             return
-        if not self._is_ours(fold, home, push):
+        if not self._is_ours(before or fold, fold, home, push):
             self._refuse(push.origin, MirrorRefusal.NOT_YOURS, answer)
             return
         write = MirrorEntries(push.origin, size, tuple(fresh), fold.root, push.note)
@@ -166,19 +169,37 @@ class Mirror:
         """Return a page of entries (``shares.logs.KeptLogs``)."""
         return self._store.entries(origin, from_seq, to_seq, _PAGE_BYTES)
 
-    def _is_ours(self, fold: RelayFold, home: RelayCard, push: MirrorPush) -> bool:
-        """Tell whether the log names this relay, as far as it has come.
+    def _is_ours(
+        self, before: RelayFold, fold: RelayFold, home: RelayCard, push: MirrorPush
+    ) -> bool:
+        """Tell whether the log names this relay and the home that pushes, as far as it has come.
 
         A relay that joins a circle gets its log from the beginning, where it is not named yet. A
-        push as large as a page is is not the last; whoever is last must name this relay."""
+        push as large as a page is is not the last; whoever is last must name this relay.  The entry
+        by which another home takes over is the last that the old one pushes, and a new
+        home brings all that was before to a mirror that has it from nobody else."""
         relays = fold.relay_set
         own = self._identity.card.relay_id
         goes_on = sum(map(len, push.entries)) > MAX_LOG_PAGE_BYTES - MAX_ENTRY_BYTES
         return (
             fold.origin == push.origin
-            and relays.home.relay_id == home.relay_id
+            and (
+                home.relay_id in {relays.home.relay_id, before.relay_set.home.relay_id}
+                or (goes_on and self._is_fed_by(home, push.origin))
+            )
             and (goes_on or any(entry.relay_id == own for entry in relays.entries))
         )
+
+    def _is_fed_by(self, home: RelayCard, origin: str) -> bool:
+        """Tell whether all that is stored of a log, if anything, was pushed by this home."""
+        row = self._store.log(origin)
+        if row is None or row.size == 0:
+            return True
+        try:
+            verify_logged(row.note, RelayVerifier(home.name, home.key), origin)
+        except CloisterError:
+            return False
+        return True
 
     def _fold(self, origin: str) -> RelayFold | None:
         """Return the fold of what is stored, computed anew after a start."""

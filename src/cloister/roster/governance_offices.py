@@ -8,6 +8,7 @@ that is new. Whoever is dropped counts only as one who goes by consent.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey
@@ -18,6 +19,7 @@ from cloister.roster.governance_events import (
     KeyReinstated,
     KeySuspended,
     LiftProposed,
+    ProposalRefused,
     ReadableEvent,
     RelaySetChanged,
     RelaySetProposed,
@@ -29,6 +31,7 @@ from cloister.roster.governance_state import (
     SUSPENSION_S,
     ErasureState,
     GovernanceState,
+    Move,
     ReadableProposal,
     SuspendedKey,
     keys_by_id,
@@ -37,6 +40,9 @@ from cloister.roster.orders import StewardSet, StewardSuspend
 from cloister.roster.readable import ReadableType
 from cloister.roster.relay_card import RelaySet, check_relay_set
 from cloister.roster.rules import Rule
+
+MAX_MOVES: Final = 8
+"""Changes of home in the life of a circle: each relay set before stays known."""
 
 Events = tuple[ReadableEvent, ...]
 Applied = tuple[GovernanceState, Events]
@@ -310,24 +316,48 @@ def lift(
 
 
 def on_relay_set(state: GovernanceState, act: ReadableAct) -> Applied:
-    """Propose other entry relays. The home stays: everything is stored there."""
+    """Propose other relays. Another home serves the circle from the entry that carries this out."""
     try:
         wanted = RelaySet.decode(act.content)
         check_relay_set(wanted, state.policy)
     except (DecodeError, RelayRefused):
         raise RuleViolation(Rule.RELAYS_FORM) from None
-    if wanted.home.relay_id != state.relay_set.home.relay_id:
-        raise RuleViolation(Rule.RELAYS_HOME)
+    _check_move(state, wanted)
     state = with_proposal(state, proposal_of(act))
     event = RelaySetProposed(seq=act.seq, entry_hash=act.entry_hash, key_id=act.key_id)
     return state, (event,)
 
 
+def _check_move(state: GovernanceState, wanted: RelaySet) -> None:
+    """Another home: one that never was it, witnessed by an entry relay that stays.
+
+    That relay cosigns one continuation of the log, so the old home cannot go on beside the new one.
+    """
+    before = state.relay_set
+    if wanted.home.relay_id == before.home.relay_id:
+        return
+    if state.policy.unlock_shares or state.policy.seats:
+        raise RuleViolation(Rule.RELAYS_HOME)
+    if state.had_home(wanted.home.relay_id) or len(state.moves) >= MAX_MOVES:
+        raise RuleViolation(Rule.RELAYS_FORMER)
+    if not {one.relay_id for one in before.entries} & {one.relay_id for one in wanted.entries}:
+        raise RuleViolation(Rule.RELAYS_WITNESS)
+
+
 def carry_out_relays(
     state: GovernanceState, proposal: ReadableProposal, seq: int, key_id: bytes = b""
 ) -> Applied:
-    """The circle has other entry relays from here."""
+    """The circle has other relays from here."""
+    before, wanted = state.relay_set, RelaySet.decode(proposal.content)
     state = without_proposal(state, proposal.entry_hash)
-    state = replace(state, relay_set=RelaySet.decode(proposal.content))
+    try:
+        _check_move(state, wanted)
+    except RuleViolation:
+        # The relays have changed since it was proposed: nobody would serve as witness of it.
+        refused = ProposalRefused(seq=seq, entry_hash=proposal.entry_hash, key_id=key_id)
+        return state, (refused,)
+    state = replace(state, relay_set=wanted)
+    if wanted.home.relay_id != before.home.relay_id:
+        state = replace(state, moves=(*state.moves, Move(before=before, seq=seq)))
     event = RelaySetChanged(seq=seq, entry_hash=proposal.entry_hash, key_id=key_id)
     return state, (event,)

@@ -151,6 +151,14 @@ class Reset(CachedStruct):
 
 
 @layout
+class Move(CachedStruct):
+    """A change of the home relay, carried out by entry ``seq``: who served the circle before."""
+
+    before: RelaySet = nested(RelaySet)
+    seq: int = uint64()
+
+
+@layout
 class GovernanceRecord(CachedStruct):
     """The stored form of a Governance."""
 
@@ -167,6 +175,7 @@ class GovernanceRecord(CachedStruct):
     erasures: tuple[Erasure, ...] = vector(Erasure)
     holds: tuple[HoldRecord, ...] = vector(HoldRecord)
     reset: Reset | None = optional(Reset)
+    moves: tuple[Move, ...] = vector(Move)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +199,8 @@ class GovernanceState:
     erasures: Mapping[bytes, Erasure]
     holds: Mapping[bytes, HoldRecord]
     reset: Reset | None
+    moves: tuple[Move, ...] = ()
+    """Changes of the home relay, the newest last."""
     next_due: int = NEVER
 
     def record(self) -> GovernanceRecord:
@@ -211,6 +222,7 @@ class GovernanceState:
             erasures=tuple(self.erasures.values()),
             holds=tuple(self.holds.values()),
             reset=self.reset,
+            moves=self.moves,
         )
 
     @classmethod
@@ -233,6 +245,7 @@ class GovernanceState:
             erasures=erasures,
             holds={one.entry_hash: one for one in record.holds},
             reset=record.reset,
+            moves=record.moves,
             next_due=min(deadlines(proposals, suspended, erasures), default=NEVER),
         )
 
@@ -250,6 +263,10 @@ class GovernanceState:
     def is_locked(self, relay_id: RelayId, handle: Handle) -> bool:
         """Whether the log has this share locked."""
         return (relay_id, handle) in self.locked
+
+    def had_home(self, relay_id: RelayId) -> bool:
+        """Whether this relay was the home, and another one is it now: its log has ended."""
+        return any(move.before.home.relay_id == relay_id for move in self.moves)
 
     def holds_circle(self) -> bool:
         """Whether everything is under a legal hold."""

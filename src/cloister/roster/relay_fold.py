@@ -17,7 +17,7 @@ from cloister.roster.policy import Policy
 from cloister.roster.relay_card import RelaySet
 from cloister.transparency.merkle import Frontier, leaf_hash
 
-_SNAPSHOT_VERSION: Final = 2
+_SNAPSHOT_VERSION: Final = 3
 
 
 @layout

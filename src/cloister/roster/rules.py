@@ -222,8 +222,12 @@ class Rule(Enum):
         "a steward does not suspend the last other steward who is obeyed")
     RELAYS_FORM = _Text("ROS-130", "relays-form", _I, "governance_offices:on_relay_set",
         "a relay set keeps the rules of relay sets under the circle's policy")
-    RELAYS_HOME = _Text("ROS-131", "relays-home", _I, "governance_offices:on_relay_set",
-        "a relay set keeps the home relay")
+    RELAYS_HOME = _Text("ROS-131", "relays-home", _I, "governance_offices:_check_move",
+        "a relay set keeps the home relay where devices have unlock shares or seats")
+    RELAYS_FORMER = _Text("ROS-132", "relays-former", _I, "governance_offices:_check_move",
+        "another home is one that never was it, and the eighth change of home is the last")
+    RELAYS_WITNESS = _Text("ROS-133", "relays-witness", _I, "governance_offices:_check_move",
+        "a relay set with another home keeps an entry relay")
     ORDER_FORM = _Text("ROS-135", "order-form", _I, "governance_orders:reference_in",
         "the content of a readable entry decodes as its type says")
     LOCK_SIGNER = _Text("ROS-136", "lock-signer", _I, "governance_orders:on_order_lock",

@@ -181,7 +181,7 @@ class SimulatedDevice:
         return self._step_errands() or self._step_link()
 
     def _step_link(self) -> bool:
-        if not self.core.routes:
+        if not any(map(self._circle.relays.answers, self.core.routes)):
             self.drop_link()
             return False
         if self._session is None:
@@ -201,7 +201,8 @@ class SimulatedDevice:
         self._session = self._circle.relays.connect(
             lambda frame: arrived.extend(
                 told for event in decode_events(frame) for told in self.tamper(event)
-            )
+            ),
+            next(one for one in self.core.routes if self._circle.relays.answers(one)).home_port,
         )
 
     # --- errands ----------------------------------------------------------------------------------

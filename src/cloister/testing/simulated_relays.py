@@ -7,6 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Final
 
+from cloister.client.effects import Route
 from cloister.crypto.entropy import Entropy, SystemEntropy
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
@@ -18,6 +19,7 @@ from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror import Mirror
+from cloister.relay.services.adopting import Adoptions
 from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
 from cloister.relay.services.founding import Foundings
@@ -28,7 +30,8 @@ from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, make_outbox
 from cloister.relay.shares.tickets import TicketOffice
 from cloister.relay.storage.memory import MemoryStore
-from cloister.roster.relay_card import RelayRole, make_relay_card
+from cloister.roster.relay_card import RelayCard, RelayRole, make_relay_card
+from cloister.testing.simulated_home import SimulatedHome
 from cloister.testing.simulated_shares import SimulatedShares
 from cloister.wire.auth import NONCE_BYTES
 from cloister.wire.commands import AnyRequest
@@ -64,7 +67,7 @@ class SimulatedRelays:
         home_key, entry_key = like.keys if like else (self._key(), self._key())
         self.keys: Final[tuple[HybridKey, HybridKey]] = (home_key, entry_key)
         """Of home and entry: what a hostile operator has in hand."""
-        self.home_card: Final = make_relay_card(
+        home_card = make_relay_card(
             home_key,
             tls_certificate=b"home",
             jurisdiction="HK",
@@ -74,7 +77,7 @@ class SimulatedRelays:
             roles=RelayRole.HOME,
             name="home.example",
         )
-        self.entry_card: Final = make_relay_card(
+        entry_card = make_relay_card(
             entry_key,
             tls_certificate=b"entry",
             jurisdiction="PA",
@@ -88,6 +91,9 @@ class SimulatedRelays:
             unlock_host="127.0.0.1",
             unlock_port=4,
         )
+        # A signature is not the same twice, and a card stands in the circle's log.
+        self.home_card: Final[RelayCard] = like.home_card if like else home_card
+        self.entry_card: Final[RelayCard] = like.entry_card if like else entry_card
         self.cosigns = True
         self.on_push: Callable[[MirrorPush], Iterable[MirrorPush]] = lambda push: (push,)
         """What a lying home makes of each push to the mirror."""
@@ -148,7 +154,13 @@ class SimulatedRelays:
             foundings,
             seats,
             home_shares.service,
+            Adoptions(context, self.logs, foundings, card=self.home_card, peers=dict),
         )
+        self.is_home_gone = False
+        """Whether the first home answers nobody any more."""
+        self.homes: Final[dict[int, SimulatedHome]] = {}
+        """Other homes by port, to which the circle may move."""
+        self._elsewhere: dict[Session, SimulatedHome] = {}
         self.logs.on_grown = self._push
         self.logs.on_kept = home_shares.enforcement.look
         self.mirror.on_kept = entry_shares.enforcement.look
@@ -175,8 +187,26 @@ class SimulatedRelays:
 
     # --- connections ------------------------------------------------------------------------------
 
-    def connect(self, transmit: Callable[[bytes], None]) -> Session:
+    def add_home(self, name: str = "geyser.example") -> SimulatedHome:
+        """Start another home, which has the entry relay as its peer."""
+        port = 20 + len(self.homes)
+        home = SimulatedHome(
+            self._now, self.mirror, self.entry_card, self.flusher, port=port, name=name
+        )
+        self.homes[port] = home
+        self.shares[home.card.relay_id] = home.shares
+        return home
+
+    def answers(self, route: Route) -> bool:
+        """Whether a home is there at the end of a way to it."""
+        return route.home_port in self.homes or not self.is_home_gone
+
+    def connect(self, transmit: Callable[[bytes], None], port: int = 0) -> Session:
         """Open a connection; frames of the relay go to ``transmit``."""
+        if port in self.homes:
+            session = self.homes[port].connect(transmit)
+            self._elsewhere[session] = self.homes[port]
+            return session
         now = float(self._now())
         session = Session(self._entropy.random(NONCE_BYTES), make_outbox(self.flusher, now), now)
         session.outbox.transmit = transmit
@@ -186,10 +216,16 @@ class SimulatedRelays:
 
     def send(self, session: Session, request: AnyRequest) -> None:
         """Deliver a request, through its encoded form."""
+        if session in self._elsewhere:
+            self._elsewhere[session].send(session, request)
+            return
         self._dispatch.take(session, decode_requests(encode_frame([request])))
 
     def disconnect(self, session: Session) -> None:
         """Close a connection."""
+        if session in self._elsewhere:
+            self._elsewhere.pop(session).disconnect(session)
+            return
         self._dispatch.forget(session)
 
     # --- connections for errands -----------------------------------------------------------------

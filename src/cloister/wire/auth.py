@@ -33,6 +33,8 @@ SHARE_LABEL: Final = b"RelayShare"
 """Signature of an unlock or confirm key over one act on a share, on one connection."""
 
 
+ADOPT_LABEL: Final = b"RelayAdopt"
+"""Signature of a steward's key by which a relay takes over a circle's log."""
 STEWARD_LABEL: Final = b"RelaySteward"
 """Signature of a steward's key that opens a log for reading, on one connection."""
 
@@ -106,6 +108,20 @@ class StewardContent(Struct):
     relay_id: bytes = fixed(32)
     origin: str = text(255)
     nonce: bytes = fixed(NONCE_BYTES)
+
+
+@layout
+class AdoptContent(Struct):
+    """Signed by a steward's key: which log a relay takes over, and how the commons goes on."""
+
+    relay_id: bytes = fixed(32)
+    origin: str = text(255)
+    root: bytes = fixed(32)
+    commons_id: bytes = fixed(16)
+    commons_key: bytes = fixed(32)
+    epoch: int = uint64()
+    first_n: int = uint64()
+    code_hash: bytes = fixed(32)
 
 
 @layout

@@ -60,3 +60,6 @@ class Refusal(IntEnum):
     restored from a backup. [open the vault while its key is in memory, and change the PIN]"""
     LAPSED = 25
     """No seat of the circle is paid for: reading, commits and the log go on, puts do not."""
+    HOME_MOVED = 26
+    """Another relay is the circle's home now: nothing is stored here any more, and what is stored
+    can be read. [read the rest, go to the new home]"""

@@ -7,53 +7,36 @@ and are checked by the decoder, before anything else looks at a request.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
-from cloister.ids import LONG_ID_BYTES, SHORT_ID_BYTES
 from cloister.limits import (
-    MAX_BOX_ITEM_BYTES,
-    MAX_ENTRY_BYTES,
-    MAX_KEY_PACKAGE_BYTES,
     MAX_KEY_PACKAGES,
     MAX_NEWCOMERS_PER_COMMIT,
     MAX_PARTS,
-    PART_BYTES,
 )
-
-_LONG = msgspec.Meta(min_length=LONG_ID_BYTES, max_length=LONG_ID_BYTES)
-
-Uint = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-"""A count, an index or a time; what a database column holds."""
-ShortId = Annotated[bytes, msgspec.Meta(min_length=SHORT_ID_BYTES, max_length=SHORT_ID_BYTES)]
-Key = Annotated[bytes, _LONG]
-Hash = Annotated[bytes, _LONG]
-OptionalHash = Annotated[bytes, msgspec.Meta(max_length=LONG_ID_BYTES)]
-"""A hash of 32 bytes, or empty."""
-Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
-Kind = Annotated[int, msgspec.Meta(ge=1, le=3)]
-"""A value of ``auth.ObjectKind``."""
-Index = Annotated[int, msgspec.Meta(ge=0, lt=MAX_PARTS)]
-Envelope = Annotated[bytes, msgspec.Meta(max_length=PART_BYTES)]
-Part = Annotated[bytes, msgspec.Meta(min_length=1, max_length=PART_BYTES)]
-Entry = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_ENTRY_BYTES)]
-BoxItem = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_BOX_ITEM_BYTES)]
-Origin = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-MAX_CODE_BYTES: Final = 64
-Code = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_CODE_BYTES)]
-MAX_ORDER_BYTES: Final = 16 * 1024
-MAX_HYBRID_SIGNATURE_BYTES: Final = 4096
-"""Ed25519 and ML-DSA-44 with their lengths are 2,488 bytes."""
-Package = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_KEY_PACKAGE_BYTES)]
-
-
-class Request(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag_field="t"
-):
-    """Base of all requests."""
-
-    rid: Uint
+from cloister.wire.adopting import AdoptCircle, AdoptEntries
+from cloister.wire.request import (
+    MAX_HYBRID_SIGNATURE_BYTES,
+    MAX_ORDER_BYTES,
+    BoxItem,
+    Code,
+    Entry,
+    Envelope,
+    Hash,
+    Index,
+    Key,
+    Kind,
+    OptionalHash,
+    Origin,
+    Package,
+    Part,
+    Request,
+    ShortId,
+    Signature,
+    Uint,
+)
 
 
 class Prove(Request, frozen=True, tag=1):
@@ -170,11 +153,14 @@ class OpenCircle(Request, frozen=True, tag=10):
 
 
 class OpenChannel(Request, frozen=True, tag=11):
-    """Open a conversation's channel with its key of epoch 0, under the proven commons."""
+    """Open a conversation's channel under the proven commons: with its key of epoch 0, or, at a
+    new home, with the key of the epoch it is in and the index where it goes on."""
 
     commons_id: ShortId
     channel_id: ShortId
     channel_key: Key
+    epoch: Uint = 0
+    first_n: Uint = 0
 
 
 class OpenInbox(Request, frozen=True, tag=12):
@@ -375,4 +361,6 @@ AnyRequest = (
     | ReadErasure
     | ReadSeats
     | ProveSteward
+    | AdoptEntries
+    | AdoptCircle
 )

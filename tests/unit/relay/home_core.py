@@ -95,6 +95,7 @@ class HomeCore:
             logs,
             self.seats,
             shares,
+            logs,
         )
         self.flusher = Flusher(self.metrics)
         self.sent: dict[Session, list[Any]] = {}

@@ -14,6 +14,8 @@ from cloister.roster.entry import Entry
 from cloister.roster.errors import RuleViolation, UpdateNeeded
 from cloister.roster.governance import ErasureState
 from cloister.roster.governance_events import KeySuspended, Locked, ReadableEvent
+from cloister.roster.governance_offices import MAX_MOVES
+from cloister.roster.governance_state import Move
 from cloister.roster.orders import (
     CarriedConsent,
     ChannelReset,
@@ -29,7 +31,7 @@ from cloister.roster.orders import (
     sign_lock_as_steward,
 )
 from cloister.roster.readable import ReadableType
-from cloister.roster.relay_card import RelayRole, RelaySet
+from cloister.roster.relay_card import RelayCard, RelayRole, RelaySet
 from cloister.roster.rules import Rule
 from unit.roster.circle import COMMONS, relay, relay_set, secret, steward_key
 from unit.roster.governed import (
@@ -481,11 +483,69 @@ def test_relay_set_keeps_its_rules_ROS_130() -> None:
     assert log.broken("steward", ReadableType.RELAY_SET, JUNK) is Rule.RELAYS_FORM
 
 
-def test_home_relay_stays_ROS_131() -> None:
+def moved_to(home: RelayCard) -> RelaySet:
+    """The set with another home and the same entry relays."""
+    return RelaySet(home=home, entries=relay_set().entries)
+
+
+ELSEWHERE = relay("elsewhere.example", RelayRole.HOME, "IS", "Geyser")
+
+
+@pytest.mark.parametrize("what", ["unlock_shares", "seats"])
+def test_home_relay_stays_where_devices_hang_on_it_ROS_131(what: str) -> None:
     log = governed("steward", "ben")
-    elsewhere = relay("elsewhere.example", RelayRole.HOME, "IS", "Geyser")
-    moved = RelaySet(home=elsewhere, entries=relay_set().entries)
+    policy = replace(log.governance.policy, **{what: 1})
+    log.fold = replace(log.fold, governance=replace(log.governance, policy=policy))
+    moved = moved_to(ELSEWHERE)
     assert log.broken("steward", ReadableType.RELAY_SET, moved) is Rule.RELAYS_HOME
+
+
+def test_another_home_serves_from_the_entry_that_carries_it_out() -> None:
+    log = governed("steward", "ben", change_delay_s=0)
+    before = log.fold.relay_set
+    proposal = log.act("steward", ReadableType.RELAY_SET, moved_to(ELSEWHERE))
+    assert log.fold.relay_set == before
+    assert log.approve("ben", proposal) is None
+    assert log.fold.relay_set.home == ELSEWHERE
+    assert log.governance.moves == (Move(before=before, seq=log.fold.size - 1),)
+    assert log.governance.had_home(before.home.relay_id)
+    assert not log.governance.had_home(ELSEWHERE.relay_id)
+
+
+def test_nobody_moves_to_a_former_home_or_for_ever_ROS_132() -> None:
+    log = governed("steward", "ben", change_delay_s=0)
+    first = log.fold.relay_set
+    for number in range(MAX_MOVES):
+        home = relay(f"home-{number}.example", RelayRole.HOME, "IS", f"Geyser {number}")
+        proposal = log.act("steward", ReadableType.RELAY_SET, moved_to(home))
+        assert log.approve("ben", proposal) is None
+        if number == 0:
+            back = log.broken("steward", ReadableType.RELAY_SET, first)
+            assert back is Rule.RELAYS_FORMER
+    assert len(log.governance.moves) == MAX_MOVES
+    last = log.broken("steward", ReadableType.RELAY_SET, moved_to(ELSEWHERE))
+    assert last is Rule.RELAYS_FORMER
+
+
+def test_an_entry_relay_stays_as_witness_of_a_move_ROS_133() -> None:
+    log = governed("steward", "ben", change_delay_s=0)
+    second = relay("second.example", RelayRole.ENTRY, "IS", "Glacier")
+    moved = RelaySet(home=ELSEWHERE, entries=(second,))
+    assert log.broken("steward", ReadableType.RELAY_SET, moved) is Rule.RELAYS_WITNESS
+
+
+def test_a_move_whose_witness_has_gone_meanwhile_is_not_carried_out() -> None:
+    log = governed("steward", "ben", change_delay_s=0)
+    first = log.fold.relay_set
+    move = log.act("steward", ReadableType.RELAY_SET, moved_to(ELSEWHERE))
+    second = relay("second.example", RelayRole.ENTRY, "IS", "Glacier")
+    other = RelaySet(home=first.home, entries=(second,))
+    change = log.act("steward", ReadableType.RELAY_SET, other)
+    assert log.approve("ben", change) is None
+    assert log.approve("ben", move) is None
+    assert log.fold.relay_set == other
+    assert log.governance.moves == ()
+    assert move not in log.governance.proposals
 
 
 @pytest.mark.parametrize("delay", [0, DAY])

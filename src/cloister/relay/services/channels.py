@@ -17,6 +17,7 @@ from cloister.limits import (
 from cloister.relay.delivery import Follow
 from cloister.relay.ratelimit import Bucket
 from cloister.relay.services.context import Context
+from cloister.relay.services.live_channel import CHANNEL, LiveChannel
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Grant, Session, State
 from cloister.relay.storage.api import EnvelopeKind, EnvelopeRow
@@ -39,37 +40,11 @@ from cloister.wire.frame import encode_message
 
 _SIZES: Final = frozenset(ENVELOPE_SIZES)
 _MAX_BUCKETS: Final = 10_000
-_CHANNEL: Final = int(ObjectKind.CHANNEL)
 NO_KEY: Final = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
 """A key nobody proves (RFC 8032, 7.1, test 1): checked where there is no object, so that the time
 of the answer does not tell a stranger what exists."""
 _NO_EPOCH: Final = -1
 """No channel is ever in it: a put into it gets the answer of a stored id, and stores nothing."""
-
-
-class LiveChannel:
-    """A channel that some connection has proved: its head, and who follows it."""
-
-    __slots__ = ("channel_id", "epoch", "follows", "holders", "next_n")
-
-    def __init__(self, channel_id: bytes, epoch: int, next_n: int) -> None:
-        self.channel_id = channel_id
-        self.epoch = epoch
-        self.next_n = next_n
-        self.follows: dict[Follow, None] = {}
-        self.holders: dict[Session, Grant] = {}
-
-    def end_epoch(self, epoch: int, last_n: int, log_limit: int, lapses_at: float) -> None:
-        """Close the segment of an epoch for everybody who proved it."""
-        self.epoch = max(self.epoch, epoch + 1)
-        for session, grant in self.holders.items():
-            if grant.epoch == epoch:
-                grant.last_n = last_n
-                grant.log_limit = log_limit
-                grant.lapses_at = lapses_at
-                follow = session.follows.get((_CHANNEL, self.channel_id))
-                if follow is not None:
-                    follow.last_n = last_n
 
 
 class Channels:
@@ -187,7 +162,7 @@ class Channels:
 
     def put(self, session: Session, request: commands.Put) -> None:
         """Store an envelope.  Whoever has proved the epoch, or a later one, may ask."""
-        grant = session.grants.get((_CHANNEL, request.channel_id))
+        grant = session.grants.get((CHANNEL, request.channel_id))
         if grant is None or request.epoch > grant.epoch:
             session.refuse(request.rid, Refusal.NOT_PROVEN)
             return
@@ -196,9 +171,11 @@ class Channels:
             session.refuse(request.rid, Refusal.MALFORMED)
             return
         context = self._context
-        # Of a lapsed circle nothing new is stored; a retry of what is stored is answered (D4).
+        # Of a circle that lapsed or moved nothing new is stored; a retry of what is, is answered
+        # (D4).
         now = context.now()
-        epoch = _NO_EPOCH if self._is_lapsed(grant.origin, now) else request.epoch
+        is_over = grant.origin in context.closed or self._is_lapsed(grant.origin, now)
+        epoch = _NO_EPOCH if is_over else request.epoch
         write = PutEnvelope(request.channel_id, epoch, request.envelope_id, envelope, now)
         context.begin_write(session, len(envelope))
         context.store.submit(write, partial(self._on_put, session, request.rid, write))
@@ -214,7 +191,10 @@ class Channels:
             if session.state is not State.CLOSED:
                 session.outbox.send(encode_message(Done(rid, outcome.n)))
         elif write.epoch == _NO_EPOCH and _is_stale(outcome):
-            self._context.refuse(session, rid, Refused(Refusal.LAPSED))
+            row = self._context.store.channel(write.channel_id)
+            moved = row is not None and row.origin in self._context.closed
+            code = Refusal.HOME_MOVED if moved else Refusal.LAPSED
+            self._context.refuse(session, rid, Refused(code))
         else:
             self._context.refuse(session, rid, outcome)
 
@@ -256,9 +236,10 @@ class Channels:
         if wait > 0 and request.epoch == live.epoch:
             session.refuse(request.rid, Refusal.SLOW_DOWN, int(wait) + 1)
             return
+        is_over = grant.origin in context.closed
         write = PutCommit(
             channel_id=request.channel_id,
-            epoch=request.epoch,
+            epoch=_NO_EPOCH if is_over else request.epoch,
             envelope_id=request.envelope_id,
             envelope=request.envelope,
             staged=request.staged,
@@ -277,7 +258,8 @@ class Channels:
         context = self._context
         context.end_write(session, size)
         if not isinstance(outcome, Delivered):
-            context.refuse(session, rid, outcome)
+            is_over = write.epoch == _NO_EPOCH and _is_stale(outcome)
+            context.refuse(session, rid, Refused(Refusal.HOME_MOVED) if is_over else outcome)
             return
         if outcome.fresh:
             context.metrics.commits += 1
@@ -319,7 +301,7 @@ class Channels:
             live.end_epoch(live.epoch, live.next_n - 1, write.log_size, until)
 
     def open_channel(self, session: Session, request: commands.OpenChannel) -> None:
-        """Open a conversation's channel."""
+        """Open a conversation's channel: a new one, or one that comes from another home."""
         context = self._context
         grant = session.current_commons(request.commons_id)
         if grant is None:
@@ -330,7 +312,13 @@ class Channels:
         except BadPublicKey:
             session.refuse(request.rid, Refusal.MALFORMED)
             return
-        write = OpenChannel(grant.origin, request.channel_id, request.channel_key)
+        write = OpenChannel(
+            grant.origin,
+            request.channel_id,
+            request.channel_key,
+            request.epoch,
+            request.first_n,
+        )
         context.submit_simple(session, request.rid, write)
 
     # --- reading -----------------------------------------------------------------------------

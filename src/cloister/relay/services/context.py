@@ -45,6 +45,8 @@ class Context:
         self.metrics = metrics
         self.now = now
         self.monotonic = monotonic
+        self.closed: set[str] = set()
+        """Origins of logs that have ended here: another relay is the home now."""
         self.on_mail: Callable[[bytes, int], None] = _nobody
         self.throttle: Callable[[Session, bool], None] = _no_socket
 

@@ -66,7 +66,7 @@ class Foundings:
 
     def begin(self, session: Session, request: commands.Begin) -> None:
         """Bind a code to a setup key; the same key gets the same origin again."""
-        if not self._is_signed(request.code, request.setup_key, b"", request.signature):
+        if not self.is_signed(request.code, request.setup_key, b"", request.signature):
             session.refuse(request.rid, Refusal.WRONG_CODE)
             return
         origin = f"{self._card.name}/{self._entropy.random(ORIGIN_BYTES).hex()}"
@@ -96,7 +96,7 @@ class Foundings:
     def open_circle(self, session: Session, request: commands.OpenCircle) -> None:
         """Open the circle that a genesis describes, or refuse what is wrong with it."""
         context = self._context
-        if not self._is_signed(request.code, request.setup_key, request.genesis, request.signature):
+        if not self.is_signed(request.code, request.setup_key, request.genesis, request.signature):
             session.refuse(request.rid, Refusal.WRONG_CODE)
             return
         try:
@@ -138,7 +138,7 @@ class Foundings:
             self._logs.on_grown(write.origin)
         session.done(rid)
 
-    def _is_signed(self, code: bytes, setup_key: bytes, genesis: bytes, signature: bytes) -> bool:
+    def is_signed(self, code: bytes, setup_key: bytes, genesis: bytes, signature: bytes) -> bool:
         """A wrong code and a wrong signature get one answer: neither says which it was."""
         code_hash = sha256(code)
         content = open_content(self._context.relay_id, code_hash, genesis)

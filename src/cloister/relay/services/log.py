@@ -9,10 +9,8 @@ from typing import Final
 
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.errors import CloisterError
-from cloister.limits import (
-    MAX_CLOCK_SKEW_S,
-    MAX_LOG_PAGE_BYTES,
-)
+from cloister.ids import RelayId
+from cloister.limits import MAX_CLOCK_SKEW_S, MAX_LOG_PAGE_BYTES
 from cloister.relay.services.context import Context
 from cloister.relay.services.live_log import LiveLog, settled_size_of
 from cloister.relay.services.resets import Resets, is_stewards
@@ -65,6 +63,7 @@ class Logs:
             if row is None:
                 return None
             live = self._live[origin] = LiveLog(row, self._load_fold(row), self._load_tree(row))
+            self._mind_move(live)
             # The relay may have stopped between the entry and what follows from it.
             self.resets.carry_out(origin, live.fold.governance.reset)
         return live
@@ -82,6 +81,11 @@ class Logs:
             live = self.get(origin)
             if live is not None:
                 yield origin, live.fold.governance
+
+    def _mind_move(self, live: LiveLog) -> None:
+        """The log says that another relay is the home: it ends here, and all that hangs on it."""
+        if live.fold.governance.had_home(RelayId(self._context.relay_id)):
+            self._context.closed.add(live.origin)
 
     def load(self) -> None:
         """Load every log, and carry out what a stop of the relay has left undone."""
@@ -161,6 +165,9 @@ class Logs:
         if live is None:
             session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
             return
+        if live.origin in self._context.closed and request.expected >= live.size:
+            session.refuse(request.rid, Refusal.HOME_MOVED)
+            return
         if live.in_flight:
             if len(live.waiting) >= MAX_WAITING:
                 session.refuse(request.rid, Refusal.SLOW_DOWN, 1)
@@ -225,6 +232,7 @@ class Logs:
         if isinstance(outcome, Accepted) and live.size == write.seq:
             before = live.fold.governance.reset
             live.fold = fold
+            self._mind_move(live)
             live.note = write.note
             live.tree.append(leaf_hash(write.entry))
             self._context.metrics.entries += 1

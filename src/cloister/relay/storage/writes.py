@@ -125,11 +125,35 @@ class OpenCircle:
 
 @dataclass(frozen=True, slots=True)
 class OpenChannel:
-    """Open a channel with its key of epoch 0.  ``ID_CONFLICT`` when the id is taken."""
+    """Open a channel in an epoch, with its key and first index; no lower index is ever there.
+
+    The same key of the same epoch again is no fresh one, wherever the channel has come since.  A
+    later epoch takes the place of the first one as long as nothing was stored.  ``ID_CONFLICT``
+    for anything else when the id is taken."""
 
     origin: str
     channel_id: bytes
     key: bytes
+    epoch: int = 0
+    first_n: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptCircle:
+    """Take over a circle from another home: log, checkpoint, commons in its epoch, inboxes.
+
+    ``WRONG_CODE`` when the code is bound to another setup key or origin; ``ID_CONFLICT`` when an
+    id is taken; not fresh when the circle is there with the same commons."""
+
+    code_hash: bytes
+    setup_key: bytes
+    origin: str
+    entries: tuple[tuple[int, bytes], ...]
+    fold: bytes
+    root: bytes
+    note: bytes
+    commons: OpenChannel
+    inboxes: tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +349,7 @@ Write = (
     | StagePart
     | BindCode
     | OpenCircle
+    | AdoptCircle
     | OpenChannel
     | OpenInbox
     | OpenBox

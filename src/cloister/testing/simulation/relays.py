@@ -22,6 +22,7 @@ from cloister.relay.logsafe import Field, Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror import HomeConnection, Mirror, MirrorListener
 from cloister.relay.retention import Retention, held_by
+from cloister.relay.services.adopting import Adoptions
 from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
 from cloister.relay.services.founding import Foundings
@@ -132,6 +133,13 @@ class RunningHome:
             foundings,
             seats,
             NoShares(),
+            Adoptions(
+                context,
+                self.logs,
+                foundings,
+                card=identity.card,
+                peers=lambda: {bytes(entry_card.relay_id): entry_card},
+            ),
         )
         self._sessions = Sessions(
             context, self.dispatch, entropy=entropy, log=log, max_connections=1000

@@ -20,14 +20,15 @@ from cloister.limits import (
 )
 from cloister.relay.storage import api, writes
 from cloister.relay.storage.api import EnvelopeKind
-from cloister.relay.storage.memory.rows import Channel, Log, Mailbox, Staged
-from cloister.relay.storage.memory.seats import SeatWrites, no_seat
+from cloister.relay.storage.memory.opening import OpeningWrites
+from cloister.relay.storage.memory.rows import Channel, Log, Staged
+from cloister.relay.storage.memory.seats import no_seat
 from cloister.relay.storage.writes import Accepted, Bound, Delivered, Refused, Taken
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 
 
-class MemoryStore(SeatWrites):
+class MemoryStore(OpeningWrites):
     """See :class:`cloister.relay.storage.api.Store`."""
 
     def submit(self, write: writes.Write, done: api.Done) -> None:
@@ -60,7 +61,9 @@ class MemoryStore(SeatWrites):
             case writes.OpenCircle():
                 return self._open_circle(write)
             case writes.OpenChannel():
-                return self._open_channel(write.origin, False, write.channel_id, write.key)
+                return self._open_channel(write, is_commons=False)
+            case writes.AdoptCircle():
+                return self._adopt_circle(write)
             case writes.OpenInbox():
                 return self._open_inbox(write)
             case writes.OpenBox():
@@ -221,52 +224,14 @@ class MemoryStore(SeatWrites):
                 return Refused(Refusal.PARTS_MISSING)
         return Accepted(len(staged.parts))
 
-    def _open_circle(self, write: writes.OpenCircle) -> writes.Outcome:
-        if self._codes.get(write.code_hash) != (write.setup_key, write.origin):
-            return Refused(Refusal.WRONG_CODE)
-        log = self._logs.get(write.origin)
-        if log is not None:
-            channel = self._channels.get(write.commons_id)
-            inbox = self._mailboxes.get((ObjectKind.INBOX, write.inbox_id))
-            same = (
-                log.entries[0] == write.genesis
-                and channel is not None
-                and channel.is_commons
-                and channel.ladder.get(0, None) is not None
-                and channel.ladder[0].key == write.commons_key
-                and inbox is not None
-                and inbox.key == write.inbox_key
-            )
-            return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
-        taken = (
-            write.commons_id in self._channels
-            or (ObjectKind.INBOX, write.inbox_id) in self._mailboxes
-        )
-        if taken:
-            return Refused(Refusal.ID_CONFLICT)
-        self._logs[write.origin] = Log([write.genesis], write.root, write.note, write.fold)
-        self._open_channel(write.origin, True, write.commons_id, write.commons_key)
-        self._open_mailbox(ObjectKind.INBOX, write.origin, write.inbox_id, write.inbox_key, 0)
-        return Accepted(0)
-
-    def _open_channel(
-        self, origin: str, is_commons: bool, channel_id: bytes, key: bytes
-    ) -> writes.Outcome:
-        channel = self._channels.get(channel_id)
-        if channel is not None:
-            same = channel.origin == origin and 0 in channel.ladder and channel.ladder[0].key == key
-            return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
-        channel = self._channels[channel_id] = Channel(origin, is_commons)
-        channel.ladder[0] = api.LadderRow(0, key, 0, None, None, b"")
-        return Accepted(0)
-
     def _move_commons(self, write: writes.MoveCommons) -> writes.Outcome:
         if write.origin not in self._logs:
             return Refused(Refusal.UNKNOWN_OBJECT)
         new = self._channels.get(write.new_id)
         if new is not None and not new.is_commons:
             return Refused(Refusal.ID_CONFLICT)
-        outcome = self._open_channel(write.origin, True, write.new_id, write.key)
+        opened = writes.OpenChannel(write.origin, write.new_id, write.key)
+        outcome = self._open_channel(opened, is_commons=True)
         old = self._channels.get(write.old_id)
         if not isinstance(outcome, Accepted) or not outcome.fresh:
             return outcome
@@ -281,16 +246,6 @@ class MemoryStore(SeatWrites):
                 old.epoch, writes.NO_MEMBER, old.next_n + 1, None, None, b""
             )
         return outcome
-
-    def _open_mailbox(
-        self, kind: ObjectKind, origin: str, object_id: bytes, key: bytes, expires: int
-    ) -> writes.Outcome:
-        mailbox = self._mailboxes.get((kind, object_id))
-        if mailbox is not None:
-            same = (mailbox.origin, mailbox.key, mailbox.expires) == (origin, key, expires)
-            return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
-        self._mailboxes[kind, object_id] = Mailbox(origin, key, expires)
-        return Accepted(0)
 
     def _open_inbox(self, write: writes.OpenInbox) -> writes.Outcome:
         box = self._mailboxes[ObjectKind.BOX, write.box_id]

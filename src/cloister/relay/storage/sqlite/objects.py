@@ -11,6 +11,8 @@ from cloister.limits import (
     MAX_STAGED_BYTES,
     MAX_STAGED_OBJECTS,
 )
+from cloister.relay.storage.sqlite.adopting import insert_channel, insert_inbox, open_later
+from cloister.relay.storage.sqlite.rollback import Conflict, Over
 from cloister.relay.storage.sqlite.seats import reserve
 from cloister.relay.storage.writes import (
     Accepted,
@@ -79,8 +81,9 @@ class ObjectWrites:
             (circle, _READABLE, write.genesis),
         )
         try:
-            self._insert_channel(circle, True, write.commons_id, write.commons_key)
-            self._insert_inbox(circle, write.inbox_id, write.inbox_key)
+            commons = OpenChannel(write.origin, write.commons_id, write.commons_key)
+            insert_channel(self._connection, circle, commons, is_commons=True)
+            insert_inbox(self._connection, circle, write.inbox_id, write.inbox_key)
         except sqlite.IntegrityError:
             # The caller's savepoint takes the circle back.
             raise Conflict from None
@@ -107,11 +110,12 @@ class ObjectWrites:
         known = self._execute(
             "SELECT circle FROM channel WHERE id = ?", (write.channel_id,)
         ).fetchone()
-        if known is not None:
-            is_same = known[0] == circle and self._first_key(write.channel_id) == write.key
-            return Accepted(0, fresh=False) if is_same else Refused(Refusal.ID_CONFLICT)
-        self._insert_channel(circle, False, write.channel_id, write.key)
-        return Accepted(0)
+        if known is None:
+            insert_channel(self._connection, circle, write, is_commons=False)
+            return Accepted(0)
+        if known[0] == circle and self._first_key(write.channel_id, write.epoch) == write.key:
+            return Accepted(0, fresh=False)
+        return open_later(self._connection, circle, write)
 
     def open_inbox(self, write: OpenInbox) -> Outcome:
         box = self._execute(
@@ -128,7 +132,7 @@ class ObjectWrites:
             return Refused(Refusal.EXPIRED)
         if self._inbox(write.inbox_id) is not None:
             return Refused(Refusal.ID_CONFLICT)
-        inbox = self._insert_inbox(circle, write.inbox_id, write.key)
+        inbox = insert_inbox(self._connection, circle, write.inbox_id, write.key)
         self._execute("UPDATE invite_box SET inbox = ? WHERE key = ?", (inbox, box_key))
         return Accepted(0)
 
@@ -314,37 +318,10 @@ class ObjectWrites:
         row = self._execute("SELECT key FROM inbox WHERE id = ?", (inbox_id,)).fetchone()
         return int(row[0]) if row is not None else None
 
-    def _first_key(self, channel_id: bytes) -> bytes | None:
+    def _first_key(self, channel_id: bytes, epoch: int = 0) -> bytes | None:
         row = self._execute(
             "SELECT ladder.pk FROM ladder JOIN channel ON channel.key = ladder.channel"
-            " WHERE channel.id = ? AND ladder.epoch = 0",
-            (channel_id,),
+            " WHERE channel.id = ? AND ladder.epoch = ?",
+            (channel_id, epoch),
         ).fetchone()
         return row[0] if row is not None else None
-
-    def _insert_channel(self, circle: int, is_commons: bool, channel_id: bytes, key: bytes) -> None:
-        row = self._execute(
-            "INSERT INTO channel (id, circle, is_commons, epoch, next_n, bytes, floor_n)"
-            " VALUES (?, ?, ?, 0, 0, 0, 0) RETURNING key",
-            (channel_id, circle, int(is_commons)),
-        ).fetchone()
-        self._execute(
-            "INSERT INTO ladder (channel, epoch, pk, first_n, tree) VALUES (?, 0, ?, 0, x'')",
-            (row[0], key),
-        )
-
-    def _insert_inbox(self, circle: int, inbox_id: bytes, key: bytes) -> int:
-        row = self._execute(
-            "INSERT INTO inbox (id, circle, pk, next_n, floor_n) VALUES (?, ?, ?, 0, 0)"
-            " RETURNING key",
-            (inbox_id, circle, key),
-        ).fetchone()
-        return int(row[0])
-
-
-class Conflict(Exception):
-    """Takes the savepoint back and answers ``ID_CONFLICT``; never leaves the writer."""
-
-
-class Over(Exception):
-    """Takes the savepoint back and answers ``QUOTA``; never leaves the writer."""

@@ -16,15 +16,18 @@ from typing import Final, assert_never
 import sqlcipher3.dbapi2 as sqlite
 
 from cloister.relay.storage.api import StorageFailure
+from cloister.relay.storage.sqlite.adopting import adopt_circle
 from cloister.relay.storage.sqlite.channel_state import ChannelStates
 from cloister.relay.storage.sqlite.expiry import expire
 from cloister.relay.storage.sqlite.moving import move_commons
-from cloister.relay.storage.sqlite.objects import Conflict, ObjectWrites, Over
+from cloister.relay.storage.sqlite.objects import ObjectWrites
 from cloister.relay.storage.sqlite.puts import EnvelopeWrites
+from cloister.relay.storage.sqlite.rollback import Conflict, Over
 from cloister.relay.storage.sqlite.schema import open_file
 from cloister.relay.storage.sqlite.seats import take_seat
 from cloister.relay.storage.writes import (
     AddKeyPackages,
+    AdoptCircle,
     AppendEntry,
     BindCode,
     Expire,
@@ -193,8 +196,13 @@ class Writer:
                 return objects.bind_code(write)
             case OpenCircle():
                 return objects.open_circle(write)
+            case AdoptCircle():
+                return adopt_circle(self._connection, write)
             case OpenChannel():
-                return objects.open_channel(write)
+                outcome = objects.open_channel(write)
+                if write.epoch:
+                    self._states.forget()  # a later epoch may have taken the place of the first
+                return outcome
             case OpenInbox():
                 return objects.open_inbox(write)
             case OpenBox():

@@ -1,0 +1,319 @@
+"""The circle moves to another home (decision 0038): read the old one to its end, go on at the new.
+
+    READING   everything there is at the old home, which stores nothing more
+    OPENING   a steward's device brings the log, then each channel is opened where it stood
+
+Nothing changes in the groups: the epoch keys of the new home follow from the same epochs, as its
+id is in the exporter's context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from cloister.client.home_records import Adoption, HomeMove, HomeStep
+from cloister.client.identity import identity_of, own_steward_key_id, steward_key
+from cloister.client.linking import channel_key, on_common_refusal, refusal_error
+from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.standing import standing_of
+from cloister.client.state import UNPLACED, Channel, Purpose, State, Work
+from cloister.client.turn import Turn
+from cloister.crypto.hashing import sha256
+from cloister.crypto.signature import Ed25519Key
+from cloister.ids import ChannelId, InviteId
+from cloister.limits import MAX_LOG_PAGE_BYTES
+from cloister.roster.roster import Roster
+from cloister.wire.adopting import AdoptCircle, AdoptEntries, Inbox
+from cloister.wire.auth import ADOPT_LABEL, OPEN_LABEL, AdoptContent, open_content
+from cloister.wire.codes import Refusal
+from cloister.wire.commands import OpenChannel
+from cloister.wire.events import Done, Failed
+
+READ_S: Final = 600
+"""How long the old home is read, or tried to be reached, before the device goes on without."""
+BRING: Final = Purpose(Work.BRING_LOG)
+ADOPT: Final = Purpose(Work.ADOPT_CIRCLE)
+
+
+def begin(turn: Turn, before: Roster, after: Roster) -> None:
+    """The log says that the circle has another home."""
+    moves = after.governance.moves
+    if len(moves) == len(before.governance.moves):
+        return
+    old = moves[-1].before
+    step = HomeStep.READING if turn.session.relay_id == old.home.relay_id else HomeStep.OPENING
+    turn.change(
+        home_move=HomeMove(
+            before=old.encode(), step=HomeStep.READING, until=turn.now + READ_S, unplaced=()
+        )
+    )
+    turn.changed("home", f"The circle moves to another home relay: {after.relay_set.home.name}.")
+    if step is HomeStep.OPENING:
+        _go_on(turn)
+
+
+def advance(turn: Turn) -> None:
+    """Leave the old home when it is read; open at the new one what is not there."""
+    move = turn.state.home_move
+    if move is None:
+        return
+    if move.step is HomeStep.READING:
+        if turn.is_linked and not turn.session.is_final:
+            # What a proof says of a closed channel is final; what one said before may not be.
+            turn.drop_link("the circle moves to another home")
+        elif turn.now >= move.until or _has_read_all(turn):
+            _go_on(turn)
+            turn.drop_link("the old home is read")
+        return
+    if not turn.is_linked:
+        return
+    roster = turn.state.roster
+    if roster is not None and turn.session.relay_id != roster.relay_set.home.relay_id:
+        turn.drop_link("the circle has another home")
+        return
+    _adopt(turn)
+    _open_conversations(turn, move)
+
+
+def _has_read_all(turn: Turn) -> bool:
+    """Whether this session has shown where each mailbox ends, and all up to there is taken."""
+    session, state = turn.session, turn.state
+    inbox = identity_of(state).inbox_id
+    if state.welcomes or state.inbox_cursor < session.promised.get(inbox, UNPLACED):
+        return False
+    return all(
+        turn.is_current(one.channel_id)
+        and one.next_n >= session.promised.get(one.channel_id, UNPLACED)
+        and one.channel_id not in session.held
+        for one in state.channels.values()
+        if one.state is ChannelState.ACTIVE
+    )
+
+
+def _go_on(turn: Turn) -> None:
+    """From now on this device talks to the new home."""
+    state, move = turn.state, turn.state.home_move
+    if move is None:
+        return
+    # A commit that the old home did not show was not stored there, and nothing more will be.
+    channels = {key: replace(one, staged=None) for key, one in state.channels.items()}
+    active = tuple(
+        ChannelId(key) for key, one in channels.items() if one.state is ChannelState.ACTIVE
+    )
+    lapsed = _open_invitations(turn)
+    if lapsed:
+        turn.alarm(
+            "invitations",
+            f"{lapsed} invitation(s) of this device were handed out at the old home relay and "
+            "have lapsed: invite again.",
+        )
+    turn.change(
+        home_move=replace(move, step=HomeStep.OPENING, unplaced=active),
+        channels=channels,
+        inbox_cursor=0,
+        invitations={},
+        suspects={},
+    )
+
+
+def _open_invitations(turn: Turn) -> int:
+    """Return how many people this device waits for at the old home."""
+    roster = turn.state.roster
+    records = roster.invites if roster is not None else {}
+    known = [records.get(InviteId(one)) for one in turn.state.invitations]
+    return sum(one is None or one.is_open(turn.now) for one in known)
+
+
+def may_prove(turn: Turn, channel: Channel) -> bool:
+    """Whether a channel is at the relay, as far as this device knows."""
+    move = turn.state.home_move
+    return (
+        move is None
+        or channel.channel_id not in move.unplaced
+        or channel.kind is ChannelKind.COMMONS
+        or channel.next_n == UNPLACED
+        or _opening(channel) in turn.session.done
+    )
+
+
+def _opening(channel: Channel) -> Purpose:
+    return Purpose(Work.MOVE_CHANNEL, channel.channel_id, channel.group.epoch)
+
+
+def _open_conversations(turn: Turn, move: HomeMove) -> None:
+    """Open each conversation where it stands; whoever comes later finds it open."""
+    circle = turn.state.circle
+    if circle is None or not turn.is_current(circle.commons_id):
+        return
+    commons_id, relay_id = circle.commons_id, turn.session.relay_id
+    for channel_id in move.unplaced:
+        channel = turn.state.channels.get(channel_id)
+        if channel is None or channel.state is not ChannelState.ACTIVE or may_prove(turn, channel):
+            continue
+        turn.ask_once(
+            _opening(channel),
+            lambda rid, channel=channel: OpenChannel(  # type: ignore[misc]
+                rid=rid,
+                commons_id=commons_id,
+                channel_id=channel.channel_id,
+                channel_key=channel_key(channel.group, relay_id, channel.channel_id).public,
+                epoch=channel.group.epoch,
+                first_n=channel.next_n,
+            ),
+        )
+
+
+def on_channel_refused(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """Others have opened it otherwise: a proof will show whether this device finds it."""
+    if not on_common_refusal(turn, purpose, event):
+        turn.mark_done(purpose)
+
+
+def place(turn: Turn, channel: Channel, first_n: int) -> Channel:
+    """Take the place in a channel that it has at the new home; once for each channel and move."""
+    move = turn.state.home_move
+    if move is None or channel.channel_id not in move.unplaced:
+        return channel
+    left = tuple(one for one in move.unplaced if one != channel.channel_id)
+    turn.change(home_move=replace(move, unplaced=left) if left else None)
+    if not left:
+        turn.changed("home", "Everything goes on at the new home relay.")
+    return channel
+
+
+# --- the steward's device brings the circle -------------------------------------------------------
+
+
+def wants_page(state: State) -> bool:
+    """Whether a page of the log is to be brought to the new home now."""
+    session, circle, roster = state.session, state.circle, state.roster
+    adoption, move = state.adoption, state.home_move
+    return (
+        adoption is not None
+        and roster is not None
+        and circle is not None
+        and move is not None
+        and move.step is HomeStep.OPENING
+        and circle.commons_id in move.unplaced
+        and bool(session.nonce)
+        and session.relay_id == adoption.home_id == roster.relay_set.home.relay_id
+        and session.brought < roster.size
+        and not {BRING, ADOPT} & session.asked
+        and session.not_before.get(BRING, 0) <= state.handled_at
+    )
+
+
+def on_log_read(turn: Turn, entries: Sequence[bytes]) -> None:
+    """Bring the next page."""
+    adoption, roster = turn.state.adoption, turn.state.roster
+    if adoption is None or roster is None or not wants_page(turn.state):
+        return
+    first = turn.session.brought
+    page: list[bytes] = []
+    size = 0
+    for entry in entries[first : roster.size]:
+        size += len(entry)
+        if page and size > MAX_LOG_PAGE_BYTES:
+            break
+        page.append(entry)
+    code, setup, signature = _authority(turn, adoption)
+    turn.ask(
+        BRING,
+        lambda rid: AdoptEntries(
+            rid=rid,
+            code=code,
+            setup_key=setup,
+            signature=signature,
+            from_seq=first,
+            entries=tuple(page),
+        ),
+    )
+
+
+def on_brought(turn: Turn, event: Done) -> None:
+    """The relay holds so many entries."""
+    turn.change_session(brought=event.n)
+
+
+def _authority(turn: Turn, adoption: Adoption) -> tuple[bytes, bytes, bytes]:
+    """Return code, setup key and its signature, as a founder shows them."""
+    code, setup = adoption.code.encode(), Ed25519Key(adoption.setup_seed)
+    content = open_content(turn.session.relay_id, sha256(code), b"")
+    return code, setup.public, setup.sign(OPEN_LABEL, content)
+
+
+def _adopt(turn: Turn) -> None:
+    state = turn.state
+    adoption, roster, circle, commons = state.adoption, state.roster, state.circle, state.commons
+    if adoption is None or roster is None or circle is None or commons is None:
+        return
+    is_brought = turn.session.relay_id == adoption.home_id and turn.session.brought >= roster.size
+    if not is_brought or (1, circle.commons_id) in turn.session.proven:
+        return
+    turn.ask_once(ADOPT, lambda rid: _request(turn, adoption, roster, commons, rid))
+
+
+def _request(
+    turn: Turn, adoption: Adoption, roster: Roster, commons: Channel, rid: int
+) -> AdoptCircle:
+    code, setup, signature = _authority(turn, adoption)
+    identity, relay_id = identity_of(turn.state), turn.session.relay_id
+    key = channel_key(commons.group, relay_id, commons.channel_id).public
+    content = AdoptContent(
+        relay_id=relay_id,
+        origin=roster.origin,
+        root=roster.root,
+        commons_id=commons.channel_id,
+        commons_key=key,
+        epoch=commons.group.epoch,
+        first_n=commons.next_n,
+        code_hash=sha256(code),
+    ).encode()
+    # Also of those who are out for a time: nobody else could open it for them to come back by.
+    inboxes = tuple(
+        Inbox(inbox_id=record.card.inbox_id, inbox_key=record.card.inbox_key)
+        for did, record in roster.devices.items()
+        if not standing_of(roster, did).is_final
+    )
+    return AdoptCircle(
+        rid=rid,
+        code=code,
+        setup_key=setup,
+        signature=signature,
+        origin=roster.origin,
+        note=turn.state.circle.head if turn.state.circle is not None else b"",
+        commons_id=commons.channel_id,
+        commons_key=key,
+        epoch=commons.group.epoch,
+        first_n=commons.next_n,
+        inboxes=inboxes,
+        key_id=own_steward_key_id(identity),
+        steward_signature=steward_key(identity).sign(ADOPT_LABEL, content).encode(),
+    )
+
+
+def on_adopted(turn: Turn) -> None:
+    """The new home has the circle: everybody finds it there."""
+    turn.mark_done(ADOPT)
+    turn.change(adoption=None)
+    turn.change_session(not_before={})
+    turn.changed("home", "The new home relay has taken the circle over.")
+
+
+def on_refused(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """Bring it again from where the relay is, or say what is wrong."""
+    if event.code == Refusal.MOVED:
+        turn.change_session(brought=event.detail)
+        turn.delay(purpose, 1)
+        return
+    if on_common_refusal(turn, purpose, event):
+        return
+    words = refusal_error(event, "to take the circle over")
+    turn.alarm("home", f"{words}.  Its operator must have listed the circle's entry relays.")
+    turn.change_session(brought=0)
+    turn.delay(BRING, 60)
+    turn.delay(ADOPT, 60)
+    if event.code == Refusal.WRONG_CODE:
+        turn.change(adoption=None)

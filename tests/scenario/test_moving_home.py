@@ -1,0 +1,87 @@
+"""The circle moves to another home relay, and everything goes on (decision 0038)."""
+
+from __future__ import annotations
+
+from cloister.client.inputs import OpenConversation, SendText
+from cloister.client.powers import Approve, MoveHome
+from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.testing.simulated_home import SimulatedHome
+from scenario.built_once import built_once
+from scenario.governed import admit_steward, other_alarms, roster_of, send, view
+from scenario.hostile import play
+
+
+@built_once
+async def three(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
+    """Ada and Ben are stewards, Cyd a member; they talk at the Desk.  No shares, no delay."""
+    ada = await circle.found("Ada", test_circle=True, change_delay_s=0)
+    ben = await admit_steward(circle, "Ben", ada, [ada])
+    cyd = await circle.admit("Cyd", ada, [ada])
+    await circle.act(ada, OpenConversation(ref=circle.ref(), title="Desk", members=("Ben", "Cyd")))
+    return ada, ben, cyd
+
+
+async def decide(
+    circle: SimulatedCircle, home: SimulatedHome, by: SimulatedDevice, second: SimulatedDevice
+) -> None:
+    """Two stewards want another home."""
+    move = MoveHome(
+        ref=circle.ref(), home_card=home.card.encode(), activation_code="code-of-the-new-home"
+    )
+    await circle.act(by, move)
+    await circle.settle()
+    (waiting,) = [one for one in view(second, "pending") if one["kind"] == "change of relays"]
+    await circle.act(second, Approve(ref=circle.ref(), reference=str(waiting["reference"])))
+    await circle.settle()
+
+
+def groups(device: SimulatedDevice) -> dict[bytes, tuple[str, bytes]]:
+    """Return title and MLS group id of every channel of a device."""
+    channels = device.core.state.channels
+    return {key: (one.title, one.group.group_id) for key, one in channels.items()}
+
+
+def test_a_planned_move_goes_on_with_everything() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        home = circle.relays.add_home()
+        before = {one.name: groups(one) for one in circle.devices}
+        epochs = {key: one.group.epoch for key, one in cyd.core.state.channels.items()}
+        send(circle, cyd, "before")
+        await circle.settle()
+        cyd.is_offline = True
+        send(circle, cyd, "written on the way")
+        await decide(circle, home, ada, ben)
+        cyd.is_offline = False
+        await circle.settle()
+        for device in (ada, ben, cyd):
+            assert roster_of(device).relay_set.home == home.card
+            assert device.core.state.home_move is None
+            assert device.core.state.session.relay_id == home.card.relay_id
+        for device in (ada, ben, cyd):
+            device.feed(SendText(ref=circle.ref(), conversation="commons", text=f"{device.name}!"))
+            send(circle, device, f"{device.name} is here")
+        await circle.settle()
+        for device in (ada, ben):
+            assert device.texts("Cyd").count("written on the way") == 1
+            assert device.texts("Cyd").count("before") == 1
+        for device in (ada, ben, cyd):
+            for name in ("Ada", "Ben", "Cyd"):
+                assert f"{name} is here" in device.texts(name)
+                assert f"{name}!" in device.texts(name)
+        assert {one.name: groups(one) for one in circle.devices} == before
+        assert {key: one.group.epoch for key, one in cyd.core.state.channels.items()} == epochs
+        assert other_alarms(circle) == []
+        # Groups change there, and newcomers come in.
+        dan = await circle.admit("Dan", ben, [ada, ben])
+        assert dan.phase == "member"
+        await circle.act(
+            ben, OpenConversation(ref=circle.ref(), title="Lab", members=("Dan", "Cyd"))
+        )
+        dan.feed(SendText(ref=circle.ref(), conversation="Lab", text="new here"))
+        await circle.settle()
+        assert "new here" in cyd.texts("Dan")
+        assert other_alarms(circle) == []
+
+    play(story())
