@@ -17,13 +17,7 @@ from cloister.relay.services.resets import Resets, is_stewards
 from cloister.relay.session import LogFollow, Session
 from cloister.relay.shares.logs import KeptLog
 from cloister.relay.storage.api import LogRow
-from cloister.relay.storage.writes import (
-    Accepted,
-    AppendEntry,
-    Outcome,
-    Refused,
-    SetNote,
-)
+from cloister.relay.storage.writes import Accepted, AppendEntry, Outcome, Refused, SetNote
 from cloister.roster.entry import Entry, EntryKind
 from cloister.roster.errors import SnapshotError, UpdateNeeded
 from cloister.roster.form import read_entry
