@@ -220,11 +220,14 @@ class FleetBench:
         """Kill what carries the tunnels of all devices, and time their return."""
         load.ask("watch_return", rate=TRICKLE / len(load.processes))
         self.lag.take_ms()
-        before, cut_at = self.cpu(), time.monotonic()
         if self.tunnels.pids:
-            for pid in self.tunnels.pids:
+            killed, self.tunnels.pids = self.tunnels.pids, []
+            before, cut_at = self.cpu(), time.monotonic()
+            for pid in killed:
                 os.kill(pid, signal.SIGKILL)
         else:
+            self.entry_main.pids = []
+            before, cut_at = self.cpu(), time.monotonic()
             self.entry.kill()
             self.entry_main.pids = [self.entry.start(**self._limits)]
         answers = load.ask("come_back", seconds=RETURN_S, cut_at=cut_at)
@@ -235,7 +238,7 @@ class FleetBench:
                 failures[name] = failures.get(name, 0) + count
         back = sum(part["connected"] for part in answers)
         self.tunnels.pids = children_of(self.entry_main.pids[0])
-        spent = self.core.cpu_s() - before.core
+        spent = self.cpu().less(before).by(self.devices / 1e6)
         return Return(
             share_back=round(back / self.devices, 4),
             half_s=part_of(times, 0.5),
@@ -244,7 +247,10 @@ class FleetBench:
             most_attempts=max(part["most_attempts"] for part in answers),
             failures=failures,
             core_lag_p99_ms=part_of(self.lag.take_ms(), 0.99),
-            core_cpu_us=round(spent / self.devices * 1e6),
+            cpu_us=spent,
+            relay_s=round(
+                (spent.core + spent.fronts + spent.entry) * self.devices / cores() / 1e6, 1
+            ),
         )
 
 

@@ -78,8 +78,10 @@ class Return(msgspec.Struct, frozen=True):
     most_attempts: int
     failures: dict[str, int]
     core_lag_p99_ms: float
-    core_cpu_us: float
-    """CPU of the home's core for one device that comes back."""
+    cpu_us: Side
+    """For one device that comes back, its tries that came to nothing among it."""
+    relay_s: float
+    """What the relays alone would take, with all cores of this machine for themselves."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -149,6 +151,8 @@ def table(report: Report) -> str:
         *_row("  attempts a device", cut.attempts_per_device, "1", str(GOAL_ATTEMPTS)),
         *_row("  most of one", cut.most_attempts),
         *_row("  core lag p99", f"{cut.core_lag_p99_ms} ms", "", f"{GOAL_LAG_MS} ms"),
+        *_sides("  CPU us a device", cut.cpu_us, 2 * report.handshake_floor_us),
+        *_row("  the relays' part", f"{cut.relay_s} s on all cores"),
         *_row("  failed", str(cut.failures or "none")),
     ]
     return "\n".join(lines)
