@@ -17,8 +17,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 @pytest.fixture
-def own_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """A pair for a test that stops a relay."""
-    made = Pair.start(tmp_path_factory.mktemp("relays"))
+def own_pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    """A pair for a test that stops a relay; its parameter: processes beside the main ones."""
+    processes = str(getattr(request, "param", 0))
+    made = Pair.start(tmp_path_factory.mktemp("relays"), CLOISTER__LIMITS__PROCESSES=processes)
     yield made
     made.stop()

@@ -61,6 +61,8 @@ class Relay:
         """What Python runs; another one for a relay with a planted fault."""
         self.launch: Launch = launch
         self.process: Process | None = None
+        self.environment: dict[str, str] = {}
+        """What the last start was given."""
         self._said = 0
         """How much of the log is of earlier starts, bytes."""
 
@@ -78,6 +80,7 @@ class Relay:
 
     def begin(self, **environment: str) -> None:
         """Start; ``wait`` says when it is ready."""
+        self.environment = environment
         log = self.folder / "log"
         log.touch()
         self._said = log.stat().st_size
@@ -132,10 +135,14 @@ class Pair:
         )
         pair.home.peer(pair.entry)
         pair.entry.peer(pair.home)
-        pair.entry.begin(**environment)
-        pair.home.begin(**environment)
-        pair.entry.wait()
-        pair.home.wait()
+        try:
+            pair.entry.begin(**environment)
+            pair.home.begin(**environment)
+            pair.entry.wait()
+            pair.home.wait()
+        except BaseException:
+            pair.stop()
+            raise
         return pair
 
     def stop(self) -> None:

@@ -134,6 +134,10 @@ def test_fronts_end_with_their_home_and_the_port_is_free_again(fronted: Pair) ->
     assert len(fronts) == 2
 
     async def main() -> None:
+        # A service manager and a terminal signal all processes; only the home's main one listens.
+        for number in fronts:
+            os.kill(number, signal.SIGTERM)
+            os.kill(number, signal.SIGINT)
         device = await Device.connect(fronted)
         circle = await Circle.found(device, home.code)
         home.stop(signal.SIGKILL)

@@ -33,8 +33,11 @@ from integration.relay_world import (
 
 pytestmark = pytest.mark.process
 IN_FLIGHT = 40
+IN_PROCESSES = pytest.mark.parametrize("own_pair", [0, 2], ids=["one", "several"], indirect=True)
+"""Relays of one process, and of several."""
 
 
+@IN_PROCESSES
 def test_sigkill_in_a_burst_loses_nothing_that_was_acknowledged(own_pair: Pair) -> None:
     acknowledged: dict[bytes, int] = {}
 
@@ -91,10 +94,11 @@ def test_sigkill_in_a_burst_loses_nothing_that_was_acknowledged(own_pair: Pair) 
         await device.close()
 
     circle = asyncio.run(burst())
-    own_pair.home.start()
+    own_pair.home.start(**own_pair.home.environment)
     asyncio.run(check(circle))
 
 
+@IN_PROCESSES
 def test_sigterm_answers_what_is_under_way_and_ends_well(own_pair: Pair) -> None:
     async def main() -> None:
         device = await Device.connect(own_pair)
@@ -189,6 +193,7 @@ def test_a_folder_that_is_none_gives_exit_3_and_no_traceback(tmp_path: Path) -> 
     assert "no relay folder" in done.stderr
 
 
+@IN_PROCESSES
 def test_a_disk_that_fails_stops_the_home_without_a_false_answer(own_pair: Pair) -> None:
     async def main() -> None:
         device = await Device.connect(own_pair)

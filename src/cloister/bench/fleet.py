@@ -103,6 +103,7 @@ class FleetBench:
             "processes": "auto" if processes is None else str(processes),
         }
         self._load: LoadProcesses | None = None
+        self.lag = Lag(self.home.folder.settings({}).listen.health_port)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[LoadProcesses]:
@@ -111,7 +112,6 @@ class FleetBench:
             home, entry = self.home.start(**self._limits), self.entry.start(**self._limits)
             self.core, self.fronts = Group([home]), Group(children_of(home))
             self.entry_main, self.tunnels = Group([entry]), Group(children_of(entry))
-            self.lag = Lag(self.home.folder.settings({}).listen.health_port)
             self.lag.start()
             channels = self.folder / "channels"
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -271,6 +271,8 @@ def run(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Told to go, it takes its processes with it, as at Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="cloister-bench-") as folder:
         bench = FleetBench(Path(folder), devices, processes)
         card = bench.home.card
