@@ -25,7 +25,7 @@ from cloister.client.content import (
     text_of,
 )
 from cloister.client.effects import Message, MessageKind, MessageState
-from cloister.client.linking import credit, follow, prove_channel
+from cloister.client.linking import credit, follow, on_common_refusal, prove_channel
 from cloister.client.log import heard_of
 from cloister.client.outbox import check_acknowledged, confirm
 from cloister.client.persistence import with_chain
@@ -42,10 +42,12 @@ from cloister.ids import DeviceId
 from cloister.limits import DELIVERY_WINDOW_ITEMS
 from cloister.lives import begins_later_life
 from cloister.wire.auth import ObjectKind
-from cloister.wire.events import CommitItem, Item, Proved
+from cloister.wire.events import CommitItem, Failed, Item, Proved
 
 FLOOR: Final = b"floor"
 """Evidence (``stopping``) that the relay no longer has what this device has not seen."""
+UNKNOWN_RETRY_S: Final = 60
+"""An epoch that the relay does not know is asked for again this often."""
 MAX_MISSING: Final = 64
 """Missing counters remembered for each author; beyond it a late message is taken for a replay."""
 
@@ -87,6 +89,29 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
     elif turn.state.suspects.get(channel.channel_id) == FLOOR:
         # It was a lie, or a fault that is gone: the next one is a first one again.
         turn.change(suspects=without(turn.state.suspects, channel.channel_id))
+
+
+def on_prove_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
+    """The relay does not know the epoch that this device is in: say so, once a connection.
+
+    It was restored from a backup of before, or the epoch has aged out, or it lies.  Only the first
+    may heal, so it is asked again now and then; nothing that is queued is given up."""
+    if on_common_refusal(turn, purpose, event):
+        return
+    channel = turn.state.channels.get(purpose.subject)
+    if channel is None or purpose.number != channel.group.epoch:
+        turn.delay(purpose)
+        return
+    turn.delay(purpose, UNKNOWN_RETRY_S)
+    if purpose not in turn.session.done:
+        turn.mark_done(purpose)
+        turn.alarm(
+            "unknown",
+            f"The home relay does not know {title_of(turn.state, channel)} as it is now: nothing "
+            "comes from there, and nothing that is sent there leaves this device. Was the relay "
+            "restored from a backup? Then open the conversation anew; the commons is reset by a "
+            "steward.",
+        )
 
 
 def on_item(turn: Turn, event: Item | CommitItem) -> None:

@@ -278,6 +278,7 @@ def _on_read_proof(turn: Turn, purpose: Purpose, event: Proof) -> None:
 
 
 _FAILED: Final[Mapping[Work, Callable[[Turn, Purpose, Failed], None]]] = {
+    Work.PROVE_CHANNEL: channels.on_prove_failed,
     Work.PUT: outbox.on_failed,
     Work.COMMIT: committing.on_failed,
     Work.APPEND: appending.on_failed,
