@@ -64,7 +64,15 @@ MAX_CONNECTIONS_PER_ADDRESS: Final = 64
 RETENTION_S: Final = 30 * 86_400
 """Envelopes are deleted by age only (flows 4.2.4); retries must end before."""
 MAX_CHANNEL_BYTES: Final = 256 * KIB * KIB
-"""Stored bytes of one channel before puts get QUOTA."""
+"""Stored bytes of one channel before puts get QUOTA.  Commits pass: they are limited by rate."""
+MAX_CIRCLE_BYTES: Final = 16 * KIB * KIB * KIB
+"""Stored bytes of all channels of a circle before puts get QUOTA; the other circles of the relay
+would be harmed."""
+MAX_INBOX_ITEMS: Final = 4096
+"""Welcomes one inbox holds before a commit that brings another gets QUOTA: a member could fill
+the disk through it."""
+QUOTA_RETRY_S: Final = 30
+"""After how long a device asks again whether there is room, with one message."""
 
 # --- rates -----------------------------------------------------------------------------------
 

@@ -229,6 +229,7 @@ def disclose(folder: Path, *, handle: str | None, channel: str | None, as_json: 
 
 relay.add_command(relay_upkeep.check)
 relay.add_command(relay_upkeep.unit)
+relay.add_command(relay_upkeep.clock)
 relay.add_command(relay_backup.backup)
 relay.add_command(relay_backup.restore)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,36 @@ def check(folder: Path, *, as_json: bool) -> None:
     view = {"ok": status == 0, "findings": [one.as_view() for one in findings]}
     Output(as_json).data(view, "\n".join(map(lines_of, findings)))
     click.get_current_context().exit(status)
+
+
+@click.command("clock")
+@FOLDER
+@click.option("--right", is_flag=True, help="Say that this machine's clock is right.")
+@JSON
+def clock(folder: Path, *, right: bool, as_json: bool) -> None:
+    """Show this machine's clock as the relay takes it, or say that it is right.
+
+    A home relay deletes what is old only when a mirror agrees with its clock. Where no mirror can
+    (all are away for good), or after the clock was wrong, the operator says so; it holds for an
+    hour, which the running relay notices within ten minutes.
+
+    \b
+    Example:
+      cloister relay clock hk --right
+    """
+    from datetime import datetime
+
+    from cloister.cli.output import Output
+    from cloister.clock import wall_time
+    from cloister.relay.folder import Folder
+
+    place = Folder(folder)
+    place.settings(os.environ)
+    now = int(wall_time())
+    if right:
+        place.give_clock_word(now)
+    shown = datetime.fromtimestamp(now, UTC).isoformat()
+    Output(as_json).data({"now": now, "utc": shown, "right": right}, shown)
 
 
 @click.command("unit")

@@ -149,7 +149,9 @@ def advance(turn: Turn) -> None:
 def _advance_channel(turn: Turn, channel_id: bytes) -> None:
     in_doubt = False
     _fail_what_may_not_be_said(turn, channel_id)
-    for outgoing in turn.state.channels[channel_id].outbox[:MAX_IN_FLIGHT]:
+    waiting = turn.state.channels[channel_id].outbox[:MAX_IN_FLIGHT]
+    first = waiting[0].message_id if waiting else b""
+    for outgoing in waiting:
         if outgoing.envelope and not outgoing.stale:
             # Put in an epoch that has ended: only the relay's answer says whether it is stored.
             # Whatever comes later must wait for that, or it would overtake.
@@ -168,6 +170,8 @@ def _advance_channel(turn: Turn, channel_id: bytes) -> None:
             outgoing = _encrypt(turn, channel, outgoing)
         epoch, envelope, message_id = outgoing.epoch, outgoing.envelope, outgoing.message_id
         if (int(ObjectKind.CHANNEL), channel_id) not in turn.session.proven:
+            return
+        if channel_id in turn.session.full and message_id != first:
             return
         turn.ask(
             purpose,
@@ -245,6 +249,7 @@ def on_done(turn: Turn, purpose: Purpose, event: Done) -> None:
     if found is None:
         return
     channel, outgoing = found
+    turn.change_session(full=turn.session.full - {channel.channel_id})
     confirm(turn, channel, purpose.subject, event.n)
     if event.n >= channel.next_n:
         place = (channel.channel_id, event.n)
@@ -284,9 +289,13 @@ def confirm(turn: Turn, channel: Channel, message_id: bytes, n: int) -> None:
 def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     """Decide by the refusal: wait, encrypt again, or give up with the reason."""
     found = _find(turn, purpose.subject)
-    if found is None or on_common_refusal(turn, purpose, event):
+    if found is None:
         return
     channel, outgoing = found
+    if event.code in (Refusal.QUOTA, Refusal.STORAGE):
+        _note_full(turn, channel, event)
+    if on_common_refusal(turn, purpose, event):
+        return
     if event.code == Refusal.STALE_EPOCH:
         stale = replace(outgoing, stale=True)
         turn.put_channel(
@@ -311,6 +320,19 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
             )
         reason = str(refusal_error(event, "the message"))
         _finish(turn, channel, outgoing, MessageState.FAILED, 0, reason)
+
+
+def _note_full(turn: Turn, channel: Channel, event: Failed) -> None:
+    """The relay takes nothing more: say so once, and ask with one message from now on."""
+    if channel.channel_id in turn.session.full:
+        return
+    turn.change_session(full=turn.session.full | {channel.channel_id})
+    title = f"“{channel.title}”" if channel.title else "the commons"
+    if event.code == Refusal.QUOTA:
+        why = f"{title} or the circle is full at the home relay"
+    else:
+        why = "the home relay cannot store anything at present"
+    turn.alarm("full", f"{why}: what you write waits here and is sent when there is room.")
 
 
 def fail_all(turn: Turn, channel: Channel, reason: str) -> None:

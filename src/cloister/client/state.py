@@ -185,6 +185,8 @@ class Session:
     tree_parts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     """channel -> parts read of the sealed ratchet tree that a Welcome needs."""
     tree_counts: Mapping[bytes, int] = field(default_factory=dict)
+    full: frozenset[bytes] = frozenset()
+    """Channels that the relay takes nothing more for: one message asks whether there is room."""
     pool_seen_at: int = 0
     """When the relay last said how many key packages are pooled, s."""
     pool_stale: int = 0

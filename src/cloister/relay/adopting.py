@@ -8,6 +8,7 @@ and the longest that this home itself has signed is taken over.  Until then it d
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import picows
@@ -35,8 +36,17 @@ class Adopting:
     """Brings the logs of a restored home to what its mirrors hold."""
 
     def __init__(
-        self, folder: Folder, identity: Identity, store: Store, logs: Logs, peers: Peers, log: Log
+        self,
+        folder: Folder,
+        identity: Identity,
+        store: Store,
+        logs: Logs,
+        peers: Peers,
+        log: Log,
+        on_time: Callable[[int], None],
     ) -> None:
+        """``on_time`` is told what the mirrors' clocks show (s)."""
+        self._on_time = on_time
         self._folder = folder
         self._identity = identity
         self._store = store
@@ -105,6 +115,7 @@ class Adopting:
             page = await wire.receive()
             if not isinstance(page, MirrorPage) or page.origin != origin:
                 raise MirrorTrouble("a mirror's answer does not fit the question")
+            self._on_time(page.at)
             if page.size <= live.size:
                 return 0
             for entry in page.entries:

@@ -47,11 +47,15 @@ class Cosigning:
         identity: Identity,
         log: Log,
         now: Callable[[], int],
+        on_time: Callable[[int], None],
         *,
         dial: Dial = dial_mirror,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """``dial`` is a seam for simulated networks."""
+        """``on_time`` is told the time of each fresh cosignature, by its mirror's clock (s).
+
+        ``dial`` is a seam for simulated networks."""
+        self._on_time = on_time
         self._logs = logs
         self._peers = peers
         self._identity = identity
@@ -68,18 +72,22 @@ class Cosigning:
             while True:
                 for relay_id, card in self._peers.mirrors().items():
                     if relay_id not in self._links:
-                        link = _MirrorLink(
-                            card,
-                            self._logs,
-                            self._identity,
-                            self._log,
-                            self._now,
-                            dial=self._dial,
-                            uniform=self._uniform,
-                        )
+                        link = self._link(card)
                         self._links[relay_id] = link
                         group.create_task(link.run())
                 await asyncio.sleep(1.0)
+
+    def _link(self, card: RelayCard) -> _MirrorLink:
+        return _MirrorLink(
+            card,
+            self._logs,
+            self._identity,
+            self._log,
+            self._now,
+            self._on_time,
+            dial=self._dial,
+            uniform=self._uniform,
+        )
 
     def _on_grown(self, _origin: str) -> None:
         for link in self._links.values():
@@ -96,10 +104,12 @@ class _MirrorLink:
         identity: Identity,
         log: Log,
         now: Callable[[], int],
+        on_time: Callable[[int], None],
         *,
         dial: Dial,
         uniform: Callable[[float, float], float],
     ) -> None:
+        self._on_time = on_time
         self._card = card
         self._dial = dial
         self._uniform = uniform
@@ -195,6 +205,8 @@ class _MirrorLink:
         """Verify a cosignature before it stands in a note."""
         note = UnverifiedNote.parse(with_signatures(live.note, lines))
         checkpoint = Checkpoint.parse(note.text)
-        if self._verifier.verify_cosignature(note, checkpoint) is None:
+        at = self._verifier.verify_cosignature(note, checkpoint)
+        if at is None:
             raise MirrorTrouble("a mirror's cosignature lacks one of its two signatures")
+        self._on_time(at)
         self._logs.on_cosigned(live.origin, size, self._card.relay_id, lines)

@@ -49,6 +49,8 @@ FROM_STATUS: Final = {
     "envelopes": _gauge("envelopes", "envelopes stored"),
     "entries_stored": _gauge("entries_stored", "log entries stored"),
     "file_bytes": _gauge("file_bytes", "size of the database"),
+    "expiry_frozen": _gauge("expiry_frozen", "1 while nothing is deleted: the clock is in doubt"),
+    "is_short": _gauge("is_short", "1 while texts are refused, as the disk is nearly full"),
     "shares": _gauge("shares", "unlock shares stored"),
     "shares_erased": _gauge("shares_erased", "unlock shares that were erased"),
     "connections": _gauge("connections", "connections open"),

@@ -10,6 +10,7 @@ books/accounts.json   what the operator's books publish: accounts, seats, ends o
 data/relay.sqlite3    everything that devices stored
 data/shares.sqlite3   unlock shares, wrapped under the epoch key
 keys/shares.key       the epoch key (secret): replaced at each erasure, so not for backups
+clock                 when the operator said that the machine's clock is right
 restored.json         that the folder was made from a backup, and whether mirrors are still asked
 """
 
@@ -213,6 +214,17 @@ class Folder:
     def server_context(self) -> ssl.SSLContext:
         """Return the TLS context of the listeners."""
         return server_context(self.tls_certificate_path, self.tls_key_path)
+
+    def give_clock_word(self, now: int) -> None:
+        """Note that the operator says the clock is right, and what it shows (s)."""
+        _write_private(self.path / "clock", f"{now}\n".encode())
+
+    def clock_word(self) -> int | None:
+        """Return what the clock showed when the operator last said that it is right."""
+        try:
+            return int((self.path / "clock").read_text("ascii"))
+        except (OSError, ValueError):
+            return None
 
     def lock(self) -> int:
         """Take the folder for this process; returns the descriptor to hold.  Raises FolderInUse."""

@@ -32,6 +32,7 @@ from cloister.relay.services.seats import Seats
 from cloister.relay.settings import Settings
 from cloister.relay.shares.keeper import ShareKeeper
 from cloister.relay.shares.tickets import TicketOffice
+from cloister.relay.storage.quotas import Disk, Quotas
 from cloister.relay.storage.sqlite import SqliteStore
 
 DAY_S: Final = 86_400
@@ -54,8 +55,12 @@ class Home:
         self.metrics = Metrics()
         self._folder = folder
         self._settings = settings
+        disk = Disk(folder.path, settings.storage.reserve_mib * 1024**2)
         self._store = SqliteStore(
-            folder.database_path, on_failure, settings.storage.window_ms / 1000
+            folder.database_path,
+            on_failure,
+            settings.storage.window_ms / 1000,
+            Quotas(is_short=disk.is_short),
         )
         peers = Peers(folder, log)
         context = Context(
@@ -118,8 +123,6 @@ class Home:
         if process_count(settings, granted_files()):
             fronts = Fronts(self._sessions)
             self._children = Children(folder, settings, fronts.make, metrics=self.metrics, log=log)
-        self._adopting = Adopting(folder, identity, self._store, logs, peers, log)
-        self._cosigning = Cosigning(logs, peers, identity, log, now)
         self._retention = Retention(
             self._store,
             log,
@@ -127,7 +130,11 @@ class Home:
             held=lambda: held_by(logs.governances()),
             now=now,
             monotonic=time.monotonic,
+            word=folder.clock_word,
         )
+        witness = self._retention.witness
+        self._adopting = Adopting(folder, identity, self._store, logs, peers, log, witness)
+        self._cosigning = Cosigning(logs, peers, identity, log, now, witness)
 
     async def start(self, group: asyncio.TaskGroup) -> int:
         """Listen; returns the port.  Raises OSError."""
@@ -173,6 +180,8 @@ class Home:
             "envelopes": stored.envelopes,
             "entries_stored": stored.entries,
             "file_bytes": stored.file_bytes,
+            "is_short": int(self._store.is_short),
+            "expiry_frozen": int(self._retention.is_frozen),
             **self._shares.counts(),
             **self.metrics.as_counts(),
         }

@@ -135,11 +135,13 @@ class Mirror:
         fold = self._fold(fetch.origin)
         row = self._store.log(fetch.origin)
         if fold is None or row is None or fold.relay_set.home.relay_id != home.relay_id:
-            return MirrorPage(fetch.origin, fetch.from_seq, (), 0, b"")
+            return MirrorPage(fetch.origin, fetch.from_seq, (), 0, b"", self._now())
         entries = self._store.entries(
             fetch.origin, fetch.from_seq, fold.size, MAX_LOG_PAGE_BYTES - MAX_ENTRY_BYTES
         )
-        return MirrorPage(fetch.origin, fetch.from_seq, tuple(entries), fold.size, row.note)
+        return MirrorPage(
+            fetch.origin, fetch.from_seq, tuple(entries), fold.size, row.note, self._now()
+        )
 
     def _on_stored(
         self, fold: RelayFold, push: MirrorPush, answer: Answer, outcome: Outcome

@@ -68,9 +68,11 @@ class RetentionSection(_Section, frozen=True):
 
 
 class StorageSection(_Section, frozen=True):
-    """Group commit: how long writes are collected at a high rate, in milliseconds."""
+    """Group commit: how long writes are collected at a high rate, in milliseconds.  And the room on
+    the disk below which texts are refused; 0 is a twentieth of it, at most 4 GiB."""
 
     window_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 14.0
+    reserve_mib: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class Settings(_Section, frozen=True):

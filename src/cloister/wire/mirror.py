@@ -111,6 +111,8 @@ class MirrorPage(MirrorMessage, frozen=True, tag=8):
     entries: tuple[bytes, ...]
     size: int
     note: bytes
+    at: int
+    """What the mirror's clock shows, s since the Unix epoch."""
 
 
 AnyMirrorMessage = (

@@ -269,7 +269,7 @@ def test_readable_entries_have_a_rate_of_their_own() -> None:
 
 
 def retention(home: Home) -> Retention:
-    return Retention(
+    made = Retention(
         home.store,
         Log(lambda: home.now, io.StringIO()),
         retention_s=30 * DAY,
@@ -277,6 +277,8 @@ def retention(home: Home) -> Retention:
         now=lambda: home.now,
         monotonic=lambda: home.now + home.steady,
     )
+    made.witness(home.now)
+    return made
 
 
 async def filled(home: Home) -> None:

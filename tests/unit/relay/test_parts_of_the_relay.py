@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import ssl
@@ -17,7 +16,6 @@ from cloister.errors import LocalError, UsageError
 from cloister.relay.entry import parse_connect
 from cloister.relay.logsafe import Cause, Count, Log, Word
 from cloister.relay.ratelimit import Bucket
-from cloister.relay.retention import MAX_JUMP_S, Held, Retention
 from cloister.relay.settings import (
     ListenSection,
     RelaySection,
@@ -25,7 +23,6 @@ from cloister.relay.settings import (
     load_settings,
     write_settings,
 )
-from cloister.relay.storage.memory import MemoryStore
 
 SETTINGS = Settings(
     relay=RelaySection(
@@ -129,27 +126,6 @@ def test_wrong_settings_are_usage_errors(tmp_path: Path, name: str, value: str) 
     path.write_text(write_settings(SETTINGS), "utf-8")
     with pytest.raises(UsageError):
         load_settings(path, {name: value})
-
-
-def test_nothing_expires_after_the_clock_has_jumped() -> None:
-    async def main() -> None:
-        clock = {"wall": 1_800_000_000, "steady": 50.0}
-        stream = io.StringIO()
-        retention = Retention(
-            MemoryStore(),
-            Log(lambda: 0, stream),
-            retention_s=86_400,
-            held=Held,
-            now=lambda: clock["wall"],  # type: ignore[arg-type, return-value]
-            monotonic=lambda: clock["steady"],
-        )
-        assert await retention.expire_all() == 0
-        clock["wall"] += MAX_JUMP_S + 10
-        for _ in range(2):
-            assert await retention.expire_all() == 0
-        assert stream.getvalue().count("clock-jumped") == 1
-
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "home.example"])

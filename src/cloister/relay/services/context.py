@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from cloister.crypto.errors import BadPublicKey, BadSignature
+from cloister.limits import QUOTA_RETRY_S
 from cloister.relay.metrics import Metrics
 from cloister.relay.session import MAX_PENDING_BYTES, Session
 from cloister.relay.storage.api import Store
@@ -98,7 +99,8 @@ class Context:
         """Answer with a refusal of the store."""
         self.metrics.refusals += 1
         if isinstance(outcome, Refused):
-            detail = RETRY_S if outcome.code is Refusal.STORAGE else outcome.detail
+            waits = {Refusal.STORAGE: RETRY_S, Refusal.QUOTA: QUOTA_RETRY_S}
+            detail = outcome.detail or waits.get(outcome.code, 0)
             session.refuse(rid, outcome.code, detail)
         else:
             session.refuse(rid, Refusal.STORAGE, RETRY_S)

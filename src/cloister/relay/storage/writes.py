@@ -319,8 +319,9 @@ class SetNote:
 class Expire:
     """Delete what is older than ``before`` or has run out at ``now``; at most ``limit`` envelopes.
 
-    Never the commit that opened a current epoch, and nothing that is under a legal hold: neither
-    what lies in the channels of ``held_channels``, nor anything of the circles of
+    ``now`` is believed: what a clock that ran ahead has stamped with a later time is stamped with
+    it.  Never the commit that opened a current epoch, and nothing that is under a legal hold:
+    neither what lies in the channels of ``held_channels``, nor anything of the circles of
     ``held_origins``.  Ids of deleted envelopes are remembered until they are older than
     ``forget_before``.  ``Accepted(number of envelopes deleted)``."""
 
@@ -330,6 +331,11 @@ class Expire:
     limit: int
     held_channels: frozenset[bytes] = frozenset()
     held_origins: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Tidy:
+    """Let nothing of deleted rows stay in the store's files.  ``Accepted``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,5 +367,6 @@ Write = (
     | MoveCommons
     | SetNote
     | Expire
+    | Tidy
     | MirrorEntries
 )

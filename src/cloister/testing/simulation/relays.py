@@ -144,15 +144,6 @@ class RunningHome:
         self._sessions = Sessions(
             context, self.dispatch, entropy=entropy, log=log, max_connections=1000
         )
-        self._cosigning = Cosigning(
-            self.logs,
-            FixedPeers(entry_card),
-            identity,
-            log,
-            now,
-            dial=dial,  # type: ignore[arg-type]
-            uniform=rng.uniform,
-        )
         self._retention = Retention(
             store,
             log,
@@ -160,6 +151,16 @@ class RunningHome:
             held=lambda: held_by(self.logs.governances()),
             now=now,
             monotonic=monotonic,
+        )
+        self._cosigning = Cosigning(
+            self.logs,
+            FixedPeers(entry_card),
+            identity,
+            log,
+            now,
+            self._retention.witness,
+            dial=dial,  # type: ignore[arg-type]
+            uniform=rng.uniform,
         )
         self.logs.load()
         process.spawn(self._sessions.sweep_forever())

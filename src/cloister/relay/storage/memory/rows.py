@@ -6,10 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from cloister.limits import QUOTA_RETRY_S
 from cloister.relay.storage import api
+from cloister.relay.storage.quotas import Quotas
+from cloister.relay.storage.writes import Refused
 from cloister.wire.auth import ObjectKind
+from cloister.wire.codes import Refusal
 
 T = TypeVar("T")
+_HOUR_S = 3600
 
 
 @dataclass(slots=True)
@@ -71,7 +76,8 @@ class Log:
 class Rows:
     """The reading half of :class:`cloister.relay.storage.api.Store`."""
 
-    def __init__(self) -> None:
+    def __init__(self, quotas: Quotas | None = None) -> None:
+        self._quotas = quotas or Quotas()
         self._codes: dict[bytes, tuple[bytes, str]] = {}
         self._reserved: dict[bytes, tuple[str, int]] = {}  # account, end of the reservation
         self._seats: dict[bytes, str] = {}  # account by handle
@@ -80,6 +86,31 @@ class Rows:
         self._staged: dict[tuple[bytes, bytes], Staged] = {}
         self._kept: dict[tuple[bytes, bytes], Staged] = {}
         self._logs: dict[str, Log] = {}
+        self._newest = 0
+        """Time of the newest item: none is stamped with an earlier one (s)."""
+
+    def _no_text(self, channel: Channel) -> Refused | None:
+        """Why a channel takes no text now."""
+        quotas = self._quotas
+        held = sum(
+            one.size_bytes for one in self._channels.values() if one.origin == channel.origin
+        )
+        if channel.size_bytes > quotas.channel_full_at or held > quotas.circle_full_at:
+            return Refused(Refusal.QUOTA, QUOTA_RETRY_S)
+        return Refused(Refusal.STORAGE, QUOTA_RETRY_S) if quotas.is_short() else None
+
+    def _is_full(self, inbox_id: bytes) -> bool:
+        items = self._mailboxes[ObjectKind.INBOX, inbox_id].items
+        return len(items) >= self._quotas.inbox_items
+
+    def _take_back_the_future(self, now: int) -> None:
+        """Stamp with the present what a clock that ran ahead has stamped."""
+        if self._newest > now + _HOUR_S:
+            self._newest = now
+            stamps = [one.times for one in self._channels.values()]
+            stamps += [one.times for one in self._mailboxes.values()]
+            for times in stamps:
+                times.update((n, now) for n, at in times.items() if at > now + _HOUR_S)
 
     def channel(self, channel_id: bytes) -> api.ChannelRow | None:
         channel = self._channels.get(channel_id)

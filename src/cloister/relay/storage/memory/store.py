@@ -13,7 +13,6 @@ from cloister.crypto.hashing import sha256
 from cloister.limits import (
     KEPT_TREE_EPOCHS,
     MAX_BOX_ITEMS,
-    MAX_CHANNEL_BYTES,
     MAX_KEY_PACKAGES,
     MAX_STAGED_BYTES,
     MAX_STAGED_OBJECTS,
@@ -100,6 +99,8 @@ class MemoryStore(OpeningWrites):
                 return Accepted(write.size)
             case writes.Expire():
                 return self._expire(write)
+            case writes.Tidy():
+                return Accepted(0)
             case writes.MirrorEntries():
                 return self._mirror_entries(write)
             case _:
@@ -114,8 +115,9 @@ class MemoryStore(OpeningWrites):
             return Accepted(known[1], fresh=False)
         if write.epoch != channel.epoch:
             return Refused(Refusal.STALE_EPOCH)
-        if channel.size_bytes + len(write.envelope) > MAX_CHANNEL_BYTES:
-            return Refused(Refusal.QUOTA)
+        refused = self._no_text(channel)
+        if refused is not None:
+            return refused
         row = api.EnvelopeRow(
             n=channel.next_n,
             kind=EnvelopeKind.MESSAGE,
@@ -130,6 +132,7 @@ class MemoryStore(OpeningWrites):
         return Accepted(row.n)
 
     def _add(self, channel: Channel, row: api.EnvelopeRow, digest: bytes, now: int) -> None:
+        now = self._newest = max(now, self._newest)
         channel.envelopes[row.n] = row
         channel.times[row.n] = now
         channel.ids[row.envelope_id] = (digest, row.n, now)
@@ -146,6 +149,8 @@ class MemoryStore(OpeningWrites):
             return Delivered(known[1], False, ())
         if write.epoch != channel.epoch:
             return Refused(Refusal.STALE_EPOCH)
+        if channel.size_bytes > self._quotas.commits_full_at:
+            return Refused(Refusal.QUOTA)
         named = [write.staged, write.tree, *(one.staged for one in write.mail)]
         for object_hash in filter(None, named):
             staged = self._staged.get((write.channel_id, object_hash))
@@ -155,6 +160,8 @@ class MemoryStore(OpeningWrites):
             inbox = self._mailboxes.get((ObjectKind.INBOX, one.inbox_id))
             if inbox is None or inbox.origin != channel.origin:
                 return Refused(Refusal.UNKNOWN_OBJECT)
+        if any(self._is_full(one.inbox_id) for one in write.mail):
+            return Refused(Refusal.QUOTA)
         n = channel.next_n
         parts = self._keep(write.channel_id, write.channel_id, write.staged)
         self._keep(write.channel_id, write.channel_id, write.tree)
@@ -186,7 +193,7 @@ class MemoryStore(OpeningWrites):
             parts = self._keep(write.channel_id, one.inbox_id, one.staged)
             item = api.MailRow(inbox.next_n, one.item, one.staged, parts)
             inbox.items[item.n] = item
-            inbox.times[item.n] = write.now
+            inbox.times[item.n] = self._newest
             inbox.next_n += 1
             delivered.append((one.inbox_id, item.n))
         for object_hash in filter(None, named):
@@ -306,6 +313,7 @@ class MemoryStore(OpeningWrites):
 
     def _expire(self, write: writes.Expire) -> writes.Outcome:
         deleted = 0
+        self._take_back_the_future(write.now)
         for channel_id, channel in self._channels.items():
             if channel_id in write.held_channels or channel.origin in write.held_origins:
                 continue

@@ -17,13 +17,29 @@ MAX_REMEMBERED: Final = 50_000
 """Channels remembered at once; about 200 bytes each."""
 
 
+class CircleUse:
+    """How much all channels of one circle hold."""
+
+    __slots__ = ("size_bytes",)
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+
+
 class ChannelState:
     """One channel as the transaction at hand sees it."""
 
-    __slots__ = ("circle", "epoch", "key", "next_n", "saved_n", "size_bytes")
+    __slots__ = ("circle", "epoch", "key", "next_n", "saved_n", "size_bytes", "use")
 
     def __init__(
-        self, key: int, circle: int, epoch: int, next_n: int, size_bytes: int, saved_n: int
+        self,
+        key: int,
+        circle: int,
+        epoch: int,
+        next_n: int,
+        size_bytes: int,
+        saved_n: int,
+        use: CircleUse,
     ) -> None:
         self.key = key
         self.circle = circle
@@ -31,6 +47,7 @@ class ChannelState:
         self.next_n = next_n
         self.size_bytes = size_bytes
         self.saved_n = saved_n
+        self.use = use
 
 
 class ChannelStates:
@@ -39,6 +56,7 @@ class ChannelStates:
     def __init__(self, connection: sqlite.Connection) -> None:
         self._connection = connection
         self._states: dict[bytes, ChannelState] = {}
+        self._uses: dict[int, CircleUse] = {}
 
     def get(self, channel_id: bytes) -> ChannelState | None:
         """Return the state of a channel, read from the file if need be."""
@@ -47,13 +65,15 @@ class ChannelStates:
             state = self._load(channel_id)
             if state is not None:
                 if len(self._states) >= MAX_REMEMBERED:
-                    self._states.clear()
+                    self.forget()
+                    state = self._load(channel_id) or state
                 self._states[channel_id] = state
         return state
 
     def forget(self) -> None:
         """Drop all states: the transaction that changed them was rolled back, or rows went."""
         self._states.clear()
+        self._uses.clear()
 
     def save(self, state: ChannelState) -> None:
         """Move the saved point of a channel to its present state."""
@@ -81,4 +101,18 @@ class ChannelStates:
             next_n if newest is None else newest + 1,
             size_bytes + (added or 0),
             next_n,
+            self._use(circle),
         )
+
+    def _use(self, circle: int) -> CircleUse:
+        use = self._uses.get(circle)
+        if use is None:
+            (saved, added) = self._connection.execute(
+                "SELECT (SELECT sum(bytes) FROM channel WHERE circle = ?1),"
+                " (SELECT sum(length(envelope.bytes)) FROM channel JOIN envelope"
+                " ON envelope.channel = channel.key AND envelope.n >= channel.next_n"
+                " WHERE circle = ?1)",
+                (circle,),
+            ).fetchone()
+            use = self._uses[circle] = CircleUse((saved or 0) + (added or 0))
+        return use

@@ -26,6 +26,7 @@ def expire(connection: sqlite.Connection, states: ChannelStates, write: Expire) 
     before = write.before // HOUR_S
     held_channels = json.dumps([channel_id.hex().upper() for channel_id in write.held_channels])
     held_origins = json.dumps(sorted(write.held_origins))
+    _take_back_the_future(connection, write.now // HOUR_S)
     old = execute(
         "SELECT e.key, e.channel, e.n, e.id, e.hash, e.parts, e.hour, channel.id,"
         "       CASE e.hour >= ?2 WHEN 1 THEN e.bytes END, length(e.bytes)"
@@ -44,6 +45,7 @@ def expire(connection: sqlite.Connection, states: ChannelStates, write: Expire) 
         state = states.get(channel_id)
         if state is not None:
             state.size_bytes -= size
+            state.use.size_bytes -= size
             states.save(state)
         if envelope is not None:
             execute(
@@ -77,6 +79,15 @@ def expire(connection: sqlite.Connection, states: ChannelStates, write: Expire) 
     execute("DELETE FROM seat_reserved WHERE expires < ?", (write.before,))
     _expire_mail(connection, before, write, held_origins)
     return Accepted(len(old))
+
+
+def _take_back_the_future(connection: sqlite.Connection, hour: int) -> None:
+    """Stamp with the present what a clock that ran ahead has stamped: or it, and all that lies
+    behind it, would stay until that time has come."""
+    newest = connection.execute("SELECT hour FROM envelope ORDER BY key DESC LIMIT 1").fetchone()
+    if newest is not None and newest[0] > hour + 1:
+        for table in ("envelope", "inbox_item", "put_id"):
+            connection.execute(f"UPDATE {table} SET hour = ?1 WHERE hour > ?1", (hour,))
 
 
 def _expire_mail(

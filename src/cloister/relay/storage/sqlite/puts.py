@@ -12,8 +12,9 @@ from typing import Final
 import sqlcipher3.dbapi2 as sqlite
 
 from cloister.crypto.hashing import sha256
-from cloister.limits import KEPT_TREE_EPOCHS, MAX_CHANNEL_BYTES
+from cloister.limits import KEPT_TREE_EPOCHS, QUOTA_RETRY_S
 from cloister.relay.storage.api import EnvelopeKind, StorageFailure
+from cloister.relay.storage.quotas import Quotas
 from cloister.relay.storage.sqlite.channel_state import SAVE_EVERY, ChannelState, ChannelStates
 from cloister.relay.storage.sqlite.schema import HOUR_S
 from cloister.relay.storage.writes import (
@@ -40,14 +41,32 @@ _INSERTS: Final = {
 class EnvelopeWrites:
     """Applies puts and commits inside the transaction that the writer has begun."""
 
-    def __init__(self, connection: sqlite.Connection, states: ChannelStates) -> None:
+    def __init__(
+        self, connection: sqlite.Connection, states: ChannelStates, quotas: Quotas
+    ) -> None:
         self._connection = connection
         self._states = states
+        self._quotas = quotas
         self._has_put_ids = self._any_put_id()
+        self._newest_hour = self._newest()
 
     def note_expiry(self) -> None:
         """Envelopes were deleted: look for remembered ids from now on."""
         self._has_put_ids = self._any_put_id()
+        self._newest_hour = self._newest()
+
+    def _newest(self) -> int:
+        row = self._connection.execute(
+            "SELECT hour FROM envelope ORDER BY key DESC LIMIT 1"
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def _hour(self, now: int) -> int:
+        """Return the hour to stamp a row with: never before that of an earlier row.
+
+        Rows are deleted by their hour; under a clock that was set back they would go too early."""
+        self._newest_hour = max(now // HOUR_S, self._newest_hour)
+        return self._newest_hour
 
     def put_group(self, writes: Sequence[PutEnvelope]) -> list[Outcome]:
         """Apply puts in order.  Optimistic: ids are new; if not, again one by one."""
@@ -68,14 +87,17 @@ class EnvelopeWrites:
         touched: list[ChannelState] = []
         get = self._states.get
         looks_up = self._has_put_ids
+        quotas = self._quotas
+        channel_full_at, circle_full_at = quotas.channel_full_at, quotas.circle_full_at
+        is_short = quotas.is_short()
         for write in writes:
             state = get(write.channel_id)
             if state is None:
                 outcomes.append(Refused(Refusal.UNKNOWN_OBJECT))
                 continue
             envelope = write.envelope
-            size_bytes = state.size_bytes + len(envelope)
-            if write.epoch != state.epoch or size_bytes > MAX_CHANNEL_BYTES or looks_up:
+            is_full = state.size_bytes > channel_full_at or state.use.size_bytes > circle_full_at
+            if write.epoch != state.epoch or is_full or is_short or looks_up:
                 known = self._known(state, write.envelope_id, envelope)
                 if known is not None:
                     outcomes.append(known)
@@ -86,12 +108,14 @@ class EnvelopeWrites:
                         raise sqlite.IntegrityError
                     outcomes.append(Refused(Refusal.STALE_EPOCH))
                     continue
-                if size_bytes > MAX_CHANNEL_BYTES:
-                    outcomes.append(Refused(Refusal.QUOTA))
+                if is_full or is_short:
+                    code = Refusal.QUOTA if is_full else Refusal.STORAGE
+                    outcomes.append(Refused(code, QUOTA_RETRY_S))
                     continue
             n = state.next_n
             state.next_n = n + 1
-            state.size_bytes = size_bytes
+            state.size_bytes += len(envelope)
+            state.use.size_bytes += len(envelope)
             if n - state.saved_n == SAVE_EVERY:
                 touched.append(state)
             values += (
@@ -99,7 +123,7 @@ class EnvelopeWrites:
                 n,
                 write.envelope_id,
                 write.epoch,
-                write.now // HOUR_S,
+                self._hour(write.now),
                 envelope,
             )
             outcomes.append(Accepted(n))
@@ -157,6 +181,8 @@ class EnvelopeWrites:
             return known
         if write.epoch != state.epoch:
             return Refused(Refusal.STALE_EPOCH)
+        if state.size_bytes > self._quotas.commits_full_at:
+            return Refused(Refusal.QUOTA)
         named = [write.staged, write.tree, *(one.staged for one in write.mail)]
         counts: dict[bytes, int] = {b"": 0}
         for object_hash in filter(None, named):
@@ -167,6 +193,8 @@ class EnvelopeWrites:
         inboxes = [self._inbox(one.inbox_id, state.circle) for one in write.mail]
         if None in inboxes:
             return Refused(Refusal.UNKNOWN_OBJECT)
+        if any(self._is_full(inbox) for inbox in inboxes if inbox is not None):
+            return Refused(Refusal.QUOTA)
 
         n = state.next_n
         execute(
@@ -177,7 +205,7 @@ class EnvelopeWrites:
                 n,
                 write.envelope_id,
                 write.epoch,
-                write.now // HOUR_S,
+                self._hour(write.now),
                 write.envelope,
                 EnvelopeKind.COMMIT,
                 write.staged,
@@ -200,6 +228,7 @@ class EnvelopeWrites:
         state.epoch = write.epoch + 1
         state.next_n = n + 1
         state.size_bytes += len(write.envelope)
+        state.use.size_bytes += len(write.envelope)
         self._states.save(state)
         mail = tuple(
             (one.inbox_id, self._deliver(write, one, counts[one.staged])) for one in write.mail
@@ -257,6 +286,12 @@ class EnvelopeWrites:
         ).fetchone()
         return int(row[0]) if row is not None else None
 
+    def _is_full(self, inbox: int) -> bool:
+        (items,) = self._connection.execute(
+            "SELECT count(*) FROM inbox_item WHERE inbox = ?", (inbox,)
+        ).fetchone()
+        return int(items) >= self._quotas.inbox_items
+
     def _deliver(self, write: PutCommit, one: Mail, parts: int) -> int:
         execute = self._connection.execute
         row = execute(
@@ -268,7 +303,7 @@ class EnvelopeWrites:
         inbox, next_n = row
         execute(
             "INSERT INTO inbox_item (inbox, n, bytes, hash, parts, hour) VALUES (?, ?, ?, ?, ?, ?)",
-            (inbox, next_n - 1, one.item, one.staged, parts, write.now // HOUR_S),
+            (inbox, next_n - 1, one.item, one.staged, parts, self._hour(write.now)),
         )
         if one.staged:
             self._keep_parts(write.channel_id, one.inbox_id, one.staged)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cloister.relay.storage.api import Done
+from cloister.relay.storage.quotas import Quotas
 from cloister.relay.storage.sqlite.reads import Reads
 from cloister.relay.storage.sqlite.writer import Writer
 from cloister.relay.storage.writes import (
@@ -37,14 +38,19 @@ class SqliteStore(Reads):
     """See :class:`cloister.relay.storage.api.Store`.  Made inside a running event loop."""
 
     def __init__(
-        self, path: Path, on_failure: Callable[[], None], window_s: float = WINDOW_S
+        self,
+        path: Path,
+        on_failure: Callable[[], None],
+        window_s: float = WINDOW_S,
+        quotas: Quotas | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
 
         def report_failure() -> None:
             self._loop.call_soon_threadsafe(on_failure)
 
-        self._writer = Writer(path, report_failure)
+        self._quotas = quotas or Quotas()
+        self._writer = Writer(path, report_failure, self._quotas)
         super().__init__(path)
         self._window_s = window_s
         self._writes: list[Write] = []
@@ -56,6 +62,11 @@ class SqliteStore(Reads):
         self._in_flight: list[Done] = []
         self._outcomes: list[Outcome] | None = None
         self.metrics = Metrics()
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether texts are refused, as the disk has less than its reserve left."""
+        return self._quotas.is_short()
 
     def submit(self, write: Write, done: Done) -> None:
         """Queue a write (see the contract)."""

@@ -16,6 +16,7 @@ from typing import Final, assert_never
 import sqlcipher3.dbapi2 as sqlite
 
 from cloister.relay.storage.api import StorageFailure
+from cloister.relay.storage.quotas import Quotas
 from cloister.relay.storage.sqlite.adopting import adopt_circle
 from cloister.relay.storage.sqlite.channel_state import ChannelStates
 from cloister.relay.storage.sqlite.expiry import expire
@@ -26,6 +27,7 @@ from cloister.relay.storage.sqlite.rollback import Conflict, Over
 from cloister.relay.storage.sqlite.schema import open_file
 from cloister.relay.storage.sqlite.seats import take_seat
 from cloister.relay.storage.writes import (
+    Accepted,
     AddKeyPackages,
     AdoptCircle,
     AppendEntry,
@@ -46,6 +48,7 @@ from cloister.relay.storage.writes import (
     StagePart,
     TakeKeyPackage,
     TakeSeat,
+    Tidy,
     Write,
 )
 from cloister.wire.codes import Refusal
@@ -61,16 +64,18 @@ BatchDone = Callable[[list[Outcome]], None]
 class Writer:
     """Applies batches in order and says, from its own thread, how each write came out."""
 
-    def __init__(self, path: Path, on_failure: Callable[[], None]) -> None:
+    def __init__(self, path: Path, on_failure: Callable[[], None], quotas: Quotas) -> None:
         self._connection = open_file(path)
         self._states = ChannelStates(self._connection)
-        self._envelopes = EnvelopeWrites(self._connection, self._states)
+        self._envelopes = EnvelopeWrites(self._connection, self._states, quotas)
         self._objects = ObjectWrites(self._connection)
         self._on_failure = on_failure
         self._batches: queue.SimpleQueue[tuple[Sequence[Write], BatchDone] | None] = (
             queue.SimpleQueue()
         )
         self._has_failed = False
+        self._must_tidy = False
+        """Until the log has been cut off: it may hold pages as they were before a deletion."""
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="relay-writer", daemon=True)
         self._thread.start()
@@ -138,10 +143,12 @@ class Writer:
         written over: acknowledged items would be gone after a power cut."""
         execute = self._connection.execute
         _, pages, _ = execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-        if pages < CHECKPOINT_PAGES:
+        if pages < CHECKPOINT_PAGES and not self._must_tidy:
             return
         try:
-            execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            mode = "TRUNCATE" if self._must_tidy else "PASSIVE"
+            is_busy, _, _ = execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            self._must_tidy = self._must_tidy and bool(is_busy)
         except sqlite.Error as error:
             # A full disk takes nothing back: the batch is on disk, in the log, which grows on.
             if not _is_full(error):
@@ -227,6 +234,9 @@ class Writer:
                 outcome = expire(self._connection, self._states, write)
                 self._envelopes.note_expiry()
                 return outcome
+            case Tidy():
+                self._must_tidy = True
+                return Accepted(0)
             case _:
                 assert_never(write)
 
