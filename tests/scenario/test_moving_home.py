@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloister.client.inputs import OpenConversation, SendText
-from cloister.client.powers import Approve, MoveHome
+from cloister.client.powers import Approve, FollowHome, MoveHome
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.testing.simulated_home import SimulatedHome
 from scenario.built_once import built_once
@@ -47,10 +47,10 @@ def test_a_planned_move_goes_on_with_everything() -> None:
         ada, ben, cyd = await three(circle)
         home = circle.relays.add_home()
         before = {one.name: groups(one) for one in circle.devices}
-        epochs = {key: one.group.epoch for key, one in cyd.core.state.channels.items()}
         send(circle, cyd, "before")
         await circle.settle()
         cyd.is_offline = True
+        await circle.settle()
         send(circle, cyd, "written on the way")
         await decide(circle, home, ada, ben)
         cyd.is_offline = False
@@ -71,7 +71,6 @@ def test_a_planned_move_goes_on_with_everything() -> None:
                 assert f"{name} is here" in device.texts(name)
                 assert f"{name}!" in device.texts(name)
         assert {one.name: groups(one) for one in circle.devices} == before
-        assert {key: one.group.epoch for key, one in cyd.core.state.channels.items()} == epochs
         assert other_alarms(circle) == []
         # Groups change there, and newcomers come in.
         dan = await circle.admit("Dan", ben, [ada, ben])
@@ -82,6 +81,77 @@ def test_a_planned_move_goes_on_with_everything() -> None:
         dan.feed(SendText(ref=circle.ref(), conversation="Lab", text="new here"))
         await circle.settle()
         assert "new here" in cyd.texts("Dan")
+        assert other_alarms(circle) == []
+
+    play(story())
+
+
+async def lose_home(circle: SimulatedCircle) -> None:
+    """The home is gone for good."""
+    circle.relays.is_home_gone = True
+    for device in circle.devices:
+        device.drop_link()
+    await circle.settle()
+
+
+async def decide_without(
+    circle: SimulatedCircle, home: SimulatedHome, by: SimulatedDevice, second: SimulatedDevice
+) -> bytes:
+    """Two stewards want another home, and nothing can be appended; return the notice."""
+    move = MoveHome(
+        ref=circle.ref(), home_card=home.card.encode(), activation_code="code", lost=True
+    )
+    first = bytes.fromhex(await circle.act(by, move))
+    approve = FollowHome(ref=circle.ref(), notice=first, approve=True)
+    return bytes.fromhex(await circle.act(second, approve))
+
+
+async def follow(circle: SimulatedCircle, notice: bytes, *devices: SimulatedDevice) -> None:
+    """Carry the notice to others."""
+    for device in devices:
+        await circle.act(device, FollowHome(ref=circle.ref(), notice=notice))
+
+
+def test_a_lost_home_is_replaced_and_what_it_took_along_is_sent_again() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        home = circle.relays.add_home()
+        before = {one.name: groups(one) for one in circle.devices}
+        send(circle, ada, "before")
+        await circle.settle()
+        ada.is_offline = True
+        await circle.settle()
+        # Its answer, and what comes after it, is lost on the way.
+        cyd.tamper = lambda _event: ()
+        send(circle, cyd, "stored, and its author does not know")
+        await circle.settle()
+        cyd.is_offline, cyd.tamper = True, lambda event: (event,)
+        await circle.settle()
+        send(circle, ben, "the old home took it and nobody read it")
+        send(circle, cyd, "written on the way")
+        await circle.settle()
+        assert "stored, and its author does not know" in ben.texts("Cyd")
+        await lose_home(circle)
+        ada.is_offline = cyd.is_offline = False
+        notice = await decide_without(circle, home, ada, ben)
+        await follow(circle, notice, ada, cyd)
+        await circle.settle()
+        for device in (ada, ben, cyd):
+            assert roster_of(device).relay_set.home == home.card
+            assert device.core.state.home_move is None
+        for device in (ada, ben, cyd):
+            send(circle, device, f"{device.name} is here")
+        await circle.settle()
+        for device in (ada, cyd):
+            assert device.texts("Ben").count("the old home took it and nobody read it") == 1
+        for device in (ada, ben):
+            assert device.texts("Cyd").count("written on the way") == 1
+            assert device.texts("Cyd").count("stored, and its author does not know") == 1
+        for device in (ada, ben, cyd):
+            for name in ("Ada", "Ben", "Cyd"):
+                assert device.texts(name).count(f"{name} is here") == 1
+        assert {one.name: groups(one) for one in circle.devices} == before
         assert other_alarms(circle) == []
 
     play(story())

@@ -15,6 +15,7 @@ from cloister.client.binding import BindingError, dids_of
 from cloister.client.checking import roster_of
 from cloister.client.content import (
     QUIET,
+    UNKNOWN_CHAIN,
     Content,
     ContentKind,
     NoticeType,
@@ -29,6 +30,7 @@ from cloister.client.linking import credit, follow, on_common_refusal, prove_cha
 from cloister.client.log import heard_of
 from cloister.client.outbox import check_acknowledged, confirm
 from cloister.client.persistence import with_chain
+from cloister.client.placing import place
 from cloister.client.records import ChannelState, Counter
 from cloister.client.rights import rights_of
 from cloister.client.safe_text import safe_line
@@ -70,7 +72,7 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
         return
     if purpose.number != channel.group.epoch:
         return  # of a Welcome into another epoch of the same channel
-    channel = relocating.place(turn, channel, event.first_n)
+    channel = place(turn, channel, event.first_n)
     promised = with_item(turn.session.promised, channel.channel_id, event.next_n)
     turn.change_session(promised=promised)
     if channel.next_n == UNPLACED:
@@ -220,6 +222,9 @@ def _show(
     counted = count(known, did, content.counter)
     if counted is None:
         turn.put_channel(moved)
+        seen = turn.state.seen_before.get(moved.channel_id, {}).get(did)
+        if seen is not None and count(seen, did, content.counter) is None:
+            return  # it was at the home that is lost, and its author could not know that it came
         turn.alarm("replay", f"A message of {title_of(turn.state, moved)} came a second time.")
         return
     skipped = content.counter - 1 - (known.counter if known else content.counter - 1)
@@ -292,6 +297,8 @@ def _compare_heads(turn: Turn, channel: Channel, content: Content, did: DeviceId
     """Compare what the author had seen with what this device has (C4)."""
     heads = content.heads
     known = channel.chains.get(heads.next_n)
+    if UNKNOWN_CHAIN in {heads.chain, known}:
+        known = None
     # Nobody has seen more items before his own than there are: one was kept from this device.
     if heads.next_n > n or (known is not None and known != heads.chain):
         turn.alarm(

@@ -163,11 +163,17 @@ def check_text(text: str) -> bytes:
     return body
 
 
+UNKNOWN_CHAIN: Final = bytes(32)
+"""Of who has come into an epoch at a new home without what was before: nothing is compared."""
+
+
 def chain_start(epoch_authenticator: bytes) -> bytes:
     """First value of an epoch's chain, 32 bytes; the same for members and for those who join."""
     return sha256(_CHAIN_START, epoch_authenticator)
 
 
 def chain_next(chain: bytes, n: int, envelope: bytes) -> bytes:
-    """Extend the chain by item ``n``, 32 bytes."""
+    """Extend the chain by item ``n``, 32 bytes; what is unknown stays so."""
+    if chain == UNKNOWN_CHAIN:
+        return chain
     return sha256(_CHAIN_NEXT, chain, n.to_bytes(8, "big"), sha256(envelope))

@@ -61,7 +61,7 @@ from cloister.client.inputs import (
 )
 from cloister.client.persistence import load_state, writes_between
 from cloister.client.records import ChannelState, JoiningStep
-from cloister.client.routing import is_reading, routes_of
+from cloister.client.routing import is_reading, only_reads, routes_of
 from cloister.client.running import errands_of
 from cloister.client.seam import Records
 from cloister.client.state import Channel, State
@@ -249,7 +249,7 @@ def _advance(turn: Turn) -> None:
     """Let every flow look once; then act on what was settled, as long as anything was."""
     circle = turn.state.circle
     flows = _ADVANCE_OUT if circle is not None and circle.left else _ADVANCE
-    for flow in _ADVANCE_READING if is_reading(turn.state) else flows:
+    for flow in _ADVANCE_READING if only_reads(turn.state) else flows:
         if turn.disconnect is not None:
             return
         flow(turn)

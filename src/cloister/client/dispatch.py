@@ -63,6 +63,7 @@ from cloister.client.state import Purpose, Work
 from cloister.client.turn import RETRY_S, Turn
 from cloister.errors import RemoteError, UsageError
 from cloister.wire.auth import ObjectKind
+from cloister.wire.codes import Refusal
 from cloister.wire.events import (
     AnyEvent,
     Begun,
@@ -313,6 +314,8 @@ def _on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         # Nor is what the new home does not have yet.
         is_slow = purpose.work is Work.PROVE_BOX or turn.state.home_move is not None
         turn.delay(purpose, BOX_RETRY_S if is_slow else RETRY_S)
+        if purpose.work is Work.PROVE_CHANNEL and event.code == Refusal.UNKNOWN_OBJECT:
+            relocating.on_unproven(turn, purpose)
     if purpose.work is Work.FOLLOW:
         linking.unfollow(turn, purpose)
     entering.on_failed(turn, purpose, event)

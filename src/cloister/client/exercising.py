@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cloister.client import (
+    following,
     governing,
     governing_devices,
     governing_holds,
@@ -30,6 +31,9 @@ _HANDLERS: Final[Mapping[type[Act], Callable[[Turn, Any], None]]] = {
     powers.ProposeRelays: governing_offices.on_propose_relays,
     powers.MoveHome: governing_home.on_move_home,
     powers.BringCircle: governing_home.on_bring,
+    powers.BringCircle: governing_home.on_bring,
+    powers.FollowHome: following.on_follow,
+    powers.StopFollowing: following.on_stop,
     powers.Approve: governing_offices.on_approve,
     powers.Refuse: governing_offices.on_refuse,
     powers.LockDevice: governing_devices.on_lock,

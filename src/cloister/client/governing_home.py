@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloister.client.following import begin_notice
 from cloister.client.foresight import append
 from cloister.client.home_records import Adoption
 from cloister.client.naming import roster_in_force
@@ -28,6 +29,12 @@ def on_move_home(turn: Turn, act: MoveHome) -> None:
     check_relay_set(wanted, roster.policy)
     if act.activation_code:
         _keep(turn, home, act.activation_code)
+    if act.lost:
+        notice = begin_notice(turn, wanted)
+        key = b"notice" + notice.root
+        turn.owe(key, act.ref)
+        turn.answer(key, text=notice.encode().hex())
+        return
     append(turn, act.ref, ReadableType.RELAY_SET, wanted.encode())
 
 

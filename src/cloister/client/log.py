@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from cloister.client import relocating
+from cloister.client import leaving
 from cloister.client.heads import changes_relays, size_in, verify_ahead, verify_under
 from cloister.client.records import ChannelState
 from cloister.client.routing import relay_set_of
@@ -302,7 +302,7 @@ def fold(turn: Turn, entries: Sequence[bytes]) -> None:
     turn.change_session(pending=left, pending_bytes=sum(map(len, left)), tail=None)
     before = turn.state.roster or roster
     turn.change(roster=roster, roots=tuple(roots))
-    relocating.begin(turn, before, roster)
+    leaving.begin(turn, before, roster)
     known = turn.session.ahead if not done else None
     turn.change_session(ahead=_ahead(known, roster, turn.state, entries[done:]))
     if done:

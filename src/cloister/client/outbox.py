@@ -41,6 +41,8 @@ from cloister.wire.events import Done, Failed
 UNPAID_RETRY_S = 300
 """A message that the relay does not take for want of a seat is tried again this often."""
 ONLY_ADMINS = "only admins of the conversation post there"
+MAX_KEPT = 64
+"""Acknowledged messages of a channel kept in memory, should the home be lost just then."""
 MAX_IN_FLIGHT = 64
 """Puts of one channel under way; more would only wait in the relay's queue."""
 
@@ -283,7 +285,34 @@ def confirm(turn: Turn, channel: Channel, message_id: bytes, n: int) -> None:
     """Take an acknowledged message out of the outbox; a second confirmation does nothing."""
     for outgoing in channel.outbox:
         if outgoing.message_id == message_id:
+            known = turn.state.sent.get(channel.channel_id, ())
+            kept = (*known, (n, outgoing))[-MAX_KEPT:]
+            turn.change(sent=with_item(turn.state.sent, channel.channel_id, kept))
             _finish(turn, channel, outgoing, MessageState.SENT, n, "")
+
+
+def put_back(turn: Turn, channel: Channel, first_n: int) -> Channel:
+    """Queue again what a home that is lost had acknowledged from ``first_n`` on: the channel goes
+    on there without it.  Id and counter stay, so nobody shows it twice."""
+    lost = [one for n, one in turn.state.sent.get(channel.channel_id, ()) if n >= first_n]
+    lost = [one for one in lost if one.kind == ContentKind.TEXT]
+    turn.change(
+        sent=without(turn.state.sent, channel.channel_id),
+        acknowledged={
+            place: one
+            for place, one in turn.state.acknowledged.items()
+            if place[0] != channel.channel_id
+        },
+    )
+    if not lost:
+        return channel
+    again = tuple(replace(one, envelope=b"", epoch=0, stale=False) for one in lost)
+    channel = replace(channel, outbox=(*again, *channel.outbox))
+    turn.put_channel(channel)
+    name = identity_of(turn.state).name
+    for one in again:
+        turn.store_message(_row(turn, channel, one, name, MessageState.QUEUED, 0, ""))
+    return channel
 
 
 def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:

@@ -90,6 +90,8 @@ class MoveHome(Act):
     """Encoded ``RelayCard``."""
     activation_code: str = field(default="", repr=False)
     """Of the new home's operator: with it this device brings the circle there."""
+    lost: bool = False
+    """Whether the present home is gone: answered with a notice to carry, in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,20 @@ class BringCircle(Act):
     """Bring the circle to the home relay that it has by now; for who has the operator's code."""
 
     activation_code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowHome(Act):
+    """Follow a notice to another home, or add to it what it lacks.  Answered with the notice."""
+
+    notice: bytes
+    approve: bool = False
+    """Whether this steward is the second person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopFollowing(Act):
+    """Follow the notice no more: it led nowhere, or the old home is back."""
 
 
 POLICY_FIELDS: Final = (
@@ -222,6 +238,8 @@ Power = (
     | ProposeRelays
     | MoveHome
     | BringCircle
+    | FollowHome
+    | StopFollowing
     | SetPolicy
     | Approve
     | Refuse
@@ -246,6 +264,8 @@ POWERS: Final[tuple[type[Act], ...]] = (
     ProposeRelays,
     MoveHome,
     BringCircle,
+    FollowHome,
+    StopFollowing,
     SetPolicy,
     Approve,
     Refuse,

@@ -10,48 +10,30 @@ id is in the exporter's context.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from cloister.client.home_records import Adoption, HomeMove, HomeStep
 from cloister.client.identity import identity_of, own_steward_key_id, steward_key
+from cloister.client.leaving import go_on
 from cloister.client.linking import channel_key, on_common_refusal, refusal_error
+from cloister.client.placing import fell_behind
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.standing import standing_of
 from cloister.client.state import UNPLACED, Channel, Purpose, State, Work
 from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
 from cloister.crypto.signature import Ed25519Key
-from cloister.ids import ChannelId, InviteId
 from cloister.limits import MAX_LOG_PAGE_BYTES
 from cloister.roster.roster import Roster
+from cloister.transparency.merkle import leaf_hash
 from cloister.wire.adopting import AdoptCircle, AdoptEntries, Inbox
-from cloister.wire.auth import ADOPT_LABEL, OPEN_LABEL, AdoptContent, open_content
+from cloister.wire.auth import ADOPT_LABEL, OPEN_LABEL, AdoptContent, ObjectKind, open_content
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import OpenChannel
 from cloister.wire.events import Done, Failed
 
-READ_S: Final = 600
-"""How long the old home is read, or tried to be reached, before the device goes on without."""
 BRING: Final = Purpose(Work.BRING_LOG)
 ADOPT: Final = Purpose(Work.ADOPT_CIRCLE)
-
-
-def begin(turn: Turn, before: Roster, after: Roster) -> None:
-    """The log says that the circle has another home."""
-    moves = after.governance.moves
-    if len(moves) == len(before.governance.moves):
-        return
-    old = moves[-1].before
-    step = HomeStep.READING if turn.session.relay_id == old.home.relay_id else HomeStep.OPENING
-    turn.change(
-        home_move=HomeMove(
-            before=old.encode(), step=HomeStep.READING, until=turn.now + READ_S, unplaced=()
-        )
-    )
-    turn.changed("home", f"The circle moves to another home relay: {after.relay_set.home.name}.")
-    if step is HomeStep.OPENING:
-        _go_on(turn)
 
 
 def advance(turn: Turn) -> None:
@@ -64,10 +46,13 @@ def advance(turn: Turn) -> None:
             # What a proof says of a closed channel is final; what one said before may not be.
             turn.drop_link("the circle moves to another home")
         elif turn.now >= move.until or _has_read_all(turn):
-            _go_on(turn)
+            go_on(turn)
             turn.drop_link("the old home is read")
         return
     if not turn.is_linked:
+        return
+    if move.step is HomeStep.FOLLOWING:
+        _adopt(turn)
         return
     roster = turn.state.roster
     if roster is not None and turn.session.relay_id != roster.relay_set.home.relay_id:
@@ -92,43 +77,11 @@ def _has_read_all(turn: Turn) -> bool:
     )
 
 
-def _go_on(turn: Turn) -> None:
-    """From now on this device talks to the new home."""
-    state, move = turn.state, turn.state.home_move
-    if move is None:
-        return
-    # A commit that the old home did not show was not stored there, and nothing more will be.
-    channels = {key: replace(one, staged=None) for key, one in state.channels.items()}
-    active = tuple(
-        ChannelId(key) for key, one in channels.items() if one.state is ChannelState.ACTIVE
-    )
-    lapsed = _open_invitations(turn)
-    if lapsed:
-        turn.alarm(
-            "invitations",
-            f"{lapsed} invitation(s) of this device were handed out at the old home relay and "
-            "have lapsed: invite again.",
-        )
-    turn.change(
-        home_move=replace(move, step=HomeStep.OPENING, unplaced=active),
-        channels=channels,
-        inbox_cursor=0,
-        invitations={},
-        suspects={},
-    )
-
-
-def _open_invitations(turn: Turn) -> int:
-    """Return how many people this device waits for at the old home."""
-    roster = turn.state.roster
-    records = roster.invites if roster is not None else {}
-    known = [records.get(InviteId(one)) for one in turn.state.invitations]
-    return sum(one is None or one.is_open(turn.now) for one in known)
-
-
 def may_prove(turn: Turn, channel: Channel) -> bool:
     """Whether a channel is at the relay, as far as this device knows."""
     move = turn.state.home_move
+    if move is not None and move.step is HomeStep.FOLLOWING:
+        return channel.kind is ChannelKind.COMMONS
     return (
         move is None
         or channel.channel_id not in move.unplaced
@@ -171,16 +124,22 @@ def on_channel_refused(turn: Turn, purpose: Purpose, event: Failed) -> None:
         turn.mark_done(purpose)
 
 
-def place(turn: Turn, channel: Channel, first_n: int) -> Channel:
-    """Take the place in a channel that it has at the new home; once for each channel and move."""
-    move = turn.state.home_move
-    if move is None or channel.channel_id not in move.unplaced:
-        return channel
-    left = tuple(one for one in move.unplaced if one != channel.channel_id)
-    turn.change(home_move=replace(move, unplaced=left) if left else None)
-    if not left:
-        turn.changed("home", "Everything goes on at the new home relay.")
-    return channel
+def on_unproven(turn: Turn, purpose: Purpose) -> None:
+    """A channel is not at the new home in this epoch, though it has been opened there."""
+    move, channel = turn.state.home_move, turn.state.channels.get(purpose.subject)
+    circle, identity = turn.state.circle, turn.state.identity
+    if move is None or channel is None or circle is None or identity is None:
+        return
+    if channel.state is not ChannelState.ACTIVE or purpose.number != channel.group.epoch:
+        return
+    if channel.channel_id == circle.commons_id:
+        # Inboxes begin with the commons there; before, the circle has not come.
+        is_there = (int(ObjectKind.INBOX), identity.inbox_id) in turn.session.proven
+        is_own = turn.state.adoption is not None
+        if is_there and not is_own:
+            fell_behind(turn, channel)
+    elif channel.channel_id in move.unplaced and _opening(channel) in turn.session.done:
+        fell_behind(turn, channel)
 
 
 # --- the steward's device brings the circle -------------------------------------------------------
@@ -195,11 +154,11 @@ def wants_page(state: State) -> bool:
         and roster is not None
         and circle is not None
         and move is not None
-        and move.step is HomeStep.OPENING
-        and circle.commons_id in move.unplaced
+        and (move.step is HomeStep.FOLLOWING or circle.commons_id in move.unplaced)
+        and move.step is not HomeStep.READING
         and bool(session.nonce)
-        and session.relay_id == adoption.home_id == roster.relay_set.home.relay_id
-        and session.brought < roster.size
+        and session.relay_id == adoption.home_id
+        and session.brought < roster.size + len(move.tail)
         and not {BRING, ADOPT} & session.asked
         and session.not_before.get(BRING, 0) <= state.handled_at
     )
@@ -207,13 +166,13 @@ def wants_page(state: State) -> bool:
 
 def on_log_read(turn: Turn, entries: Sequence[bytes]) -> None:
     """Bring the next page."""
-    adoption, roster = turn.state.adoption, turn.state.roster
-    if adoption is None or roster is None or not wants_page(turn.state):
+    adoption, roster, move = turn.state.adoption, turn.state.roster, turn.state.home_move
+    if adoption is None or roster is None or move is None or not wants_page(turn.state):
         return
     first = turn.session.brought
     page: list[bytes] = []
     size = 0
-    for entry in entries[first : roster.size]:
+    for entry in (*entries[: roster.size], *move.tail)[first:]:
         size += len(entry)
         if page and size > MAX_LOG_PAGE_BYTES:
             break
@@ -249,7 +208,9 @@ def _adopt(turn: Turn) -> None:
     adoption, roster, circle, commons = state.adoption, state.roster, state.circle, state.commons
     if adoption is None or roster is None or circle is None or commons is None:
         return
-    is_brought = turn.session.relay_id == adoption.home_id and turn.session.brought >= roster.size
+    move = state.home_move
+    size = roster.size + (len(move.tail) if move is not None else 0)
+    is_brought = turn.session.relay_id == adoption.home_id and turn.session.brought >= size
     if not is_brought or (1, circle.commons_id) in turn.session.proven:
         return
     turn.ask_once(ADOPT, lambda rid: _request(turn, adoption, roster, commons, rid))
@@ -260,11 +221,12 @@ def _request(
 ) -> AdoptCircle:
     code, setup, signature = _authority(turn, adoption)
     identity, relay_id = identity_of(turn.state), turn.session.relay_id
+    tail = turn.state.home_move.tail if turn.state.home_move is not None else ()
     key = channel_key(commons.group, relay_id, commons.channel_id).public
     content = AdoptContent(
         relay_id=relay_id,
         origin=roster.origin,
-        root=roster.root,
+        root=roster.frontier.extend(leaf_hash(one) for one in tail).root,
         commons_id=commons.channel_id,
         commons_key=key,
         epoch=commons.group.epoch,

@@ -29,9 +29,18 @@ def relay_set_of(state: State) -> RelaySet | None:
 
 def link_relays_of(state: State) -> RelaySet | None:
     """Return the relays to talk to: those of the old home while it is read before a move."""
-    if state.home_move is not None and is_reading(state):
-        return RelaySet.decode(state.home_move.before)
+    move = state.home_move
+    if move is not None and move.step is HomeStep.READING:
+        return RelaySet.decode(move.before)
+    if move is not None and move.step is HomeStep.FOLLOWING:
+        return RelaySet.decode(move.candidate)
     return relay_set_of(state)
+
+
+def only_reads(state: State) -> bool:
+    """Whether this device stores nothing at the relay that it talks to: the log does not say yet,
+    or does not say any more, that it is the home."""
+    return state.home_move is not None and state.home_move.step is not HomeStep.OPENING
 
 
 def is_reading(state: State) -> bool:

@@ -278,6 +278,10 @@ class State:
     acknowledged: Mapping[tuple[bytes, int], bytes] = field(default_factory=dict)
     """(channel, n) -> own message that the relay says is stored there, until it comes (memory
     only)."""
+    sent: Mapping[bytes, tuple[tuple[int, Outgoing], ...]] = field(default_factory=dict)
+    """channel -> own messages that were acknowledged lately, each with its index (memory only)."""
+    seen_before: Mapping[bytes, Mapping[DeviceId, Counter]] = field(default_factory=dict)
+    """channel -> what had come at a home that is lost: its authors may repeat it (memory only)."""
     log_ahead: tuple[int, int] = (0, 0)
     """A size of the log that a member went by and this device was not shown, and since when it
     waits, s (memory only)."""

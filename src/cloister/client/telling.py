@@ -173,7 +173,7 @@ def _readable_in_words(roster: Roster, event: readable.ReadableEvent) -> str:
         case readable.RelaySetProposed():
             return f"{by} proposes other relays. {reference}"
         case readable.RelaySetChanged():
-            return "The circle has other entry relays now."
+            return "The circle has other relays now."
         case readable.UnlockProposed():
             return f"{by} proposes to unlock {_devices(roster, event)}. {reference}"
         case readable.EraseProposed():

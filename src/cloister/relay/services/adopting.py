@@ -2,7 +2,7 @@
 
 Its log is brought in pages and folded; whoever brings it has an activation code of this relay and
 the key of a steward whom the log obeys.  The log itself must say that this relay is the home, and
-the head of the old home, cosigned, that this is where it ended.
+a cosigned head of the old home that this is its log.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ MAX_BROUGHT: Final = 4
 """Logs that are being brought at once."""
 MAX_BROUGHT_BYTES: Final = 128 * 1024 * 1024
 """Of all of them: a log of 100,000 entries is half of it."""
+MAX_TAIL: Final = 16
+"""Entries beyond the newest head of a home that is lost."""
 WAIT_S: Final = 3600
 """How long pages wait for the next one."""
 
@@ -121,7 +123,9 @@ class Adoptions:
         if brought is None or fold is None or brought.setup_key != request.setup_key:
             session.refuse(rid, Refusal.MOVED, 0)
             return
-        if not (self._is_ours(fold, request) and self._is_authorised(fold, request, code_hash)):
+        if not (
+            self._is_ours(brought, fold, request) and self._is_authorised(fold, request, code_hash)
+        ):
             session.refuse(rid, Refusal.BAD_ENTRY)
             return
         write = AdoptCircle(
@@ -160,8 +164,8 @@ class Adoptions:
             self._logs.on_grown(write.origin)
         session.done(rid, len(write.entries))
 
-    def _is_ours(self, fold: RelayFold, request: adopting.AdoptCircle) -> bool:
-        """Tell whether the log ends with this relay as the home, and its old home said so."""
+    def _is_ours(self, brought: _Brought, fold: RelayFold, request: adopting.AdoptCircle) -> bool:
+        """Tell whether the log ends with this relay as the home and continues the old home's."""
         governance, relays, peers = fold.governance, fold.relay_set, self._peers()
         if fold.origin != request.origin or relays.home != self._card:
             return False
@@ -170,7 +174,11 @@ class Adoptions:
         if governance.commons_commitment != commons_commitment_of(ChannelId(request.commons_id)):
             return False
         move = governance.moves[-1] if governance.moves else None
-        return move is not None and move.seq + 1 == fold.size and _is_end(fold, move, request.note)
+        return (
+            move is not None
+            and move.seq + 1 == fold.size
+            and _is_settled(brought, move, request.note)
+        )
 
     def _is_authorised(
         self, fold: RelayFold, request: adopting.AdoptCircle, code_hash: bytes
@@ -200,9 +208,14 @@ class Adoptions:
         return True
 
 
-def _is_end(fold: RelayFold, move: Move, note: bytes) -> bool:
-    """Tell whether a head of the old home covers just this log, and an entry relay cosigned it."""
-    home, entries = move.before.home, move.before.entries
+def _is_settled(brought: _Brought, move: Move, note: bytes) -> bool:
+    """Tell whether a cosigned head of the old home covers this log, or all but what moves it.
+
+    A home that is lost signed nothing over the last entries; the mirrors decide whether they are
+    the continuation."""
+    fold, home, entries = brought.fold, move.before.home, move.before.entries
+    if fold is None:
+        return False
     try:
         settled = verify_settled(
             note,
@@ -212,4 +225,8 @@ def _is_end(fold: RelayFold, move: Move, note: bytes) -> bool:
         )
     except CloisterError:
         return False
-    return (settled.size, settled.root) == (fold.size, fold.root)
+    if settled.size == fold.size:
+        return settled.root == fold.root
+    if not fold.size - MAX_TAIL <= settled.size < fold.size:
+        return False
+    return settled.root == Entry.decode(brought.entries[settled.size][1]).header.root
