@@ -89,7 +89,7 @@ def new(
                 name=name,
                 home_card=home_card,
                 entry_cards=entry_cards,
-                activation_code=_activation_code(activation_code_fd),
+                activation_code=activation_code(activation_code_fd),
                 test_circle=test_circle,
                 single_operator=single_operator,
             )
@@ -103,7 +103,7 @@ def new(
     person.output.data(view, circle_id)
 
 
-def _activation_code(descriptor: int | None) -> str:
+def activation_code(descriptor: int | None) -> str:
     from cloister.cli.secrets_input import one_line_secret
 
     return one_line_secret(

@@ -50,6 +50,7 @@ FAMILIES: dict[str, Family] = {
     "approve": Family("cloister.cli.governance:approve", "Approve what another has proposed."),
     "refuse": Family("cloister.cli.governance:refuse", "Withdraw or stop a proposal."),
     "object": Family("cloister.cli.governance:object_to", "Object to an erasure."),
+    "home": Family("cloister.cli.home:home", "Show the home relay, move to another one."),
     "commons": Family("cloister.cli.commons:commons", "Reset the commons when it is broken."),
     "policy": Family("cloister.cli.governance:policy", "Show or propose the circle's rules."),
     "conversation": Family("cloister.cli.conversation:conversation", "Open, list, change, leave."),

@@ -85,6 +85,7 @@ from cloister.wire.events import (
 )
 
 BOX_RETRY_S: Final = 15
+MOVING_RETRY_S: Final = 5
 MAX_FOREIGN_NUMBER: Final = 2**62
 """No index, epoch or size comes near it; beyond, one would not fit its record."""
 
@@ -311,9 +312,9 @@ def _on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         handler(turn, purpose, event)
     elif not linking.on_common_refusal(turn, purpose, event):
         # An invitation in the log whose box was never opened is not asked for every moment.
-        # Nor is what the new home does not have yet.
-        is_slow = purpose.work is Work.PROVE_BOX or turn.state.home_move is not None
-        turn.delay(purpose, BOX_RETRY_S if is_slow else RETRY_S)
+        # Nor is what a new home does not have yet.
+        wait = MOVING_RETRY_S if turn.state.home_move is not None else RETRY_S
+        turn.delay(purpose, BOX_RETRY_S if purpose.work is Work.PROVE_BOX else wait)
         if purpose.work is Work.PROVE_CHANNEL and event.code == Refusal.UNKNOWN_OBJECT:
             relocating.on_unproven(turn, purpose)
     if purpose.work is Work.FOLLOW:

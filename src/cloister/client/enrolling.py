@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from cloister.client.errands import EnrolErrand
 from cloister.client.records import Enrolment
-from cloister.client.routing import relay_set_of, unlock_route
+from cloister.client.routing import known_relays_of, relay_set_of, unlock_route
 from cloister.client.share_keys import confirm_key, owner_key, unlock_seed
 from cloister.client.state import State, with_item
 from cloister.client.turn import Turn
@@ -200,11 +200,10 @@ def receipts_of(state: State) -> tuple[OpenedReceipt, ...]:
 
 def enrolled_shares(state: State) -> tuple[tuple[OpenedReceipt, RelayCard], ...]:
     """Return every share with its relay, once this device has enrolled at all; else nothing."""
-    relay_set = relay_set_of(state)
-    if relay_set is None or any(not one.receipt for one in state.enrolments.values()):
+    if relay_set_of(state) is None or any(not one.receipt for one in state.enrolments.values()):
         return ()
     found = []
-    for card in (relay_set.home, *relay_set.entries):
+    for card in known_relays_of(state):
         enrolment = state.enrolments.get(bytes(card.relay_id))
         if enrolment is not None:
             receipt = ShareReceipt.decode(enrolment.receipt)

@@ -8,6 +8,7 @@ from typing import Final
 
 from cloister.client.binding import dids_of
 from cloister.client.exposure import windows_of
+from cloister.client.home_views import home_view
 from cloister.client.matters import (
     REFERENCE_DIGITS,
     Matter,
@@ -26,7 +27,6 @@ from cloister.client.naming import (
 from cloister.client.notes import read_note
 from cloister.client.powers import POLICY_FIELDS
 from cloister.client.records import OwnLock
-from cloister.client.routing import relay_set_of
 from cloister.client.safe_text import safe_line
 from cloister.client.standing import standing_of
 from cloister.client.state import State
@@ -36,7 +36,6 @@ from cloister.ids import DeviceId, RelayId
 from cloister.roster.governance_state import Erasure, ErasureState, HoldRecord
 from cloister.roster.orders import HoldScope, SignedLock
 from cloister.roster.roster import Roster
-from cloister.roster.share import share_relays
 from cloister.roster.state import DeviceRecord
 from cloister.wire.codes import Refusal
 
@@ -331,10 +330,9 @@ def _groups_of(state: State, dids: tuple[DeviceId, ...]) -> tuple[int, int]:
 
 
 def _relay_names(state: State) -> dict[RelayId, str]:
-    relay_set = relay_set_of(state)
-    if relay_set is None:
+    if state.roster is None:
         return {}
-    cards = (relay_set.home, *relay_set.entries, *share_relays(relay_set))
+    cards = state.roster.governance.known_relays()
     return {card.relay_id: safe_line(card.name) for card in cards}
 
 
@@ -384,6 +382,7 @@ VIEWS: Final[Mapping[str, Callable[[State, str], list[View]]]] = {
     "locks": locks_view,
     "stewards": stewards_view,
     "policy": policy_view,
+    "home": home_view,
 }
 """By the name under which a program asks for it."""
 

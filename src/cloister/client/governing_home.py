@@ -55,11 +55,8 @@ def demand_movable(roster: Roster, home: RelayCard) -> None:
     """Raise ``PolicyError`` with the reason why the circle cannot have this home."""
     if home.relay_id == roster.relay_set.home.relay_id:
         raise UsageError("that relay is the circle's home already")
-    if roster.policy.unlock_shares or roster.policy.seats:
-        raise PolicyError(
-            "a circle whose devices have unlock shares or seats at its relays cannot move yet: "
-            "its devices could not be unlocked at the new home"
-        )
+    if roster.policy.seats:
+        raise PolicyError("a circle whose devices have seats at its home relay cannot move yet")
     if roster.governance.had_home(home.relay_id):
         raise PolicyError("that relay was the circle's home before; its log there has ended")
 

@@ -201,8 +201,7 @@ class _Book:
 
     def relay(self, relay_id: RelayId) -> str:
         """A relay's name."""
-        relay_set = self.roster.relay_set if self.roster else None
-        cards = (relay_set.home, *relay_set.entries) if relay_set else ()
+        cards = self.roster.governance.known_relays() if self.roster else ()
         found = (safe_line(card.name) for card in cards if card.relay_id == relay_id)
         return next(found, f"relay {relay_id.hex()[:SHORT_HASH_DIGITS]}")
 

@@ -285,9 +285,16 @@ def rules_in_words(now: Policy, then: Policy) -> str:
 
 
 def relays_in_words(roster: Roster, wanted: RelaySet) -> str:
-    """Say in words which entry relays a proposed set brings and drops."""
+    """Say in words which relays a proposed set brings and drops."""
+    home = roster.governance.relay_set.home
     now, then = roster.governance.relay_set.entries, wanted.entries
-    words = [
+    words = []
+    if wanted.home.relay_id != home.relay_id:
+        new = wanted.home
+        words = [
+            f"another home, {safe_line(new.name)} ({new.jurisdiction}, {safe_line(new.operator)})"
+        ]
+    words += [
         f"{word} {safe_line(card.name)} ({card.jurisdiction}, {safe_line(card.operator)})"
         for word, these, others in (("with", then, now), ("without", now, then))
         for card in these

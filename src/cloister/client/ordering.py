@@ -12,7 +12,7 @@ from dataclasses import replace
 from cloister.client.appending import intend
 from cloister.client.errands import ErasureErrand, OrderErrand
 from cloister.client.records import PendingOrder, RelayAnswer
-from cloister.client.routing import relay_set_of, unlock_route
+from cloister.client.routing import known_relays_of, relay_set_of, unlock_route
 from cloister.client.state import State, with_item, without
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
@@ -52,7 +52,7 @@ def errands_of(state: State) -> Iterator[OrderErrand | ErasureErrand]:
     relay_set = relay_set_of(state)
     if relay_set is None:
         return
-    cards = {card.relay_id: card for card in (relay_set.home, *relay_set.entries)}
+    cards = {card.relay_id: card for card in known_relays_of(state)}
     for pending in state.orders.values():
         for relay_id in pending.waiting:
             card = cards.get(relay_id)

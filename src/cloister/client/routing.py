@@ -59,13 +59,22 @@ def home_routes(relay_set: RelaySet) -> tuple[Route, ...]:
     return tuple(_route(entry, relay_set.home) for entry in relay_set.entries)
 
 
+def known_relays_of(state: State) -> tuple[RelayCard, ...]:
+    """Return the relays in force, and those from before a change of home: they may keep shares."""
+    if state.roster is not None:
+        return state.roster.governance.known_relays()
+    relay_set = relay_set_of(state)
+    return () if relay_set is None else (relay_set.home, *relay_set.entries)
+
+
 def unlock_route(relay_set: RelaySet, card: RelayCard) -> tuple[Route, ...]:
     """Return the ways to a relay's unlock face: the home's is that of its channels.
 
     An entry relay is reached through its own proxy: whoever runs it sees the address either way.
     """
-    if card.relay_id == relay_set.home.relay_id:
-        return home_routes(relay_set)
+    if card.relay_id == relay_set.home.relay_id or not card.unlock_host:
+        # A former home too: the entry relay that stayed has it on its list.
+        return tuple(_route(entry, card) for entry in relay_set.entries)
     return (
         Route(
             entry_host=card.host,

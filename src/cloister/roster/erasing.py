@@ -50,7 +50,7 @@ def on_erase_receipt(draft: Draft, act: Act, receipt: ErasureReceipt) -> Event:
         raise RuleViolation(Rule.ERASED_ORDER)
     if did is None or place not in map(place_of, erasure.targets):
         raise RuleViolation(Rule.ERASED_TARGET)
-    cards = (draft.relay_set.home, *draft.relay_set.entries)
+    cards = draft.governance.known_relays()
     card = next((one for one in cards if one.relay_id == receipt.relay_id), None)
     if card is None:
         raise RuleViolation(Rule.ERASED_RELAY)

@@ -27,7 +27,7 @@ from cloister.roster.fields import CHANNEL_ID, CIRCLE_ID, HANDLE, HASH_BYTES, RE
 from cloister.roster.orders import EraseReason, HoldScope, Target
 from cloister.roster.policy import PROPOSAL_LIFETIME_S, Policy
 from cloister.roster.readable import ReadableType, steward_key_id
-from cloister.roster.relay_card import RelaySet
+from cloister.roster.relay_card import RelayCard, RelaySet
 
 NEVER: Final = 2**63 - 1
 """A time that does not come."""
@@ -267,6 +267,15 @@ class GovernanceState:
     def had_home(self, relay_id: RelayId) -> bool:
         """Whether this relay was the home, and another one is it now: its log has ended."""
         return any(move.before.home.relay_id == relay_id for move in self.moves)
+
+    def known_relays(self) -> tuple[RelayCard, ...]:
+        """The relays of the set in force, then those from before a change of home, each once."""
+        sets = (self.relay_set, *(move.before for move in reversed(self.moves)))
+        found: dict[RelayId, RelayCard] = {}
+        for one in sets:
+            for card in (one.home, *one.entries):
+                found.setdefault(card.relay_id, card)
+        return tuple(found.values())
 
     def holds_circle(self) -> bool:
         """Whether everything is under a legal hold."""

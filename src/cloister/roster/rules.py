@@ -223,7 +223,7 @@ class Rule(Enum):
     RELAYS_FORM = _Text("ROS-130", "relays-form", _I, "governance_offices:on_relay_set",
         "a relay set keeps the rules of relay sets under the circle's policy")
     RELAYS_HOME = _Text("ROS-131", "relays-home", _I, "governance_offices:_check_move",
-        "a relay set keeps the home relay where devices have unlock shares or seats")
+        "a relay set keeps the home relay where devices have seats")
     RELAYS_FORMER = _Text("ROS-132", "relays-former", _I, "governance_offices:_check_move",
         "another home is one that never was it, and the eighth change of home is the last")
     RELAYS_WITNESS = _Text("ROS-133", "relays-witness", _I, "governance_offices:_check_move",

@@ -491,10 +491,9 @@ def moved_to(home: RelayCard) -> RelaySet:
 ELSEWHERE = relay("elsewhere.example", RelayRole.HOME, "IS", "Geyser")
 
 
-@pytest.mark.parametrize("what", ["unlock_shares", "seats"])
-def test_home_relay_stays_where_devices_hang_on_it_ROS_131(what: str) -> None:
+def test_home_relay_stays_where_devices_have_seats_ROS_131() -> None:
     log = governed("steward", "ben")
-    policy = replace(log.governance.policy, **{what: 1})
+    policy = replace(log.governance.policy, seats=1)
     log.fold = replace(log.fold, governance=replace(log.governance, policy=policy))
     moved = moved_to(ELSEWHERE)
     assert log.broken("steward", ReadableType.RELAY_SET, moved) is Rule.RELAYS_HOME
