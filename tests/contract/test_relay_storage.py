@@ -23,6 +23,7 @@ from cloister.relay.storage.sqlite import SqliteStore
 from cloister.relay.storage.writes import (
     Accepted,
     AddKeyPackages,
+    AdoptCircle,
     Allowance,
     AppendEntry,
     BindCode,
@@ -846,5 +847,117 @@ def test_a_held_circle_keeps_channels_inboxes_and_boxes(run: Any) -> None:
         assert await bench.accept(holding(frozenset(), frozenset({"home/another"}))) == 2
         assert bench.store.mail(ObjectKind.INBOX, INBOX, 0, 9, 10**9) == []
         assert bench.store.mailbox(ObjectKind.BOX, BOX) is None
+
+    run(scenario)
+
+
+# --- a circle that comes from another home ------------------------------------------------------
+
+MOVED = "old.example/1"
+NEW_COMMONS = b"M" * 16
+BROUGHT = ((2, b"genesis"), (1, b"sealed"), (2, b"move"))
+
+
+def adoption(**changes: Any) -> AdoptCircle:
+    values: dict[str, Any] = {
+        "code_hash": b"a" * 32,
+        "setup_key": KEY,
+        "origin": MOVED,
+        "entries": BROUGHT,
+        "fold": b"fold",
+        "root": b"r" * 32,
+        "note": note(MOVED, len(BROUGHT)),
+        "commons": OpenChannel(MOVED, NEW_COMMONS, KEY, 7, 40),
+        "inboxes": ((b"1" * 16, KEY), (b"2" * 16, b"o" * 32)),
+    }
+    return AdoptCircle(**{**values, **changes})
+
+
+def note(origin: str, size: int) -> bytes:
+    """What looks like a checkpoint to a store."""
+    return f"{origin}\n{size}\nroot\n".encode()
+
+
+def test_an_adopted_circle_goes_on_where_it_stood(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        assert await bench.accept(adoption()) == len(BROUGHT)
+        bench.reopen()
+        log = bench.store.log(MOVED)
+        assert log is not None
+        assert (log.size, log.root, log.settled) == (len(BROUGHT), b"r" * 32, b"")
+        assert bench.store.entries(MOVED, 0, 9, 1 << 20) == [entry for _, entry in BROUGHT]
+        channel = bench.store.channel(NEW_COMMONS)
+        assert channel is not None
+        assert (channel.is_commons, channel.epoch, channel.next_n) == (True, 7, 40)
+        rung = bench.store.ladder(NEW_COMMONS, 7)
+        assert rung is not None
+        assert (rung.key, rung.first_n, rung.commit_n) == (KEY, 40, None)
+        assert bench.store.ladder(NEW_COMMONS, 0) is None
+        assert bench.store.mailbox(ObjectKind.INBOX, b"2" * 16) is not None
+        assert await bench.accept(PutEnvelope(NEW_COMMONS, 7, b"i" * 16, ENVELOPE, NOW)) == 40
+        stale = PutEnvelope(NEW_COMMONS, 6, b"j" * 16, ENVELOPE, NOW)
+        assert await bench.refused(stale) is Refusal.STALE_EPOCH
+
+    run(scenario)
+
+
+def test_a_circle_is_adopted_once_and_with_one_code(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.accept(adoption())
+        again = await bench.write(adoption())
+        assert isinstance(again, Accepted)
+        assert not again.fresh
+        other = adoption(setup_key=b"o" * 32)
+        assert await bench.refused(other) is Refusal.WRONG_CODE
+        await bench.accept(SetNote(MOVED, len(BROUGHT), note(MOVED, len(BROUGHT))))
+        changed = adoption(entries=(*BROUGHT[:2], (2, b"another move")))
+        assert await bench.refused(changed) is Refusal.ID_CONFLICT
+
+    run(scenario)
+
+
+def test_what_no_mirror_cosigned_gives_way_to_another_log(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.accept(adoption())
+        await bench.accept(OpenChannel(MOVED, CHANNEL, KEY, 2, 5))
+        await bench.accept(PutEnvelope(NEW_COMMONS, 7, b"i" * 16, ENVELOPE, NOW))
+        longer = (*BROUGHT[:2], (1, b"more"), (2, b"move"))
+        outcome = await bench.write(adoption(entries=longer))
+        assert isinstance(outcome, Accepted)
+        assert outcome.fresh
+        assert bench.store.entries(MOVED, 0, 9, 1 << 20) == [entry for _, entry in longer]
+        assert bench.store.channel(CHANNEL) is None
+        assert await bench.accept(PutEnvelope(NEW_COMMONS, 7, b"k" * 16, ENVELOPE, NOW)) == 40
+
+    run(scenario)
+
+
+def test_an_adoption_takes_no_id_that_is_there(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        taken = adoption(commons=OpenChannel(MOVED, CHANNEL, KEY, 7, 40))
+        assert await bench.refused(taken) is Refusal.ID_CONFLICT
+        assert bench.store.log(MOVED) is None
+        inbox = adoption(inboxes=((INBOX, KEY),))
+        assert await bench.refused(inbox) is Refusal.ID_CONFLICT
+        assert bench.store.channel(NEW_COMMONS) is None
+
+    run(scenario)
+
+
+def test_a_later_epoch_takes_the_place_of_one_in_which_nothing_was_stored(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        moved = b"V" * 16
+        await bench.accept(OpenChannel(ORIGIN, moved, KEY, 3, 10))
+        await bench.accept(OpenChannel(ORIGIN, moved, b"o" * 32, 4, 12))
+        lower = OpenChannel(ORIGIN, moved, KEY, 3, 10)
+        assert await bench.refused(lower) is Refusal.ID_CONFLICT
+        assert await bench.accept(PutEnvelope(moved, 4, b"i" * 16, ENVELOPE, NOW)) == 12
+        higher = OpenChannel(ORIGIN, moved, KEY, 5, 20)
+        assert await bench.refused(higher) is Refusal.ID_CONFLICT
+        same = await bench.write(OpenChannel(ORIGIN, moved, b"o" * 32, 4, 12))
+        assert isinstance(same, Accepted)
+        assert not same.fresh
 
     run(scenario)

@@ -59,7 +59,7 @@ from cloister.client.inputs import (
     ErrandDone,
     Received,
 )
-from cloister.client.persistence import load_state, writes_between
+from cloister.client.persistence import fold_anew, load_state, writes_between
 from cloister.client.records import ChannelState, JoiningStep
 from cloister.client.routing import is_reading, only_reads, routes_of
 from cloister.client.running import errands_of
@@ -91,7 +91,7 @@ class Core:
     @classmethod
     def load(cls, records: Records, entries: tuple[bytes, ...]) -> Self:
         """Rebuild from the vault.  Raises ``VaultContentError``."""
-        state = load_state(records)
+        state = fold_anew(load_state(records), records, entries)
         if state.roster is not None:
             roots = [Entry.decode(entry).header.root for entry in entries[: state.roster.size]]
             state = replace(state, roots=(*roots, state.roster.root))

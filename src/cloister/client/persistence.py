@@ -37,8 +37,9 @@ from cloister.client.seam import Records
 from cloister.client.state import CHAIN_WINDOW, NOTHING, Channel, State
 from cloister.codec import DecodeError, Struct
 from cloister.crypto.secret import Secret
-from cloister.errors import LocalError
+from cloister.errors import CloisterError, LocalError
 from cloister.ids import SHORT_ID_BYTES, DeviceId
+from cloister.roster.errors import SnapshotError
 from cloister.roster.roster import Roster
 
 V = TypeVar("V")
@@ -250,7 +251,7 @@ def _load(records: Records) -> State:
         joining=_one(records, "joining", Joining),
         home_move=_one(records, "home_move", HomeMove),
         adoption=_one(records, "adoption", Adoption),
-        roster=None if roster is None else Roster.decode(roster),
+        roster=_roster_in(roster),
         log_keys={
             int.from_bytes(key, "big"): Secret(value)
             for key, value in records.get("log_key", NOTHING).items()
@@ -276,6 +277,26 @@ def _load(records: Records) -> State:
         },
         inbox_cursor=int.from_bytes(cursor, "big"),
     )
+
+
+def _roster_in(data: bytes | None) -> Roster | None:
+    """Read the roster; one of another layout is folded anew from the log (``fold_anew``)."""
+    try:
+        return None if data is None else Roster.decode(data)
+    except SnapshotError:
+        return None
+
+
+def fold_anew(state: State, records: Records, entries: tuple[bytes, ...]) -> State:
+    """Fold the log where its roster was stored by another version of the program."""
+    if state.roster is not None or not entries or "roster" not in records:
+        return state
+    try:
+        founded = Roster.found(entries[0], state.log_keys[0])
+        roster, _ = founded.extend(entries[1:], state.log_keys)
+    except (CloisterError, KeyError) as error:
+        raise VaultContentError(f"the log in the vault cannot be folded anew: {error}") from None
+    return replace(state, roster=roster)
 
 
 def _one(records: Records, table: str, kind: type[S]) -> S | None:

@@ -158,6 +158,8 @@ class _MirrorLink:
                 raise MirrorTrouble("the mirror closed the connection")
 
     def _is_due(self, live: LiveLog) -> bool:
+        if self._held.get(live.origin, 0) > live.size:
+            del self._held[live.origin]  # another log has taken its place
         if all(entry.relay_id != self._card.relay_id for entry in live.relay_set.entries):
             return False
         if self._refused.get(live.origin) == live.size:

@@ -160,7 +160,7 @@ class Adoptions:
         self._brought.pop(write.code_hash, None)
         if outcome.fresh:
             self._context.metrics.entries += len(write.entries)
-            self._logs.get(write.origin)
+            self._logs.load_anew(write.origin)
             self._logs.on_grown(write.origin)
         session.done(rid, len(write.entries))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cloister.limits import (
     READABLE_APPEND_BURST,
     READABLE_APPEND_INTERVAL_S,
@@ -10,12 +12,15 @@ from cloister.limits import (
 )
 from cloister.relay.ratelimit import Bucket
 from cloister.relay.session import LogFollow, Session
-from cloister.relay.storage.api import LogRow
+from cloister.relay.storage.api import LogRow, Store
 from cloister.roster.entry import EntryKind
 from cloister.roster.relay_card import RelaySet
 from cloister.roster.relay_fold import RelayFold
-from cloister.transparency import HashTree
+from cloister.transparency import HashTree, leaf_hash
 from cloister.wire import commands
+
+PAGE_BYTES: Final = 64 * 1024
+"""Entries read at once when a log is loaded."""
 
 
 class LiveLog:
@@ -61,6 +66,15 @@ class LiveLog:
     def relay_set(self) -> RelaySet:
         """The circle's relays, as its readable entries say."""
         return self.fold.relay_set
+
+
+def load_tree(store: Store, row: LogRow) -> HashTree:
+    """Read the hashes of a stored log."""
+    tree = HashTree()
+    while tree.size < row.size:
+        for entry in store.entries(row.origin, tree.size, row.size, PAGE_BYTES):
+            tree.append(leaf_hash(entry))
+    return tree
 
 
 def settled_size_of(note: bytes) -> int:

@@ -12,7 +12,7 @@ from cloister.errors import CloisterError
 from cloister.ids import RelayId
 from cloister.limits import MAX_CLOCK_SKEW_S, MAX_LOG_PAGE_BYTES
 from cloister.relay.services.context import Context
-from cloister.relay.services.live_log import LiveLog, settled_size_of
+from cloister.relay.services.live_log import PAGE_BYTES, LiveLog, load_tree, settled_size_of
 from cloister.relay.services.resets import Resets, is_stewards
 from cloister.relay.session import LogFollow, Session
 from cloister.relay.shares.logs import KeptLog
@@ -25,15 +25,13 @@ from cloister.roster.governance import Governance
 from cloister.roster.relay_card import RelayCard
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.share import share_relays
-from cloister.transparency import HashTree, leaf_hash, sign_checkpoint, with_signatures
+from cloister.transparency import leaf_hash, sign_checkpoint, with_signatures
 from cloister.wire import commands
 from cloister.wire.codes import Refusal
 from cloister.wire.events import Entries, Head, Logged, Proof
 
 MAX_WAITING: Final = 64
 """Appends to one log that wait for the one under way."""
-_PAGE_BYTES: Final = 64 * 1024
-"""Entries read at once when a log is loaded."""
 
 
 class Logs:
@@ -56,7 +54,9 @@ class Logs:
             row = self._context.store.log(origin)
             if row is None:
                 return None
-            live = self._live[origin] = LiveLog(row, self._load_fold(row), self._load_tree(row))
+            live = self._live[origin] = LiveLog(
+                row, self._load_fold(row), load_tree(self._context.store, row)
+            )
             self._mind_move(live)
             # The relay may have stopped between the entry and what follows from it.
             self.resets.carry_out(origin, live.fold.governance.reset)
@@ -76,8 +76,13 @@ class Logs:
             if live is not None:
                 yield origin, live.fold.governance
 
+    def load_anew(self, origin: str) -> None:
+        """Another log is stored in the place of the one in memory, or the first."""
+        self._live.pop(origin, None)
+        self.get(origin)
+
     def _mind_move(self, live: LiveLog) -> None:
-        """The log says that another relay is the home: it ends here, and all that hangs on it."""
+        """Another relay is the home by the log: it ends here, and all that hangs on it."""
         if live.fold.governance.had_home(RelayId(self._context.relay_id)):
             self._context.closed.add(live.origin)
 
@@ -103,17 +108,9 @@ class Logs:
             fold: RelayFold | None = None
             while fold is None or fold.size < row.size:
                 size = fold.size if fold is not None else 0
-                for entry in self._context.store.entries(row.origin, size, row.size, _PAGE_BYTES):
+                for entry in self._context.store.entries(row.origin, size, row.size, PAGE_BYTES):
                     fold = RelayFold.found(entry) if fold is None else fold.append(entry)
             return fold
-
-    def _load_tree(self, row: LogRow) -> HashTree:
-        tree = HashTree()
-        while tree.size < row.size:
-            page = self._context.store.entries(row.origin, tree.size, row.size, _PAGE_BYTES)
-            for entry in page:
-                tree.append(leaf_hash(entry))
-        return tree
 
     def page(self, live: LiveLog, from_seq: int, max_bytes: int) -> list[bytes]:
         """Return a page of entries, for a mirror."""
@@ -126,7 +123,7 @@ class Logs:
 
     def entries_of(self, origin: str, from_seq: int, to_seq: int) -> list[bytes]:
         """Return a page of entries (``shares.logs.KeptLogs``)."""
-        return self._context.store.entries(origin, from_seq, to_seq, _PAGE_BYTES)
+        return self._context.store.entries(origin, from_seq, to_seq, PAGE_BYTES)
 
     def sign(self, origin: str, size: int, root: bytes) -> bytes:
         """Sign a head.  It leaves this relay only after the entries below it are on disk."""

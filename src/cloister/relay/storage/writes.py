@@ -143,7 +143,8 @@ class AdoptCircle:
     """Take over a circle from another home: log, checkpoint, commons in its epoch, inboxes.
 
     ``WRONG_CODE`` when the code is bound to another setup key or origin; ``ID_CONFLICT`` when an
-    id is taken; not fresh when the circle is there with the same commons."""
+    id is taken; not fresh when the circle is there with this log and commons.  One that is there
+    otherwise, and of which no head was ever cosigned here, is dropped for it: it led nowhere."""
 
     code_hash: bytes
     setup_key: bytes

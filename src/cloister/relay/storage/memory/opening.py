@@ -65,20 +65,39 @@ class OpeningWrites(SeatWrites):
             and len(channel.ladder) == 1
         )
 
+    def _drop_circle(self, origin: str) -> None:
+        del self._logs[origin]
+        for channel_id, channel in list(self._channels.items()):
+            if channel.origin == origin:
+                del self._channels[channel_id]
+        for key, mailbox in list(self._mailboxes.items()):
+            if mailbox.origin == origin:
+                del self._mailboxes[key]
+
     def _adopt_circle(self, write: writes.AdoptCircle) -> writes.Outcome:
         bound = (write.setup_key, write.origin)
         if self._codes.get(write.code_hash, bound) != bound:
             return Refused(Refusal.WRONG_CODE)
         commons = self._channels.get(write.commons.channel_id)
-        if write.origin in self._logs:
+        known = self._logs.get(write.origin)
+        if known is not None:
             rung = commons.ladder.get(write.commons.epoch) if commons is not None else None
             same = commons is not None and commons.origin == write.origin and commons.is_commons
             same = same and rung is not None and rung.key == write.commons.key
-            return Accepted(0, fresh=False) if same else Refused(Refusal.ID_CONFLICT)
-        if commons is not None or any(
-            (ObjectKind.INBOX, inbox_id) in self._mailboxes for inbox_id, _ in write.inboxes
-        ):
+            last = len(write.entries) - 1
+            same = same and known.entries[last : last + 1] == [write.entries[last][1]]
+            if same:
+                return Accepted(len(write.entries), fresh=False)
+            if known.settled:
+                return Refused(Refusal.ID_CONFLICT)
+        others = [commons.origin] if commons is not None else []
+        for inbox_id, _ in write.inboxes:
+            inbox = self._mailboxes.get((ObjectKind.INBOX, inbox_id))
+            others += [inbox.origin] if inbox is not None else []
+        if any(one != write.origin for one in others) or (others and known is None):
             return Refused(Refusal.ID_CONFLICT)
+        if known is not None:
+            self._drop_circle(write.origin)
         self._codes[write.code_hash] = bound
         entries = [entry for _, entry in write.entries]
         self._logs[write.origin] = Log(entries, write.root, write.note, write.fold)

@@ -58,6 +58,37 @@ def open_later(connection: sqlite.Connection, circle: int, write: OpenChannel) -
     return Accepted(0)
 
 
+_OF_CHANNELS = ("envelope", "put_id", "ladder")
+_OF_INBOXES = ("inbox_item", "key_package")
+
+
+def _drop(connection: sqlite.Connection, circle: int) -> None:
+    """Delete all rows of a circle."""
+    execute = connection.execute
+    for owner in ("channel", "inbox"):
+        execute(
+            f"DELETE FROM part WHERE owner IN (SELECT id FROM {owner} WHERE circle = ?)",
+            (circle,),
+        )
+    for table in _OF_CHANNELS:
+        execute(
+            f"DELETE FROM {table} WHERE channel IN (SELECT key FROM channel WHERE circle = ?)",
+            (circle,),
+        )
+    execute(
+        "DELETE FROM box_item WHERE box IN (SELECT key FROM invite_box WHERE circle = ?)",
+        (circle,),
+    )
+    for table in _OF_INBOXES:
+        execute(
+            f"DELETE FROM {table} WHERE inbox IN (SELECT key FROM inbox WHERE circle = ?)",
+            (circle,),
+        )
+    for table in ("invite_box", "inbox", "channel", "log_entry"):
+        execute(f"DELETE FROM {table} WHERE circle = ?", (circle,))
+    execute("DELETE FROM circle WHERE key = ?", (circle,))
+
+
 def adopt_circle(connection: sqlite.Connection, write: AdoptCircle) -> Outcome:
     """Apply the write inside the transaction that the writer has begun."""
     execute = connection.execute
@@ -71,16 +102,19 @@ def adopt_circle(connection: sqlite.Connection, write: AdoptCircle) -> Outcome:
         )
     elif bound != (write.setup_key, write.origin):
         return Refused(Refusal.WRONG_CODE)
-    known = execute("SELECT key FROM circle WHERE origin = ?", (write.origin,)).fetchone()
+    known = execute("SELECT key, settled FROM circle WHERE origin = ?", (write.origin,)).fetchone()
     if known is not None:
         commons = execute(
-            "SELECT pk FROM channel JOIN ladder ON ladder.channel = channel.key"
-            " WHERE id = ? AND circle = ? AND is_commons = 1 AND ladder.epoch = ?",
-            (write.commons.channel_id, known[0], write.commons.epoch),
+            "SELECT pk, log_entry.bytes FROM channel JOIN ladder ON ladder.channel = channel.key"
+            " JOIN log_entry ON log_entry.circle = channel.circle AND seq = ?"
+            " WHERE id = ? AND channel.circle = ? AND is_commons = 1 AND ladder.epoch = ?",
+            (len(write.entries) - 1, write.commons.channel_id, known[0], write.commons.epoch),
         ).fetchone()
-        if commons == (write.commons.key,):
+        if commons == (write.commons.key, write.entries[-1][1]):
             return Accepted(len(write.entries), fresh=False)
-        raise Conflict
+        if known[1]:
+            raise Conflict
+        _drop(connection, known[0])
     (circle,) = execute(
         "INSERT INTO circle (origin, size, root, note, fold) VALUES (?, ?, ?, ?, ?) RETURNING key",
         (write.origin, len(write.entries), write.root, write.note, write.fold),

@@ -204,7 +204,9 @@ class Writer:
             case OpenCircle():
                 return objects.open_circle(write)
             case AdoptCircle():
-                return adopt_circle(self._connection, write)
+                outcome = adopt_circle(self._connection, write)
+                self._states.forget()  # what was there before may have gone
+                return outcome
             case OpenChannel():
                 outcome = objects.open_channel(write)
                 if write.epoch:
