@@ -25,6 +25,7 @@ from cloister.client.inputs import (
 )
 from cloister.client.powers import Suspend
 from cloister.client.records import ChannelState, Counter
+from cloister.client.views import channel_named, channel_titles
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import MemberId
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
@@ -459,3 +460,16 @@ def _only_others(liar: SimulatedDevice) -> Any:
             check_rights(roster, before, after, committer, leavers)
 
     return check
+
+
+def test_a_title_does_not_take_the_place_of_an_id() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, _, _ = await conversing(circle)
+        desk = channel(ada, "Desk")
+        title = desk.channel_id.hex()
+        await circle.act(ben, OpenConversation(ref=circle.ref(), title=title, members=("Ada",)))
+        assert title in channel_titles(ada.core.state)
+        assert channel_named(ada.core.state, title).channel_id == desk.channel_id
+
+    play(story)

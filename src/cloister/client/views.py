@@ -45,7 +45,8 @@ def channel_titles(state: State) -> list[str]:
 
 
 def channel_named(state: State, name: str) -> Channel:
-    """Find a channel by title, by the start of its id, or a 1:1 conversation by the other's name.
+    """Find a channel by its id, by title, by the start of the id, or a 1:1 conversation by the
+    other's name.  A whole id goes first: titles are chosen by others too.
 
     Raises ``NotFoundError``, ``UsageError`` when a title could mean two of them.
     """
@@ -53,6 +54,9 @@ def channel_named(state: State, name: str) -> Channel:
     commons = state.commons
     if wanted == COMMONS_NAME and commons is not None:
         return commons
+    for channel in state.channels.values():
+        if channel.channel_id.hex() == wanted:
+            return channel
     conversations = [
         channel for channel in state.channels.values() if channel.kind is ChannelKind.CONVERSATION
     ]
