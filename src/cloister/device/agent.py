@@ -13,6 +13,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from cloister.client.effects import Message
 from cloister.device import agent_protocol as protocol
 from cloister.device.facade import DEFAULT_TIMEOUT_S, Facade
 from cloister.device.local import Device
@@ -20,6 +21,8 @@ from cloister.device.private_socket import bound_socket, peer_uid, remove_stale
 from cloister.errors import CloisterError, UsageError
 
 MOST_CONNECTIONS: Final = 64
+STREAMS: Final = frozenset({"history", "newest", "search"})
+"""Operations that are answered message by message."""
 FINISH_S: Final = 20.0
 """How long the calls of others may go on when the command that served them has done its own."""
 LOCK_S: Final = 1.0
@@ -109,8 +112,8 @@ class _Agent:
             if call.op == "follow":
                 await self._follow(call_id, reader, writer)
                 return
-            if call.op == "history":
-                for message in await self._device.history(**_history(call.args)):
+            if call.op in STREAMS:
+                for message in await self._messages(call):
                     writer.write(_line(call_id, item=protocol.raw(message)))
                     await writer.drain()
                 writer.write(protocol.encode_line(protocol.Reply(id=call_id, end=True)))
@@ -121,6 +124,18 @@ class _Agent:
             body = protocol.error_body(error)
             writer.write(protocol.encode_line(protocol.Reply(id=call_id, error=body)))
         await writer.drain()
+
+    async def _messages(self, call: protocol.Call) -> list[Message]:
+        device, args = self._device, call.args
+        match call.op:
+            case "newest":
+                return await device.newest()
+            case "search":
+                return await device.search(_text(args, "words"), int(_number(args, "limit", 100)))
+            case "history":
+                return await device.history(**_history(args))
+            case _:
+                raise UsageError(f"the agent does not stream {call.op[:32]!r}")
 
     async def _result(self, call: protocol.Call) -> object:
         device, args = self._device, call.args
@@ -158,6 +173,11 @@ class _Agent:
                 return await device.log(int(start), int(limit))
             case "verify_log":
                 return await device.verify_log()
+            case "drafts":
+                return await device.drafts()
+            case "keep_draft":
+                await device.keep_draft(_text(args, "conversation"), _text(args, "text"))
+                return None
             case "mark_read":
                 position = int(_number(args, "position", 0))
                 await device.mark_read(_text(args, "conversation"), position)
@@ -205,11 +225,12 @@ def _line(call_id: int, **parts: Any) -> bytes:
 
 
 def _history(args: dict[str, Any]) -> dict[str, Any]:
-    after = args.get("after")
+    after, before = args.get("after"), args.get("before")
     return {
         "conversation": _text(args, "conversation"),
         "limit": int(_number(args, "limit", 100)),
         "after": after if isinstance(after, int) else None,
+        "before": before if isinstance(before, int) else None,
     }
 
 

@@ -81,12 +81,31 @@ class RemoteDevice:
         return cast("View", protocol.value_of(await self._call("verify_log")))
 
     async def history(
-        self, conversation: str, limit: int = 100, after: int | None = None
+        self,
+        conversation: str,
+        limit: int = 100,
+        after: int | None = None,
+        before: int | None = None,
     ) -> list[Message]:
         """Return messages; see ``Facade``."""
-        arguments = {"conversation": conversation, "limit": limit, "after": after}
-        async with self._stream("history", arguments) as items:
-            return [protocol.message_of(item) async for item in items]
+        arguments = {"conversation": conversation, "limit": limit, "after": after, "before": before}
+        return await self._messages("history", arguments)
+
+    async def newest(self) -> list[Message]:
+        """Return the last row of every timeline."""
+        return await self._messages("newest", {})
+
+    async def search(self, words: str, limit: int = 100) -> list[Message]:
+        """Return the newest texts that hold every word."""
+        return await self._messages("search", {"words": words, "limit": limit})
+
+    async def drafts(self) -> dict[str, str]:
+        """Return what has been begun."""
+        return cast("dict[str, str]", protocol.value_of(await self._call("drafts")))
+
+    async def keep_draft(self, conversation: str, text: str) -> None:
+        """Keep what has been begun in a conversation."""
+        await self._call("keep_draft", conversation=conversation, text=text)
 
     async def mark_read(self, conversation: str, position: int) -> None:
         """Move the read marker."""
@@ -111,6 +130,10 @@ class RemoteDevice:
     async def lock(self) -> None:
         """Ask the agent to close the vault and end."""
         await self._call("lock")
+
+    async def _messages(self, op: str, arguments: dict[str, Any]) -> list[Message]:
+        async with self._stream(op, arguments) as items:
+            return [protocol.message_of(item) async for item in items]
 
     async def _call(self, op: str, **arguments: Any) -> msgspec.Raw:
         async with self._connected() as (reader, writer):

@@ -84,12 +84,33 @@ class Facade(Protocol):
         ...
 
     async def history(
-        self, conversation: str, limit: int = 100, after: int | None = None
+        self,
+        conversation: str,
+        limit: int = 100,
+        after: int | None = None,
+        before: int | None = None,
     ) -> list[Message]:
-        """Return messages in order: the last ``limit``, or the first after a position.
+        """Return messages in order: the last ``limit`` (before a position, where one is given),
+        or the first after a position.
 
         Raises ``NotFoundError`` for an unknown conversation.
         """
+        ...
+
+    async def newest(self) -> list[Message]:
+        """Return the last row of every timeline, for lists of conversations."""
+        ...
+
+    async def search(self, words: str, limit: int = 100) -> list[Message]:
+        """Return the newest texts of all conversations that hold every word, newest first."""
+        ...
+
+    async def drafts(self) -> dict[str, str]:
+        """Return what has been begun and not sent: channel id in hex -> text."""
+        ...
+
+    async def keep_draft(self, conversation: str, text: str) -> None:
+        """Keep what has been begun in a conversation; an empty text forgets it."""
         ...
 
     async def mark_read(self, conversation: str, position: int) -> None:
@@ -104,7 +125,10 @@ class Facade(Protocol):
         ...
 
     def follow(self) -> AsyncGenerator[FollowedNotice, None]:
-        """Yield notices from now on.  Raises ``FellBehind`` when they are not taken in time."""
+        """Yield notices from now on, ``Changed`` "link" among them when the relay comes or goes.
+
+        Raises ``FellBehind`` when they are not taken in time.
+        """
         ...
 
     async def change_pin(self, old: str, new: str) -> None:

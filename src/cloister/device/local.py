@@ -7,7 +7,7 @@ import functools
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from cloister.client.effects import Answer, Message, MessageState, Notice, Shown
+from cloister.client.effects import Answer, Changed, Message, MessageState, Notice, Shown
 from cloister.client.inputs import Act, MarkRead, SendText
 from cloister.client.seam import ClientCore
 from cloister.crypto.secret import Secret
@@ -216,13 +216,35 @@ class Device:
                 return core, entries
 
     async def history(
-        self, conversation: str, limit: int = 100, after: int | None = None
+        self,
+        conversation: str,
+        limit: int = 100,
+        after: int | None = None,
+        before: int | None = None,
     ) -> list[Message]:
         """Return messages; see :class:`Facade`."""
         channel_id = self._channel(conversation)
         return await self._engine.on_disk(
-            lambda: self._vault.history(channel_id, limit=limit, after=after)
+            lambda: self._vault.history(channel_id, limit=limit, after=after, before=before)
         )
+
+    async def newest(self) -> list[Message]:
+        """Return the last row of every timeline."""
+        return await self._engine.on_disk(self._vault.newest)
+
+    async def search(self, words: str, limit: int = 100) -> list[Message]:
+        """Return the newest texts that hold every word."""
+        return await self._engine.on_disk(lambda: self._vault.search(words, limit))
+
+    async def drafts(self) -> dict[str, str]:
+        """Return what has been begun."""
+        drafts = await self._engine.on_disk(self._vault.drafts)
+        return {channel_id.hex(): text for channel_id, text in drafts.items()}
+
+    async def keep_draft(self, conversation: str, text: str) -> None:
+        """Keep what has been begun in a conversation."""
+        channel_id = self._channel(conversation)
+        await self._engine.on_disk(lambda: self._vault.keep_draft(channel_id, text))
 
     async def mark_read(self, conversation: str, position: int) -> None:
         """Move the read marker."""
@@ -242,11 +264,22 @@ class Device:
         """Yield notices; see :class:`Facade`."""
         notices = Notices()
         self._engine.listen(notices)
+        watching = asyncio.ensure_future(self._tell_of_the_link(notices))
         try:
             while True:
                 yield await notices.next()
         finally:
+            watching.cancel()
             self._engine.unlisten(notices)
+
+    async def _tell_of_the_link(self, notices: Notices) -> None:
+        before = self._engine.is_heard
+        async with self._engine.changed:
+            while True:
+                await self._engine.changed.wait()
+                if self._engine.is_heard is not before:
+                    before = not before
+                    notices.take(Changed(what="link"))
 
     async def change_pin(self, old: str, new: str) -> None:
         """Change what opens the vault; see :class:`Facade`."""

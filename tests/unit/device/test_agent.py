@@ -26,7 +26,7 @@ from cloister.device.paths import socket_path
 from cloister.device.private_socket import peer_uid
 from cloister.device.vault import Cost, Vault, VaultWriteFailed
 from cloister.errors import NetworkError, NotFoundError
-from unit.device.scripted import VIEWS, core_class, text_message
+from unit.device.scripted import CHANNEL, VIEWS, core_class, text_message
 
 Story = Callable[[Device, RemoteDevice], Coroutine[Any, Any, None]]
 
@@ -64,6 +64,13 @@ def test_every_question_gives_the_same_answer_as_in_the_process_itself(tmp_path:
         assert sent.state is MessageState.SENT
         assert await remote.history("desk") == await device.history("desk") == [sent]
         assert await remote.history("desk", after=sent.position) == []
+        assert await remote.history("desk", before=sent.position) == []
+        assert await remote.history("desk", before=sent.position + 1) == [sent]
+        assert await remote.newest() == await device.newest() == [sent]
+        assert await remote.search("GRÜSSE") == await device.search("GRÜSSE") == [sent]
+        assert await remote.search("nowhere") == []
+        await remote.keep_draft("desk", "half a li")
+        assert await remote.drafts() == await device.drafts() == {CHANNEL.hex(): "half a li"}
         assert await remote.conversations() == await device.conversations()
         assert await remote.receipts("desk") == await device.receipts("desk")
         await remote.mark_read("desk", sent.position)

@@ -104,6 +104,47 @@ def test_a_message_under_a_known_id_does_not_take_the_place_of_the_first(
     vault.close()
 
 
+def test_history_gives_the_last_ones_before_a_position(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    vault.commit([PutMessage(message=text_message(n)) for n in range(2, 8)])
+    assert [row.position for row in vault.history(CHANNEL, limit=2, before=5)] == [3, 4]
+    assert vault.history(CHANNEL, limit=2, before=1) == []
+    vault.close()
+
+
+def test_the_newest_row_of_each_timeline(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    other = bytes(15) + b"x"
+    rows = [text_message(n) for n in (2, 3)] + [text_message(9, channel_id=other)]
+    vault.commit([PutMessage(message=row) for row in rows])
+    assert sorted(row.position for row in vault.newest()) == [3, 9]
+    vault.close()
+
+
+def test_search_finds_all_words_in_either_case_and_nothing_else(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    texts = ["Größe 100% sure", "groß", "nothing", "100 per cent SURE of the GRÖSSE"]
+    rows = [text_message(n, text, at=n) for n, text in enumerate(texts, 11)]
+    vault.commit([PutMessage(message=row) for row in rows])
+    assert [row.position for row in vault.search("sure größe", 10)] == [14, 11]
+    assert [row.position for row in vault.search("100%", 10)] == [11]
+    assert [row.position for row in vault.search("sure", 1)] == [14]
+    assert vault.search("sure nowhere", 10) == []
+    vault.close()
+
+
+def test_a_draft_outlasts_the_process_until_it_is_empty(folder: Path) -> None:
+    vault = Vault.open(folder, PASSPHRASE)
+    vault.keep_draft(CHANNEL, "half a line")
+    vault.keep_draft(CHANNEL, "half a li")
+    vault.close()
+    vault = Vault.open(folder, PASSPHRASE)
+    assert vault.drafts() == {CHANNEL: "half a li"}
+    vault.keep_draft(CHANNEL, "")
+    assert vault.drafts() == {}
+    vault.close()
+
+
 def test_history_gives_the_last_ones_or_those_after_a_position(folder: Path) -> None:
     vault = Vault.open(folder, PASSPHRASE)
     vault.commit([PutMessage(message=text_message(n)) for n in range(2, 11)])

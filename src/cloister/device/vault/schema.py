@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """``PRAGMA user_version``; a vault of another form is refused, never rewritten.
 
-Form 2 keeps the ratchets of a group apart from its tree.
+Form 2 keeps the ratchets of a group apart from its tree; form 3 has drafts.
 """
 
 APPLICATION_ID: Final = 0x434C5654
@@ -49,6 +49,11 @@ CREATE TABLE log_entry (       -- the roster log as received
 CREATE TABLE read_marker (     -- how far the person has read
     channel_id BLOB PRIMARY KEY NOT NULL,
     position   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE draft (           -- what the person has begun to write
+    channel_id BLOB PRIMARY KEY NOT NULL,
+    text       TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
 

@@ -80,6 +80,22 @@ _AFTER: Final = (
     f"SELECT {_COLUMNS} FROM message WHERE channel_id = ? AND position > ?"  # noqa: S608
     " ORDER BY position LIMIT ?"
 )
+_BEFORE: Final = (
+    f"SELECT * FROM (SELECT {_COLUMNS} FROM message WHERE channel_id = ? AND position < ?"  # noqa: S608
+    " ORDER BY position DESC LIMIT ?) ORDER BY position"
+)
+_NEWEST: Final = (
+    f"SELECT {_COLUMNS} FROM message JOIN (SELECT channel_id AS one, max(position) AS last"  # noqa: S608
+    " FROM message GROUP BY channel_id) ON channel_id = one AND position = last"
+)
+_FOUND: Final = (
+    f"SELECT {_COLUMNS} FROM message WHERE kind = ? AND has_words(text, ?)"  # noqa: S608
+    " ORDER BY at DESC LIMIT ?"
+)
+_DRAFT: Final = (
+    "INSERT INTO draft (channel_id, text) VALUES (?, ?)"
+    " ON CONFLICT (channel_id) DO UPDATE SET text = excluded.text"
+)
 _ONE: Final = f"SELECT {_COLUMNS} FROM message WHERE channel_id = ? AND message_id = ?"  # noqa: S608
 _MARK: Final = (
     "INSERT INTO read_marker (channel_id, position) VALUES (?, ?)"
@@ -253,6 +269,21 @@ class Vault:
         ((n,),) = self._rows(_NEWEST, (channel_id, position))
         return None if n is None else int(n)
 
+    def keep_draft(self, channel_id: bytes, text: str) -> None:
+        """Keep what has been begun in a channel; an empty text forgets it."""
+        try:
+            if text:
+                self._connection.execute(_DRAFT, (channel_id, text))
+            else:
+                self._connection.execute("DELETE FROM draft WHERE channel_id = ?", (channel_id,))
+        except DatabaseError as error:
+            raise write_error(error) from None
+
+    def drafts(self) -> dict[bytes, str]:
+        """Return what has been begun, channel -> text."""
+        rows = self._rows("SELECT channel_id, text FROM draft", ())
+        return {bytes(channel_id): str(text) for channel_id, text in rows}
+
     def records(self) -> dict[str, dict[bytes, bytes]]:
         """Return all records, table -> key -> value."""
         found: dict[str, dict[bytes, bytes]] = {}
@@ -267,9 +298,14 @@ class Vault:
             raise VaultDamaged("the vault's roster log has a hole", hint="restore a backup")
         return tuple(bytes(entry) for _, entry in rows)
 
-    def history(self, channel_id: bytes, *, limit: int, after: int | None = None) -> list[Message]:
-        """Return messages in order of position: the last ``limit``, or the first ones after one."""
-        if after is None:
+    def history(
+        self, channel_id: bytes, *, limit: int, after: int | None = None, before: int | None = None
+    ) -> list[Message]:
+        """Return messages in order of position: the last ``limit``, the last ones before a
+        position, or the first ones after one."""
+        if before is not None:
+            rows = self._rows(_BEFORE, (channel_id, before, limit))
+        elif after is None:
             rows = self._rows(_LAST, (channel_id, limit))
         else:
             rows = self._rows(_AFTER, (channel_id, after, limit))
@@ -279,6 +315,16 @@ class Vault:
         """Return one row of a timeline."""
         rows = self._rows(_ONE, (channel_id, message_id))
         return _message(rows[0]) if rows else None
+
+    def newest(self) -> list[Message]:
+        """Return the last row of every timeline."""
+        return [_message(row) for row in self._rows(_NEWEST, ())]
+
+    def search(self, words: str, limit: int) -> list[Message]:
+        """Return the newest texts that hold every one of the words, in either case."""
+        self._connection.create_function("has_words", 2, _has_words, deterministic=True)
+        rows = self._rows(_FOUND, (int(MessageKind.TEXT), words.casefold(), limit))
+        return [_message(row) for row in rows]
 
     def unread(self) -> dict[bytes, int]:
         """Return how many texts of others lie after the read marker, channel -> count."""
@@ -291,6 +337,12 @@ class Vault:
         except DatabaseError as error:
             raise read_error(error) from None
         return rows
+
+
+def _has_words(text: str, folded: str) -> bool:
+    """Tell whether a text holds all words of a folded query; SQL's own LIKE folds ASCII only."""
+    found = text.casefold()
+    return all(word in found for word in folded.split())
 
 
 def _message(row: tuple[Any, ...]) -> Message:
