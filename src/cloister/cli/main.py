@@ -54,6 +54,7 @@ FAMILIES: dict[str, Family] = {
     "commons": Family("cloister.cli.commons:commons", "Reset the commons when it is broken."),
     "policy": Family("cloister.cli.governance:policy", "Show or propose the circle's rules."),
     "conversation": Family("cloister.cli.conversation:conversation", "Open, list, change, leave."),
+    "chat": Family("cloister.cli.interface:chat", "Talk line by line."),
     "send": Family("cloister.cli.messages:send", "Send a text."),
     "read": Family("cloister.cli.messages:read", "Read a conversation."),
     "status": Family("cloister.cli.status:status", "Say where this device stands."),

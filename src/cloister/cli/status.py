@@ -60,6 +60,9 @@ def show(person: Person, *, origin: bool) -> None:
       send_wait_s  how long `send` waits for the relay before it says "queued"
       lease_s      how long a locked agent needs the PIN only (at most 86400; 0: never)
       errand_delay_s  the most a request to unlock shares waits, at random (default 3)
+      ui           what `cloister` alone starts: screen, or line for the line mode
+      autolock_s   how long the interface waits for a key before it locks (0: never)
+      notify       that something has come: bell, osc9, osc777, osc99 or none
       plain        no decoration
     \b
     Examples:

@@ -29,6 +29,12 @@ class Settings:
     """How long the agent keeps the relays' answers in memory, so that the PIN alone unlocks."""
     errand_delay_s: int = 3
     """The most that an errand at a relay waits, at random, before its own connection is opened."""
+    ui: str = "screen"
+    """What `cloister` without a command starts: "screen", or "line" for the line mode."""
+    autolock_s: int = 900
+    """How long the full-screen interface waits for a key before it locks; 0: it never does."""
+    notify: str = "bell"
+    """How it says that something has come: bell, osc9, osc777, osc99 or none; never what."""
     plain: bool = False
     """Text without decoration, for screen readers and scripts."""
 

@@ -1,0 +1,288 @@
+"""A device that exists on paper only: a facade of plain values, for pictures and measures.
+
+It keeps what is sent and marked, and answers acts by noting them.  No vault, no relay, no keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from typing import Any
+
+from cloister.client.effects import Alarm, Changed, Message, MessageKind, MessageState, Shown
+from cloister.client.inputs import Act, OpenConversation
+from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
+from cloister.errors import CloisterError, NotFoundError
+
+
+class PaperDevice:
+    """A ``Facade`` over values that a test or a picture sets."""
+
+    def __init__(
+        self, *, name: str = "Jonas", now: Callable[[], int] = lambda: 1_795_857_600
+    ) -> None:
+        self.name = name
+        self._now = now
+        self.rows: dict[str, list[Message]] = {}
+        self.titles: dict[str, View] = {}
+        self.people: list[View] = []
+        self.asked: list[View] = []
+        self.waiting: list[View] = []
+        self.state: View = {
+            "phase": "member",
+            "name": name,
+            "link": "up",
+            "trouble": None,
+            "trust_problem": False,
+            "term": None,
+            "standing": None,
+            "log_stale": False,
+            "log_size": 4,
+            "stuck": [],
+            "digits": "",
+            "vault_key": "PIN and unlock shares of 2 relays",
+        }
+        self.read: dict[str, int] = {}
+        self.begun: dict[str, str] = {}
+        self.acts: list[Act] = []
+        self.refusal: CloisterError | None = None
+        """What every act and text is refused with, if set."""
+        self.sent_as = MessageState.SENT
+        self.is_locked = False
+        self._listeners: list[asyncio.Queue[FollowedNotice]] = []
+
+    # --- what a test sets ---------------------------------------------------------------------
+
+    def add_member(self, name: str, *, by: tuple[str, ...] = (), **changes: Any) -> None:
+        """Put a member on the list; ``by``: the names of those who vouched."""
+        ids = {str(one["name"]): str(one["member_id"]) for one in self.people}
+        self.people.append(
+            {
+                "name": name,
+                "member_id": f"{len(self.people):064x}",
+                "role": "member",
+                "state": "active",
+                "vouched_by": list(by),
+                "voucher_ids": [ids[one] for one in by],
+                "inviter_id": "",
+                "needs_revouch": False,
+                "devices": [f"{len(self.people) + 100:064x}"],
+                "in_commons": True,
+                "removal_proposed": False,
+                **changes,
+            }
+        )
+
+    def add_conversation(self, title: str, members: tuple[str, ...], **changes: Any) -> str:
+        """Put a conversation on the list; return its id."""
+        channel_id = f"{len(self.titles) + 1:032x}"
+        self.titles[channel_id] = {
+            "title": title,
+            "channel_id": channel_id,
+            "kind": "commons" if title == "commons" else "conversation",
+            "members": sorted({*members, self.name}),
+            "changing": "everyone",
+            "posting": "everyone",
+            "admins": [],
+            "leaving": False,
+            "state": "active",
+            "reason": "",
+            "queued": 0,
+            "epoch": 1,
+            **changes,
+        }
+        self.rows[channel_id] = []
+        return channel_id
+
+    def write(self, channel_id: str, name: str, text: str, **changes: Any) -> Message:
+        """Put a row at the end of a timeline."""
+        rows = self.rows[channel_id]
+        position = rows[-1].position + 1 if rows else 1
+        own = name == self.name
+        row = Message(
+            channel_id=bytes.fromhex(channel_id),
+            message_id=position.to_bytes(16, "big"),
+            position=position,
+            sender=bytes(32),
+            sender_name=name,
+            own=own,
+            kind=MessageKind.TEXT,
+            state=MessageState.SENT if own else MessageState.RECEIVED,
+            counter=position,
+            n=position,
+            at=self._now(),
+            text=text,
+        )
+        row = replace(row, **changes)
+        rows.append(row)
+        self._tell(Shown(message=row))
+        return row
+
+    def become(self, row: Message, state: MessageState, reason: str = "") -> None:
+        """Change what has become of a row."""
+        rows = self.rows[row.channel_id.hex()]
+        place = next(n for n, one in enumerate(rows) if one.message_id == row.message_id)
+        rows[place] = replace(row, state=state, reason=reason)
+        self._tell(Shown(message=rows[place]))
+
+    def connect(self, link: str, trouble: str | None = None) -> None:
+        """Let the relay come or go."""
+        self.state |= {"link": link, "trouble": trouble}
+        self._tell(Changed(what="link"))
+
+    def alarm(self, code: str, text: str) -> None:
+        """Raise an alarm."""
+        self._tell(Alarm(code=code, text=text))
+
+    def _tell(self, notice: FollowedNotice) -> None:
+        for listener in self._listeners:
+            listener.put_nowait(notice)
+
+    # --- the facade -----------------------------------------------------------------------------
+
+    async def act(
+        self, act: Act, timeout_s: float = DEFAULT_TIMEOUT_S, *, impatient: bool = False
+    ) -> str:
+        """Note an act."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.acts.append(act)
+        if isinstance(act, OpenConversation):
+            self.add_conversation(act.title, act.members)
+            self._tell(Changed(what="conversations"))
+        return ""
+
+    async def send(self, conversation: str, text: str, wait_s: float) -> Message:
+        """Put an own text at the end, at once or queued while there is no relay."""
+        if self.refusal is not None:
+            raise self.refusal
+        is_up = self.state["link"] == "up"
+        row = self.write(self._id(conversation), self.name, text, state=MessageState.QUEUED)
+        if is_up:
+            self.become(row, self.sent_as)
+        return row
+
+    async def settle(self, timeout_s: float, *, required: bool = False) -> bool:
+        """Caught up as long as the relay is there."""
+        return bool(self.state["link"] == "up")
+
+    async def status(self) -> View:
+        """Return the state."""
+        rows = [row for rows in self.rows.values() for row in rows]
+        queued = sum(row.own and row.state is MessageState.QUEUED for row in rows)
+        unread = sum(self._unread(channel) for channel in self.rows)
+        return {**self.state, "queued": queued, "unread": unread}
+
+    async def circle(self) -> View:
+        """Return a circle of two relays."""
+        return {
+            "circle_id": "5af0b58c" * 8,
+            "forming": False,
+            "members": len(self.people),
+            "vouches_needed": 2,
+            "test_circle": False,
+            "single_operator": False,
+            "relays": [
+                {"role": "home", "name": "north", "jurisdiction": "HK", "operator": "North"},
+                {"role": "entry", "name": "south", "jurisdiction": "PA", "operator": "South"},
+            ],
+        }
+
+    async def members(self) -> list[View]:
+        """Return the members."""
+        return self.people
+
+    async def requests(self) -> list[View]:
+        """Return who asks."""
+        return self.asked
+
+    async def conversations(self) -> list[View]:
+        """Return the conversations with what is unread."""
+        return [{**view, "unread": self._unread(one)} for one, view in self.titles.items()]
+
+    async def governance(self, what: str, about: str = "") -> list[View]:
+        """Return what waits; nothing of the rest."""
+        return self.waiting if what == "pending" else []
+
+    async def exposure(self, device: str) -> View:
+        """Return a report of nothing."""
+        return {"messages": 0, "conversations": [], "cannot_know": []}
+
+    async def log(self, start: int, limit: int) -> list[View]:
+        """Return no entries."""
+        return []
+
+    async def verify_log(self) -> View:
+        """Return that all of it holds."""
+        return {"checks": [], "log_size": 4, "log_root": "b2dfae11" * 8}
+
+    async def history(
+        self,
+        conversation: str,
+        limit: int = 100,
+        after: int | None = None,
+        before: int | None = None,
+    ) -> list[Message]:
+        """Return rows as the vault would."""
+        rows = self.rows[self._id(conversation)]
+        if before is not None:
+            return [row for row in rows if row.position < before][-limit:]
+        if after is not None:
+            return [row for row in rows if row.position > after][:limit]
+        return rows[-limit:]
+
+    async def newest(self) -> list[Message]:
+        """Return the last row of every timeline."""
+        return [rows[-1] for rows in self.rows.values() if rows]
+
+    async def search(self, words: str, limit: int = 100) -> list[Message]:
+        """Return the texts that hold every word."""
+        wanted = words.casefold().split()
+        rows = [row for rows in self.rows.values() for row in rows]
+        found = [row for row in rows if all(word in row.text.casefold() for word in wanted)]
+        return sorted(found, key=lambda row: -row.at)[:limit]
+
+    async def drafts(self) -> dict[str, str]:
+        """Return what has been begun."""
+        return dict(self.begun)
+
+    async def keep_draft(self, conversation: str, text: str) -> None:
+        """Keep what has been begun."""
+        channel = self._id(conversation)
+        self.begun.pop(channel, None)
+        if text:
+            self.begun[channel] = text
+
+    async def mark_read(self, conversation: str, position: int) -> None:
+        """Move the read marker forward."""
+        channel = self._id(conversation)
+        self.read[channel] = max(position, self.read.get(channel, -1))
+
+    async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
+        """Yield notices from now on."""
+        queue: asyncio.Queue[FollowedNotice] = asyncio.Queue()
+        self._listeners.append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._listeners.remove(queue)
+
+    async def change_pin(self, old: str, new: str) -> None:
+        """Take any PIN."""
+
+    async def lock(self) -> None:
+        """Note that it is locked."""
+        self.is_locked = True
+
+    def _id(self, conversation: str) -> str:
+        for channel, view in self.titles.items():
+            if conversation in {channel, view["title"]}:
+                return channel
+        raise NotFoundError(f"there is no conversation called “{conversation}”")
+
+    def _unread(self, channel: str) -> int:
+        read = self.read.get(channel, -1)
+        rows = self.rows[channel]
+        return sum(not row.own and row.position > read for row in rows)

@@ -1,0 +1,154 @@
+"""Actions on conversations: open, find, change, leave."""
+
+from __future__ import annotations
+
+from cloister.client.inputs import ChangeConversation, LeaveConversation, OpenConversation
+from cloister.tui import words
+from cloister.tui.actions import asking
+from cloister.tui.talk import Choice, Talk
+
+_WHO = (Choice("1", "everyone", "in the conversation"), Choice("2", "admins", "only"))
+
+
+async def go(talk: Talk) -> None:
+    """Go to another conversation."""
+    views = await talk.device.conversations()
+    views.sort(key=lambda view: (not view["unread"], str(view["title"]).casefold()))
+    choices = [
+        Choice(
+            str(view["channel_id"]),
+            str(view["title"]),
+            f"{view['unread']} unread" if view["unread"] else words.trust_of(view, ()),
+        )
+        for view in views
+    ]
+    talk.open(await talk.choose("Which conversation?", choices))
+
+
+async def new(talk: Talk) -> None:
+    """Open a conversation with one or more members."""
+    names = await talk.choose_many("With whom?", await asking.members(talk))
+    title = await talk.ask_optional("What is it called? (nothing: by their names)")
+    title = title or ", ".join(names)
+    await asking.do(talk, OpenConversation(ref=0, title=title, members=names))
+    found = [v for v in await talk.device.conversations() if v["title"] == title]
+    if found:
+        talk.open(str(found[-1]["channel_id"]))
+
+
+async def search(talk: Talk) -> None:
+    """Find texts that hold all the words, in every conversation."""
+    wanted = await talk.ask("Which words?")
+    found = await talk.device.search(wanted)
+    titles = {str(v["channel_id"]): str(v["title"]) for v in await talk.device.conversations()}
+    if not found:
+        talk.tell(f"No text holds: {wanted}")
+        return
+    lines = [f"{len(found)} found, the newest first:"]
+    for message in found:
+        title = titles.get(message.channel_id.hex(), "a former conversation")
+        lines.append(f"{title}, {words.day_of(message.at)}")
+        lines.append(f"    {words.message_line(message)}")
+    talk.tell("\n".join(lines))
+
+
+async def who(talk: Talk) -> None:
+    """Say who is in the conversation, who may do what, and how everybody stands."""
+    channel, title = await asking.here(talk)
+    view = next(v for v in await talk.device.conversations() if v["channel_id"] == channel)
+    standing = {str(m["name"]): words.member_state(m) for m in await talk.device.members()}
+    lines = [f"{title}: {len(view['members'])} people"]
+    for name in view["members"]:
+        notes = [standing.get(name, ""), "admin" if name in view["admins"] else ""]
+        extra = ", ".join(note for note in notes if note)
+        lines.append(f"  {name}" + (f" ({extra})" if extra else ""))
+    if view["changing"] == "admins":
+        lines.append("Members and name are changed by admins only.")
+    if view["posting"] == "admins":
+        lines.append("Only admins post.")
+    talk.tell("\n".join(lines))
+
+
+async def add(talk: Talk) -> None:
+    """Bring members in; they read what comes from then on."""
+    channel, title = await asking.here(talk)
+    names = await talk.choose_many(f"Whom to bring into {title}?", await _not_inside(talk, channel))
+    await asking.do(talk, ChangeConversation(ref=0, conversation=channel, add=names))
+    talk.tell(f"In {title}: {', '.join(names)}.")
+
+
+async def take_out(talk: Talk) -> None:
+    """Take members out of the conversation; in the circle they stay."""
+    channel, title = await asking.here(talk)
+    names = await talk.choose_many(f"Whom to take out of {title}?", await _inside(talk, channel))
+    await talk.confirm(
+        f"{', '.join(names)} will read nothing more in {title}. What they have, they keep.",
+        "take out",
+    )
+    await asking.do(talk, ChangeConversation(ref=0, conversation=channel, remove=names))
+    talk.tell(f"Out of {title}: {', '.join(names)}.")
+
+
+async def rename(talk: Talk) -> None:
+    """Give the conversation another name, for everybody in it."""
+    channel, title = await asking.here(talk)
+    fresh = await talk.ask(f"What shall {title} be called?")
+    await asking.do(talk, ChangeConversation(ref=0, conversation=channel, title=fresh))
+    talk.tell(f"{title} is now called {fresh}.")
+
+
+async def name_admin(talk: Talk) -> None:
+    """Make members admins of the conversation."""
+    channel, title = await asking.here(talk)
+    names = await talk.choose_many(f"Who becomes admin of {title}?", await _inside(talk, channel))
+    await asking.do(talk, ChangeConversation(ref=0, conversation=channel, admins_named=names))
+    talk.tell(f"Admins of {title}: also {', '.join(names)}.")
+
+
+async def drop_admin(talk: Talk) -> None:
+    """Say that members are admins no more."""
+    channel, title = await asking.here(talk)
+    names = await talk.choose_many(
+        f"Who is admin of {title} no more?", await _inside(talk, channel)
+    )
+    await asking.do(talk, ChangeConversation(ref=0, conversation=channel, admins_unnamed=names))
+    talk.tell(f"Admins of {title} no more: {', '.join(names)}.")
+
+
+async def rights(talk: Talk) -> None:
+    """Say who brings members in, takes them out and renames."""
+    channel, title = await asking.here(talk)
+    value = await talk.choose(f"Who changes members and name of {title}?", _WHO)
+    await asking.do(talk, ChangeConversation(ref=0, conversation=channel, changing=int(value)))
+    talk.tell(f"{title} is changed by: {'admins only' if value == '2' else 'everyone in it'}.")
+
+
+async def announce(talk: Talk) -> None:
+    """Say who posts; with admins only it is for announcements."""
+    channel, title = await asking.here(talk)
+    value = await talk.choose(f"Who posts in {title}?", _WHO)
+    await asking.do(talk, ChangeConversation(ref=0, conversation=channel, posting=int(value)))
+    talk.tell(f"Posts in {title}: {'admins only' if value == '2' else 'everyone in it'}.")
+
+
+async def part(talk: Talk) -> None:
+    """Leave the conversation with all your devices."""
+    channel, title = await asking.here(talk)
+    await talk.confirm(
+        f"You read nothing more in {title}, and somebody in it has to bring you back. What you have"
+        " read stays with you. You stay in the circle.",
+        "leave the conversation",
+    )
+    await asking.do(talk, LeaveConversation(ref=0, conversation=channel))
+    talk.tell(f"You have left {title}.")
+
+
+async def _inside(talk: Talk, channel: str) -> list[Choice]:
+    own = await asking.own_name(talk)
+    view = next(v for v in await talk.device.conversations() if v["channel_id"] == channel)
+    return [Choice(str(name), str(name)) for name in view["members"] if name != own]
+
+
+async def _not_inside(talk: Talk, channel: str) -> list[Choice]:
+    inside = {choice.value for choice in await _inside(talk, channel)}
+    return [choice for choice in await asking.members(talk) if choice.value not in inside]

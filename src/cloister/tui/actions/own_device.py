@@ -1,0 +1,131 @@
+"""Actions on this device and the person's others: where it stands, the PIN, locking."""
+
+from __future__ import annotations
+
+from cloister.client.inputs import Invite
+from cloister.client.powers import LockDevice, RetireDevice
+from cloister.errors import UsageError
+from cloister.tui import words
+from cloister.tui.actions import asking
+from cloister.tui.talk import Talk
+
+
+async def status(talk: Talk) -> None:
+    """Say where this device stands: relay, circle, seat, what waits."""
+    status, circle = await talk.device.status(), await _circle(talk)
+    lines = [words.state_line(status)]
+    if status.get("trouble"):
+        lines.append(f"Why: {status['trouble']}")
+    standing = status.get("standing") or {}
+    if standing.get("state", "active") != "active":
+        lines += [str(standing["reason"]), str(standing["hint"])]
+    lines.append(
+        f"You are {status['name'] or 'nobody yet'}; the vault opens by {status['vault_key']}."
+    )
+    term = status.get("term")
+    if term:
+        lines.append(f"Seat: {term['state']}, {term['days']} days left.")
+    for stuck in status.get("stuck", ()):
+        lines.append(f"{stuck['title']} stands still: {stuck['reason']}. {stuck['hint']}")
+    if status.get("digits"):
+        lines += [
+            "Read these to those who vouch for you:",
+            words.digit_rows(words.groups_of(str(status["digits"]))),
+        ]
+    talk.tell("\n".join([*lines, *circle]))
+
+
+async def _circle(talk: Talk) -> list[str]:
+    status = await talk.device.status()
+    if status["phase"] != "member":
+        return []
+    circle = await talk.device.circle()
+    relays = [
+        f"{one['role']} relay {one['name']}: {one['operator']}, {one['jurisdiction']}"
+        for one in circle["relays"]
+    ]
+    notes = []
+    if circle["test_circle"]:
+        notes.append("This is a test circle.")
+    if circle["single_operator"]:
+        notes.append("One operator runs all relays: it could see both who and what.")
+    needed = circle["vouches_needed"]
+    return [
+        f"Circle {str(circle['circle_id'])[:8]}, {circle['members']} members.",
+        f"Vouches that a newcomer needs: {needed}.",
+        *relays,
+        *notes,
+    ]
+
+
+async def log(talk: Talk) -> None:
+    """Read what the circle has decided, the newest last."""
+    size = int((await talk.device.status())["log_size"])
+    views = await talk.device.log(max(size - 50, 0), 50)
+    lines = [f"{view['seq']}  {words.day_of(view['ts'])}: {view['text']}" for view in views]
+    talk.tell("\n".join(lines) or "The log is empty.")
+
+
+async def verify(talk: Talk) -> None:
+    """Derive everything that the circle has decided anew, from the bytes in the vault."""
+    view = await talk.device.verify_log()
+    lines = [f"{one['what']}: {one['count']}" for one in view["checks"]]
+    root = str(view["log_root"])[:16]
+    lines.append(f"All of it holds: {view['log_size']} entries, root {root}.")
+    talk.tell("\n".join(lines))
+
+
+async def pin(talk: Talk) -> None:
+    """Change the PIN that opens the vault."""
+    old = await talk.ask("The PIN of now", secret=True)
+    new = await talk.ask(
+        "The new PIN", about="Nobody can reset it. All relays must be in reach.", secret=True
+    )
+    if new != await talk.ask("The new PIN again", secret=True):
+        raise UsageError("the two differ: the PIN of now is in force")
+    await talk.device.change_pin(old, new)
+    talk.tell("The PIN is changed.")
+
+
+async def lock(talk: Talk) -> None:
+    """Close the vault now, and clear the screen."""
+    talk.lock()
+
+
+async def leave_interface(talk: Talk) -> None:
+    """End the interface."""
+    talk.leave()
+
+
+async def devices(talk: Talk) -> None:
+    """Show the devices of everybody."""
+    views = await talk.device.governance("devices")
+    talk.tell("\n".join(f"{v['device']}  {v['short_id']}  {v['state']}" for v in views))
+
+
+async def add_device(talk: Talk) -> None:
+    """Invite one more device of your own."""
+    await talk.confirm(
+        "The code is for your other device: `cloister join` there. Another member has to vouch for"
+        " it.",
+        "make the code",
+    )
+    talk.tell("For your own device only:\n" + await asking.do(talk, Invite(ref=0, kind="device")))
+
+
+async def retire(talk: Talk) -> None:
+    """Take another device of your own out of use, for good."""
+    name = await asking.some_device(talk, "Which device of yours?")
+    await talk.confirm(f"{name} is out for good; what is on it stays readable there.", "retire it")
+    await asking.exercise(talk, RetireDevice(ref=0, device=name), f"{name} is retired")
+
+
+async def lost(talk: Talk) -> None:
+    """Lock a lost device at once: one of yours or, as a steward, anybody's."""
+    name = await asking.some_device(talk, "Which device is lost?")
+    await talk.confirm(
+        f"No relay opens {name} any more, and it leaves every conversation. Nothing is destroyed:"
+        " two stewards, or its owner and one, unlock it.",
+        "lock it now",
+    )
+    await asking.exercise(talk, LockDevice(ref=0, device=name), f"{name} is locked")

@@ -1,0 +1,163 @@
+"""Actions on people: who is here, who asks to be let in, vouching, inviting, going."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from typing import Final
+
+from cloister.client.inputs import Invite, Leave, ShowInvitation, Vouch
+from cloister.client.powers import WithdrawInvitation, WithdrawVouch
+from cloister.device.facade import View
+from cloister.errors import TrustError
+from cloister.tui import words
+from cloister.tui.actions import asking
+from cloister.tui.talk import Choice, Talk
+
+HOW: Final = {"met": 1, "voice": 2, "neither": 3}
+_HOW: Final = (
+    Choice("met", "I met this person", "face to face, and they read the digits to me"),
+    Choice("voice", "I know this voice", "and it read the digits to me"),
+    Choice("neither", "neither", "everybody in the circle will see that"),
+)
+
+
+async def members(talk: Talk) -> None:
+    """Show everybody in the circle, each below one of those who vouched."""
+    talk.tell("\n".join(tree_lines(await talk.device.members())))
+
+
+def tree_lines(views: list[View]) -> list[str]:
+    """Return who came by whose word: everybody below one of those who vouched for them."""
+    below: dict[str, list[View]] = defaultdict(list)
+    known = {str(view["member_id"]) for view in views}
+    for view in views:
+        vouchers = [one for one in view["voucher_ids"] if one in known]
+        below[vouchers[0] if vouchers else ""].append(view)
+    lines: list[str] = []
+
+    def write(view: View, depth: int) -> None:
+        notes = [str(view["role"]) if view["role"] != "member" else "", words.member_state(view)]
+        others = [str(name) for name in view["vouched_by"][1:]]
+        if others:
+            notes.append("also vouched for by " + ", ".join(others))
+        extra = ", ".join(note for note in notes if note)
+        lines.append("  " * depth + str(view["name"]) + (f" ({extra})" if extra else ""))
+        for child in below.pop(str(view["member_id"]), []):
+            write(child, depth + 1)
+
+    for root in below.pop("", []):
+        write(root, 0)
+    return lines or ["Nobody is here yet."]
+
+
+async def requests(talk: Talk) -> None:
+    """Show who asks to be let in, with the sixty digits."""
+    views = await talk.device.requests()
+    lines = []
+    for view in views:
+        lines.append(f"{called(view)}: {view['state']}, {_vouches(view)}")
+        lines.append(words.digit_rows(words.groups_of(str(view["fingerprint"]))))
+    talk.tell("\n".join(lines) or "Nobody asks to be let in.")
+
+
+async def vouch(talk: Talk) -> None:
+    """Vouch for somebody who asks: say how you know them, and compare digits by typing them."""
+    views = await talk.device.requests()
+    choices = [Choice(str(v["request_hash"]), called(v), _vouches(v)) for v in views]
+    picked = await talk.choose("For whose request?", choices)
+    view = next(v for v in views if v["request_hash"] == picked)
+    how = await talk.choose(
+        f"How do you know that this is {called(view)}?",
+        _HOW,
+        about="Everybody in the circle can read your answer, and your name with it, for good.",
+    )
+    groups = words.groups_of(str(view["fingerprint"]))
+    if how == "neither":
+        await talk.confirm(
+            f"You vouch for {called(view)} without having met or heard them:\n"
+            + words.digit_rows(groups),
+            "vouch all the same",
+        )
+    else:
+        await compare(talk, called(view), groups)
+    digits = "".join(groups)
+    answer = await asking.do(talk, Vouch(ref=0, request=digits, how=HOW[how]))
+    talk.tell(f"You have vouched for {called(view)}. {answer}".strip())
+
+
+async def compare(talk: Talk, name: str, groups: list[str]) -> None:
+    """Have two groups typed that the other person reads aloud: a yes is given too easily.
+
+    Raises ``TrustError`` when what was typed is not what stands here.
+    """
+    hidden = sorted(secrets.SystemRandom().sample(range(len(groups)), 2))
+    shown = ["....." if number in hidden else five for number, five in enumerate(groups)]
+    about = f"Let {name} read the digits to you.\n" + words.digit_rows(shown)
+    for number in hidden:
+        typed = await talk.ask(f"Type group {number + 1} of 12 as you hear it", about=about)
+        if "".join(one for one in typed if one.isdigit()) != groups[number]:
+            raise TrustError(
+                "these are not the digits: nothing was vouched for",
+                hint="read again together; if they still differ, it is not this person's request",
+            )
+
+
+async def invite(talk: Talk) -> None:
+    """Make a code that lets one person ask to be let in."""
+    await talk.confirm(
+        "Hand the code to one person only: whoever has it can ask to be let in, for seven days."
+        " Members who vouch decide.",
+        "make the code",
+    )
+    talk.tell("For one person only:\n" + await asking.do(talk, Invite(ref=0)))
+
+
+async def show_invitation(talk: Talk) -> None:
+    """Show the code of your last invitation again, if nobody has used it."""
+    talk.tell("For one person only:\n" + await asking.do(talk, ShowInvitation(ref=0)))
+
+
+async def invite_back(talk: Talk) -> None:
+    """Invite a member who has no device left."""
+    name = await asking.member(talk, "Who comes back?")
+    await talk.confirm(
+        f"{name}'s old devices are retired for good when the vouches are there. As many members"
+        " vouch as for a newcomer.",
+        "make the code",
+    )
+    act = Invite(ref=0, kind="return", member=name)
+    talk.tell(f"For {name} only:\n" + await asking.do(talk, act))
+
+
+async def withdraw_invitation(talk: Talk) -> None:
+    """Close your newest open invitation."""
+    await talk.confirm("Nobody can be admitted on it any more.", "close the invitation")
+    await asking.exercise(talk, WithdrawInvitation(ref=0), "the invitation is closed")
+
+
+async def withdraw_vouch(talk: Talk) -> None:
+    """Take back a vouch, as long as nobody has been admitted on it."""
+    views = await talk.device.requests()
+    choices = [Choice("".join(words.groups_of(str(v["fingerprint"]))), called(v)) for v in views]
+    picked = await talk.choose("Which vouch?", choices)
+    await asking.exercise(talk, WithdrawVouch(ref=0, request=picked), "your vouch does not count")
+
+
+async def leave(talk: Talk) -> None:
+    """Leave the circle."""
+    await talk.confirm(
+        "You leave the circle with all your devices. Coming back takes a new invitation and new"
+        " vouches. What this device has received stays in its vault.",
+        "leave the circle",
+    )
+    talk.tell(await asking.do(talk, Leave(ref=0)) or "You have left the circle.")
+
+
+def called(view: View) -> str:
+    """Return the name on a request and, when a member asks for a device, whose it would be."""
+    return f"{view['name']} ({view['asks_as']})" if view["asks_as"] else str(view["name"])
+
+
+def _vouches(view: View) -> str:
+    return f"{len(view['vouches'])} of {view['needed']} vouches"

@@ -1,0 +1,99 @@
+"""The one table of actions: the palette lists it, slash commands and the help are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from cloister.tui.actions import conversing, governing, own_device, people
+from cloister.tui.talk import Talk
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A thing to do: its slash command, what it is called, who does it."""
+
+    name: str
+    title: str
+    run: Callable[[Talk], Awaitable[None]]
+    group: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the documentation of what is run."""
+        return str(self.run.__doc__).splitlines()[0]
+
+
+def _group(name: str, *rows: tuple[str, str, Callable[[Talk], Awaitable[None]]]) -> list[Action]:
+    return [Action(command, title, run, name) for command, title, run in rows]
+
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    *_group(
+        "conversations",
+        ("go", "Go to a conversation", conversing.go),
+        ("new", "New conversation", conversing.new),
+        ("search", "Search everywhere", conversing.search),
+        ("who", "Who is in this conversation", conversing.who),
+        ("add", "Bring members in", conversing.add),
+        ("takeout", "Take members out", conversing.take_out),
+        ("rename", "Rename the conversation", conversing.rename),
+        ("admin", "Name admins", conversing.name_admin),
+        ("unadmin", "Drop admins", conversing.drop_admin),
+        ("rights", "Who changes the conversation", conversing.rights),
+        ("announce", "Who posts", conversing.announce),
+        ("part", "Leave this conversation", conversing.part),
+    ),
+    *_group(
+        "people",
+        ("people", "People, by whose word", people.members),
+        ("requests", "Who asks to be let in", people.requests),
+        ("vouch", "Vouch for somebody", people.vouch),
+        ("invite", "Invite somebody", people.invite),
+        ("invitation", "Show the invitation again", people.show_invitation),
+        ("invite-back", "Invite a member back", people.invite_back),
+        ("close-invitation", "Close an invitation", people.withdraw_invitation),
+        ("unvouch", "Take a vouch back", people.withdraw_vouch),
+        ("leave-circle", "Leave the circle", people.leave),
+    ),
+    *_group(
+        "this device",
+        ("status", "Where things stand", own_device.status),
+        ("lock", "Lock now", own_device.lock),
+        ("pin", "Change the PIN", own_device.pin),
+        ("devices", "Devices", own_device.devices),
+        ("add-device", "Add a device of yours", own_device.add_device),
+        ("retire", "Retire a device of yours", own_device.retire),
+        ("lost", "A device is lost: lock it", own_device.lost),
+        ("log", "The circle's log", own_device.log),
+        ("verify", "Verify the circle's log", own_device.verify),
+        ("quit", "Quit", own_device.leave_interface),
+    ),
+    *_group(
+        "governing",
+        ("pending", "What waits for somebody", governing.pending),
+        ("approve", "Approve", governing.approve),
+        ("refuse", "Refuse", governing.refuse),
+        ("object", "Object to an erasure", governing.object_to),
+        ("suspend", "Suspend a member", governing.suspend),
+        ("reinstate", "Reinstate a member", governing.reinstate),
+        ("remove", "Remove a member", governing.remove),
+        ("unlock-device", "Unlock a device", governing.unlock_device),
+        ("exposure", "What a device could read", governing.exposure),
+        ("erase", "Erase a device", governing.erase),
+        ("holds", "Legal holds", governing.holds),
+        ("hold", "Place a legal hold", governing.place_hold),
+        ("release", "Release a legal hold", governing.release_hold),
+        ("stewards", "Stewards and officers", governing.stewards),
+        ("offer", "Offer to hold an office", governing.offer),
+        ("add-steward", "Propose stewards", governing.add_steward),
+        ("drop-steward", "Propose to drop stewards", governing.drop_steward),
+        ("add-officer", "Propose officers", governing.add_officer),
+        ("drop-officer", "Propose to drop officers", governing.drop_officer),
+        ("reset-commons", "Reset the commons", governing.reset_commons),
+        ("policy", "The circle's rules", governing.policy),
+    ),
+)
+
+BY_NAME: Final = {action.name: action for action in ACTIONS}

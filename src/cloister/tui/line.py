@@ -1,0 +1,289 @@
+"""The line mode: append-only, no alternate screen, no colour, the terminal's own cursor.
+
+For screen readers, pipes and terminals that can do nothing else.  Every action of the full-screen
+interface has a command here: both are made of one table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from contextlib import aclosing
+from typing import Final
+
+from cloister.client.effects import Alarm, Changed, Message, MessageState, Shown
+from cloister.client.safe_text import safe_line
+from cloister.device.errors import FellBehind
+from cloister.device.facade import Facade
+from cloister.errors import CloisterError, LockedError, NotFoundError
+from cloister.tui import words
+from cloister.tui.actions.table import ACTIONS, BY_NAME
+from cloister.tui.line_input import Lines
+from cloister.tui.line_talk import LineTalk
+
+LAST_ROWS: Final = 20
+PAGE: Final = 200
+QUEUED_S: Final = 4.0
+"""A text that is still queued after this long is said to be."""
+
+
+class LineMode:
+    """One person at the lines of one conversation after another."""
+
+    def __init__(
+        self, device: Facade, lines: Lines, *, timeout_s: float, tells_alarms: bool
+    ) -> None:
+        self._device = device
+        self._lines = lines
+        self._tells_alarms = tells_alarms
+        self._timeout_s = timeout_s
+        self._talk = LineTalk(device, lines, timeout_s)
+        self._last = -1
+        """Position of the last row shown."""
+        self._first = 0
+        """Position of the first one: what ``/older`` goes back from."""
+        self._waiting: dict[bytes, str] = {}
+        """Own texts that are queued: message id -> how it begins."""
+        self._all_sent = asyncio.Event()
+        self._all_sent.set()
+        self._said_queued: set[bytes] = set()
+        self._typed_here: set[bytes] = set()
+        """Own texts that stand on the screen because they were typed there."""
+        self._announced: set[str] = set()
+        """Other conversations that were named as having something new."""
+        self._link = ""
+        self._sending = asyncio.Lock()
+        """So that no own text is heard of before it is known to have been typed here."""
+
+    async def run(self, name: str) -> str:
+        """Talk in a conversation until the lines end; return "locked" or "left".
+
+        Raises ``NotFoundError`` for an unknown conversation, and what ends the device.
+        """
+        await self._go(await self._find(name))
+        following = asyncio.ensure_future(self._follow())
+        reading = asyncio.ensure_future(self._read())
+        try:
+            await asyncio.wait({following, reading}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+            return reading.result()
+        finally:
+            following.cancel()
+            reading.cancel()
+            await asyncio.gather(following, reading, return_exceptions=True)
+
+    # --- what is typed ----------------------------------------------------------------------------
+
+    async def _read(self) -> str:
+        begun: list[str] = []
+        while not self._talk.ending:
+            line = await self._lines.next()
+            if line is None:
+                break
+            if line.endswith("\\"):
+                begun.append(line[:-1])  # one more line of the same text
+                continue
+            text = "\n".join([*begun, line])
+            begun = []
+            try:
+                await self._take(text)
+            except LockedError:
+                raise
+            except CloisterError as error:
+                self._lines.say(f"Not done: {error}" + (f". {error.hint}" if error.hint else ""))
+        if not self._lines.is_typed and not self._talk.ending:
+            await self._until_sent()
+        return self._talk.ending or "left"
+
+    async def _take(self, text: str) -> None:
+        if text.startswith("//"):
+            await self._send(text[1:])
+        elif text.startswith("/"):
+            await self._command(text[1:])
+        elif text.strip():
+            await self._send(text)
+
+    async def _send(self, text: str) -> None:
+        async with self._sending:
+            row = await self._device.send(self._talk.conversation, text, 0)
+            self._typed_here.add(row.message_id)
+        if row.state is MessageState.QUEUED:
+            self._waiting[row.message_id] = safe_line(row.text)[:30]
+            self._all_sent.clear()
+        self._note(row)
+        if row.state is MessageState.QUEUED and self._lines.is_typed:
+            asyncio.get_running_loop().call_later(QUEUED_S, self._say_queued, row.message_id)
+
+    def _say_queued(self, message_id: bytes) -> None:
+        if message_id in self._waiting:
+            self._said_queued.add(message_id)
+            self._lines.say(f"* Queued: {self._waiting[message_id]}. It goes out by itself.")
+
+    async def _command(self, typed: str) -> None:
+        try:
+            name, *given = shlex.split(typed) or [""]
+        except ValueError:
+            name, *given = typed.split()
+        match name.casefold():
+            case "help" | "?" | "":
+                self._lines.say(help_text())
+            case "older":
+                await self._older()
+            case "where":
+                self._lines.say(f"You are in {self._talk.title}.")
+            case known if known in BY_NAME:
+                self._talk.give(given)
+                await BY_NAME[known].run(self._talk)
+                await self._arrive()
+            case _:
+                raise NotFoundError(f"there is no command /{name[:32]}", hint="/help lists them")
+
+    async def _arrive(self) -> None:
+        if self._talk.going_to:
+            going_to, self._talk.going_to = self._talk.going_to, ""
+            await self._go(going_to)
+
+    async def _older(self) -> None:
+        rows = await self._device.history(
+            self._talk.conversation, limit=LAST_ROWS, before=self._first
+        )
+        if not rows:
+            self._lines.say("Nothing is older.")
+            return
+        self._first = rows[0].position
+        self._lines.show("\n".join(map(words.message_line, rows)))
+
+    async def _until_sent(self) -> None:
+        """The lines have ended: see own texts off, as far as that goes."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._all_sent.wait()
+        except TimeoutError:
+            self._lines.say(f"{len(self._waiting)} queued: no relay in reach. They go out later.")
+
+    # --- where one is -----------------------------------------------------------------------------
+
+    async def _find(self, name: str) -> str:
+        """Return the id of a conversation by its name, as the device understands names."""
+        views = await self._device.conversations()
+        wanted = safe_line(name).casefold()
+        found = [v for v in views if wanted in {str(v["title"]).casefold(), str(v["channel_id"])}]
+        if len(found) == 1:
+            return str(found[0]["channel_id"])
+        # A 1:1 conversation by the other's name, or the start of an id: the device knows how.
+        rows = await self._device.history(name, limit=1)
+        if rows:
+            return rows[0].channel_id.hex()
+        own = str((await self._device.status())["name"])
+        alone = [v for v in views if {one for one in v["members"] if one != own} == {name}]
+        return str(alone[0]["channel_id"]) if alone else name
+
+    async def _go(self, conversation: str) -> None:
+        views = await self._device.conversations()
+        view = next((v for v in views if v["channel_id"] == conversation), None)
+        if view is None:
+            raise NotFoundError("this conversation is not there any more")
+        self._talk.conversation, self._talk.title = conversation, str(view["title"])
+        self._announced.discard(conversation)
+        rows = await self._device.history(conversation, limit=LAST_ROWS)
+        self._last = rows[-1].position if rows else -1
+        self._first = rows[0].position if rows else 0
+        people = ", ".join(map(str, view["members"]))
+        note = words.trust_of(view, await self._device.members())
+        self._lines.say(f"{view['title']}: {people}." + (f" {note}." if note else ""))
+        if self._lines.is_typed:
+            self._lines.say("A line is a text; /help lists the commands, /quit ends.")
+        for row in rows:
+            self._lines.show(words.message_line(row))
+        if rows:
+            await self._device.mark_read(conversation, self._last)
+
+    # --- what comes -------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with aclosing(self._device.follow()) as notices:
+                    await self._say_link()
+                    async for notice in notices:
+                        await self._hear(notice)
+            except FellBehind:
+                await self._show_new()
+
+    async def _hear(self, notice: Shown | Changed | Alarm) -> None:
+        match notice:
+            case Alarm() if self._tells_alarms:
+                self._lines.say(f"ALARM ({notice.code}): {notice.text}")
+            case Changed(what="link"):
+                await self._say_link()
+            case Shown(message=message) if message.channel_id.hex() == self._talk.conversation:
+                await self._show_new()
+                self._note(message)
+            case Shown(message=message) if message.own:
+                self._note(message)
+            case Shown(message=message):
+                await self._announce(message)
+            case _:
+                pass
+
+    async def _show_new(self) -> None:
+        conversation = self._talk.conversation
+        while True:
+            async with self._sending:
+                rows = await self._device.history(conversation, limit=PAGE, after=self._last)
+            if not rows or conversation != self._talk.conversation:
+                return
+            for row in rows:
+                self._last = row.position
+                if not (row.own and self._lines.is_typed and row.message_id in self._typed_here):
+                    self._lines.show(words.message_line(row, is_new=True))
+            await self._device.mark_read(conversation, self._last)
+
+    async def _announce(self, message: Message) -> None:
+        conversation = message.channel_id.hex()
+        if conversation in self._announced:
+            return
+        self._announced.add(conversation)
+        views = await self._device.conversations()
+        title = next((v["title"] for v in views if v["channel_id"] == conversation), "")
+        self._lines.say(f"* New in {title}. /go {shlex.quote(str(title))} goes there.")
+
+    def _note(self, row: Message) -> None:
+        """Follow what becomes of an own text."""
+        begins = self._waiting.get(row.message_id)
+        if begins is None or row.state is MessageState.QUEUED:
+            return
+        del self._waiting[row.message_id]
+        if not self._waiting:
+            self._all_sent.set()
+        if row.state is MessageState.FAILED:
+            self._lines.say(f"* Not sent: {begins}. Why: {safe_line(row.reason)}")
+        elif row.message_id in self._said_queued:
+            self._said_queued.discard(row.message_id)
+            self._lines.say(f"* Sent: {begins}")
+
+    async def _say_link(self) -> None:
+        status = await self._device.status()
+        word = words.relay_state(status)
+        is_begin = not self._link and (status["link"] == "up" or not status.get("trouble"))
+        if word != self._link and not is_begin:
+            why = f": {status['trouble']}" if status.get("trouble") else ""
+            self._lines.say(f"* {word}{why}")
+        self._link = word
+
+
+def help_text() -> str:
+    """Return the commands in lines, by group."""
+    lines = [
+        "A line is a text. A \\ at its end goes on with one more line of the same text.",
+        "// at the beginning is a text that begins with /. Commands:",
+        "  /older: what was said before. /where: the conversation you are in.",
+    ]
+    group = ""
+    for action in ACTIONS:
+        if action.group != group:
+            group = action.group
+            lines.append(f"{group.capitalize()}:")
+        lines.append(f"  /{action.name}: {action.summary}")
+    return "\n".join(lines)

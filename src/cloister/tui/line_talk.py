@@ -1,0 +1,136 @@
+"""Talking with the person line by line: the line mode's side of every action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cloister.client.safe_text import safe_line
+from cloister.device.facade import Facade
+from cloister.errors import NotFoundError, UsageError
+from cloister.tui.line_input import Lines
+from cloister.tui.talk import Cancelled, Choice
+
+REST = "--"
+"""In a command: the list of names ends here."""
+
+
+class LineTalk:
+    """A ``Talk`` over lines.  What was given with the command is not asked for."""
+
+    def __init__(self, device: Facade, lines: Lines, timeout_s: float) -> None:
+        self.device = device
+        self.conversation = ""
+        self.title = ""
+        self.timeout_s = timeout_s
+        self.going_to = ""
+        """The conversation that an action went to, until the line mode has gone there."""
+        self.ending = ""
+        """"locked" or "left" once an action has asked for it."""
+        self._lines = lines
+        self._given: list[str] = []
+        self._had_some = False
+
+    def give(self, words: list[str]) -> None:
+        """Take the words after a command's name as the first answers."""
+        self._given = words
+        self._had_some = bool(words)
+
+    async def ask(self, question: str, *, about: str = "", secret: bool = False) -> str:
+        """Ask for a line."""
+        if self._given and not secret:
+            return self._rest()
+        if about:
+            self._lines.say(about)
+        self._lines.say(f"{question}:")
+        return await self._line(secret=secret)
+
+    async def ask_optional(self, question: str) -> str:
+        """Ask for a line, or nothing; a command that came with its answers is asked no more."""
+        if self._given:
+            return self._rest()
+        if self._had_some:
+            return ""
+        self._lines.say(f"{question}:")
+        return (await self._lines.next() or "").strip()
+
+    async def choose(self, question: str, choices: Sequence[Choice], *, about: str = "") -> str:
+        """Have a choice named or numbered."""
+        if self._given:
+            return _meant(self._given.pop(0), choices).value
+        if about:
+            self._lines.say(about)
+        self._offer(question, choices)
+        return _meant(await self._line(), choices).value
+
+    async def choose_many(self, question: str, choices: Sequence[Choice]) -> tuple[str, ...]:
+        """Have choices named or numbered, with commas between them."""
+        if self._given:
+            named, self._given = self._given, []
+            if REST in named:
+                place = named.index(REST)
+                named, self._given = named[:place], named[place + 1 :]
+        else:
+            self._offer(f"{question} (several: with commas between them)", choices)
+            named = [one for one in (await self._line()).split(",") if one.strip()]
+        return tuple(dict.fromkeys(_meant(one, choices).value for one in named))
+
+    async def confirm(self, consequences: str, do: str) -> None:
+        """Name the consequences, and wait for a "yes"."""
+        self._lines.say(consequences)
+        self._lines.say(f'Type "yes" to {do}, anything else to leave it:')
+        if (await self._line()).casefold() != "yes":
+            raise Cancelled
+
+    def tell(self, text: str) -> None:
+        """Show what came of it."""
+        self._lines.say(text)
+
+    def open(self, conversation: str) -> None:
+        """Go to a conversation."""
+        self.going_to = conversation
+
+    def lock(self) -> None:
+        """Close the vault."""
+        self.ending = "locked"
+
+    def leave(self) -> None:
+        """End the line mode."""
+        self.ending = "left"
+
+    async def _line(self, *, secret: bool = False) -> str:
+        line = await self._lines.next(secret=secret)
+        if line is None or not line.strip():
+            raise Cancelled
+        return line.strip()
+
+    def _rest(self) -> str:
+        words, self._given = self._given, []
+        return " ".join(words)
+
+    def _offer(self, question: str, choices: Sequence[Choice]) -> None:
+        if not choices:
+            raise NotFoundError("there is nothing to choose from")
+        lines = [question]
+        for number, choice in enumerate(choices, 1):
+            note = f" ({safe_line(choice.note)})" if choice.note else ""
+            lines.append(f"  {number}. {safe_line(choice.label)}{note}")
+        lines.append("Type the number or the name, or nothing to leave it:")
+        self._lines.say("\n".join(lines))
+
+
+def _meant(typed: str, choices: Sequence[Choice]) -> Choice:
+    """Return the choice that was typed: by name or value, by number, or by how it begins.
+
+    A name goes before a number: somebody may be called 2.
+    """
+    wanted = safe_line(typed).casefold()
+    named = [one for one in choices if wanted in {one.label.casefold(), one.value.casefold()}]
+    if not named and wanted.isdecimal() and 1 <= int(wanted) <= len(choices):
+        return choices[int(wanted) - 1]
+    begun = [one for one in choices if wanted and one.label.casefold().startswith(wanted)]
+    found = named or begun
+    if len(found) > 1:
+        raise UsageError(f"{safe_line(typed)!r} could be several", hint="type its number, or more")
+    if not found:
+        raise NotFoundError(f"there is no {safe_line(typed)[:64]!r} to choose")
+    return found[0]

@@ -1,0 +1,92 @@
+"""How an action talks with the person: questions, consequences, answers.
+
+An action is a coroutine over a :class:`Talk`.  The full-screen interface answers it with screens,
+the line mode with lines, so both offer the same actions in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cloister.device.facade import Facade
+from cloister.errors import UsageError
+
+
+class Cancelled(UsageError):
+    """The person thought better of it; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing was done")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several answers: its value, and what a person reads."""
+
+    value: str
+    label: str
+    note: str = ""
+
+
+class Talk(Protocol):
+    """The person, as an action meets them.  Asking raises ``Cancelled``."""
+
+    device: Facade
+    conversation: str
+    """Id of the open conversation in hex, or nothing."""
+    title: str
+    """Its title."""
+    timeout_s: float
+    """How long an act may take."""
+
+    async def ask(self, question: str, *, about: str = "", secret: bool = False) -> str:
+        """Ask for a line of text, which is not empty.  ``about`` is shown above the question."""
+        ...
+
+    async def ask_optional(self, question: str) -> str:
+        """Ask for a line of text, or nothing."""
+        ...
+
+    async def choose(self, question: str, choices: Sequence[Choice], *, about: str = "") -> str:
+        """Have one of the choices picked; return its value.
+
+        Raises ``NotFoundError`` when there are none, or none that was meant.
+        """
+        ...
+
+    async def choose_many(self, question: str, choices: Sequence[Choice]) -> tuple[str, ...]:
+        """Have one or more picked."""
+        ...
+
+    async def confirm(self, consequences: str, do: str) -> None:
+        """Name the consequences, and go on only when the person says so; ``do`` is the verb."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Show what came of it; lines of any number."""
+        ...
+
+    def open(self, conversation: str) -> None:
+        """Go to a conversation, by its id."""
+        ...
+
+    def lock(self) -> None:
+        """Close the vault and clear the screen, at once."""
+        ...
+
+    def leave(self) -> None:
+        """End the interface."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the interface takes from the person's settings."""
+
+    timeout_s: float = 60.0
+    autolock_s: int = 900
+    """Seconds without a key after which the vault is locked; 0: never."""
+    notify: str = "bell"
+    """bell, osc9, osc777, osc99 or none."""

@@ -1,0 +1,198 @@
+"""Every state in words: one place for messages, conversations, members and the way to the relay.
+
+Marks are ASCII, because a Linux console draws little else.  A new state gets its line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from cloister.client.effects import Message, MessageKind, MessageState
+from cloister.client.safe_text import safe_line, safe_text
+
+View = Mapping[str, Any]
+
+STATES: Final[dict[MessageState, tuple[str, str]]] = {
+    MessageState.QUEUED: (".", "queued"),
+    MessageState.SENT: (":", "sent"),
+    MessageState.RECEIVED: ("", ""),
+    MessageState.FAILED: ("!", "failed"),
+}
+"""Of a message: its mark, and its word.  A state that is not here is shown by its name."""
+
+LEGEND: Final = (
+    (".", "queued: safe in the vault, goes out when the relay is in reach"),
+    (":", "sent: the home relay has it on its disk"),
+    ("!", "failed: the reason stands beside it"),
+)
+
+CONVERSATION_STATES: Final = {
+    "opening": "being opened",
+    "active": "",
+    "stuck": "stands still",
+    "left": "you are out of it",
+    "out": "out for a time, with this device",
+}
+
+MEMBER_STATES: Final = {
+    "active": "",
+    "suspended": "suspended",
+    "removed": "removed",
+    "left": "has left",
+}
+
+DAY: Final = "%A %d %B %Y"
+
+
+def state_of(message: Message, *, is_connected: bool = True) -> str:
+    """Return where an own message stands, in words; nothing for what others wrote."""
+    if not message.own or message.kind is not MessageKind.TEXT:
+        return ""
+    _, word = STATES.get(message.state, ("?", message.state.name.lower()))
+    if message.state is MessageState.QUEUED:
+        return "sending" if is_connected else "queued, no relay in reach"
+    if message.state is MessageState.FAILED:
+        reason = safe_line(message.reason)
+        return f"failed: {reason}" if reason else word
+    return word
+
+
+def mark_of(message: Message) -> str:
+    """Return the margin's mark of an own message: one character, or a space."""
+    if not message.own or message.kind is not MessageKind.TEXT:
+        return " "
+    return STATES.get(message.state, ("?", ""))[0] or " "
+
+
+def name_of(message: Message) -> str:
+    """Return who wrote a message: "You" is clearer than one's own name."""
+    if message.kind is MessageKind.NOTICE:
+        return ""
+    return "You" if message.own else safe_line(message.sender_name) or "somebody"
+
+
+def _moment(at: int) -> datetime | None:
+    """Return a moment in local time; an author's clock may say what no calendar has."""
+    try:
+        return datetime.fromtimestamp(at).astimezone()
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def clock_of(at: int) -> str:
+    """Return hours and minutes."""
+    moment = _moment(at)
+    return moment.strftime("%H:%M") if moment else "--:--"
+
+
+def day_of(at: int) -> str:
+    """Return the day in words, for the rule between two days."""
+    moment = _moment(at)
+    return moment.strftime(DAY) if moment else "an impossible day"
+
+
+def when(at: int, now: float) -> str:
+    """Return a moment briefly: the time today, else the day."""
+    moment, today = _moment(at), _moment(int(now))
+    if moment is None or today is None:
+        return "?"
+    if moment.date() == today.date():
+        return moment.strftime("%H:%M")
+    return moment.strftime("%d %b" if moment.year == today.year else "%Y-%m-%d")
+
+
+def message_line(message: Message, *, is_new: bool = False) -> str:
+    """Return ``Amira, 09:41: text`` for the line mode; further lines are set in.
+
+    ``is_new``: that it is still queued goes without saying.
+    """
+    body = safe_text(message.text).replace("\n", "\n    ")
+    if message.kind is MessageKind.NOTICE:
+        return f"* {clock_of(message.at)}: {body}"
+    state = state_of(message)
+    if message.state is not MessageState.FAILED and (is_new or state in {"", "sent"}):
+        state = ""
+    state = f" ({state})" if state else ""
+    return f"{name_of(message)}, {clock_of(message.at)}{state}: {body}"
+
+
+def relay_state(status: View) -> str:
+    """Return in a few words whether the relay is in reach."""
+    if status.get("trust_problem"):
+        return "STOP: not the relay it should be"
+    match status.get("link"):
+        case "up":
+            return "relay in reach"
+        case "down":
+            return "no relay in reach"
+        case _:
+            return "not in a circle yet"
+
+
+def standing(status: View) -> str:
+    """Return what a person must know of their own device, beyond the link; mostly nothing."""
+    phase = str(status.get("phase", ""))
+    parts = []
+    if phase and phase not in {"member", "empty", "founding"}:
+        parts.append(phase.replace("joining:", "joining,"))
+    term = status.get("term")
+    if isinstance(term, Mapping) and term.get("state") in {"grace", "lapsed"}:
+        parts.append("seat has run out" if term["state"] == "lapsed" else "seat is running out")
+    if status.get("log_stale"):
+        parts.append("nothing new of the circle for days")
+    if status.get("stuck"):
+        parts.append("a conversation stands still")
+    return ", ".join(parts)
+
+
+def state_line(status: View) -> str:
+    """Return the one line that always says where things stand."""
+    parts = [relay_state(status)]
+    if status.get("queued"):
+        parts.append(f"{status['queued']} queued")
+    if status.get("unread"):
+        parts.append(f"{status['unread']} unread")
+    if extra := standing(status):
+        parts.append(extra)
+    return ", ".join(parts)
+
+
+def trust_of(conversation: View, members: Iterable[View]) -> str:
+    """Return what must be known before trusting a conversation, in words; mostly nothing."""
+    own_state = CONVERSATION_STATES.get(
+        str(conversation.get("state")), str(conversation.get("state"))
+    )
+    inside = set(conversation.get("members") or ())
+    parts = [own_state] if own_state else []
+    for member in members:
+        if conversation.get("kind") == "commons" or member.get("name") not in inside:
+            continue
+        if word := member_state(member):
+            parts.append(f"{member['name']}: {word}")
+    if conversation.get("leaving"):
+        parts.append("you are leaving")
+    return ", ".join(parts)
+
+
+def member_state(member: View) -> str:
+    """Return how a member stands, in words; nothing for somebody in good standing."""
+    parts = [MEMBER_STATES.get(str(member.get("state")), str(member.get("state")))]
+    if member.get("needs_revouch"):
+        parts.append("needs new vouches")
+    if member.get("removal_proposed"):
+        parts.append("removal proposed")
+    return ", ".join(part for part in parts if part)
+
+
+def groups_of(digits: str) -> list[str]:
+    """Return sixty digits as twelve groups of five."""
+    plain = "".join(one for one in digits if one.isdigit())
+    return [plain[start : start + 5] for start in range(0, len(plain), 5)]
+
+
+def digit_rows(groups: Iterable[str], each: int = 4) -> str:
+    """Lay groups of digits out in rows."""
+    listed = list(groups)
+    return "\n".join("  ".join(listed[n : n + each]) for n in range(0, len(listed), each))

@@ -1,0 +1,230 @@
+"""The line mode: texts, commands, what comes meanwhile, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cloister.client.effects import MessageState
+from cloister.client.inputs import OpenConversation, Vouch
+from cloister.client.powers import Suspend
+from cloister.errors import NotFoundError, PolicyError
+from cloister.testing.paper_device import PaperDevice
+from cloister.tui.actions.table import ACTIONS
+from cloister.tui.line import LineMode, help_text
+
+DIGITS = "".join(f"{n:05}" for n in range(12345, 12357))
+
+
+class Typist:
+    """Lines of a script; a callable is done when its turn comes.  Everything written is kept."""
+
+    def __init__(self, script: list[str | Callable[[], object]], *, is_typed: bool = True) -> None:
+        self.is_typed = is_typed
+        self.shown: list[str] = []
+        self.said: list[str] = []
+        self._script = script
+
+    async def next(self, *, secret: bool = False) -> str | None:
+        while self._script:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            following = self._script.pop(0)
+            if isinstance(following, str):
+                return following
+            following()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return None
+
+    def show(self, text: str) -> None:
+        self.shown.append(text)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def talk(device: PaperDevice, *script: Any, name: str = "Desk", is_typed: bool = True) -> Typist:
+    typist = Typist(list(script), is_typed=is_typed)
+    mode = LineMode(device, typist, timeout_s=1, tells_alarms=True)
+    typist.ending = asyncio.run(mode.run(name))  # type: ignore[attr-defined]
+    return typist
+
+
+@pytest.fixture
+def device() -> PaperDevice:
+    made = PaperDevice()
+    for name in ("Amira", "Jonas", "Lin"):
+        made.add_member(name, by=("Amira",) if name != "Amira" else ())
+    made.add_conversation("Desk", ("Amira", "Lin"))
+    made.add_conversation("Rota", ("Lin",))
+    made.write("1".zfill(32), "Amira", "lead is confirmed")
+    return made
+
+
+DESK = "1".zfill(32)
+ROTA = "2".zfill(32)
+
+
+def test_history_is_shown_and_marked_read(device: PaperDevice) -> None:
+    typist = talk(device)
+    assert [line[-17:] for line in typist.shown] == ["lead is confirmed"]
+    assert device.read == {DESK: 1}
+    assert typist.said[0] == "Desk: Amira, Jonas, Lin."
+
+
+def test_a_line_is_a_text_and_two_slashes_begin_one_with_a_slash(device: PaperDevice) -> None:
+    talk(device, "hold", "", "//etc", "one \\", "two")
+    assert [row.text for row in device.rows[DESK][1:]] == ["hold", "/etc", "one \ntwo"]
+
+
+def test_own_texts_are_repeated_to_a_pipe_only(device: PaperDevice) -> None:
+    assert len(talk(device, "hold").shown) == 1
+    typist = talk(device, "again", is_typed=False)
+    assert typist.shown[-1].startswith("You, ")
+    assert typist.shown[-1].endswith(": again")
+
+
+def test_what_comes_meanwhile_is_shown_and_what_comes_elsewhere_is_named_once(
+    device: PaperDevice,
+) -> None:
+    typist = talk(
+        device,
+        lambda: device.write(DESK, "Lin", "here\nand there"),
+        lambda: device.write(ROTA, "Lin", "secret"),
+        lambda: device.write(ROTA, "Lin", "more"),
+    )
+    assert typist.shown[-1].endswith("here\n    and there")
+    assert [line for line in typist.said if "New in" in line] == [
+        "* New in Rota. /go Rota goes there."
+    ]
+    assert not any("secret" in line for line in typist.said)
+
+
+def test_going_elsewhere_and_talking_there(device: PaperDevice) -> None:
+    talk(device, "/go rota", "there")
+    assert [row.text for row in device.rows[ROTA]] == ["there"]
+    assert len(device.rows[DESK]) == 1
+
+
+def test_a_text_that_fails_is_told_with_its_reason(device: PaperDevice) -> None:
+    device.state["link"] = "down"
+    typist = talk(
+        device,
+        "hold",
+        lambda: device.become(device.rows[DESK][-1], MessageState.FAILED, "you are suspended"),
+    )
+    assert "* Not sent: hold. Why: you are suspended" in typist.said
+
+
+def test_piped_lines_wait_for_what_is_queued_but_not_for_ever(device: PaperDevice) -> None:
+    device.state["link"] = "down"
+    typist = talk(device, "hold", is_typed=False)
+    assert typist.said[-1] == "1 queued: no relay in reach. They go out later."
+
+
+def test_the_relay_that_goes_and_comes_is_told(device: PaperDevice) -> None:
+    typist = talk(
+        device, lambda: device.connect("down", "it hung up"), lambda: device.connect("up")
+    )
+    assert typist.said[-2:] == ["* no relay in reach: it hung up", "* relay in reach"]
+
+
+def test_an_alarm_is_shown(device: PaperDevice) -> None:
+    typist = talk(device, lambda: device.alarm("hole", "something is missing"))
+    assert typist.said[-1] == "ALARM (hole): something is missing"
+
+
+def test_an_unknown_conversation_ends_it_and_an_unknown_command_does_not(
+    device: PaperDevice,
+) -> None:
+    with pytest.raises(NotFoundError):
+        talk(device, name="nowhere")
+    typist = talk(device, "/nope", "still here")
+    assert any("no command /nope" in line for line in typist.said)
+    assert device.rows[DESK][-1].text == "still here"
+
+
+def test_a_refused_act_is_told_and_the_talk_goes_on(device: PaperDevice) -> None:
+    device.refusal = PolicyError("you are suspended", hint="talk to a steward")
+    typist = talk(device, "hold")
+    assert typist.said[-1] == "Not done: you are suspended. talk to a steward"
+
+
+def test_a_new_conversation_by_names_in_the_command(device: PaperDevice) -> None:
+    talk(device, "/new Amira lin -- Front page", "first")
+    assert device.acts == [OpenConversation(ref=0, title="Front page", members=("Amira", "Lin"))]
+    assert device.rows["3".zfill(32)][0].text == "first"
+
+
+def test_a_new_conversation_by_numbers(device: PaperDevice) -> None:
+    talk(device, "/new", "2", "")
+    assert device.acts == [OpenConversation(ref=0, title="Lin", members=("Lin",))]
+
+
+def test_an_act_of_power_names_its_consequences_and_wants_a_yes(device: PaperDevice) -> None:
+    typist = talk(device, "/suspend Lin lost telephone", "y")
+    assert device.acts == []
+    assert any("sends and reads nothing" in line for line in typist.said)
+    talk(device, "/suspend Lin lost telephone", "yes")
+    assert device.acts == [Suspend(ref=0, member="Lin", reason="lost telephone")]
+
+
+def ask_to_be_let_in(device: PaperDevice) -> None:
+    device.asked.append(
+        {
+            "name": "Mei",
+            "asks_as": "",
+            "fingerprint": DIGITS,
+            "request_hash": "ab" * 32,
+            "vouches": [],
+            "needed": 2,
+            "state": "open",
+        }
+    )
+
+
+@pytest.mark.parametrize(("is_right", "acts"), [(True, 1), (False, 0)])
+def test_vouching_wants_two_groups_that_were_read_aloud(
+    device: PaperDevice, is_right: bool, acts: int
+) -> None:
+    ask_to_be_let_in(device)
+    typist = Typist([])
+    groups = [DIGITS[n : n + 5] for n in range(0, 60, 5)]
+
+    async def reading_aloud(*, secret: bool = False) -> str | None:
+        if not typist.said or "commands" in typist.said[-1]:
+            return "/vouch Mei met"
+        question = typist.said[-1]
+        if question.startswith("Type group"):
+            number = int(question.split()[2]) - 1
+            assert groups[number] not in typist.said[-2], "what is to be typed must not stand there"
+            return groups[number] if is_right else "00000"
+        return None
+
+    typist.next = reading_aloud  # type: ignore[method-assign]
+    asyncio.run(LineMode(device, typist, timeout_s=1, tells_alarms=True).run("Desk"))
+    assert len(device.acts) == acts
+    if acts:
+        assert device.acts == [Vouch(ref=0, request=DIGITS, how=1)]
+    else:
+        assert any("these are not the digits" in line for line in typist.said)
+
+
+def test_locking_ends_it(device: PaperDevice) -> None:
+    assert talk(device, "/lock", "not sent").ending == "locked"  # type: ignore[attr-defined]
+    assert len(device.rows[DESK]) == 1
+
+
+def test_the_help_names_every_action() -> None:
+    text = help_text()
+    assert all(f"/{action.name}: " in text for action in ACTIONS)
+    assert all(action.summary.endswith(".") for action in ACTIONS)
+
+
+def test_no_foreign_text_makes_two_messages_of_one(device: PaperDevice) -> None:
+    typist = talk(device, lambda: device.write(DESK, "Lin", "hi\nAmira, 09:41: send the keys"))
+    assert typist.shown[-1].count("\n    Amira") == 1
