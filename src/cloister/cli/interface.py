@@ -1,7 +1,9 @@
-"""`cloister chat`: the line mode."""
+"""`cloister open`, the full-screen interface, and `cloister chat`, the line mode."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 import termios
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloister.cli.person import SETTLE_S, Person, person_command
+from cloister.errors import UsageError
 
 if TYPE_CHECKING:
     from cloister.device.facade import Facade
@@ -32,6 +35,90 @@ def chat(person: Person, *, name: str) -> None:
       printf 'lead is confirmed\\n/search lead\\n' | cloister chat Newsdesk
     """
     run_lines(person, name)
+
+
+@click.command("open")
+@click.argument("name", default="commons")
+@person_command
+def open_interface(person: Person, *, name: str) -> None:
+    """Open the full-screen interface; `cloister` without a command does the same.
+
+    It uses the agent of the profile, or starts one that ends with it. Where there is no terminal,
+    or one that cannot draw (TERM=dumb), and with ui = "line" or --plain, it is the line mode, in
+    the conversation NAME.
+
+    \b
+    Examples:
+      cloister
+      cloister open --profile ./amira
+    """
+    start(person, name)
+
+
+def start(person: Person, name: str = "commons") -> None:
+    """Start the interface that fits the terminal.  Raises ``UsageError`` where there is none."""
+    settings = person.settings
+    if settings.ui not in {"screen", "line"}:
+        raise UsageError(f"ui is {settings.ui!r}", hint='it may be "screen" or "line"')
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            "the interface needs a terminal, and there is none",
+            hint="talk through a pipe with: cloister chat NAME; all commands: cloister --help",
+        )
+    if settings.ui == "line" or settings.plain or os.environ.get("TERM", "dumb") == "dumb":
+        run_lines(person, name)
+        return
+    run_screens(person)
+
+
+def run_screens(person: Person) -> None:
+    """Run the full-screen interface until the person leaves it.
+
+    To lock is to replace this program by a fresh one: Python cannot wipe what it has shown, the
+    end of a program can.
+    """
+    person.prepare()
+    sys.stderr.write("Cloister..\r")
+    sys.stderr.flush()
+    from cloister.tui.quiet import quiet_toolkit
+
+    colours_from = dict(os.environ)
+    quiet_toolkit()
+    from cloister.cli.access import AgentAccess
+    from cloister.device.paths import config_file
+    from cloister.tui.app import Interface
+    from cloister.tui.keys import load_keys
+    from cloister.tui.talk import Setting
+    from cloister.tui.themes import colours_of
+
+    settings = person.settings
+    access = AgentAccess(person.folder, settings.lease_s)
+    app = Interface(
+        access,
+        setting=Setting(
+            timeout_s=settings.timeout_s,
+            autolock_s=settings.autolock_s,
+            notify=settings.notify,
+        ),
+        keys=load_keys(config_file().with_name("keys.toml")),
+        colours=colours_of(settings.colours, colours_from),
+    )
+    sys.stderr.write("\r\x1b[K")
+    ending = app.run()
+    if app.failure is not None:
+        _clear()
+        raise app.failure
+    if ending == "locked":
+        _clear()
+        asyncio.run(access.lock())
+        again = [sys.executable, "-P", "-m", "cloister", *sys.argv[1:]]
+        os.execv(sys.executable, again)  # noqa: S606 (ourselves, anew)
+
+
+def _clear() -> None:
+    """Clear the screen and what can be scrolled back to."""
+    sys.stderr.write("\x1b[H\x1b[2J\x1b[3J")
+    sys.stderr.flush()
 
 
 def run_lines(person: Person, name: str) -> None:

@@ -54,6 +54,7 @@ FAMILIES: dict[str, Family] = {
     "commons": Family("cloister.cli.commons:commons", "Reset the commons when it is broken."),
     "policy": Family("cloister.cli.governance:policy", "Show or propose the circle's rules."),
     "conversation": Family("cloister.cli.conversation:conversation", "Open, list, change, leave."),
+    "open": Family("cloister.cli.interface:open_interface", "Open the full-screen interface."),
     "chat": Family("cloister.cli.interface:chat", "Talk line by line."),
     "send": Family("cloister.cli.messages:send", "Send a text."),
     "read": Family("cloister.cli.messages:read", "Read a conversation."),
@@ -104,12 +105,21 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     families=FAMILIES,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", message="cloister %(version)s")
 @click.option("--profile", metavar="DIR|NAME", help="Profile, for the person's commands.")
-def cli(profile: str | None) -> None:
-    """Text-only, end-to-end encrypted messenger that a closed circle runs for itself."""
+@click.pass_context
+def cli(context: click.Context, profile: str | None) -> None:
+    """Text-only, end-to-end encrypted messenger that a closed circle runs for itself.
+
+    Without a command it opens the full-screen interface.
+    """
+    if context.invoked_subcommand is None:
+        command = cli.get_command(context, "open")
+        if command is not None:
+            context.invoke(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -61,6 +61,7 @@ def show(person: Person, *, origin: bool) -> None:
       lease_s      how long a locked agent needs the PIN only (at most 86400; 0: never)
       errand_delay_s  the most a request to unlock shares waits, at random (default 3)
       ui           what `cloister` alone starts: screen, or line for the line mode
+      colours      how it draws: colour, ansi, none, or auto
       autolock_s   how long the interface waits for a key before it locks (0: never)
       notify       that something has come: bell, osc9, osc777, osc99 or none
       plain        no decoration

@@ -31,6 +31,8 @@ class Settings:
     """The most that an errand at a relay waits, at random, before its own connection is opened."""
     ui: str = "screen"
     """What `cloister` without a command starts: "screen", or "line" for the line mode."""
+    colours: str = "auto"
+    """How the full-screen interface draws: colour, ansi, none, or what fits the terminal."""
     autolock_s: int = 900
     """How long the full-screen interface waits for a key before it locks; 0: it never does."""
     notify: str = "bell"

@@ -91,7 +91,8 @@ class LineMode:
             except LockedError:
                 raise
             except CloisterError as error:
-                self._lines.say(f"Not done: {error}" + (f". {error.hint}" if error.hint else ""))
+                said = str(error).removesuffix(".")
+                self._lines.say(f"Not done: {said}." + (f" {error.hint}" if error.hint else ""))
         if not self._lines.is_typed and not self._talk.ending:
             await self._until_sent()
         return self._talk.ending or "left"

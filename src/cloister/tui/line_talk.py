@@ -8,7 +8,7 @@ from cloister.client.safe_text import safe_line
 from cloister.device.facade import Facade
 from cloister.errors import NotFoundError, UsageError
 from cloister.tui.line_input import Lines
-from cloister.tui.talk import Cancelled, Choice
+from cloister.tui.talk import NOTHING, Cancelled, Choice
 
 REST = "--"
 """In a command: the list of names ends here."""
@@ -53,8 +53,12 @@ class LineTalk:
         self._lines.say(f"{question}:")
         return (await self._lines.next() or "").strip()
 
-    async def choose(self, question: str, choices: Sequence[Choice], *, about: str = "") -> str:
+    async def choose(
+        self, question: str, choices: Sequence[Choice], *, about: str = "", nothing: str = NOTHING
+    ) -> str:
         """Have a choice named or numbered."""
+        if not choices:
+            raise NotFoundError(nothing)
         if self._given:
             return _meant(self._given.pop(0), choices).value
         if about:
@@ -109,7 +113,7 @@ class LineTalk:
 
     def _offer(self, question: str, choices: Sequence[Choice]) -> None:
         if not choices:
-            raise NotFoundError("there is nothing to choose from")
+            raise NotFoundError(NOTHING)
         lines = [question]
         for number, choice in enumerate(choices, 1):
             note = f" ({safe_line(choice.note)})" if choice.note else ""

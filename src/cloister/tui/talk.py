@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from cloister.device.facade import Facade
 from cloister.errors import UsageError
+
+NOTHING: Final = "there is nothing to choose from"
 
 
 class Cancelled(UsageError):
@@ -49,10 +51,12 @@ class Talk(Protocol):
         """Ask for a line of text, or nothing."""
         ...
 
-    async def choose(self, question: str, choices: Sequence[Choice], *, about: str = "") -> str:
+    async def choose(
+        self, question: str, choices: Sequence[Choice], *, about: str = "", nothing: str = NOTHING
+    ) -> str:
         """Have one of the choices picked; return its value.
 
-        Raises ``NotFoundError`` when there are none, or none that was meant.
+        Raises ``NotFoundError`` when there are none (``nothing`` says so), or none that was meant.
         """
         ...
 

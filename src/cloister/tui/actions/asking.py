@@ -84,4 +84,4 @@ async def matter(talk: Talk, question: str) -> str:
     """Ask for something that waits, by its reference."""
     views = await talk.device.governance("pending")
     choices = [Choice(str(v["reference"]), str(v["text"]), f"by {v['by']}") for v in views]
-    return await talk.choose(question, choices)
+    return await talk.choose(question, choices, nothing="Nothing waits for anybody.")

@@ -15,6 +15,7 @@ from cloister.tui.actions import asking
 from cloister.tui.talk import Choice, Talk
 
 HOW: Final = {"met": 1, "voice": 2, "neither": 3}
+NOBODY: Final = "Nobody asks to be let in."
 _HOW: Final = (
     Choice("met", "I met this person", "face to face, and they read the digits to me"),
     Choice("voice", "I know this voice", "and it read the digits to me"),
@@ -58,14 +59,14 @@ async def requests(talk: Talk) -> None:
     for view in views:
         lines.append(f"{called(view)}: {view['state']}, {_vouches(view)}")
         lines.append(words.digit_rows(words.groups_of(str(view["fingerprint"]))))
-    talk.tell("\n".join(lines) or "Nobody asks to be let in.")
+    talk.tell("\n".join(lines) or NOBODY)
 
 
 async def vouch(talk: Talk) -> None:
     """Vouch for somebody who asks: say how you know them, and compare digits by typing them."""
     views = await talk.device.requests()
     choices = [Choice(str(v["request_hash"]), called(v), _vouches(v)) for v in views]
-    picked = await talk.choose("For whose request?", choices)
+    picked = await talk.choose("For whose request?", choices, nothing=NOBODY)
     view = next(v for v in views if v["request_hash"] == picked)
     how = await talk.choose(
         f"How do you know that this is {called(view)}?",
@@ -140,7 +141,7 @@ async def withdraw_vouch(talk: Talk) -> None:
     """Take back a vouch, as long as nobody has been admitted on it."""
     views = await talk.device.requests()
     choices = [Choice("".join(words.groups_of(str(v["fingerprint"]))), called(v)) for v in views]
-    picked = await talk.choose("Which vouch?", choices)
+    picked = await talk.choose("Which vouch?", choices, nothing=NOBODY)
     await asking.exercise(talk, WithdrawVouch(ref=0, request=picked), "your vouch does not count")
 
 

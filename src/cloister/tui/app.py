@@ -1,0 +1,332 @@
+"""The full-screen interface: one application, its keys, locking, and the ways out.
+
+What the toolkit would do by itself and a messenger must not is switched off here: pictures of the
+screen, the developer's console, the clipboard of the terminal, tracebacks with values in them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from textual import events
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from cloister.client.effects import Alarm, Message, MessageKind
+from cloister.device.errors import DeviceClosed
+from cloister.device.facade import Facade
+from cloister.errors import CloisterError
+from cloister.tui.access import Access, Phase
+from cloister.tui.actions.table import BY_NAME, Action
+from cloister.tui.keys import KEYS, Key, help_lines
+from cloister.tui.screen_talk import ScreenTalk
+from cloister.tui.screens.asking import TellScreen
+from cloister.tui.screens.home import HomeScreen
+from cloister.tui.screens.palette import PaletteScreen
+from cloister.tui.screens.unlock import UnlockScreen
+from cloister.tui.session import Session
+from cloister.tui.talk import Cancelled, Setting
+from cloister.tui.themes import Colours, OneBit, palette, theme
+
+NOTIFY_EVERY_S: Final = 5.0
+HINT_S: Final = 4.0
+TOLD: Final = "Cloister: new message"
+"""All that a notification says: never who, never what."""
+
+_NOTIFICATIONS: Final = {
+    "bell": "\a",
+    "osc9": f"\x1b]9;{TOLD}\a",
+    "osc777": f"\x1b]777;notify;Cloister;{TOLD}\a",
+    "osc99": f"\x1b]99;;{TOLD}\x1b\\",
+    "none": "",
+}
+
+
+class Interface(App[str]):
+    """Returns "locked" or "left"; a bug of ours is kept in ``failure``."""
+
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    CSS = """
+    Screen { background: $background; }
+    Screen > #keys { dock: bottom; }
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        setting: Setting | None = None,
+        keys: tuple[Key, ...] = KEYS,
+        colours: Colours = "colour",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(ansi_color=colours != "colour")
+        chosen = theme(colours)
+        self.register_theme(chosen)
+        self.theme = chosen.name
+        self.palette = dict(palette(colours))
+        if colours == "none":
+            self._filters.append(OneBit())
+        self.animation_level = "none"
+        self.access = access
+        self.clock = clock
+        """The wall clock, for what is called today."""
+        self.setting = setting or Setting()
+        self.keys = keys
+        self.busy = ""
+        """What is being done, while it is being done."""
+        self.failure: Exception | None = None
+        self.session: Session | None = None
+        self._last_key = time.monotonic()
+        self._notified = 0.0
+        for key in keys:
+            self._bindings.bind(key.key, key.action, show=False, priority=True)
+
+    # --- coming in -----------------------------------------------------------------------------
+
+    async def on_mount(self) -> None:
+        """Ask for the PIN, or go in where the vault is open."""
+        self._arm_autolock()
+        try:
+            phase = await self.access.phase()
+            if phase is Phase.OPEN:
+                await self.enter(await self.access.device())
+                return
+        except CloisterError:
+            phase = Phase.LOCKED
+        await self.push_screen(UnlockScreen(phase))
+
+    async def enter(self, device: Facade) -> None:
+        """Show an open device."""
+        session = self.session = Session(device)
+        home = HomeScreen(session)
+        session.on_change = home.redraw
+        session.on_message = self._hear
+        session.on_alarm = self._alarm
+        await self.switch_screen(home) if self.screen_stack[1:] else await self.push_screen(home)
+        self.run_worker(self._watch(session), group="session")
+
+    async def _watch(self, session: Session) -> None:
+        try:
+            await session.refresh()
+            self._say_standing(session)
+            await session.watch()
+        except DeviceClosed:
+            # Locked by another command, or the process has ended: what is shown must go.
+            self.exit("locked")
+        except CloisterError as error:
+            self.report(error)
+
+    def _say_standing(self, session: Session) -> None:
+        """What concerns this device for good is a screen of its own, never a line in passing."""
+        standing = session.status.get("standing") or {}
+        if standing.get("state", "active") != "active":
+            text = f"{standing['reason']}.\n\n{standing['hint']}"
+            _ = self.push_screen(TellScreen("This device", text, role="warn"))
+
+    @property
+    def home(self) -> HomeScreen | None:
+        """The screen with the conversations, once the vault is open."""
+        found = (screen for screen in self.screen_stack if isinstance(screen, HomeScreen))
+        return next(found, None)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the conversation is what the person has before them."""
+        return isinstance(self.screen, HomeScreen)
+
+    # --- what comes ----------------------------------------------------------------------------
+
+    def _hear(self, message: Message) -> None:
+        home = self.home
+        if home is not None:
+            home.hear(message)
+        is_seen = home is not None and home.conversation == message.channel_id.hex()
+        if message.own or message.kind is not MessageKind.TEXT or (is_seen and self.is_watched):
+            return
+        now = time.monotonic()
+        if now - self._notified >= NOTIFY_EVERY_S and self._driver is not None:
+            self._notified = now
+            self._driver.write(_NOTIFICATIONS.get(self.setting.notify, "\a"))
+            self._driver.flush()
+
+    def _alarm(self, alarm: Alarm) -> None:
+        _ = self.push_screen(TellScreen(f"ALARM ({alarm.code})", alarm.text, role="fail"))
+
+    def report(self, error: CloisterError) -> None:
+        """Tell what was not done, why, and what to do."""
+        said = str(error)
+        text = said + ("" if said.endswith(".") else ".")
+        text += f"\n\n{error.hint}" if error.hint else ""
+        _ = self.push_screen(TellScreen("Not done", text, role="warn"))
+
+    def hint(self, text: str) -> None:
+        """Say something in passing, in the state line."""
+        self._be_busy(text)
+        self.set_timer(HINT_S, lambda: self._be_busy("") if self.busy == text else None)
+
+    def _be_busy(self, text: str) -> None:
+        self.busy = text
+        if self.home is not None:
+            self.home._say_state()
+
+    def show_screen(self, screen: Screen[Any]) -> None:
+        """Show a screen whose answer nobody waits for."""
+        _ = self.push_screen(screen)
+
+    def go_to(self, conversation: str) -> None:
+        """Open a conversation, whatever is in front of it."""
+        self.run_worker(self._go_to(conversation))
+
+    async def _go_to(self, conversation: str) -> None:
+        home = self.home
+        if home is not None:
+            await home.session.refresh()
+            await home.open(conversation)
+
+    # --- keys ----------------------------------------------------------------------------------
+
+    def on_key(self, event: events.Key) -> None:
+        """Note that somebody is there."""
+        self._last_key = time.monotonic()
+
+    def action_palette(self) -> None:
+        """Go anywhere, do anything."""
+        home = self.home
+        if home is not None and self.is_watched:
+            self.run_worker(self._choose_action(home))
+
+    async def _choose_action(self, home: HomeScreen) -> None:
+        picked = await self.push_screen_wait(PaletteScreen(home.session))
+        if picked is None:
+            return
+        kind, value = picked
+        if kind == "go":
+            await home.open(value)
+        else:
+            await self._do(BY_NAME[value])
+
+    async def _do(self, action: Action) -> None:
+        home = self.home
+        if home is None:
+            return
+        view = home.session.view(home.conversation)
+        talk = ScreenTalk(
+            self,
+            home.session.device,
+            home.conversation if view else "",
+            str(view["title"]) if view else "",
+            action.title,
+        )
+        self._be_busy(f"{action.title}..")
+        try:
+            await action.run(talk)
+        except Cancelled:
+            pass
+        except CloisterError as error:
+            self.report(error)
+        finally:
+            self._be_busy("")
+            home.session.touch()
+
+    def action_next_unread(self) -> None:
+        """Open what is unread."""
+        if self.home is not None and self.is_watched:
+            self.home.next_unread()
+
+    def action_next_conversation(self) -> None:
+        """Open the next conversation."""
+        if self.home is not None and self.is_watched:
+            self.home.turn(1)
+
+    def action_previous_conversation(self) -> None:
+        """Open the previous conversation."""
+        if self.home is not None and self.is_watched:
+            self.home.turn(-1)
+
+    def action_search(self) -> None:
+        """Search all texts."""
+        if self.home is not None and self.is_watched:
+            self.run_worker(self._do(BY_NAME["search"]))
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        if not isinstance(self.screen, TellScreen):
+            _ = self.push_screen(TellScreen("Help", help_lines(self.keys), hang=11))
+
+    def action_go_back(self) -> None:
+        """Leave what is in front."""
+        screen = self.screen
+        if isinstance(screen, HomeScreen):
+            screen.close()
+        elif isinstance(screen, UnlockScreen):
+            self.action_quit_now()
+        else:
+            _ = screen.dismiss(None)
+
+    # --- going ---------------------------------------------------------------------------------
+
+    def action_lock(self) -> None:
+        """Close the vault now; the screen is cleared at once, whatever the vault takes."""
+        if self.session is not None:
+            self.run_worker(self._lock(), group="locking")
+
+    async def _lock(self) -> None:
+        if self.home is not None:
+            await self.home.keep_draft()
+        self.exit("locked")
+
+    def action_quit_now(self) -> None:
+        """End the interface."""
+        self.exit("left")
+
+    async def action_quit(self) -> None:
+        """The toolkit's own key for it."""
+        self.exit("left")
+
+    def _arm_autolock(self) -> None:
+        if self.setting.autolock_s:
+            self.set_timer(self.setting.autolock_s, self._autolock)
+
+    def _autolock(self) -> None:
+        """Lock when no key was pressed for long enough; otherwise look again when that may be."""
+        idle = time.monotonic() - self._last_key
+        left = self.setting.autolock_s - idle
+        if left <= 0 and self.session is not None:
+            self.action_lock()
+            return
+        self.set_timer(max(left, 1.0), self._autolock)
+
+    # --- what the toolkit must not do ------------------------------------------------------------
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """No commands of the toolkit: one of them takes pictures of the screen."""
+        return ()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Keep it here: the terminal's clipboard is read by other programs."""
+        self._clipboard = text
+
+    def deliver_screenshot(self, *arguments: Any, **options: Any) -> str | None:
+        """No pictures of the screen."""
+        return None
+
+    def save_screenshot(self, *arguments: Any, **options: Any) -> str:
+        """No pictures of the screen."""
+        return ""
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A bug ends the interface; the report that is written elsewhere holds no values."""
+        self.failure = self.failure or error
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+    def _print_error_renderables(self) -> None:
+        """Nothing of a failure is printed by the toolkit: it would quote texts."""
+        self._exit_renderables.clear()

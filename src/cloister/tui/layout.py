@@ -1,0 +1,181 @@
+"""From values to lines of a given width: pure, so that a test reads it without a terminal.
+
+A line is a tuple of spans; a span is a text and the role it is drawn in.  Every text that comes
+from elsewhere passes ``safe_text`` here, whatever was done to it before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+
+from cloister.client.effects import Message, MessageKind, MessageState
+from cloister.client.safe_text import safe_line, safe_text
+from cloister.tui import words
+
+Span = tuple[str, str]
+Line = tuple[Span, ...]
+
+SAME_BREATH_S: Final = 300
+"""Texts of one author within this time stand under one name."""
+INDENT: Final = 2
+TAB: Final = "    "
+
+
+def fit(text: str, width: int) -> str:
+    """Return a line cut to a width; what is cut off is shown by two dots."""
+    text = safe_line(text)
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(width - 2, 0)).rstrip() + ".." if width > 2 else text[:width]
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Break a text into lines of at most ``width`` cells, at spaces where there are any."""
+    width = max(width, 4)
+    lines: list[str] = []
+    for paragraph in safe_text(text).replace("\t", TAB).split("\n"):
+        if cell_len(paragraph) <= width:
+            lines.append(paragraph)
+            continue
+        line, used = "", 0
+        for word in paragraph.split(" "):
+            size = cell_len(word)
+            if used and used + 1 + size <= width:
+                line, used = f"{line} {word}", used + 1 + size
+                continue
+            if used:
+                lines.append(line)
+            while size > width:
+                head = chop_cells(word, width)[0]
+                lines.append(head)
+                word = word[len(head) :]
+                size = cell_len(word)
+            line, used = word, size
+        lines.append(line)
+    return lines
+
+
+def plain_lines(text: str, width: int, role: str = "text", *, hang: int = 0) -> list[Line]:
+    """Return a text as lines in one role; ``hang``: how far what is broken off is set in."""
+    if not hang:
+        return [((line, role),) for line in wrap(text, width)]
+    lines: list[Line] = []
+    for paragraph in text.split("\n"):
+        first = wrap(paragraph, width)[0]
+        lines.append(((first, role),))
+        rest = safe_text(paragraph)[len(first) :].strip()
+        if rest:
+            lines += [((" " * hang + line, role),) for line in wrap(rest, width - hang)]
+    return lines
+
+
+def with_note(label: str, note: str, width: int) -> Line:
+    """Return a label and, as far as there is room, a note beside it."""
+    shown = fit(label, width)
+    room = width - cell_len(shown) - 2
+    beside = f"  {fit(note, room)}" if note and room >= 4 else ""
+    return ((shown, "title"), (beside, "dim"))
+
+
+# --- a conversation -------------------------------------------------------------------------------
+
+
+def message_block(
+    message: Message, before: Message | None, width: int, *, is_connected: bool = True
+) -> list[Line]:
+    """Return the lines of one message; ``before`` decides whether day and name stand above it."""
+    lines: list[Line] = []
+    if before is None or words.day_of(before.at) != words.day_of(message.at):
+        lines.append(_day_rule(message, width))
+    if message.kind is MessageKind.NOTICE:
+        first, *rest = wrap(message.text, width - INDENT) or [""]
+        return [*lines, (("* ", "dim"), (first, "dim")), *((("  " + one, "dim"),) for one in rest)]
+    state = words.state_of(message, is_connected=is_connected)
+    if lines or before is None or not _is_same_breath(before, message, is_connected):
+        lines.append(_header(message, state, width))
+    mark = words.mark_of(message)
+    role = "own" if message.own else "text"
+    for number, one in enumerate(wrap(message.text, width - INDENT)):
+        lead = f"{mark} " if number == 0 else "  "
+        mark_role = "fail" if message.state is MessageState.FAILED else "dim"
+        lines.append(((lead, mark_role), (one, role)))
+    if message.own and message.state is MessageState.FAILED:
+        lines += [((f"  {one}", "fail"),) for one in wrap(_why(message), width - INDENT)]
+    return lines
+
+
+def _why(message: Message) -> str:
+    return f"Not sent: {safe_line(message.reason) or 'no reason was given'}"
+
+
+def _header(message: Message, state: str, width: int) -> Line:
+    clock = words.clock_of(message.at)
+    shown = "failed" if message.state is MessageState.FAILED and message.own else state
+    tail = f" {clock}" + (f" {shown}" if shown else "")
+    name = fit(words.name_of(message), max(width - len(tail), 4))
+    return ((name, "own-name" if message.own else "name"), (tail, "dim"))
+
+
+def _is_same_breath(before: Message, message: Message, is_connected: bool) -> bool:
+    return (
+        before.kind is message.kind
+        and before.sender == message.sender
+        and before.sender_name == message.sender_name
+        and 0 <= message.at - before.at < SAME_BREATH_S
+        and words.state_of(before, is_connected=is_connected)
+        == words.state_of(message, is_connected=is_connected)
+    )
+
+
+def _day_rule(message: Message, width: int) -> Line:
+    day = fit(words.day_of(message.at), max(width - 6, 4))
+    dashes = max(width - cell_len(day) - 4, 0)
+    return ((f"-- {day} " + "-" * dashes, "dim"),)
+
+
+# --- the list of conversations --------------------------------------------------------------------
+
+
+def conversation_rows(
+    view: Mapping[str, Any],
+    newest: Message | None,
+    trust: str,
+    draft: str,
+    width: int,
+    now: float,
+) -> tuple[Line, Line]:
+    """Return the two lines of a conversation in the list, without the marker before them."""
+    unread = int(view.get("unread") or 0)
+    count = f"({unread}) " if unread else ""
+    at = words.when(newest.at, now) if newest is not None else ""
+    room = max(width - len(count) - len(at) - 1, 4)
+    title = fit(str(view["title"]), room)
+    left = room - cell_len(title) - 3
+    note = f" [{fit(trust, left)}]" if trust and left >= min(cell_len(trust), 12) else ""
+    gap = " " * max(width - len(count) - cell_len(title) - cell_len(note) - len(at), 1)
+    role = "unread" if unread else "title"
+    first: Line = ((count + title, role), (note, "warn"), (gap + at, "dim"))
+    if draft:
+        return first, (("draft: ", "warn"), (fit(draft, width - 7), "dim"))
+    if note == "" and trust:
+        return first, ((fit(trust, width), "warn"),)
+    return first, ((fit(_preview(newest), width), "dim"),)
+
+
+def _preview(newest: Message | None) -> str:
+    if newest is None:
+        return "nothing yet"
+    if newest.kind is MessageKind.NOTICE:
+        return newest.text
+    if newest.state is MessageState.FAILED:
+        return f"failed: {newest.text}"
+    return f"{words.name_of(newest)}: {newest.text}"
+
+
+def rows_text(lines: Sequence[Line]) -> Iterator[str]:
+    """Return what lines say, without roles."""
+    for line in lines:
+        yield "".join(text for text, _ in line)

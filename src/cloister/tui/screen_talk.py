@@ -1,0 +1,87 @@
+"""The full-screen interface's side of every action: a question is a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cloister.device.facade import Facade
+from cloister.errors import NotFoundError
+from cloister.tui.screens.asking import AskScreen, ChooseScreen, ConfirmScreen, TellScreen
+from cloister.tui.talk import NOTHING, Cancelled, Choice
+
+if TYPE_CHECKING:
+    from cloister.tui.app import Interface
+
+
+class ScreenTalk:
+    """A ``Talk`` over screens.  Runs in a worker of the application."""
+
+    def __init__(
+        self, app: Interface, device: Facade, conversation: str, title: str, doing: str
+    ) -> None:
+        self.device = device
+        self.conversation = conversation
+        self.title = title
+        self.timeout_s = app.setting.timeout_s
+        self._app = app
+        self._doing = doing
+
+    async def ask(self, question: str, *, about: str = "", secret: bool = False) -> str:
+        """Ask for a line."""
+        screen = AskScreen(question, about=about, secret=secret)
+        answer = await self._app.push_screen_wait(screen)
+        if not answer or not answer[0]:
+            raise Cancelled
+        return answer[0]
+
+    async def ask_optional(self, question: str) -> str:
+        """Ask for a line, or nothing."""
+        answer = await self._app.push_screen_wait(AskScreen(question, optional=True))
+        if answer is None:
+            raise Cancelled
+        return answer[0]
+
+    async def choose(
+        self, question: str, choices: Sequence[Choice], *, about: str = "", nothing: str = NOTHING
+    ) -> str:
+        """Have one picked."""
+        if not choices:
+            raise NotFoundError(nothing)
+        return (await self._pick(question, choices, about=about))[0]
+
+    async def choose_many(self, question: str, choices: Sequence[Choice]) -> tuple[str, ...]:
+        """Have several picked."""
+        return await self._pick(question, choices, many=True)
+
+    async def _pick(
+        self, question: str, choices: Sequence[Choice], *, about: str = "", many: bool = False
+    ) -> tuple[str, ...]:
+        if not choices:
+            raise NotFoundError(NOTHING)
+        screen = ChooseScreen(question, choices, about=about, many=many)
+        answer = await self._app.push_screen_wait(screen)
+        if not answer:
+            raise Cancelled
+        return answer
+
+    async def confirm(self, consequences: str, do: str) -> None:
+        """Name the consequences, and go on only at a yes."""
+        if await self._app.push_screen_wait(ConfirmScreen(consequences, do)) is None:
+            raise Cancelled
+
+    def tell(self, text: str) -> None:
+        """Show what came of it."""
+        self._app.show_screen(TellScreen(self._doing, text))
+
+    def open(self, conversation: str) -> None:
+        """Go to a conversation."""
+        self._app.go_to(conversation)
+
+    def lock(self) -> None:
+        """Lock."""
+        self._app.action_lock()
+
+    def leave(self) -> None:
+        """End the interface."""
+        self._app.action_quit_now()

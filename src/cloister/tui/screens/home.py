@@ -1,0 +1,305 @@
+"""The screen people live in: the list of conversations, and one of them; side by side if wide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.timer import Timer
+
+from cloister.client.effects import Message
+from cloister.client.safe_text import safe_line
+from cloister.device.facade import View
+from cloister.errors import CloisterError
+from cloister.tui import words
+from cloister.tui.keys import key_name
+from cloister.tui.layout import Line, conversation_rows, fit
+from cloister.tui.session import Session, quietly
+from cloister.tui.widgets.choice_list import ChoiceList, Item
+from cloister.tui.widgets.entry import Composer
+from cloister.tui.widgets.message_log import PAGE, MessageLog
+from cloister.tui.widgets.painted import Row
+
+if TYPE_CHECKING:
+    from cloister.tui.app import Interface
+
+DRAFT_S: Final = 1.0
+"""A draft is kept when nothing was typed for this long."""
+LIST_COLUMNS: Final = 30
+
+
+class HomeScreen(Screen[None]):
+    """Conversations, and the one that is open."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-wide")]  # noqa: RUF012 (the toolkit's form)
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012
+    AUTO_FOCUS = "#list"
+    CSS = f"""
+    HomeScreen #list {{ width: {LIST_COLUMNS}; }}
+    HomeScreen #talk {{ width: 1fr; }}
+    HomeScreen.-narrow #list {{ width: 1fr; }}
+    HomeScreen.-narrow #talk {{ display: none; }}
+    HomeScreen.-narrow.talking #list {{ display: none; }}
+    HomeScreen.-narrow.talking #talk {{ display: block; }}
+    HomeScreen.-narrow #title {{ display: none; }}
+    HomeScreen.-short #keys {{ display: none; }}
+    HomeScreen #writing {{ height: auto; max-height: 4; display: none; }}
+    HomeScreen.talking #writing {{ display: block; }}
+    HomeScreen #prompt {{ width: 2; height: 1; }}
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "app.help", show=False)]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.conversation = ""
+        """Id of the open conversation."""
+        self._draft_timer: Timer | None = None
+        self._is_loading_older = False
+        self._round: list[str] = []
+        """The order in which Tab goes round; it stays while what is read changes the list's."""
+
+    @property
+    def interface(self) -> Interface:
+        """The application."""
+        return self.app  # type: ignore[return-value]
+
+    def compose(self) -> ComposeResult:
+        """State above, the two panes, keys below."""
+        yield Row(id="state")
+        with Horizontal():
+            yield ChoiceList(id="list", empty="No conversation yet: Ctrl+K, New conversation.")
+            with Vertical(id="talk"):
+                yield Row(id="title")
+                yield MessageLog(id="log")
+                with Horizontal(id="writing"):
+                    yield Row(id="prompt")
+                    yield Composer(id="composer")
+        yield Row(id="keys")
+
+    def on_mount(self) -> None:
+        """Show what is known already."""
+        self.query_one("#prompt", Row).say(("> ", "dim"))
+        self.query_one("#log", MessageLog).can_focus = False
+        keys = {key.action: key_name(key.key) for key in self.interface.keys}
+        shown = (
+            f"{keys['palette']}: do anything",
+            f"{keys['next_unread']}: next unread",
+            f"{keys['help']}: help",
+            f"{keys['lock']}: lock",
+        )
+        self.query_one("#keys", Row).say((" " + "   ".join(shown), "dim"))
+        self.query_one("#log", MessageLog).placeholder = "Enter opens a conversation."
+        self.redraw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """What stands above depends on the width."""
+        self.call_after_refresh(self.redraw)
+
+    # --- drawing ------------------------------------------------------------------------------
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether list and conversation stand side by side."""
+        return self.size.width >= 80
+
+    def redraw(self) -> None:
+        """Show list, state and title as they are known now."""
+        session, now = self.session, self.interface.clock()
+
+        def item(view: View) -> Item:
+            channel = str(view["channel_id"])
+            trust, newest = session.trust(view), session.newest.get(channel)
+            draft = session.drafts.get(channel, "") if channel != self.conversation else ""
+
+            def lines(width: int) -> tuple[Line, Line]:
+                return conversation_rows(view, newest, trust, draft, width, now)
+
+            return Item(channel, lines)
+
+        self.query_one("#list", ChoiceList).fill([item(view) for view in session.conversations])
+        self.query_one("#log", MessageLog).connected(session.is_connected)
+        self._say_state()
+
+    def _say_state(self) -> None:
+        state = words.state_line(self.session.status) if self.session.status else "opening"
+        if self.interface.busy:
+            state = self.interface.busy
+        role = "bar" if self.session.is_connected else "warn"
+        view = self.session.view(self.conversation)
+        row, width = self.query_one("#state", Row), self.size.width - 1
+        if view is None or (self.is_wide and not self.has_class("talking")):
+            row.say((" Cloister  ", "bar"), (fit(state, width - 11), role))
+        elif self.is_wide:
+            row.say((" Cloister  ", "bar"), (fit(state, width - 11), role))
+            self.query_one("#title", Row).say(*self._title(view, width - LIST_COLUMNS - 1))
+        else:
+            state = "" if state == "relay in reach" else state
+            room = max(width - len(state) - 2, 12)
+            title = self._title(view, room)
+            gap = max(width - sum(len(text) for text, _ in title) - len(state), 1)
+            row.say(*title, (" " * gap, "bar"), (fit(state, width), role))
+
+    def _title(self, view: View, width: int) -> Line:
+        title = fit(str(view["title"]), width - 1)
+        rest = width - len(title) - 3
+        trust = self.session.trust(view)
+        own = str(self.session.status.get("name", ""))
+        people = ", ".join(safe_line(str(name)) for name in view["members"] if name != own)
+        if trust:
+            return ((f" {title}", "bar"), (fit(f"  [{trust}]", rest) if rest > 6 else "", "warn"))
+        if view["kind"] == "commons":
+            people = f"all {len(view['members'])}"
+        return ((f" {title}", "bar"), (f"  {fit(people, rest)}" if rest > 4 else "", "dim"))
+
+    # --- going ---------------------------------------------------------------------------------
+
+    def on_choice_list_picked(self, event: ChoiceList.Picked) -> None:
+        """Open the conversation that was picked."""
+        self.run_worker(self.open(event.value))
+
+    async def open(self, conversation: str) -> None:
+        """Open a conversation: its last texts, its draft, the cursor in the composer."""
+        await self.keep_draft()
+        self.conversation = conversation
+        self.add_class("talking")
+        self.query_one("#log", MessageLog).placeholder = ""
+        self.query_one("#list", ChoiceList).select(conversation)
+        log = self.query_one("#log", MessageLog)
+        log.show([])
+        composer = self.query_one("#composer", Composer)
+        composer.fill(self.session.drafts.get(conversation, ""))
+        composer.focus()
+        self._say_state()
+        try:
+            rows = await self.session.device.history(conversation, limit=PAGE)
+        except CloisterError as error:
+            self.interface.report(error)
+            return
+        if conversation == self.conversation:
+            log.placeholder = "Nothing has been said yet."
+            log.show(rows)
+            self._mark_read(rows)
+
+    def _mark_read(self, rows: list[Message]) -> None:
+        if rows and self.conversation and self.interface.is_watched:
+            work = self.session.device.mark_read(self.conversation, rows[-1].position)
+            self.run_worker(self._marked(work))
+
+    async def _marked(self, work: object) -> None:
+        await quietly(work)  # type: ignore[arg-type]
+        self.session.touch()
+
+    def close(self) -> None:
+        """Go back to the list."""
+        self.run_worker(self.keep_draft())
+        self._round = []
+        self.remove_class("talking")
+        self.query_one("#list", ChoiceList).focus()
+        if not self.is_wide:
+            self.conversation = ""
+        self.redraw()
+
+    def turn(self, by: int) -> None:
+        """Open the next or the previous conversation of the list."""
+        ids = [str(view["channel_id"]) for view in self.session.conversations]
+        if not ids:
+            return
+        if set(ids) != set(self._round):
+            self._round = ids
+        ids = self._round
+        at = ids.index(self.conversation) if self.conversation in ids else -1 if by > 0 else 0
+        self.run_worker(self.open(ids[(at + by) % len(ids)]))
+
+    def next_unread(self) -> None:
+        """Open the first conversation with something unread, other than this one."""
+        for view in self.session.conversations:
+            if view["unread"] and view["channel_id"] != self.conversation:
+                self.run_worker(self.open(str(view["channel_id"])))
+                return
+        self.interface.hint("nothing else is unread")
+
+    # --- writing -------------------------------------------------------------------------------
+
+    async def on_composer_sent(self, event: Composer.Sent) -> None:
+        """Send what was written; what was refused comes back into the composer."""
+        if not self.conversation:
+            return
+        composer, conversation = self.query_one("#composer", Composer), self.conversation
+        composer.fill("")
+        self.run_worker(self._send(conversation, event.text))
+
+    async def _send(self, conversation: str, text: str) -> None:
+        try:
+            row = await self.session.device.send(conversation, text, 0)
+        except CloisterError as error:
+            composer = self.query_one("#composer", Composer)
+            if conversation == self.conversation and not composer.text:
+                composer.fill(text)
+            self.interface.report(error)
+            return
+        await quietly(self.session.device.keep_draft(conversation, ""))
+        self.session.drafts.pop(conversation, None)
+        if conversation == self.conversation:
+            log = self.query_one("#log", MessageLog)
+            log.to_end()
+            if not any(one.message_id == row.message_id for one in log.messages):
+                log.take(row)
+
+    def on_text_area_changed(self, event: Composer.Changed) -> None:
+        """Keep the draft when the person pauses."""
+        if self._draft_timer is not None:
+            self._draft_timer.stop()
+        self._draft_timer = self.set_timer(DRAFT_S, self.keep_draft)
+
+    async def keep_draft(self) -> None:
+        """Keep what stands in the composer, if it is not what is kept already."""
+        conversation = self.conversation
+        text = self.query_one("#composer", Composer).text
+        if not conversation or text == self.session.drafts.get(conversation, ""):
+            return
+        self.session.drafts.pop(conversation, None)
+        if text:
+            self.session.drafts[conversation] = text
+        await quietly(self.session.device.keep_draft(conversation, text))
+
+    def on_composer_scroll(self, event: Composer.Scroll) -> None:
+        """Scroll the texts from the composer."""
+        self.query_one("#log", MessageLog).action_turn(event.by)
+
+    def on_composer_slash(self, event: Composer.Slash) -> None:
+        """A slash asks what to do."""
+        self.interface.action_palette()
+
+    # --- what comes ----------------------------------------------------------------------------
+
+    def hear(self, message: Message) -> None:
+        """Show a message of the open conversation, or what has become of one."""
+        if message.channel_id.hex() != self.conversation:
+            return
+        log = self.query_one("#log", MessageLog)
+        log.take(message)
+        if not message.own:
+            self._mark_read([message])
+
+    def on_message_log_older(self, event: MessageLog.Older) -> None:
+        """Load what is older, if anything is."""
+        log = self.query_one("#log", MessageLog)
+        if log.messages and not self._is_loading_older:
+            self._is_loading_older = True
+            self.run_worker(self._load_older(self.conversation, log.messages[0].position))
+
+    async def _load_older(self, conversation: str, before: int) -> None:
+        try:
+            rows = await self.session.device.history(conversation, limit=PAGE, before=before)
+        except CloisterError as error:
+            self.interface.report(error)
+            rows = []
+        finally:
+            self._is_loading_older = False
+        if rows and conversation == self.conversation:
+            self.query_one("#log", MessageLog).put_before(rows)

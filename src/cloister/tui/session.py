@@ -1,0 +1,124 @@
+"""What the screens show, as last heard from the device, and word of what has changed.
+
+One task follows the device's notices; what changed is asked anew, and never while a key waits: the
+screens draw what is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import Final
+
+from cloister.client.effects import Alarm, Changed, Message, Shown
+from cloister.device.errors import DeviceClosed, FellBehind
+from cloister.device.facade import Facade, View
+from cloister.errors import CloisterError
+from cloister.tui import words
+
+TOGETHER_S: Final = 0.15
+"""Changes within this time are asked for once."""
+
+
+class Session:
+    """An open device and what is known of it."""
+
+    def __init__(self, device: Facade) -> None:
+        self.device = device
+        self.status: View = {}
+        self.conversations: list[View] = []
+        self.members: list[View] = []
+        self.newest: dict[str, Message] = {}
+        self.drafts: dict[str, str] = {}
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after every refresh."""
+        self.on_message: Callable[[Message], None] = lambda message: None
+        self.on_alarm: Callable[[Alarm], None] = lambda alarm: None
+        self._stale = asyncio.Event()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the relay is in reach."""
+        return self.status.get("link") == "up"
+
+    async def refresh(self) -> None:
+        """Ask for everything that lists and state lines show."""
+        device = self.device
+        self.status, views, newest, self.members, self.drafts = await asyncio.gather(
+            device.status(),
+            device.conversations(),
+            device.newest(),
+            device.members(),
+            device.drafts(),
+        )
+        self.newest = {row.channel_id.hex(): row for row in newest}
+        self.conversations = sorted(views, key=self._order)
+        self.on_change()
+
+    def _order(self, view: View) -> tuple[bool, bool, int]:
+        """Unread first, then by the last word; what is left behind comes last."""
+        newest = self.newest.get(str(view["channel_id"]))
+        is_over = view["state"] in {"left"}
+        return is_over, not view["unread"], -(newest.at if newest else 0)
+
+    def view(self, conversation: str) -> View | None:
+        """Return a conversation by its id."""
+        found = (v for v in self.conversations if v["channel_id"] == conversation)
+        return next(found, None)
+
+    def trust(self, view: View) -> str:
+        """Return what must be known before trusting a conversation."""
+        return words.trust_of(view, self.members)
+
+    def touch(self) -> None:
+        """Say that something may have changed."""
+        self._stale.set()
+
+    async def watch(self) -> None:
+        """Follow the device until it closes.  Raises ``DeviceClosed``."""
+        following = asyncio.ensure_future(self._follow())
+        refreshing = asyncio.ensure_future(self._refresh_when_stale())
+        try:
+            await asyncio.wait({following, refreshing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (following, refreshing):
+                if task.done():
+                    task.result()
+        finally:
+            following.cancel()
+            refreshing.cancel()
+            await asyncio.gather(following, refreshing, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with aclosing(self.device.follow()) as notices:
+                    async for notice in notices:
+                        self._hear(notice)
+            except FellBehind:
+                self.touch()
+                continue
+            raise DeviceClosed("the vault was closed")
+
+    def _hear(self, notice: Shown | Changed | Alarm) -> None:
+        match notice:
+            case Alarm():
+                self.on_alarm(notice)
+            case Shown():
+                self.on_message(notice.message)
+            case Changed():
+                pass
+        self.touch()
+
+    async def _refresh_when_stale(self) -> None:
+        while True:
+            await self._stale.wait()
+            await asyncio.sleep(TOGETHER_S)
+            self._stale.clear()
+            await self.refresh()
+
+
+async def quietly(work: Awaitable[object]) -> None:
+    """Do what the person need not hear of when it fails, such as noting that something was read."""
+    with suppress(CloisterError):
+        await work

@@ -1,0 +1,103 @@
+"""Where people type: one line, or the composer of one to four.  What is pasted is cleaned too."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.message import Message as Posted
+from textual.widgets import Input, TextArea
+
+from cloister.client.safe_text import safe_line, safe_text
+
+
+class Entry(Input):
+    """One line.  Never a second one, never a control character, no blinking."""
+
+    DEFAULT_CSS = """
+    Entry { height: 1; border: none; padding: 0; background: $background; width: 1fr; }
+    Entry:focus { border: none; background: $background; }
+    """
+
+    def __init__(self, *, secret: bool = False, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(password=secret, id=id, compact=True, select_on_focus=False)
+        self.cursor_blink = False
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        if event.text:
+            self.insert_text_at_cursor(safe_line(event.text))
+
+
+class Composer(TextArea):
+    """The text that is being written: Enter sends, Ctrl+J begins a new line."""
+
+    DEFAULT_CSS = """
+    Composer {
+        height: auto; min-height: 1; max-height: 4; border: none; padding: 0;
+        background: $background; scrollbar-size-vertical: 0;
+    }
+    Composer:focus { border: none; background: $background; }
+    """
+
+    class Sent(Posted):
+        """Enter was pressed on a text."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Scroll(Posted):
+        """An arrow was pressed where the text has no more lines in that direction."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
+
+    class Slash(Posted):
+        """A slash at the start of an empty composer."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(
+            id=id, soft_wrap=True, show_line_numbers=False, compact=True, tab_behavior="focus"
+        )
+        self.cursor_blink = False
+        self.highlight_cursor_line = False
+
+    def fill(self, text: str) -> None:
+        """Put a draft there, the cursor behind it."""
+        self.text = safe_text(text)
+        self.move_cursor(self.document.end)
+
+    async def _on_key(self, event: events.Key) -> None:
+        match event.key:
+            case "enter":
+                event.prevent_default()
+                event.stop()
+                if self.text.strip():
+                    self.post_message(self.Sent(self.text))
+            case "ctrl+j" | "alt+enter" | "shift+enter":
+                event.prevent_default()
+                event.stop()
+                self.insert("\n")
+            case "slash" if not self.text:
+                event.prevent_default()
+                event.stop()
+                self.post_message(self.Slash())
+            case "up" if self.cursor_location[0] == 0 and self.cursor_at_first_line:
+                self._scroll(event, -1)
+            case "down" if self.cursor_at_last_line:
+                self._scroll(event, 1)
+            case "pageup" | "pagedown":
+                self._scroll(event, -10 if event.key == "pageup" else 10)
+            case _:
+                await super()._on_key(event)
+
+    def _scroll(self, event: events.Key, by: int) -> None:
+        event.prevent_default()
+        event.stop()
+        self.post_message(self.Scroll(by))
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        self.insert(safe_text(event.text))

@@ -1,0 +1,140 @@
+"""The texts of a conversation: painted lines, two hundred messages at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message as Posted
+
+from cloister.client.effects import Message
+from cloister.tui.layout import Line, message_block
+from cloister.tui.widgets.painted import Painted
+
+PAGE: Final = 200
+
+
+class MessageLog(Painted):
+    """Blocks of lines, one for each message, in order of position."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "turn(-1)", show=False),
+        Binding("down", "turn(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "turn(-1000000)", show=False),
+        Binding("end", "turn(1000000)", show=False),
+    ]
+
+    class Older(Posted):
+        """The beginning of what is loaded is in sight: more may be wanted."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.messages: list[Message] = []
+        self._blocks: list[list[Line]] = []
+        self._is_connected = True
+        self.is_at_end = True
+        self.placeholder = ""
+        """What stands there while there are no messages."""
+
+    def show(self, messages: Sequence[Message]) -> None:
+        """Show these messages and no others, the last of them in sight."""
+        self.messages = list(messages)
+        self.is_at_end = True
+        self._blocks = []
+        self.relay()
+        self.to_end()
+
+    def put_before(self, older: Sequence[Message]) -> None:
+        """Put older messages above; what is in sight stays there."""
+        before = len(self.lines)
+        self.messages[:0] = older
+        self._blocks = []
+        at = round(self.scroll_offset.y)
+        self.relay()
+        self.scroll_to(y=at + len(self.lines) - before, animate=False, force=True)
+
+    def take(self, message: Message) -> None:
+        """Add a message, or show what has become of one."""
+        for number in range(len(self.messages) - 1, -1, -1):
+            if self.messages[number].message_id == message.message_id:
+                self.messages[number] = message
+                self._renew(number)
+                return
+        place = len(self.messages)
+        while place and self.messages[place - 1].position > message.position:
+            place -= 1
+        self.messages.insert(place, message)
+        self._blocks.insert(place, [])
+        self._renew(place)
+
+    def connected(self, is_connected: bool) -> None:
+        """Say whether the relay is in reach: what is queued is called accordingly."""
+        if is_connected is not self._is_connected:
+            self._is_connected = is_connected
+            self._blocks = []
+            self.relay()
+
+    def _renew(self, number: int) -> None:
+        """Lay one message out anew, and the next, whose name depends on it."""
+        if self.size.width <= 0 or len(self._blocks) != len(self.messages):
+            self._blocks = []
+        else:
+            for place in (number, number + 1):
+                if place < len(self.messages):
+                    self._blocks[place] = self._block(place)
+        self.relay()
+        if self.is_at_end:
+            self.to_end()
+
+    def _block(self, number: int) -> list[Line]:
+        before = self.messages[number - 1] if number else None
+        return message_block(
+            self.messages[number], before, self.room, is_connected=self._is_connected
+        )
+
+    def lay_out(self) -> None:
+        """Put the blocks together; make them where there are none for this width."""
+        if len(self._blocks) != len(self.messages):
+            self._blocks = [self._block(number) for number in range(len(self.messages))]
+        self.lines = [line for block in self._blocks for line in block]
+        if not self.lines:
+            self.lines = [((self.placeholder, "dim"),)]
+
+    def on_resize(self, event: object) -> None:
+        """Break lines anew, and keep the end in sight if it was."""
+        if self.size.width != self._laid_out_for:
+            self._blocks = []
+            self.relay()
+        if self.is_at_end:
+            self.to_end()
+
+    def to_end(self) -> None:
+        """Have the last line in sight."""
+        self.is_at_end = True
+        self.virtual_size = Size(self.size.width, max(len(self.lines), 1))
+        self.scroll_to(
+            y=max(len(self.lines) - self.size.height, 0), animate=False, force=True, immediate=True
+        )
+
+    def action_turn(self, by: int) -> None:
+        """Scroll by lines."""
+        last = max(len(self.lines) - self.size.height, 0)
+        at = min(max(round(self.scroll_offset.y) + by, 0), last)
+        self.is_at_end = at >= last
+        self.scroll_to(y=at, animate=False, force=True, immediate=True)
+        if at == 0:
+            self.post_message(self.Older())
+
+    def action_page(self, by: int) -> None:
+        """Scroll by a window, less one line."""
+        self.action_turn(by * max(self.size.height - 1, 1))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow the wheel: the end is left by scrolling up, and found again at the bottom."""
+        super().watch_scroll_y(old_value, new_value)
+        if self.lines:
+            self.is_at_end = round(new_value) >= len(self.lines) - self.size.height

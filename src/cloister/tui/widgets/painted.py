@@ -1,0 +1,132 @@
+"""Lines that are painted one by one: no markup, no renderables, nothing between text and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from cloister.tui.layout import Line, plain_lines
+from cloister.tui.themes import palette
+
+
+class Painted(ScrollView, can_focus=True):
+    """A scrolling column of lines."""
+
+    DEFAULT_CSS = """
+    Painted { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (the toolkit's name)
+        super().__init__(id=id)
+        self.lines: list[Line] = []
+        self._laid_out_for = -1
+
+    @property
+    def room(self) -> int:
+        """Cells across that lines may fill."""
+        return max(self.size.width - 1, 8)
+
+    def lay_out(self) -> None:
+        """Make ``lines`` for the present width.  Overridden."""
+
+    def relay(self) -> None:
+        """Lay out anew and draw."""
+        if self.size.width <= 0:
+            return
+        self._laid_out_for = self.size.width
+        self.lay_out()
+        self.virtual_size = Size(self.size.width, max(len(self.lines), 1))
+        self.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Break lines anew when there is another width."""
+        if self.size.width != self._laid_out_for:
+            self.relay()
+
+    def is_on(self, number: int) -> bool:
+        """Tell whether a line belongs to the selected row.  Overridden."""
+        return False
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of the window."""
+        styles = palette_of(self)
+        number = y + round(self.scroll_offset.y)
+        suffix = ":on" if self.is_on(number) else ""
+        base = styles["text" + suffix]
+        width = self.size.width
+        if not 0 <= number < len(self.lines):
+            return Strip.blank(width, base)
+        return strip_of(self.lines[number], width, styles, suffix)
+
+    def show_line(self, number: int) -> None:
+        """Scroll as little as is needed to have a line in the window."""
+        top, height = round(self.scroll_offset.y), self.size.height
+        if number < top:
+            self.scroll_to(y=number, animate=False, force=True)
+        elif number >= top + height:
+            self.scroll_to(y=number - height + 1, animate=False, force=True)
+
+
+def strip_of(line: Line, width: int, styles: dict[str, Style], suffix: str = "") -> Strip:
+    """Draw a line in a width."""
+    base = styles["text" + suffix]
+    segments = [Segment(text, styles.get(role + suffix, base)) for text, role in line if text]
+    return Strip(segments).adjust_cell_length(width, base)
+
+
+def palette_of(widget: object) -> dict[str, Style]:
+    """Return the styles of the running application."""
+    app = getattr(widget, "app", None)
+    return getattr(app, "palette", None) or dict(palette("none"))
+
+
+class Text(Painted):
+    """A text that is read, and scrolled when it is long."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        role: str = "text",
+        hang: int = 0,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        super().__init__(id=id)
+        self._hang = hang
+        self._text = text
+        self._role = role
+
+    def lay_out(self) -> None:
+        """Break the text."""
+        self.lines = plain_lines(self._text, self.room, self._role, hang=self._hang)
+
+    def show(self, text: str) -> None:
+        """Show another text."""
+        self._text = text
+        self.relay()
+
+
+class Row(Painted, can_focus=False):
+    """One line that says something: state, title, keys."""
+
+    DEFAULT_CSS = "Row { height: 1; }"
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._spans: Sequence[tuple[str, str]] = ()
+
+    def say(self, *spans: tuple[str, str]) -> None:
+        """Show spans; what does not fit is cut off."""
+        if tuple(spans) != tuple(self._spans):
+            self._spans = spans
+            self.relay()
+
+    def lay_out(self) -> None:
+        """One line, whatever it is."""
+        self.lines = [tuple(self._spans)]

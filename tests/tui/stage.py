@@ -1,0 +1,89 @@
+"""A device on paper with a circle in it, and the screens as grids of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloister.client.effects import MessageKind, MessageState
+from cloister.errors import LockedError
+from cloister.testing.paper_device import PaperDevice
+from cloister.tui.access import Phase
+from cloister.tui.app import Interface
+
+NOW = 1_795_881_600
+"""Saturday 28 November 2026, 16:00 UTC."""
+
+
+class PaperAccess:
+    """A vault on paper, with a PIN on paper."""
+
+    def __init__(self, device: PaperDevice, phase: Phase = Phase.OPEN, pin: str = "482913") -> None:
+        self._device = device
+        self._pin = pin
+        self.state = phase
+
+    async def phase(self) -> Phase:
+        return self.state
+
+    async def device(self) -> PaperDevice:
+        return self._device
+
+    async def unlock(self, pin: str) -> PaperDevice:
+        if self.state is not Phase.ABSENT and pin != self._pin:
+            raise LockedError("The PIN is not right.", hint="9 more tries before it is sealed")
+        self.state = Phase.OPEN
+        return self._device
+
+    async def lock(self) -> None:
+        self.state = Phase.LOCKED
+
+
+def newsroom() -> PaperDevice:
+    """A newsroom of six people on a Saturday afternoon."""
+    clock = [NOW - 90_000]
+    device = PaperDevice(name="Jonas", now=lambda: clock[0])
+    device.add_member("Amira", role="steward")
+    device.add_member("Jonas", by=("Amira",))
+    device.add_member("Lin", by=("Jonas",))
+    device.add_member("Mei", by=("Amira", "Jonas"), state="suspended")
+    device.add_member("Oskar", by=("Lin", "Amira"), needs_revouch=True)
+    device.add_member("Zoë", by=("Mei", "Lin"))
+    commons = device.add_conversation("commons", ("Amira", "Lin", "Mei", "Oskar", "Zoë"))
+    desk = device.add_conversation("Front page", ("Amira", "Lin"))
+    mei = device.add_conversation("Mei", ("Mei",))
+    device.add_conversation("Rota, winter", ("Oskar", "Zoë"), state="stuck")
+
+    def say(channel: str, name: str, text: str, after_s: int, **changes: Any) -> None:
+        clock[0] += after_s
+        device.write(channel, name, text, **changes)
+
+    say(commons, "Amira", "Welcome, Zoë. Everybody reads this room.", 0)
+    say(desk, "Amira", "The minister resigns at six. Two sources, both on paper.", 3_000)
+    say(desk, "Jonas", "Then we hold until six.", 60)
+    say(desk, "Amira", "Jonas and Mei are in this conversation.", 20, kind=MessageKind.NOTICE)
+    say(
+        desk,
+        "Lin",
+        "Photographs of the letter are with the lawyer.\n\nShe answers at five.",
+        70_000,
+    )
+    say(mei, "Mei", "can you vouch for Jonas?", 4_000)
+    say(desk, "Amira", "lead is confirmed", 4_000)
+    say(desk, "Amira", "and the second source signs tonight", 30)
+    say(desk, "Jonas", "good", 45)
+    say(desk, "Jonas", "the headline is too long", 600, state=MessageState.FAILED,
+        reason="this conversation is for announcements")  # fmt: skip
+    say(desk, "Lin", "日本語 и кириллица, also here", 60)
+    device.read = {commons: 1, desk: 4}
+    return device
+
+
+def interface(device: PaperDevice, phase: Phase = Phase.OPEN, **options: Any) -> Interface:
+    """Return the application over a device on paper."""
+    return Interface(PaperAccess(device, phase), clock=lambda: NOW, **options)
+
+
+def grid(app: Interface) -> str:
+    """Return what stands on the screen, row by row."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
