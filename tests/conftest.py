@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="cloister_all",
         help="also the long searches (marked nightly), and many more examples of each property",
     )
+    parser.addoption(
+        "--write-snapshots",
+        action="store_true",
+        help="write tests/tui/snapshots anew from what the screens show",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

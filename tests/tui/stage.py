@@ -75,6 +75,27 @@ def newsroom() -> PaperDevice:
         reason="this conversation is for announcements")  # fmt: skip
     say(desk, "Lin", "日本語 и кириллица, also here", 60)
     device.read = {commons: 1, desk: 4}
+    device.asked.append(
+        {
+            "name": "Noor",
+            "asks_as": "",
+            "fingerprint": "".join(f"{n:05}" for n in range(20_417, 99_999, 7_001))[:60],
+            "request_hash": "5e" * 32,
+            "vouches": ["Lin"],
+            "needed": 2,
+            "state": "open",
+        }
+    )
+    device.waiting.append(
+        {
+            "reference": "3f2a91c0",
+            "kind": "removal",
+            "text": "removal of Oskar (departure)",
+            "by": "Amira",
+            "waits_for": "another steward",
+            "until": NOW + 86_400,
+        }
+    )
     return device
 
 

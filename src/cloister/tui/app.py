@@ -13,12 +13,15 @@ from typing import Any, Final
 from textual import events
 from textual.app import App, SystemCommand
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from cloister.client.effects import Alarm, Message, MessageKind
 from cloister.device.errors import DeviceClosed
 from cloister.device.facade import Facade
 from cloister.errors import CloisterError
+from cloister.tui import words
 from cloister.tui.access import Access, Phase
+from cloister.tui.actions.people import read_out
 from cloister.tui.actions.table import BY_NAME, Action
 from cloister.tui.keys import KEYS, Key, help_lines
 from cloister.tui.screen_talk import ScreenTalk
@@ -82,6 +85,7 @@ class Interface(App[str]):
         self.session: Session | None = None
         self._last_key = time.monotonic()
         self._notified = 0.0
+        self._standing = "active"
         for key in keys:
             self._bindings.bind(key.key, key.action, show=False, priority=True)
 
@@ -103,7 +107,7 @@ class Interface(App[str]):
         """Show an open device."""
         session = self.session = Session(device)
         home = HomeScreen(session)
-        session.on_change = home.redraw
+        session.on_change = lambda: self._changed(home)
         session.on_message = self._hear
         session.on_alarm = self._alarm
         await self.switch_screen(home) if self.screen_stack[1:] else await self.push_screen(home)
@@ -112,7 +116,7 @@ class Interface(App[str]):
     async def _watch(self, session: Session) -> None:
         try:
             await session.refresh()
-            self._say_standing(session)
+            self._begin(session)
             await session.watch()
         except DeviceClosed:
             # Locked by another command, or the process has ended: what is shown must go.
@@ -120,12 +124,26 @@ class Interface(App[str]):
         except CloisterError as error:
             self.report(error)
 
-    def _say_standing(self, session: Session) -> None:
-        """What concerns this device for good is a screen of its own, never a line in passing."""
-        standing = session.status.get("standing") or {}
-        if standing.get("state", "active") != "active":
-            text = f"{standing['reason']}.\n\n{standing['hint']}"
-            _ = self.push_screen(TellScreen("This device", text, role="warn"))
+    def _begin(self, session: Session) -> None:
+        """Who is not in a circle yet is asked for the code, or shown the digits to read out."""
+        phase = str(session.status["phase"])
+        if phase == "empty":
+            self.run_worker(self._do(BY_NAME["join"]))
+        elif phase.startswith("joining") and session.status["digits"]:
+            text = read_out(str(session.status["digits"]))
+            self.show_screen(TellScreen("Waiting to be let in", text))
+
+    def _changed(self, home: HomeScreen) -> None:
+        home.redraw()
+        standing = home.session.status.get("standing") or {}
+        state = str(standing.get("state", "active"))
+        if state != self._standing:
+            # What concerns this device for good is a screen of its own, never a line in passing.
+            self._standing = state
+            said = [str(standing.get("reason") or "This device belongs to the circle again")]
+            said += [str(standing["hint"])] if standing.get("hint") else []
+            told = "\n\n".join(map(words.sentence, said))
+            self.show_screen(TellScreen("This device", told, role="warn"))
 
     @property
     def home(self) -> HomeScreen | None:
@@ -158,9 +176,8 @@ class Interface(App[str]):
 
     def report(self, error: CloisterError) -> None:
         """Tell what was not done, why, and what to do."""
-        said = str(error)
-        text = said + ("" if said.endswith(".") else ".")
-        text += f"\n\n{error.hint}" if error.hint else ""
+        text = words.sentence(str(error))
+        text += f"\n\n{words.sentence(error.hint)}" if error.hint else ""
         _ = self.push_screen(TellScreen("Not done", text, role="warn"))
 
     def hint(self, text: str) -> None:
@@ -320,7 +337,9 @@ class Interface(App[str]):
 
     def _handle_exception(self, error: Exception) -> None:
         """A bug ends the interface; the report that is written elsewhere holds no values."""
-        self.failure = self.failure or error
+        failure = error.error if isinstance(error, WorkerFailed) else error
+        if self.failure is None and isinstance(failure, Exception):
+            self.failure = failure
         self._return_code = 1
         if self._exception is None:
             self._exception = error

@@ -41,6 +41,7 @@ FIXED: Final[tuple[tuple[str, str, str], ...]] = (
     ("enter", "open, send, choose", "everywhere"),
     ("ctrl+j", "a new line in the text", "writing"),
     ("/", "at the start of a text: do anything (as ctrl+k)", "writing"),
+    ("ctrl+d", "done, where several are marked", "lists"),
     ("?", "this help", "lists"),
 )
 """What cannot."""

@@ -32,44 +32,41 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(text, max(width - 2, 0)).rstrip() + ".." if width > 2 else text[:width]
 
 
-def wrap(text: str, width: int) -> list[str]:
-    """Break a text into lines of at most ``width`` cells, at spaces where there are any."""
-    width = max(width, 4)
+def wrap(text: str, width: int, hang: int = 0) -> list[str]:
+    """Break a text into lines of at most ``width`` cells, at spaces where there are any.
+
+    A line that is set in stays so when it is broken; ``hang``: what is broken off goes further in.
+    """
+    width = max(width, 8)
     lines: list[str] = []
     for paragraph in safe_text(text).replace("\t", TAB).split("\n"):
         if cell_len(paragraph) <= width:
             lines.append(paragraph)
             continue
-        line, used = "", 0
-        for word in paragraph.split(" "):
-            size = cell_len(word)
-            if used and used + 1 + size <= width:
-                line, used = f"{line} {word}", used + 1 + size
-                continue
-            if used:
-                lines.append(line)
-            while size > width:
-                head = chop_cells(word, width)[0]
-                lines.append(head)
-                word = word[len(head) :]
-                size = cell_len(word)
-            line, used = word, size
-        lines.append(line)
+        body = paragraph.lstrip(" ")
+        lead = min(len(paragraph) - len(body), width // 2)
+        first, rest = _first_line(body, width - lead)
+        lines.append(" " * lead + first)
+        lead = min(lead + hang, width // 2)
+        while rest:
+            first, rest = _first_line(rest, width - lead)
+            lines.append(" " * lead + first)
     return lines
+
+
+def _first_line(text: str, width: int) -> tuple[str, str]:
+    """Return what fits into the first line, and the rest."""
+    if cell_len(text) <= width:
+        return text, ""
+    head = chop_cells(text[: width + 64], width)[0]
+    if text[len(head) : len(head) + 1] != " " and " " in head:
+        head = head[: head.rindex(" ")]
+    return head.rstrip(" "), text[len(head) :].lstrip(" ")
 
 
 def plain_lines(text: str, width: int, role: str = "text", *, hang: int = 0) -> list[Line]:
     """Return a text as lines in one role; ``hang``: how far what is broken off is set in."""
-    if not hang:
-        return [((line, role),) for line in wrap(text, width)]
-    lines: list[Line] = []
-    for paragraph in text.split("\n"):
-        first = wrap(paragraph, width)[0]
-        lines.append(((first, role),))
-        rest = safe_text(paragraph)[len(first) :].strip()
-        if rest:
-            lines += [((" " * hang + line, role),) for line in wrap(rest, width - hang)]
-    return lines
+    return [((line, role),) for line in wrap(text, width, hang)]
 
 
 def with_note(label: str, note: str, width: int) -> Line:

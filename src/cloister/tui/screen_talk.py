@@ -72,7 +72,8 @@ class ScreenTalk:
 
     def tell(self, text: str) -> None:
         """Show what came of it."""
-        self._app.show_screen(TellScreen(self._doing, text))
+        is_list = "\n\n" not in text
+        self._app.show_screen(TellScreen(self._doing, text, hang=2 if is_list else 0))
 
     def open(self, conversation: str) -> None:
         """Go to a conversation."""

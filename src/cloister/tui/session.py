@@ -31,6 +31,8 @@ class Session:
         self.members: list[View] = []
         self.newest: dict[str, Message] = {}
         self.drafts: dict[str, str] = {}
+        self.asking = 0
+        """How many ask to be let in."""
         self.on_change: Callable[[], None] = lambda: None
         """Called after every refresh."""
         self.on_message: Callable[[Message], None] = lambda message: None
@@ -45,13 +47,15 @@ class Session:
     async def refresh(self) -> None:
         """Ask for everything that lists and state lines show."""
         device = self.device
-        self.status, views, newest, self.members, self.drafts = await asyncio.gather(
+        self.status, views, newest, self.members, self.drafts, requests = await asyncio.gather(
             device.status(),
             device.conversations(),
             device.newest(),
             device.members(),
             device.drafts(),
+            device.requests(),
         )
+        self.asking = sum(view["state"] == "open" for view in requests)
         self.newest = {row.channel_id.hex(): row for row in newest}
         self.conversations = sorted(views, key=self._order)
         self.on_change()

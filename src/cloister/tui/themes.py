@@ -19,13 +19,13 @@ Colours = Literal["colour", "ansi", "none"]
 
 # Contrast on the background is 7:1 or better, as a test computes.
 BACKGROUND: Final = "#101418"
-SELECTED: Final = "#26384a"
+SELECTED: Final = "#1c2a38"
 RGB: Final = {
     "text": "#e6e9ec",
     "own": "#d7ecd0",
     "name": "#8fd3ff",
     "own-name": "#a9e09a",
-    "dim": "#a9b4bf",
+    "dim": "#b6c0ca",
     "title": "#e6e9ec",
     "unread": "#ffffff",
     "warn": "#ffd479",

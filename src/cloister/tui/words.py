@@ -147,15 +147,33 @@ def standing(status: View) -> str:
     return ", ".join(parts)
 
 
-def state_line(status: View) -> str:
+def state_line(status: View, asking: int = 0) -> str:
     """Return the one line that always says where things stand."""
     parts = [relay_state(status)]
+    if extra := standing(status):
+        parts.append(extra)
     if status.get("queued"):
         parts.append(f"{status['queued']} queued")
     if status.get("unread"):
         parts.append(f"{status['unread']} unread")
-    if extra := standing(status):
-        parts.append(extra)
+    if asking:
+        parts.append(f"{asking} ask{'s' if asking == 1 else ''} to join")
+    return ", ".join(parts)
+
+
+def brief_state(status: View) -> str:
+    """Return of the state only what a conversation must not hide, in the fewest words."""
+    parts = []
+    if status.get("trust_problem"):
+        parts.append("STOP: wrong relay")
+    elif status.get("link") != "up":
+        parts.append("no relay")
+    if status.get("queued"):
+        parts.append(f"{status['queued']} queued")
+    if status.get("unread"):
+        parts.append(f"{status['unread']} unread")
+    if standing(status):
+        parts.append("see status")
     return ", ".join(parts)
 
 
@@ -184,6 +202,12 @@ def member_state(member: View) -> str:
     if member.get("removal_proposed"):
         parts.append("removal proposed")
     return ", ".join(part for part in parts if part)
+
+
+def sentence(text: str) -> str:
+    """Return words as a sentence: errors begin in lower case and end without a stop."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def groups_of(digits: str) -> list[str]:

@@ -6,7 +6,7 @@ import secrets
 from collections import defaultdict
 from typing import Final
 
-from cloister.client.inputs import Invite, Leave, ShowInvitation, Vouch
+from cloister.client.inputs import Invite, Join, Leave, ShowInvitation, Vouch
 from cloister.client.powers import WithdrawInvitation, WithdrawVouch
 from cloister.device.facade import View
 from cloister.errors import TrustError
@@ -50,6 +50,28 @@ def tree_lines(views: list[View]) -> list[str]:
     for root in below.pop("", []):
         write(root, 0)
     return lines or ["Nobody is here yet."]
+
+
+async def join(talk: Talk) -> None:
+    """Ask to be let into the circle of an invitation."""
+    code = await talk.ask(
+        "The invitation's code",
+        about="It begins with CLOISTER1: and is for you alone. Take it from the person who invites"
+        " you, not from a picture in a chat.",
+    )
+    name = await talk.ask("Your name in the circle", about="Everybody in the circle sees it.")
+    digits = await asking.do(talk, Join(ref=0, code=code, name=name))
+    talk.tell(read_out(digits))
+
+
+def read_out(digits: str) -> str:
+    """Return what a newcomer does with the digits."""
+    return (
+        "Your request is with the circle. Read these digits to those who vouch for you, face to"
+        " face or by voice. They type two groups of them.\n\n"
+        + words.digit_rows(words.groups_of(digits))
+        + "\n\nYou are in as soon as enough have vouched."
+    )
 
 
 async def requests(talk: Talk) -> None:

@@ -48,6 +48,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *_group(
         "people",
         ("people", "People, by whose word", people.members),
+        ("join", "Join with an invitation", people.join),
         ("requests", "Who asks to be let in", people.requests),
         ("vouch", "Vouch for somebody", people.vouch),
         ("invite", "Invite somebody", people.invite),

@@ -13,7 +13,7 @@ from cloister.client.safe_text import safe_line, safe_text
 from cloister.tui.layout import Line, with_note, wrap
 from cloister.tui.talk import Choice
 from cloister.tui.widgets.choice_list import ChoiceList, Item
-from cloister.tui.widgets.entry import Entry
+from cloister.tui.widgets.entry import Entry, Prompted
 from cloister.tui.widgets.painted import Row, Text
 
 Answer = tuple[str, ...] | None
@@ -58,7 +58,7 @@ class AskScreen(Asked):
         if self._about:
             yield Text(self._about, id="about")
         yield Row(id="gap")
-        yield Entry(secret=self._secret, id="answer")
+        yield Prompted(secret=self._secret, id="answer")
         yield Row(id="keys")
 
     def on_mount(self) -> None:
@@ -99,7 +99,7 @@ class ChooseScreen(Asked):
         yield Row(id="title")
         if self._about:
             yield Text(self._about, role="warn", id="about")
-        yield Entry(id="answer")
+        yield Prompted(id="answer")
         yield ChoiceList(id="choices", empty="nothing is called that")
         yield Row(id="keys")
 

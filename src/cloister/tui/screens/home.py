@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 DRAFT_S: Final = 1.0
 """A draft is kept when nothing was typed for this long."""
-LIST_COLUMNS: Final = 30
+LIST_COLUMNS: Final = 31
 
 
 class HomeScreen(Screen[None]):
@@ -41,6 +42,7 @@ class HomeScreen(Screen[None]):
     CSS = f"""
     HomeScreen #list {{ width: {LIST_COLUMNS}; }}
     HomeScreen #talk {{ width: 1fr; }}
+    HomeScreen.-wide #list {{ border-right: ascii $foreground; }}
     HomeScreen.-narrow #list {{ width: 1fr; }}
     HomeScreen.-narrow #talk {{ display: none; }}
     HomeScreen.-narrow.talking #list {{ display: none; }}
@@ -125,33 +127,39 @@ class HomeScreen(Screen[None]):
         self.query_one("#log", MessageLog).connected(session.is_connected)
         self._say_state()
 
+    def _state(self) -> str:
+        if not self.session.status:
+            return "opening"
+        return words.state_line(self.session.status, self.session.asking)
+
     def _say_state(self) -> None:
-        state = words.state_line(self.session.status) if self.session.status else "opening"
+        state = self._state()
         if self.interface.busy:
             state = self.interface.busy
         role = "bar" if self.session.is_connected else "warn"
         view = self.session.view(self.conversation)
         row, width = self.query_one("#state", Row), self.size.width - 1
-        if view is None or (self.is_wide and not self.has_class("talking")):
+        if self.is_wide:
             row.say((" Cloister  ", "bar"), (fit(state, width - 11), role))
-        elif self.is_wide:
-            row.say((" Cloister  ", "bar"), (fit(state, width - 11), role))
-            self.query_one("#title", Row).say(*self._title(view, width - LIST_COLUMNS - 1))
+            if view is not None:
+                self.query_one("#title", Row).say(*self._title(view, width - LIST_COLUMNS - 1))
+        elif view is None:
+            row.say((" " + fit(state, width), role))
         else:
-            state = "" if state == "relay in reach" else state
-            room = max(width - len(state) - 2, 12)
-            title = self._title(view, room)
-            gap = max(width - sum(len(text) for text, _ in title) - len(state), 1)
+            state = self.interface.busy or words.brief_state(self.session.status)
+            title = self._title(view, max(width - len(state) - 2, 16))
+            gap = max(width - sum(cell_len(text) for text, _ in title) - len(state), 1)
             row.say(*title, (" " * gap, "bar"), (fit(state, width), role))
 
     def _title(self, view: View, width: int) -> Line:
         title = fit(str(view["title"]), width - 1)
-        rest = width - len(title) - 3
+        rest = width - cell_len(title) - 3
         trust = self.session.trust(view)
         own = str(self.session.status.get("name", ""))
         people = ", ".join(safe_line(str(name)) for name in view["members"] if name != own)
         if trust:
-            return ((f" {title}", "bar"), (fit(f"  [{trust}]", rest) if rest > 6 else "", "warn"))
+            shown = f" [{fit(trust, rest - 2)}]" if rest > 8 else ""
+            return ((f" {title}", "bar"), (shown, "warn"))
         if view["kind"] == "commons":
             people = f"all {len(view['members'])}"
         return ((f" {title}", "bar"), (f"  {fit(people, rest)}" if rest > 4 else "", "dim"))

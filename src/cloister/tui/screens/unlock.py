@@ -9,8 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from cloister.errors import CloisterError
+from cloister.tui import words
 from cloister.tui.access import Phase
-from cloister.tui.widgets.entry import Entry
+from cloister.tui.widgets.entry import Entry, Prompted
 from cloister.tui.widgets.painted import Row, Text
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class UnlockScreen(Screen[None]):
         yield Row(id="gap")
         yield Text(NEW if self._is_new else LOCKED, id="about")
         yield Row(id="question")
-        yield Entry(secret=True, id="pin")
+        yield Prompted(secret=True, id="pin")
         yield Text("", role="warn", id="outcome")
         yield Row(id="keys")
 
@@ -88,6 +89,7 @@ class UnlockScreen(Screen[None]):
         except CloisterError as error:
             self._is_busy, self._first = False, ""
             self.query_one("#question", Row).say(("PIN or passphrase:", "title"))
-            outcome.show(f"{error}" + (f"\n{error.hint}" if error.hint else ""))
+            said = [str(error), error.hint or ""]
+            outcome.show("\n".join(words.sentence(one) for one in said if one))
             return
         await self.interface.enter(device)

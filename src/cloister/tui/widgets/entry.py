@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.message import Message as Posted
 from textual.widgets import Input, TextArea
 
 from cloister.client.safe_text import safe_line, safe_text
+from cloister.tui.widgets.painted import Row
 
 
 class Entry(Input):
@@ -26,6 +29,28 @@ class Entry(Input):
         event.stop()
         if event.text:
             self.insert_text_at_cursor(safe_line(event.text))
+
+
+class Prompted(Horizontal):
+    """An entry behind a ``>``, so that one bit shows where to type."""
+
+    DEFAULT_CSS = """
+    Prompted { height: 1; }
+    Prompted > Row { width: 2; height: 1; }
+    """
+
+    def __init__(self, *, secret: bool = False, id: str) -> None:  # noqa: A002
+        super().__init__()
+        self._entry = Entry(secret=secret, id=id)
+
+    def compose(self) -> ComposeResult:
+        """The mark, the entry."""
+        yield Row()
+        yield self._entry
+
+    def on_mount(self) -> None:
+        """Draw the mark."""
+        self.query_one(Row).say(("> ", "dim"))
 
 
 class Composer(TextArea):

@@ -1,0 +1,49 @@
+"""What the tests of the interface share: one clock, one time zone, one pair of hidden groups."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import time
+from collections.abc import Iterator
+
+import pytest
+import textual.app
+import textual.pilot
+
+from cloister.tui import session
+
+
+@pytest.fixture
+def utc() -> Iterator[None]:
+    """Have local time be UTC."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+@pytest.fixture
+def always_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the same two groups of digits every time."""
+    monkeypatch.setattr(secrets, "SystemRandom", lambda: random.Random(5))
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for turns of the loop and not for a processor that others use too."""
+
+    async def some_turns(min_sleep: float = 0, max_sleep: float = 0) -> None:
+        for _ in range(12):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(textual.app, "wait_for_idle", some_turns)
+    monkeypatch.setattr(textual.pilot, "wait_for_idle", some_turns)
+    monkeypatch.setattr(session, "TOGETHER_S", 0)

@@ -1,0 +1,98 @@
+"""Every screen, and how a person comes there: what snapshots show and hostile texts go through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from cloister.errors import PolicyError
+from cloister.testing.paper_device import PaperDevice
+from cloister.tui.access import Phase
+from tui.stage import newsroom
+
+SIZES: Final = ((50, 15), (60, 20), (80, 24), (100, 30), (160, 50))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A screen: what is pressed to come there, from the list of conversations."""
+
+    name: str
+    keys: tuple[str, ...]
+    phase: Phase = Phase.OPEN
+    prepare: Callable[[PaperDevice], None] = lambda device: None
+
+    def device(self) -> PaperDevice:
+        """Return the device that this scene plays on."""
+        made = newsroom()
+        self.prepare(made)
+        return made
+
+
+def action(name: str, *then: str) -> tuple[str, ...]:
+    """Return the keys that start an action by its name, and what follows."""
+    return ("ctrl+k", *name, "enter", *then)
+
+
+def _empty(device: PaperDevice) -> None:
+    device.state |= {"phase": "empty", "name": "", "link": "off"}
+    device.rows.clear()
+    device.titles.clear()
+    device.people.clear()
+    device.asked.clear()
+
+
+def _joining(device: PaperDevice) -> None:
+    digits = str(device.asked[0]["fingerprint"])
+    _empty(device)
+    device.state |= {"phase": "joining: asked", "digits": digits, "link": "up"}
+
+
+def _away(device: PaperDevice) -> None:
+    device.state |= {"link": "down", "trouble": "the entry relay does not answer"}
+
+
+def _in_grace(device: PaperDevice) -> None:
+    device.state["term"] = {"state": "grace", "days": -3}
+
+
+def _refused(device: PaperDevice) -> None:
+    device.refusal = PolicyError("you are suspended", hint="Talk to a steward.")
+
+
+def _out(device: PaperDevice) -> None:
+    device.state["standing"] = {
+        "state": "removed",
+        "reason": "this member was removed from the circle",
+        "hint": "",
+    }
+
+
+SCENES: Final = (
+    Scene("unlock", (), Phase.LOCKED),
+    Scene("a wrong PIN", ("1", "2", "enter"), Phase.LOCKED),
+    Scene("no vault yet", (), Phase.ABSENT),
+    Scene("an invitation's code", (), prepare=_empty),
+    Scene("waiting to be let in", (), prepare=_joining),
+    Scene("conversations", ()),
+    Scene("the seat runs out", (), prepare=_in_grace),
+    Scene("a conversation", ("enter",)),
+    Scene("writing two lines", ("enter", *"hold", "ctrl+j", *"until six")),
+    Scene("no relay", ("enter", *"later", "enter"), prepare=_away),
+    Scene("a text refused", ("enter", *"hold", "enter"), prepare=_refused),
+    Scene("a suspended member", ("down", "enter")),
+    Scene("this device is out", (), prepare=_out),
+    Scene("the palette", ("ctrl+k",)),
+    Scene("the palette, narrowed down", ("ctrl+k", *"stew")),
+    Scene("help", ("ctrl+g",)),
+    Scene("new conversation", action("new", "enter", "down", "enter")),
+    Scene("search", action("search", *"source", "enter")),
+    Scene("people", action("people")),
+    Scene("requests", action("requests")),
+    Scene("how one knows them", action("vouch", "enter")),
+    Scene("two groups to type", action("vouch", "enter", "enter")),
+    Scene("what waits", action("pending")),
+    Scene("consequences", action("suspend", "enter", "enter")),
+    Scene("where things stand", action("status")),
+)

@@ -1,0 +1,200 @@
+"""The program on a real pty: what its bytes are, how it locks, what a terminal shows of it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from counts import is_long
+from tui.hostile import offences
+from tui.scenes import SIZES
+from tui.test_snapshots import SNAPSHOTS
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+STAGE: Final = Path(__file__).with_name("on_a_terminal.py")
+ROOT: Final = Path(__file__).parents[2]
+WITHIN_S: Final = 60.0
+COUNT: Final = 100_000 if is_long() else 400
+
+SEQUENCES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>78]|\x1b\([0B]")
+"""What we send a terminal: control sequences and nothing longer, so no title, no clipboard."""
+MOVING: Final = re.compile("[\r\n\x0f]")
+
+
+class Terminal:
+    """A program on a pty."""
+
+    def __init__(self, arguments: list[str], size: tuple[int, int], **variables: str) -> None:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("CLOISTER_", "TEXTUAL"))}
+        environment = {**kept, "TERM": "xterm-256color", "TZ": "UTC", **variables}
+        self.written = b""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ.clear()
+            os.environ.update(environment)
+            os.execv(sys.executable, [sys.executable, "-P", *arguments])
+        rows = struct.pack("HHHH", size[1], size[0], 0, 0)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, rows)
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self.fd, text.encode())
+
+    def read(self, quiet_s: float) -> bytes:
+        """Return what is written until nothing is for a while."""
+        new = b""
+        while select.select([self.fd], [], [], quiet_s)[0]:
+            try:
+                part = os.read(self.fd, 1 << 16)
+            except OSError:
+                break
+            if not part:
+                break
+            new += part
+        self.written += new
+        return new
+
+    def until(self, text: str, *, since: int = 0) -> int:
+        """Wait until a text was written; return where what follows it begins."""
+        deadline = time.monotonic() + WITHIN_S
+        while (place := self.written.find(text.encode(), since)) < 0:
+            assert time.monotonic() < deadline, self.written[since:][-2000:]
+            self.read(0.1)
+        return place + len(text.encode())
+
+    def end(self) -> int:
+        """Wait for the end; return the exit status."""
+        deadline = time.monotonic() + WITHIN_S
+        while time.monotonic() < deadline:
+            self.read(0.05)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = 0
+                return os.waitstatus_to_exitcode(status)
+        raise AssertionError(self.written[-2000:])
+
+    def close(self) -> None:
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    opened: list[Terminal] = []
+    yield opened
+    for terminal in opened:
+        terminal.close()
+
+
+def test_no_byte_of_a_text_is_obeyed(terminals: list[Terminal]) -> None:
+    """Conversations of two hundred hostile texts are paged through; with --all 100,000 texts."""
+    terminal = Terminal([str(STAGE), "none", "7", str(COUNT)], (160, 50))
+    terminals.append(terminal)
+    terminal.until("relay in reach")
+    for _ in range(max(COUNT // 200, 1)):
+        terminal.type("\t")  # the next conversation
+        terminal.read(0.15)
+        for _ in range(12):
+            terminal.type("\x1b[5~")
+            terminal.read(0.02)
+    terminal.type("\x0bquit\r")
+    terminal.until("ended: left")
+    assert terminal.end() == 0
+    screen = SEQUENCES.sub("", terminal.written.decode("utf-8"))
+    assert offences(MOVING.sub("", screen.replace("\a", "", 0))) == ""
+    # Without colours nothing sets one, so a text that does would stand out.
+    assert not re.search(rb"\x1b\[(?:\d+;)*(?:3[0-7]|4[0-7]|38|48|9[0-7])[;m]", terminal.written)
+
+
+def test_idle_writes_nothing_and_colours_are_asked_for(terminals: list[Terminal]) -> None:
+    terminal = Terminal([str(STAGE), "colour"], (50, 15), COLORTERM="truecolor")
+    terminals.append(terminal)
+    terminal.until("commons")
+    terminal.read(1.0)
+    assert terminal.read(1.5) == b""
+    assert b"\x1b[38;2;" in terminal.written or b";38;2;" in terminal.written
+    terminal.type("\x0bquit\r")
+    assert terminal.end() == 0
+
+
+def test_lock_clears_the_screen_and_is_the_end_of_a_program(
+    terminals: list[Terminal], tmp_path: Path
+) -> None:
+    """From nothing: a PIN is chosen, the vault made, locked, and opened again by a fresh program."""
+    profile, pin = tmp_path / "p", "93-kestrel"
+    terminal = Terminal(
+        ["-m", "cloister", "--profile", str(profile)],
+        (60, 20),
+        XDG_CONFIG_HOME=str(tmp_path),
+        XDG_STATE_HOME=str(tmp_path),
+    )
+    terminals.append(terminal)
+    first = terminal.until("There is no vault")
+    terminal.type(f"{pin}\r")
+    again = terminal.until("The same again", since=first)
+    terminal.type(f"{pin}\r")
+    asked = terminal.until("The invitation's code", since=again)
+    terminal.type("CLOISTER1:CANARY")
+    shown = terminal.until("CANARY", since=asked)
+    terminal.type("\x0c")
+    cleared = terminal.until("\x1b[H\x1b[2J\x1b[3J", since=shown)
+    locked = terminal.until("The vault is locked", since=cleared)
+    assert b"CANARY" not in terminal.written[cleared:]
+    terminal.type("93-kestrex\r")
+    missed = terminal.until("not right", since=locked)
+    terminal.type(f"{pin}\r")
+    terminal.until("The invitation's code", since=missed)
+    terminal.type("\x1b")
+    terminal.read(0.5)
+    terminal.type("\x11")
+    assert terminal.end() == 0
+    assert pin.encode() not in terminal.written
+    deadline = time.monotonic() + WITHIN_S
+    while (profile / "keeper.sock").exists():
+        assert time.monotonic() < deadline, "the agent outlives the interface that started it"
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not here")
+def test_a_terminal_shows_what_the_snapshots_say(tmp_path: Path) -> None:
+    """tmux is a terminal of its own: it draws, and says what stands in its cells."""
+    width, height = SIZES[0]
+    tmux = ["tmux", "-S", str(tmp_path / "t"), "-f", "/dev/null"]
+    command = f"TZ=UTC exec {sys.executable} -P {STAGE} none"
+    size = ["-x", str(width), "-y", str(height)]
+    subprocess.run([*tmux, "new-session", "-d", *size, command], check=True)
+    try:
+        subprocess.run([*tmux, "set-option", "status", "off"], check=True)
+        wanted = (SNAPSHOTS / f"{width}x{height}.md").read_text(encoding="utf-8")
+        for keys, name in (((), "conversations"), (("Enter",), "a conversation")):
+            if keys:
+                subprocess.run([*tmux, "send-keys", *keys], check=True)
+            deadline = time.monotonic() + WITHIN_S
+            while True:
+                shown = subprocess.run(
+                    [*tmux, "capture-pane", "-p"], check=True, capture_output=True, text=True
+                ).stdout
+                rows = "".join(f"    |{row.rstrip()}\n" for row in shown.splitlines())
+                if f"## {name}\n\n{rows.rstrip()}" in wanted:
+                    break
+                assert time.monotonic() < deadline, shown
+                time.sleep(0.1)
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False)

@@ -1,0 +1,142 @@
+"""Every screen in every size and in every kind of colour, as text that is read in review.
+
+    .venv/bin/python -P -m pytest tests/tui/test_snapshots.py --write-snapshots
+
+writes ``tests/tui/snapshots`` anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rich.color import ColorType
+from rich.style import Style
+from textual.pilot import Pilot
+
+from cloister.tui.app import Interface
+from cloister.tui.themes import BACKGROUND, RGB, SELECTED, Colours
+from counts import is_long
+from tui.scenes import SCENES, SIZES, Scene
+from tui.stage import grid, interface
+
+SNAPSHOTS: Final = Path(__file__).parent / "snapshots"
+pytestmark = [pytest.mark.usefixtures("always_the_same", "utc", "brisk"), pytest.mark.slow]
+Grids = dict[tuple[int, int], str]
+
+
+def styles_of(app: Interface) -> list[Style]:
+    """Return every style on the screen, as the filters leave it."""
+    found = []
+    for strip in app.screen._compositor.render_strips():
+        segments = list(strip)
+        for line_filter in app.get_line_filters():
+            segments = line_filter.apply(segments, app.screen.styles.background)
+        found += [segment.style for segment in segments if segment.style is not None]
+    return found
+
+
+async def play(scene: Scene, colours: Colours, sizes: tuple[tuple[int, int], ...]) -> Grids:
+    """Play a scene once and look at it in several sizes."""
+    app = interface(scene.device(), scene.phase, colours=colours)
+    grids: Grids = {}
+    async with app.run_test(size=sizes[0]) as pilot:
+        await settled(pilot)
+        for key in scene.keys:
+            await pilot.press(key)
+            if key in {"enter", "ctrl+k"}:
+                await settled(pilot)
+        await settled(pilot)
+        for size in sizes:
+            await pilot.resize_terminal(*size)
+            app._check_resize()  # which waits for a 120th of a second otherwise
+            await pilot.pause()
+            grids[size] = grid(app)
+            check_colours(app, colours)
+    assert app.failure is None
+    return grids
+
+
+async def settled(pilot: Pilot[str]) -> None:
+    """Let everything that was begun be done."""
+    for _ in range(4):
+        await pilot.pause()
+
+
+def check_colours(app: Interface, colours: Colours) -> None:
+    kinds = {
+        color.type for style in styles_of(app) for color in (style.color, style.bgcolor) if color
+    }
+    if colours == "none":
+        assert kinds == set()
+    elif colours == "ansi":
+        assert kinds <= {ColorType.DEFAULT, ColorType.STANDARD}
+    else:
+        assert ColorType.TRUECOLOR in kinds
+
+
+def told(size: tuple[int, int], grids: dict[str, Grids]) -> str:
+    """Return the file of a size: every scene in a frame."""
+    width = size[0]
+    parts = [framed(name, of_scene[size]) for name, of_scene in grids.items()]
+    return f"# {width} columns, {size[1]} rows\n\n" + "\n".join(parts)
+
+
+def framed(name: str, text: str) -> str:
+    """Return a screen under its name, as Markdown shows it row by row."""
+    return f"## {name}\n\n" + "".join(f"    |{row}\n" for row in text.splitlines())
+
+
+def test_every_screen_is_as_reviewed(request: pytest.FixtureRequest) -> None:
+    grids = {scene.name: asyncio.run(play(scene, "none", SIZES)) for scene in SCENES}
+    for size in SIZES:
+        path = SNAPSHOTS / f"{size[0]}x{size[1]}.md"
+        text = told(size, grids)
+        if request.config.getoption("write_snapshots"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == text, f"look at {path.name}, then write it anew"
+
+
+@pytest.mark.parametrize("colours", ["colour", "ansi"])
+def test_colours_change_nothing_that_is_written(colours: Colours) -> None:
+    """The plain run looks at every third screen in one size."""
+    sizes = SIZES if is_long() else SIZES[:1]
+    scenes = SCENES if is_long() else SCENES[::3]
+    for scene in scenes:
+        grids = asyncio.run(play(scene, colours, sizes))
+        for size in sizes:
+            reviewed = (SNAPSHOTS / f"{size[0]}x{size[1]}.md").read_text(encoding="utf-8")
+            assert framed(scene.name, grids[size]) in reviewed
+
+
+def test_the_selected_row_is_seen_in_one_bit() -> None:
+    async def looking() -> None:
+        app = interface(SCENES[5].device(), colours="none")
+        async with app.run_test(size=(50, 15)) as pilot:
+            await settled(pilot)
+            for row in (1, 3):
+                strip = app.screen._compositor.render_strips()[row]
+                first = next(iter(strip))
+                assert first.text.startswith(">")
+                assert first.style is not None
+                assert first.style.bold
+                await pilot.press("down")
+                await settled(pilot)
+
+    asyncio.run(looking())
+
+
+def _luminance(rgb: str) -> float:
+    parts = [int(rgb[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("role", RGB)
+@pytest.mark.parametrize("ground", [BACKGROUND, SELECTED])
+def test_contrast_is_seven_to_one(role: str, ground: str) -> None:
+    lighter, darker = _luminance(RGB[role]) + 0.05, _luminance(ground) + 0.05
+    assert lighter / darker >= 7
