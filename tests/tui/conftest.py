@@ -13,7 +13,7 @@ import pytest
 import textual.app
 import textual.pilot
 
-from cloister.tui import session
+from cloister.tui import session, type_ahead
 
 
 @pytest.fixture
@@ -47,3 +47,5 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(textual.app, "wait_for_idle", some_turns)
     monkeypatch.setattr(textual.pilot, "wait_for_idle", some_turns)
     monkeypatch.setattr(session, "TOGETHER_S", 0)
+    monkeypatch.setattr(type_ahead, "LOOK_S", 0.001)
+    monkeypatch.setattr(type_ahead, "BETWEEN_S", 0.001)

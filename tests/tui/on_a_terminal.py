@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from cloister.tui.quiet import quiet_toolkit
+from cloister.tui.quiet import quiet_toolkit  # noqa: E402 (the path comes first)
 
 quiet_toolkit()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -27,11 +27,12 @@ from cloister.tui.keys import KEYS, Key, help_lines
 from cloister.tui.screen_talk import ScreenTalk
 from cloister.tui.screens.asking import TellScreen
 from cloister.tui.screens.home import HomeScreen
-from cloister.tui.screens.palette import PaletteScreen
+from cloister.tui.screens.palette import PaletteScreen, Picked
 from cloister.tui.screens.unlock import UnlockScreen
 from cloister.tui.session import Session
 from cloister.tui.talk import Cancelled, Setting
 from cloister.tui.themes import Colours, OneBit, palette, theme
+from cloister.tui.type_ahead import TypeAhead
 
 NOTIFY_EVERY_S: Final = 5.0
 HINT_S: Final = 4.0
@@ -47,7 +48,7 @@ _NOTIFICATIONS: Final = {
 }
 
 
-class Interface(App[str]):
+class Interface(TypeAhead):
     """Returns "locked" or "left"; a bug of ours is kept in ``failure``."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -86,6 +87,7 @@ class Interface(App[str]):
         self._last_key = time.monotonic()
         self._notified = 0.0
         self._standing = "active"
+        self.never_held = frozenset(key.key for key in keys if key.action == "lock")
         for key in keys:
             self._bindings.bind(key.key, key.action, show=False, priority=True)
 
@@ -172,13 +174,13 @@ class Interface(App[str]):
             self._driver.flush()
 
     def _alarm(self, alarm: Alarm) -> None:
-        _ = self.push_screen(TellScreen(f"ALARM ({alarm.code})", alarm.text, role="fail"))
+        self.push_screen(TellScreen(f"ALARM ({alarm.code})", alarm.text, role="fail"))
 
     def report(self, error: CloisterError) -> None:
         """Tell what was not done, why, and what to do."""
         text = words.sentence(str(error))
         text += f"\n\n{words.sentence(error.hint)}" if error.hint else ""
-        _ = self.push_screen(TellScreen("Not done", text, role="warn"))
+        self.push_screen(TellScreen("Not done", text, role="warn"))
 
     def hint(self, text: str) -> None:
         """Say something in passing, in the state line."""
@@ -192,7 +194,7 @@ class Interface(App[str]):
 
     def show_screen(self, screen: Screen[Any]) -> None:
         """Show a screen whose answer nobody waits for."""
-        _ = self.push_screen(screen)
+        self.push_screen(screen)
 
     def go_to(self, conversation: str) -> None:
         """Open a conversation, whatever is in front of it."""
@@ -214,17 +216,20 @@ class Interface(App[str]):
         """Go anywhere, do anything."""
         home = self.home
         if home is not None and self.is_watched:
-            self.run_worker(self._choose_action(home))
+            # At once, and not in a worker: the next key is for the palette.
+            self.push_screen(PaletteScreen(home.session), self._picked)
 
-    async def _choose_action(self, home: HomeScreen) -> None:
-        picked = await self.push_screen_wait(PaletteScreen(home.session))
-        if picked is None:
+    def _picked(self, picked: Picked) -> None:
+        home = self.home
+        if picked is None or home is None:
             return
         kind, value = picked
-        if kind == "go":
-            await home.open(value)
-        else:
-            await self._do(BY_NAME[value])
+        work = home.open(value) if kind == "go" else self._do(BY_NAME[value])
+        self.run_worker(work)
+
+    def is_home(self, screen: Screen[Any]) -> bool:
+        """Tell whether a screen is where people write."""
+        return isinstance(screen, HomeScreen)
 
     async def _do(self, action: Action) -> None:
         home = self.home
@@ -272,7 +277,7 @@ class Interface(App[str]):
     def action_help(self) -> None:
         """Show the keys."""
         if not isinstance(self.screen, TellScreen):
-            _ = self.push_screen(TellScreen("Help", help_lines(self.keys), hang=11))
+            self.push_screen(TellScreen("Help", help_lines(self.keys), hang=11))
 
     def action_go_back(self) -> None:
         """Leave what is in front."""
