@@ -13,7 +13,7 @@ import pytest
 import textual.app
 import textual.pilot
 
-from cloister.tui import session, type_ahead
+from cloister.tui import session, type_ahead, words
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ def utc() -> Iterator[None]:
     before = os.environ.get("TZ")
     os.environ["TZ"] = "UTC"
     time.tzset()
+    words.day_of_quarter.cache_clear()
     yield
     if before is None:
         del os.environ["TZ"]

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import select
 import shutil
-import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +13,7 @@ from typing import Final
 
 import pytest
 
+from cloister.testing.terminal import WITHIN_S, Terminal
 from counts import is_long
 from tui.hostile import offences
 from tui.scenes import SIZES
@@ -27,72 +21,11 @@ from tui.test_snapshots import SNAPSHOTS
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 STAGE: Final = Path(__file__).with_name("on_a_terminal.py")
-ROOT: Final = Path(__file__).parents[2]
-WITHIN_S: Final = 60.0
 COUNT: Final = 100_000 if is_long() else 400
 
 SEQUENCES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>78]|\x1b\([0B]|\x1b\]22;[a-z]*\x07")
 """What we send a terminal: control sequences, and the pointer's shape; no title, no clipboard."""
 MOVING: Final = re.compile("[\r\n\x0f]")
-
-
-class Terminal:
-    """A program on a pty."""
-
-    def __init__(self, arguments: list[str], size: tuple[int, int], **variables: str) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("CLOISTER_", "TEXTUAL"))}
-        environment = {**kept, "TERM": "xterm-256color", "TZ": "UTC", **variables}
-        self.written = b""
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ.clear()
-            os.environ.update(environment)
-            os.execv(sys.executable, [sys.executable, "-P", *arguments])
-        rows = struct.pack("HHHH", size[1], size[0], 0, 0)
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, rows)
-
-    def type(self, text: str) -> None:
-        """Press keys."""
-        os.write(self.fd, text.encode())
-
-    def read(self, quiet_s: float) -> bytes:
-        """Return what is written until nothing is for a while."""
-        new = b""
-        while select.select([self.fd], [], [], quiet_s)[0]:
-            try:
-                part = os.read(self.fd, 1 << 16)
-            except OSError:
-                break
-            if not part:
-                break
-            new += part
-        self.written += new
-        return new
-
-    def until(self, text: str, *, since: int = 0) -> int:
-        """Wait until a text was written; return where what follows it begins."""
-        deadline = time.monotonic() + WITHIN_S
-        while (place := self.written.find(text.encode(), since)) < 0:
-            assert time.monotonic() < deadline, self.written[since:][-2000:]
-            self.read(0.1)
-        return place + len(text.encode())
-
-    def end(self) -> int:
-        """Wait for the end; return the exit status."""
-        deadline = time.monotonic() + WITHIN_S
-        while time.monotonic() < deadline:
-            self.read(0.05)
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.pid = 0
-                return os.waitstatus_to_exitcode(status)
-        raise AssertionError(self.written[-2000:])
-
-    def close(self) -> None:
-        if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        os.close(self.fd)
 
 
 @pytest.fixture

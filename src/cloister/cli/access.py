@@ -15,17 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from cloister.crypto.secret import Secret
-from cloister.device.agent_client import find_agent
-from cloister.device.keeper_client import KeeperClient, find_keeper
 from cloister.device.paths import ensure_private_folder, socket_path
-from cloister.device.unlock.pin_rules import check_pin
-from cloister.device.vault.files import vault_exists
 from cloister.errors import LocalError, LockedError
 from cloister.tui.access import Phase
 
 if TYPE_CHECKING:
+    from cloister.device.agent_client import RemoteDevice
     from cloister.device.facade import Facade
+    from cloister.device.keeper_client import KeeperClient
 
 T = TypeVar("T")
 START_S: Final = 10.0
@@ -40,47 +37,69 @@ class AgentAccess:
         self._folder = folder
         self._lease_s = lease_s
 
+    def guess(self) -> Phase:
+        """Return what the folder looks like."""
+        return Phase.LOCKED if self._folder.exists() else Phase.ABSENT
+
     async def phase(self) -> Phase:
         """Return where the vault stands; start an agent where none runs."""
-        keeper = await _aside(lambda: find_keeper(self._folder))
+        keeper = await _aside(self._find_keeper)
         if keeper is not None:
             return Phase((await _aside(keeper.state)).phase)
-        if await find_agent(socket_path(self._folder)) is not None:
+        if await self._find_agent() is not None:
             return Phase.OPEN  # a command holds it while it runs
         self._start()
+        from cloister.device.vault.files import vault_exists
+
         return Phase.LOCKED if vault_exists(self._folder) else Phase.ABSENT
 
     async def device(self) -> Facade:
         """Return the device of an open vault.  Raises ``LockedError``."""
-        device = await find_agent(socket_path(self._folder))
+        device = await self._find_agent()
         if device is None:
             raise LockedError("The vault is locked.")
         return device
 
     async def unlock(self, pin: str) -> Facade:
         """Open the vault, or make it."""
+        from cloister.crypto.secret import Secret
+        from cloister.device.unlock.pin_rules import check_pin
+        from cloister.device.vault.files import vault_exists
+
         secret = Secret(pin.encode("utf-8"))
         if not vault_exists(self._folder):
             check_pin(secret)
         keeper = await self._keeper()
-        await _aside(lambda: _unlock(keeper, secret))
+        await _aside(lambda: _unlock(keeper, secret.expose()))
         return await self.device()
 
     async def lock(self) -> None:
         """End the process that holds the vault."""
-        keeper = await _aside(lambda: find_keeper(self._folder))
+        keeper = await _aside(self._find_keeper)
         if keeper is not None:
             await _aside(lambda: keeper.lock(drop_lease=False))
             return
-        device = await find_agent(socket_path(self._folder))
+        device = await self._find_agent()
         if device is not None:
             await device.lock()
+
+    # Imports are here because they take as long as the toolkit, and the first frame needs none.
+
+    def _find_keeper(self) -> KeeperClient | None:
+        from cloister.device.keeper_client import find_keeper
+
+        return find_keeper(self._folder)
+
+    async def _find_agent(self) -> RemoteDevice | None:
+        from cloister.device.agent_client import find_agent
+
+        return await find_agent(socket_path(self._folder))
 
     async def _keeper(self) -> KeeperClient:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + START_S
         while True:
-            keeper = await _aside(lambda: find_keeper(self._folder))
+            keeper = await _aside(self._find_keeper)
             if keeper is not None:
                 return keeper
             if loop.time() > deadline:
@@ -110,11 +129,11 @@ class AgentAccess:
             os.close(life_read)
 
 
-def _unlock(keeper: KeeperClient, secret: Secret) -> None:
+def _unlock(keeper: KeeperClient, secret: bytes) -> None:
     read_fd, write_fd = os.pipe()
     try:
         # A secret is far below what a pipe takes at once.
-        os.write(write_fd, secret.expose())
+        os.write(write_fd, secret)
     finally:
         os.close(write_fd)
     try:

@@ -29,6 +29,7 @@ def bench() -> None:
       cloister bench relay --json
       cloister bench fleet --devices 2000
       cloister bench peers
+      cloister bench tui
     """
 
 
@@ -151,3 +152,16 @@ def peers(*, seconds: float, devices: int, rate: float, as_json: bool) -> None:
     from cloister.bench import peers as measurement
 
     measurement.run(json=as_json, seconds=seconds, devices=devices, rate=rate)
+
+
+@bench.command("tui")
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True)
+@_JSON
+def tui(*, rounds: int, as_json: bool) -> None:
+    """First frame of the interface, 20,000 messages, a key, and doing nothing.
+
+    ROUNDS is how often the first frame is drawn. Starts programs on ptys of its own.
+    """
+    from cloister.bench import tui as measurement
+
+    measurement.run(json=as_json, rounds=rounds)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from cloister.device.facade import Facade
+if TYPE_CHECKING:
+    from cloister.device.facade import Facade
 
 
 class Phase(Enum):
@@ -20,6 +21,10 @@ class Phase(Enum):
 
 class Access(Protocol):
     """The way to the process that holds the vault.  Every method raises ``CloisterError``."""
+
+    def guess(self) -> Phase:
+        """Return where the vault probably stands, without asking anybody: for the first frame."""
+        ...
 
     async def phase(self) -> Phase:
         """Return where the vault stands."""

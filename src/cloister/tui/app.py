@@ -6,33 +6,33 @@ screen, the developer's console, the clipboard of the terminal, tracebacks with 
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from textual import events
 from textual.app import SystemCommand
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from cloister.client.effects import Alarm, Message, MessageKind
-from cloister.device.errors import DeviceClosed
-from cloister.device.facade import Facade
 from cloister.errors import CloisterError
 from cloister.tui import words
 from cloister.tui.access import Access, Phase
-from cloister.tui.actions.people import read_out
-from cloister.tui.actions.table import BY_NAME, Action
 from cloister.tui.keys import KEYS, Key, help_lines
-from cloister.tui.screen_talk import ScreenTalk
-from cloister.tui.screens.asking import TellScreen
-from cloister.tui.screens.home import HomeScreen
-from cloister.tui.screens.palette import PaletteScreen, Picked
 from cloister.tui.screens.unlock import UnlockScreen
-from cloister.tui.session import Session
 from cloister.tui.talk import Cancelled, Setting
 from cloister.tui.themes import Colours, OneBit, palette, theme
 from cloister.tui.type_ahead import TypeAhead
+
+if TYPE_CHECKING:
+    from cloister.client.effects import Alarm, Message
+    from cloister.device.facade import Facade
+    from cloister.tui.actions.table import Action
+    from cloister.tui.screens.home import HomeScreen
+    from cloister.tui.screens.palette import Picked
+    from cloister.tui.session import Session
 
 NOTIFY_EVERY_S: Final = 5.0
 HINT_S: Final = 4.0
@@ -94,19 +94,32 @@ class Interface(TypeAhead):
     # --- coming in -----------------------------------------------------------------------------
 
     async def on_mount(self) -> None:
-        """Ask for the PIN, or go in where the vault is open."""
+        """Ask for the PIN at once; go in where the vault turns out to be open."""
         self._arm_autolock()
+        guess = self.access.guess()
+        if guess is not Phase.OPEN:
+            await self.push_screen(UnlockScreen(guess))
+        self.run_worker(self._arrive(guess))
+
+    async def _arrive(self, guess: Phase) -> None:
+        # What the screens behind need is loaded while the PIN is typed.
+        await asyncio.to_thread(importlib.import_module, "cloister.tui.screens.behind")
         try:
             phase = await self.access.phase()
             if phase is Phase.OPEN:
                 await self.enter(await self.access.device())
                 return
-        except CloisterError:
+        except CloisterError as error:
+            self.report(error)
             phase = Phase.LOCKED
-        await self.push_screen(UnlockScreen(phase))
+        if phase is not guess:
+            await self.switch_screen(UnlockScreen(phase))
 
     async def enter(self, device: Facade) -> None:
         """Show an open device."""
+        from cloister.tui.screens.home import HomeScreen
+        from cloister.tui.session import Session
+
         session = self.session = Session(device)
         home = HomeScreen(session)
         session.on_change = lambda: self._changed(home)
@@ -116,6 +129,8 @@ class Interface(TypeAhead):
         self.run_worker(self._watch(session), group="session")
 
     async def _watch(self, session: Session) -> None:
+        from cloister.device.errors import DeviceClosed
+
         try:
             await session.refresh()
             self._begin(session)
@@ -128,12 +143,14 @@ class Interface(TypeAhead):
 
     def _begin(self, session: Session) -> None:
         """Who is not in a circle yet is asked for the code, or shown the digits to read out."""
+        from cloister.tui.actions.people import read_out
+        from cloister.tui.actions.table import BY_NAME
+
         phase = str(session.status["phase"])
         if phase == "empty":
             self.run_worker(self._do(BY_NAME["join"]))
         elif phase.startswith("joining") and session.status["digits"]:
-            text = read_out(str(session.status["digits"]))
-            self.show_screen(TellScreen("Waiting to be let in", text))
+            self.show("Waiting to be let in", read_out(str(session.status["digits"])))
 
     def _changed(self, home: HomeScreen) -> None:
         home.redraw()
@@ -145,18 +162,18 @@ class Interface(TypeAhead):
             said = [str(standing.get("reason") or "This device belongs to the circle again")]
             said += [str(standing["hint"])] if standing.get("hint") else []
             told = "\n\n".join(map(words.sentence, said))
-            self.show_screen(TellScreen("This device", told, role="warn"))
+            self.show("This device", told, role="warn")
 
     @property
     def home(self) -> HomeScreen | None:
         """The screen with the conversations, once the vault is open."""
-        found = (screen for screen in self.screen_stack if isinstance(screen, HomeScreen))
-        return next(found, None)
+        found = (screen for screen in self.screen_stack if self.is_home(screen))
+        return cast("HomeScreen | None", next(found, None))
 
     @property
     def is_watched(self) -> bool:
         """Whether the conversation is what the person has before them."""
-        return isinstance(self.screen, HomeScreen)
+        return self.is_home(self.screen)
 
     # --- what comes ----------------------------------------------------------------------------
 
@@ -165,7 +182,7 @@ class Interface(TypeAhead):
         if home is not None:
             home.hear(message)
         is_seen = home is not None and home.conversation == message.channel_id.hex()
-        if message.own or message.kind is not MessageKind.TEXT or (is_seen and self.is_watched):
+        if message.own or message.kind.name != "TEXT" or (is_seen and self.is_watched):
             return
         now = time.monotonic()
         if now - self._notified >= NOTIFY_EVERY_S and self._driver is not None:
@@ -174,13 +191,13 @@ class Interface(TypeAhead):
             self._driver.flush()
 
     def _alarm(self, alarm: Alarm) -> None:
-        self.push_screen(TellScreen(f"ALARM ({alarm.code})", alarm.text, role="fail"))
+        self.show(f"ALARM ({alarm.code})", alarm.text, role="fail")
 
     def report(self, error: CloisterError) -> None:
         """Tell what was not done, why, and what to do."""
         text = words.sentence(str(error))
         text += f"\n\n{words.sentence(error.hint)}" if error.hint else ""
-        self.push_screen(TellScreen("Not done", text, role="warn"))
+        self.show("Not done", text, role="warn")
 
     def hint(self, text: str) -> None:
         """Say something in passing, in the state line."""
@@ -191,6 +208,12 @@ class Interface(TypeAhead):
         self.busy = text
         if self.home is not None:
             self.home._say_state()
+
+    def show(self, title: str, text: str, *, role: str = "text", hang: int = 0) -> None:
+        """Tell something that is read and put away."""
+        from cloister.tui.screens.asking import TellScreen
+
+        self.push_screen(TellScreen(title, text, role=role, hang=hang))
 
     def show_screen(self, screen: Screen[Any]) -> None:
         """Show a screen whose answer nobody waits for."""
@@ -216,10 +239,14 @@ class Interface(TypeAhead):
         """Go anywhere, do anything."""
         home = self.home
         if home is not None and self.is_watched:
+            from cloister.tui.screens.palette import PaletteScreen
+
             # At once, and not in a worker: the next key is for the palette.
             self.push_screen(PaletteScreen(home.session), self._picked)
 
     def _picked(self, picked: Picked) -> None:
+        from cloister.tui.actions.table import BY_NAME
+
         home = self.home
         if picked is None or home is None:
             return
@@ -229,9 +256,11 @@ class Interface(TypeAhead):
 
     def is_home(self, screen: Screen[Any]) -> bool:
         """Tell whether a screen is where people write."""
-        return isinstance(screen, HomeScreen)
+        return bool(getattr(screen, "is_home", False))
 
     async def _do(self, action: Action) -> None:
+        from cloister.tui.screen_talk import ScreenTalk
+
         home = self.home
         if home is None:
             return
@@ -272,18 +301,18 @@ class Interface(TypeAhead):
     def action_search(self) -> None:
         """Search all texts."""
         if self.home is not None and self.is_watched:
-            self.run_worker(self._do(BY_NAME["search"]))
+            self._picked(("do", "search"))
 
     def action_help(self) -> None:
         """Show the keys."""
-        if not isinstance(self.screen, TellScreen):
-            self.push_screen(TellScreen("Help", help_lines(self.keys), hang=11))
+        if self.is_watched:
+            self.show("Help", help_lines(self.keys), hang=11)
 
     def action_go_back(self) -> None:
         """Leave what is in front."""
         screen = self.screen
-        if isinstance(screen, HomeScreen):
-            screen.close()
+        if self.home is not None and self.is_home(screen):
+            self.home.close()
         elif isinstance(screen, UnlockScreen):
             self.action_quit_now()
         else:

@@ -5,6 +5,8 @@ Marks are ASCII, because a Linux console draws little else.  A new state gets it
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -44,6 +46,7 @@ MEMBER_STATES: Final = {
 }
 
 DAY: Final = "%A %d %B %Y"
+_QUARTER_S: Final = 900
 
 
 def state_of(message: Message, *, is_connected: bool = True) -> str:
@@ -83,13 +86,22 @@ def _moment(at: int) -> datetime | None:
 
 def clock_of(at: int) -> str:
     """Return hours and minutes."""
-    moment = _moment(at)
-    return moment.strftime("%H:%M") if moment else "--:--"
+    try:
+        moment = time.localtime(at)
+    except (OverflowError, OSError, ValueError):
+        return "--:--"
+    return f"{moment.tm_hour:02}:{moment.tm_min:02}"
 
 
 def day_of(at: int) -> str:
     """Return the day in words, for the rule between two days."""
-    moment = _moment(at)
+    return day_of_quarter(at // _QUARTER_S)
+
+
+@functools.lru_cache(4096)
+def day_of_quarter(quarter: int) -> str:
+    """The same of a quarter of an hour: days begin at one, everywhere on Earth."""
+    moment = _moment(quarter * _QUARTER_S)
     return moment.strftime(DAY) if moment else "an impossible day"
 
 

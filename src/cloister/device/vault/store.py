@@ -101,7 +101,7 @@ _MARK: Final = (
     "INSERT INTO read_marker (channel_id, position) VALUES (?, ?)"
     " ON CONFLICT (channel_id) DO UPDATE SET position = max(position, excluded.position)"
 )
-_NEWEST: Final = "SELECT max(n) FROM message WHERE channel_id = ? AND position <= ? AND own = 0"
+_NEWEST_N: Final = "SELECT max(n) FROM message WHERE channel_id = ? AND position <= ? AND own = 0"
 _UNREAD: Final = (
     "SELECT message.channel_id, count(*) FROM message"
     " LEFT JOIN read_marker ON read_marker.channel_id = message.channel_id"
@@ -266,7 +266,7 @@ class Vault:
 
     def newest_index(self, channel_id: bytes, position: int) -> int | None:
         """Return the channel's index of the newest row of another up to a position."""
-        ((n,),) = self._rows(_NEWEST, (channel_id, position))
+        ((n,),) = self._rows(_NEWEST_N, (channel_id, position))
         return None if n is None else int(n)
 
     def keep_draft(self, channel_id: bytes, text: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.cells import cell_len
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -36,6 +35,8 @@ LIST_COLUMNS: Final = 31
 class HomeScreen(Screen[None]):
     """Conversations, and the one that is open."""
 
+    is_home = True
+    """This is where people write (``Interface.is_home``)."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-wide")]  # noqa: RUF012 (the toolkit's form)
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#list"
@@ -98,10 +99,6 @@ class HomeScreen(Screen[None]):
         self.query_one("#log", MessageLog).placeholder = "Enter opens a conversation."
         self.redraw()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """What stands above depends on the width."""
-        self.call_after_refresh(self.redraw)
-
     # --- drawing ------------------------------------------------------------------------------
 
     @property
@@ -133,23 +130,23 @@ class HomeScreen(Screen[None]):
         return words.state_line(self.session.status, self.session.asking)
 
     def _say_state(self) -> None:
-        state = self._state()
-        if self.interface.busy:
-            state = self.interface.busy
-        role = "bar" if self.session.is_connected else "warn"
         view = self.session.view(self.conversation)
-        row, width = self.query_one("#state", Row), self.size.width - 1
+        self.query_one("#state", Row).draw(lambda width: self._state_row(view, width - 1))
+        if view is not None:
+            self.query_one("#title", Row).draw(lambda width: self._title(view, width - 1))
+
+    def _state_row(self, view: View | None, width: int) -> Line:
+        """Wide: the whole state.  Narrow: in a conversation its title, and the state in brief."""
+        role = "bar" if self.session.is_connected else "warn"
+        state = self.interface.busy or self._state()
         if self.is_wide:
-            row.say((" Cloister  ", "bar"), (fit(state, width - 11), role))
-            if view is not None:
-                self.query_one("#title", Row).say(*self._title(view, width - LIST_COLUMNS - 1))
-        elif view is None:
-            row.say((" " + fit(state, width), role))
-        else:
-            state = self.interface.busy or words.brief_state(self.session.status)
-            title = self._title(view, max(width - len(state) - 2, 16))
-            gap = max(width - sum(cell_len(text) for text, _ in title) - len(state), 1)
-            row.say(*title, (" " * gap, "bar"), (fit(state, width), role))
+            return ((" Cloister  ", "bar"), (fit(state, width - 11), role))
+        if view is None:
+            return ((" " + fit(state, width), role),)
+        state = self.interface.busy or words.brief_state(self.session.status)
+        title = self._title(view, max(width - len(state) - 2, 16))
+        gap = max(width - sum(cell_len(text) for text, _ in title) - len(state), 1)
+        return (*title, (" " * gap, "bar"), (fit(state, width), role))
 
     def _title(self, view: View, width: int) -> Line:
         title = fit(str(view["title"]), width - 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from rich.segment import Segment
 from rich.style import Style
@@ -119,14 +119,25 @@ class Row(Painted, can_focus=False):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._spans: Sequence[tuple[str, str]] = ()
+        self._draw: Callable[[int], Line] = lambda width: ()
 
     def say(self, *spans: tuple[str, str]) -> None:
         """Show spans; what does not fit is cut off."""
-        if tuple(spans) != tuple(self._spans):
-            self._spans = spans
-            self.relay()
+        self.draw(lambda width: spans)
+
+    def draw(self, draw: Callable[[int], Line]) -> None:
+        """Show what is made of the width, now and whenever that changes."""
+        self._draw = draw
+        self.relay()
+
+    def relay(self) -> None:
+        """Draw only when something is different: the line is said again at every change."""
+        before = self.lines if self._laid_out_for == self.size.width else None
+        if self.size.width > 0:
+            self.lay_out()
+        if self.lines != before:
+            super().relay()
 
     def lay_out(self) -> None:
         """One line, whatever it is."""
-        self.lines = [tuple(self._spans)]
+        self.lines = [self._draw(self.size.width)]

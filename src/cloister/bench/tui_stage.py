@@ -1,0 +1,63 @@
+"""The interface over a device on paper with many messages: what ``bench tui`` measures.
+
+    python -m cloister.bench.tui_stage COUNT WHOLE
+
+WHOLE is 1 when all messages are laid out at once, 0 when two hundred are, as people get them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from cloister.tui.quiet import quiet_toolkit
+
+TITLE = "Newsdesk"
+LAST = "the very last word"
+
+
+def main() -> None:
+    """Run until it is left."""
+    quiet_toolkit()
+    from cloister.testing.paper_device import PaperDevice
+    from cloister.tui.access import Phase
+    from cloister.tui.app import Interface
+
+    count, whole = int(sys.argv[1]), sys.argv[2] == "1"
+    device = PaperDevice()
+    device.add_member("Amira")
+    channel = device.add_conversation(TITLE, ("Amira",))
+    words = "the minister resigns at six and two sources have it on paper".split()  # noqa: SIM905
+    for number in range(count - 1):
+        name = "Amira" if number % 3 else "Jonas"
+        text = " ".join(words[number % 7 :] + words[: number % 11])
+        device.write(channel, name, text, at=1_790_000_000 + number * 90)
+    device.write(channel, "Amira", LAST, at=1_790_000_000 + count * 90)
+    if whole:
+        from cloister.tui.screens import home
+
+        home.__dict__["PAGE"] = count
+
+    class Open:
+        def guess(self) -> Phase:
+            return Phase.OPEN
+
+        async def phase(self) -> Phase:
+            return Phase.OPEN
+
+        async def device(self) -> PaperDevice:
+            return device
+
+        async def unlock(self, pin: str) -> PaperDevice:
+            return device
+
+        async def lock(self) -> None:
+            pass
+
+    app = Interface(Open(), colours="colour")
+    app.run()
+    if app.failure is not None:
+        raise app.failure
+
+
+if __name__ == "__main__":
+    main()
