@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from cloister.client.effects import Alarm
@@ -63,14 +63,15 @@ class Load:
             due = max(due + every, loop.time())
             number += 1
             room = self.rng.choice(rooms)
-            text = f"{person.number}/{number}"
+            said = Said(person.number, room, f"{person.number}/{number}", Fate.UNKNOWN)
+            place = len(self.said)
+            self.said.append(said)  # written down first: this task may be cancelled while it waits
             try:
-                await person.device.send(room, text, 0)
+                await person.device.send(room, said.text, 0)
             except CloisterError:
-                self.said.append(Said(person.number, room, text, Fate.UNKNOWN))
                 await asyncio.sleep(ASK_AGAIN_S)
             else:
-                self.said.append(Said(person.number, room, text, Fate.ACCEPTED))
+                self.said[place] = replace(said, fate=Fate.ACCEPTED)
 
     async def listen(self, person: Person) -> None:
         """Hear what the device warns of, over all its lives."""
