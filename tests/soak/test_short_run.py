@@ -1,4 +1,4 @@
-"""A short soak on real processes: it ends by itself, leaves nothing behind, and says what it saw."""
+"""A short soak on real processes: it ends by itself and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ SOURCE = Path(__file__).parents[2] / "src"
 def test_twenty_seconds_under_faults(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLOISTER_")}
     done = subprocess.run(
-        [sys.executable, "-m", "cloister", "soak", "--minutes", "0.33", "--every", "5", "--seed"]
-        + ["1", "--devices", "3", "--keep", str(tmp_path / "soak"), "--json"],
+        [
+            *(sys.executable, "-m", "cloister", "soak", "--minutes", "0.33", "--every", "5"),
+            *("--seed", "1", "--devices", "3", "--keep", str(tmp_path / "soak"), "--json"),
+        ],
         env={**kept, "PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,

@@ -160,6 +160,8 @@ def unsettled(world: World) -> Iterator[str]:
     """Say what still has to happen before the run is at rest."""
     if world.home is None or world.entry is None:
         yield "a relay is down"
+    elif not world.network.has_link(world.home.process):
+        yield "home has half a link"
     sizes = {}
     for machine in world.machines:
         if not machine.is_up or machine.engine is None:
@@ -167,6 +169,8 @@ def unsettled(world: World) -> Iterator[str]:
             continue
         if not machine.engine.is_quiet:
             yield f"{machine.name} is not quiet"
+        if not world.network.has_link(machine.process):
+            yield f"{machine.name} has half a link"
         state = machine.state
         if state.roster is not None:
             sizes[machine.name] = state.roster.size

@@ -220,6 +220,13 @@ class Network:
             if end.other is not None:
                 self._tell_end(end.other, after=end.last_arrival)
 
+    def has_link(self, process: Process) -> bool:
+        """Whether a connection that this process opened stands at both ends."""
+        return any(
+            end.owner is process and end.other in self._ends and not end.name.endswith("'")
+            for end in self._ends
+        )
+
     def cut_all(self) -> None:
         """Break every connection, so that both sides hear of it."""
         for end in list(self._ends):
