@@ -33,8 +33,8 @@ async def _three(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
 class Desk:
     """Ada, who opened it, Ben and Cyd."""
 
-    def __init__(self) -> None:
-        self.circle = SimulatedCircle()
+    def __init__(self, seed: int = 0) -> None:
+        self.circle = SimulatedCircle(seed)
         self.puts: dict[str, list[Put]] = {}
 
     async def open(self) -> tuple[SimulatedDevice, ...]:

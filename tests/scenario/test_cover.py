@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from cloister.client.covering import DAY_S, MAX_PER_DAY, interval_s
-from cloister.client.inputs import SetCover
+from cloister.client.inputs import SendText, SetCover, Tick
 from cloister.client.receipt_records import ReceiptLevel
+from cloister.client.told import Told
 from cloister.client.turn import Turn
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import UsageError
 from cloister.testing.simulated_circle import SimulatedDevice
 from cloister.wire.commands import Put
 from cloister.wire.frame import encode_frame
-from scenario.desk import Desk
+from counts import seeds
+from scenario.desk import TITLE, Desk
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
@@ -136,5 +138,47 @@ def test_intervals_are_exponential() -> None:
         share = sum(one > mean for one in drawn) / 4000
         assert abs(share - 0.3679) < 6 * (0.3679 * 0.6321 / 4000) ** 0.5
         assert min(drawn) >= 1
+
+    play(story())
+
+
+@pytest.mark.parametrize("seed", seeds(3, 40))
+def test_receipts_and_cover_among_crashes_and_cuts_lose_and_double_nothing(seed: int) -> None:
+    """All devices give receipts and send cover, while each of them crashes and is cut off."""
+
+    async def story() -> None:
+        desk = Desk(seed)
+        devices = await desk.open()
+        circle = desk.circle
+        for device in devices:
+            await desk.give(device, int(ReceiptLevel.DELIVERED))
+            await cover(desk, device, MAX_PER_DAY)
+        for number in range(15):
+            author = circle.rng.choice(devices)
+            act = SendText(ref=circle.ref(), conversation=TITLE, text=f"text {number}")
+            author.feed(act)
+            for device in devices:
+                device.crash_rate = 0.1
+            await circle.shake(40)
+            for device in devices:
+                device.crash_rate = 0
+            circle.now += circle.rng.randrange(300)
+            for device in devices:
+                device.feed(Tick())
+        await desk.rest()
+        for device in devices:
+            await cover(desk, device, 0)
+        await desk.wait(300)
+        for author in devices:
+            said = author.texts(author.name)
+            for device in devices:
+                assert device.texts(author.name) == said
+            for text in said:
+                assert desk.told(author, text) == Told(delivered=2, read=0, others=2)
+        assert sum(len(author.texts(author.name)) for author in devices) == 15
+        ids = {put.envelope_id for puts in desk.puts.values() for put in puts}
+        assert len(ids) > 15 + 3
+        assert len({desk.channel(device).next_n for device in devices}) == 1
+        assert not desk.alarms()
 
     play(story())
