@@ -125,7 +125,8 @@ def fleet(*, devices: int, processes: int | None, seconds: float, as_json: bool)
 
     Connects all through the entry, sends 100, 1,000 and 5,000 messages a second for SECONDS each,
     then cuts all at once and times their return. 20,000 devices take some four minutes, 5 GiB, and
-    20,000 open files for each process; nothing is left behind.
+    20,000 open files for each process; nothing is left behind. Never run it beside a relay in
+    service.
     """
     from cloister.bench import fleet as measurement
 
