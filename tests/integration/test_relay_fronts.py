@@ -31,6 +31,18 @@ main()
 """A relay that cuts who takes nothing after a second instead of thirty."""
 
 
+SILENCE = (
+    "-c",
+    """
+import cloister.relay.processes.children as children
+children.STALLED_SESSION_S = 3
+from cloister.__main__ import main
+main()
+""",
+)
+"""A relay that ends a front that has said nothing for three seconds instead of thirty."""
+
+
 def children_of(relay: Relay) -> list[int]:
     """The processes that a relay has started."""
     assert relay.process is not None
@@ -213,6 +225,34 @@ def test_a_full_home_refuses_by_all_its_fronts(tmp_path: Path) -> None:
         asyncio.run(main())
     finally:
         home.stop(signal.SIGKILL)
+
+
+def test_a_front_that_says_nothing_is_ended_and_started_again(tmp_path: Path) -> None:
+    home = Relay(tmp_path / "home", "home", "HK", "North")
+    home.program = SILENCE
+    home.start(CLOISTER__LIMITS__PROCESSES="2")
+    try:
+        stopped = children_of(home)[0]
+        os.kill(stopped, signal.SIGSTOP)
+
+        async def main() -> None:
+            await until("it was left alone", lambda: not is_running(stopped))
+            await until("it is not back", lambda: home.status()["processes"] == 2)
+
+        asyncio.run(main())
+        assert home.stop() == 0
+    finally:
+        home.stop(signal.SIGKILL)
+
+
+def test_a_home_whose_fronts_cannot_start_says_so_and_ends(tmp_path: Path) -> None:
+    home = Relay(tmp_path / "home", "home", "HK", "North")
+    home.place.tls_key_path.unlink()
+    home.begin(CLOISTER__LIMITS__PROCESSES="2")
+    assert home.process is not None
+    assert home.process.wait(20) == 1
+    assert b"ended as soon as it was started" in home.log()
+    assert b"Traceback" not in home.log()
 
 
 def dial(pair: Pair) -> socket.socket | None:

@@ -2,9 +2,13 @@
 
 A crowd that comes at once, after an outage, is let in and waits here, first come first served; who
 is inside already is served meanwhile.  Waiting costs a file and nothing else.  A handshake is what
-costs: it holds one of ``MOST`` places until it is over, or for ``FRESH_S`` when the other side is
+costs: it holds one of ``MOST`` places until it is over, or for a moment when the other side is
 slow, for slow ones must not keep the others out; they have ``handshake_s`` and then are cut by
 whoever shakes hands.  Who has gone while waiting costs no handshake.
+
+Where addresses tell people apart, as at an entry relay, one that is shaking hands slowly makes all
+others of its address wait behind everybody else: half-open connections of a few addresses do not
+fill the places.
 
 Several processes may stand at one door, each with the same listening sockets.
 """
@@ -15,7 +19,7 @@ import asyncio
 import errno
 import select
 import socket
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -28,6 +32,12 @@ MOST: Final = 32
 """Fresh handshakes at once.  One takes a millisecond of processor: this bounds how long those who
 are connected wait for their turn."""
 FRESH_S: Final = 1.0
+"""After this a handshake is slow.  A bad mobile network takes half a second."""
+FRESH_BEHIND_ENTRY_S: Final = 0.25
+"""The same where all come from entry relays, which have bounded the crowd: there one address is
+many people, and whoever is slow must go soon."""
+_MOST_DOUBTFUL: Final = MOST // 2
+"""Places that those may hold who come from an address with a slow handshake."""
 _PER_TURN: Final = 128
 """Connections taken in one turn of the loop: what one process does not take, another does."""
 _GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
@@ -61,20 +71,32 @@ class Door:
     """Accepts from listening sockets, and closes them when it is shut."""
 
     def __init__(
-        self, sockets: Sequence[socket.socket], take: Take, may_take: Callable[[], bool]
+        self,
+        sockets: Sequence[socket.socket],
+        take: Take,
+        may_take: Callable[[], bool],
+        *,
+        most_of_address: int | None,
     ) -> None:
-        """``may_take``: whether one more connection can be held; asked again every half second.
-
-        It counts ``outside`` in."""
+        """``may_take``: whether one more connection can be held, ``outside`` among them; asked
+        again every half second.  ``most_of_address``: how many of one address may wait; None:
+        addresses tell nothing."""
         self.sockets = list(sockets)
         self._take = take
         self._may_take = may_take
+        self._most_of_address = most_of_address
+        self._fresh_s = FRESH_S if most_of_address else FRESH_BEHIND_ENTRY_S
         self._loop = asyncio.get_running_loop()
         self._fresh = 0
+        self._fresh_doubtful = 0
         self._is_open = False
         self._is_shut = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: deque[tuple[socket.socket, Any]] = deque()
+        self._doubtful: deque[tuple[socket.socket, Any]] = deque()
+        """Of addresses with a slow handshake."""
+        self._waiting_of: Counter[str] = Counter()
+        self._slow_of: Counter[str] = Counter()
 
     @property
     def port(self) -> int:
@@ -84,7 +106,7 @@ class Door:
     @property
     def outside(self) -> int:
         """Connections that wait, or shake hands."""
-        return len(self._waiting) + len(self._tasks)
+        return len(self._waiting) + len(self._doubtful) + len(self._tasks)
 
     def open(self) -> None:
         """Take connections."""
@@ -100,9 +122,10 @@ class Door:
         self._is_shut = True
         for listening in self.sockets:
             listening.close()
-        waiting, self._waiting = self._waiting, deque()
-        for connection, _ in waiting:
-            connection.close()
+        for queue in (self._waiting, self._doubtful):
+            for connection, _ in queue:
+                connection.close()
+            queue.clear()
         for task in tuple(self._tasks):
             task.cancel()
 
@@ -131,34 +154,72 @@ class Door:
                 self._pause_for(_NO_FILES_PAUSE_S)
                 break
             connection.setblocking(False)
-            self._waiting.append((connection, address))
+            if self._most_of_address is None:
+                self._waiting.append((connection, address))
+            else:
+                self._queue_up(connection, address)
         self._begin_some()
+
+    def _queue_up(self, connection: socket.socket, address: Any) -> None:
+        host = address[0]
+        if self._waiting_of[host] >= (self._most_of_address or 0):
+            connection.close()
+            return
+        self._waiting_of[host] += 1
+        (self._doubtful if host in self._slow_of else self._waiting).append((connection, address))
 
     def _begin_some(self) -> None:
         """Shake hands with those who have waited longest."""
         while self._waiting and self._fresh < MOST:
             connection, address = self._waiting.popleft()
-            if _has_gone(connection):
-                connection.close()
-                continue
-            self._fresh += 1
-            task = self._loop.create_task(self._shake(connection, address))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            if address[0] in self._slow_of:
+                self._doubtful.append((connection, address))
+            else:
+                self._begin(connection, address, is_doubtful=False)
+        while self._doubtful and self._fresh < MOST and self._fresh_doubtful < _MOST_DOUBTFUL:
+            self._begin(*self._doubtful.popleft(), is_doubtful=True)
 
-    async def _shake(self, connection: socket.socket, address: Any) -> None:
-        place = _Place(self)
-        timer = self._loop.call_later(FRESH_S, place.leave)
+    def _begin(self, connection: socket.socket, address: Any, *, is_doubtful: bool) -> None:
+        if self._most_of_address is not None:
+            _less(self._waiting_of, address[0])
+        if _has_gone(connection):
+            connection.close()
+            return
+        self._fresh += 1
+        self._fresh_doubtful += is_doubtful
+        place = _Place(self, None if self._most_of_address is None else address[0], is_doubtful)
+        task = self._loop.create_task(self._shake(connection, address, place))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _shake(self, connection: socket.socket, address: Any, place: _Place) -> None:
+        timer = self._loop.call_later(self._fresh_s, place.on_slow)
         try:
             await self._take(connection, address)
         finally:
             timer.cancel()
-            place.leave()
+            place.on_over()
 
-    def on_place_free(self) -> None:
+    def on_slow(self, host: str) -> None:
+        """A handshake with somebody of an address has become slow."""
+        self._slow_of[host] += 1
+
+    def on_slow_over(self, host: str) -> None:
+        """A slow handshake has come to an end."""
+        _less(self._slow_of, host)
+
+    def on_place_free(self, was_doubtful: bool) -> None:
         """A handshake is over, or has become slow."""
         self._fresh -= 1
+        self._fresh_doubtful -= was_doubtful
         self._begin_some()
+
+
+def _less(counter: Counter[str], key: str) -> None:
+    """Count one less; what is not there is not known."""
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]
 
 
 def _has_gone(connection: socket.socket) -> bool:
@@ -170,12 +231,30 @@ def _has_gone(connection: socket.socket) -> bool:
 class _Place:
     """One of the places of fresh handshakes; it is left once."""
 
-    __slots__ = ("_door",)
+    __slots__ = ("_door", "_host", "_is_doubtful", "_is_held", "_is_slow")
 
-    def __init__(self, door: Door) -> None:
-        self._door: Door | None = door
+    def __init__(self, door: Door, host: str | None, is_doubtful: bool) -> None:
+        self._door = door
+        self._host = host
+        self._is_doubtful = is_doubtful
+        self._is_held = True
+        self._is_slow = False
 
-    def leave(self) -> None:
-        door, self._door = self._door, None
-        if door is not None:
-            door.on_place_free()
+    def on_slow(self) -> None:
+        """It has taken too long: others may have the place."""
+        if self._host is not None:
+            self._is_slow = True
+            self._door.on_slow(self._host)
+        self._leave()
+
+    def on_over(self) -> None:
+        """It is over, well or not."""
+        if self._is_slow and self._host is not None:
+            self._is_slow = False
+            self._door.on_slow_over(self._host)
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._door.on_place_free(self._is_doubtful)

@@ -104,7 +104,12 @@ class Gate:
         group.create_task(self._sessions.sweep_forever())
         if self._children is not None:
             return await self._children.start(group)
-        self._door = Door(bind(host, relay.port), self._proxy.take, lambda: True)
+        self._door = Door(
+            bind(host, relay.port),
+            self._proxy.take,
+            lambda: True,
+            most_of_address=self._settings.limits.max_connections_per_address,
+        )
         self._door.open()
         return self._door.port
 

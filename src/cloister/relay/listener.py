@@ -190,6 +190,7 @@ class Listener:
                 connection, tls, self._welcome, self._handshake_s
             ),
             lambda: True,
+            most_of_address=None,
         )
         self._door.open()
         return self._door.port

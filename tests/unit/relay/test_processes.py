@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -147,14 +148,20 @@ class Hall:
             connection.close()
 
 
-def crowd(port: int, count: int) -> list[socket.socket]:
-    return [socket.create_connection(("127.0.0.1", port), 5) for _ in range(count)]
+def crowd(port: int, count: int, host: str = "127.0.0.1") -> list[socket.socket]:
+    return [
+        socket.create_connection(("127.0.0.1", port), 5, source_address=(host, 0))
+        for _ in range(count)
+    ]
 
 
-def test_no_more_handshakes_at_once_and_the_first_come_is_the_first_served() -> None:
+@pytest.mark.parametrize("most", [None, 1000])
+def test_no_more_handshakes_at_once_and_the_first_come_is_the_first_served(
+    most: int | None,
+) -> None:
     async def scenario() -> None:
         hall = Hall()
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True)
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=most)
         door.open()
         people = crowd(door.port, 3 * MOST)
         await until(lambda: door.outside == len(people))
@@ -171,11 +178,12 @@ def test_no_more_handshakes_at_once_and_the_first_come_is_the_first_served() -> 
 
 
 def test_slow_handshakes_do_not_keep_the_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door_module, "FRESH_S", 0.05)
+    most = None
+    monkeypatch.setattr(door_module, "FRESH_BEHIND_ENTRY_S", 0.05)
 
     async def scenario() -> None:
         hall = Hall()
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True)
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=most)
         door.open()
         people = crowd(door.port, MOST + 5)
         await until(lambda: len(hall.inside) == len(people))
@@ -189,11 +197,12 @@ def test_slow_handshakes_do_not_keep_the_others_out(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="only Linux tells")
 def test_who_has_gone_while_waiting_costs_no_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door_module, "FRESH_S", 0.2)
+    most = None
+    monkeypatch.setattr(door_module, "FRESH_BEHIND_ENTRY_S", 0.2)
 
     async def scenario() -> None:
         hall = Hall()
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True)
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=most)
         door.open()
         first = crowd(door.port, MOST)
         await until(lambda: len(hall.inside) == MOST)
@@ -209,11 +218,43 @@ def test_who_has_gone_while_waiting_costs_no_handshake(monkeypatch: pytest.Monke
     run(scenario)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other addresses of loopback are Linux's")
+def test_half_open_ones_of_an_address_do_not_make_others_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door_module, "FRESH_S", 0.1)
+
+    async def scenario() -> None:
+        hall = Hall()
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=64)
+        door.open()
+        slow = crowd(door.port, 64, "127.9.0.1")
+        await until(lambda: len(hall.inside) >= MOST)
+        # Those who wait behind the first are put back; places are free for everybody else.
+        await asyncio.sleep(0.15)
+        honest = crowd(door.port, 8, "127.9.0.2")
+        names = {one.getsockname()[1] for one in honest}
+        await until(lambda: names <= set(hall.came))
+        assert len(hall.came) - len(honest) < len(slow)
+        # And no more of one address wait than may.
+        more = crowd(door.port, 70, "127.9.0.1")
+        await until(lambda: sum(one.recv(1) == b"" for one in closed(more)) >= 6)
+        door.shut()
+        for one in (*slow, *honest, *more):
+            one.close()
+
+    run(scenario)
+
+
+def closed(people: list[socket.socket]) -> list[socket.socket]:
+    return select.select(people, [], [], 0)[0]
+
+
 def test_a_door_without_room_leaves_people_outside_until_there_is() -> None:
     async def scenario() -> None:
         hall = Hall()
         has_room = [False]
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: has_room[0])
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: has_room[0], most_of_address=None)
         door.open()
         people = crowd(door.port, 2)
         await asyncio.sleep(0.05)

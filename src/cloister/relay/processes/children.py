@@ -91,6 +91,7 @@ class Children:
             folder=str(self._folder.path.absolute()),
             listening=tuple(one.fileno() for one in self._sockets),
             max_connections=held_by_one(settings, files),
+            max_of_address=settings.limits.max_connections_per_address,
             handshake_s=settings.limits.handshake_s,
             unlock=tuple((*asked, *place) for asked, place in self._unlock.items()),
         )
@@ -187,19 +188,22 @@ class _Process:
         """Start it, and return its status when it has ended; less than 0: ended by a signal."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with theirs:
-            process = self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", PROGRAM, str(theirs.fileno())),
-                pass_fds=(theirs.fileno(), *orders.listening),
-                stdin=asyncio.subprocess.DEVNULL,
-            )
         try:
+            with theirs:
+                process = self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-P", "-m", PROGRAM, str(theirs.fileno())),
+                    pass_fds=(theirs.fileno(), *orders.listening),
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
             self._counterpart = self._make(self._pipe)
             await self._pipe.connect(ours)
             self._pipe.post(ORDERS, 0, msgspec.json.encode(orders))
             await self._watch()
             self._kill()
             return await process.wait()
+        except OSError:
+            ours.close()
+            raise
         finally:
             self._kill()
             self._lose()

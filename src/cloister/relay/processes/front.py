@@ -68,6 +68,7 @@ class Front:
             sockets,
             lambda connection, _address: shake_hands(connection, tls, accept, orders.handshake_s),
             self._may_take,
+            most_of_address=None,
         )
         self._do: dict[int, Callable[[Client, bytes], None]] = {
             SEND: Client.send,

@@ -40,6 +40,8 @@ class Orders(msgspec.Struct, frozen=True):
     """Descriptors of the sockets to accept from."""
     max_connections: int
     """How many this process may hold."""
+    max_of_address: int
+    """Tunnels: how many of one address may wait at the door of this process."""
     handshake_s: float
     unlock: tuple[tuple[str, int, str, int], ...] = ()
     """Tunnels: addresses of this relay's own unlock face, and where it listens."""

@@ -47,7 +47,9 @@ class Tunnels:
             handshake_s=orders.handshake_s,
         )
         self._most = orders.max_connections
-        self._door = Door(sockets, self._proxy.take, self._may_take)
+        self._door = Door(
+            sockets, self._proxy.take, self._may_take, most_of_address=orders.max_of_address
+        )
 
     def _may_take(self) -> bool:
         # Those who shake hands count twice: there are few of them.
