@@ -79,12 +79,14 @@ def fronted(tmp_path: Path) -> Iterator[Pair]:
     made.home.peer(made.entry)
     made.entry.peer(made.home)
     made.home.program = STALL
-    made.entry.begin()
-    made.home.begin(CLOISTER__LIMITS__PROCESSES="2")
-    made.entry.wait()
-    made.home.wait()
-    yield made
-    made.stop()
+    try:
+        made.entry.begin()
+        made.home.begin(CLOISTER__LIMITS__PROCESSES="2")
+        made.entry.wait()
+        made.home.wait()
+        yield made
+    finally:
+        made.stop()
 
 
 async def connect_to_both(pair: Pair) -> list[Device]:
