@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,10 @@ import pytest
 from cloister.wire import commands, events
 from integration.relay_world import CHANNEL, Circle, Device, Pair, Relay, envelope_id, pinned
 
-pytestmark = pytest.mark.process
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform != "linux", reason="children are found by /proc"),
+]
 
 ENVELOPE_BYTES = 64 * 1024
 STALL = (

@@ -32,6 +32,7 @@ from cloister.bench.paired_load import BenchFailed
 from cloister.bench.relay_circle import found_circle
 from cloister.bench.relay_load import Load, LoadConfig
 from cloister.bench.relay_process import ENTROPY, RelayProcess, measure_floor
+from cloister.errors import UsageError
 
 DEVICES_OF_ONE_LOAD: Final = 5000
 CONNECT_S: Final = 300.0
@@ -267,7 +268,12 @@ def run(
     rates: Sequence[float] = (100, 1000, 5000),
     seconds: float = 6.0,
 ) -> Report:
-    """Measure and print, as a table or as one JSON object."""
+    """Measure and print, as a table or as one JSON object.  Raises UsageError, BenchFailed."""
+    if sys.platform != "linux":
+        raise UsageError(
+            "a fleet needs Linux: loopback with many addresses, and /proc",
+            hint="measure one relay instead: cloister bench relay",
+        )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,7 @@ def test_what_cover_costs_is_measured_and_multiplied(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="the fleet needs Linux")
 def test_a_small_fleet_gets_every_message_once_and_comes_back(tmp_path: Path) -> None:
     """Real processes of every kind; what it would find lost, doubled or out of order ends it."""
     bench = fleet.FleetBench(tmp_path, 24, 2)
