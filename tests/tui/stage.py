@@ -31,7 +31,7 @@ class PaperAccess:
     async def device(self) -> PaperDevice:
         return self._device
 
-    async def unlock(self, pin: str) -> PaperDevice:
+    async def unlock(self, pin: str, *, new: bool) -> PaperDevice:
         if self.state is not Phase.ABSENT and pin != self._pin:
             raise LockedError("The PIN is not right.", hint="9 more tries before it is sealed")
         self.state = Phase.OPEN

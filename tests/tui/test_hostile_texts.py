@@ -14,7 +14,7 @@ from textual.worker import WorkerFailed
 from cloister.client.effects import Alarm
 from cloister.errors import PolicyError
 from cloister.testing.paper_device import PaperDevice
-from cloister.tui import layout, line_input, themes
+from cloister.tui import layout, line_input, lines, themes
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.app import Interface
 from cloister.tui.screens.asking import AskScreen, ChooseScreen, ConfirmScreen, TellScreen
@@ -181,11 +181,11 @@ def test_concoctions_in_every_kind_of_line() -> None:
         row = device.write(channel, text, text, own=chance.random() < 0.3, reason=text)
         device.rows[channel].clear()
         view = {**device.titles[channel], "title": text, "unread": 1}
-        lines = layout.message_block(row, None, 40)
-        lines += layout.conversation_rows(view, row, text, text, 40, 0.0)
-        lines += layout.plain_lines(text, 40, hang=2)
-        lines.append(layout.with_note(text, text, 40))
-        for line in lines:
+        drawn_lines = layout.message_block(row, None, 40)
+        drawn_lines += layout.conversation_rows(view, row, text, text, 40, 0.0)
+        drawn_lines += lines.plain_lines(text, 40, hang=2)
+        drawn_lines.append(lines.with_note(text, text, 40))
+        for line in drawn_lines:
             assert offences("".join(part for part, _ in line)) == "", repr(text)
             assert all(role in styles for _, role in line)
             assert cell_len("".join(part for part, _ in line)) <= 40

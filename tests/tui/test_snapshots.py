@@ -2,16 +2,18 @@
 
     .venv/bin/python -P -m pytest tests/tui/test_snapshots.py --write-snapshots
 
-writes ``tests/tui/snapshots`` anew.
+writes ``tests/tui/snapshots`` anew, and with them the pictures in the member's guide.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Final
 
 import pytest
+from rich.cells import cell_len
 from rich.color import ColorType
 from rich.style import Style
 from textual.pilot import Pilot
@@ -23,6 +25,9 @@ from tui.scenes import SCENES, SIZES, Scene
 from tui.stage import grid, interface
 
 SNAPSHOTS: Final = Path(__file__).parent / "snapshots"
+GUIDE: Final = Path(__file__).parents[2] / "docs/guide/member.md"
+PICTURE: Final = re.compile(r"<!-- screen: ([^\n]+), (\d+x\d+) -->\n```text\n.*?```\n", re.S)
+
 pytestmark = [pytest.mark.usefixtures("always_the_same", "utc", "brisk"), pytest.mark.slow]
 Grids = dict[tuple[int, int], str]
 
@@ -98,6 +103,30 @@ def test_every_screen_is_as_reviewed(request: pytest.FixtureRequest) -> None:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         assert path.read_text(encoding="utf-8") == text, f"look at {path.name}, then write it anew"
+
+
+def test_the_pictures_of_the_guide_are_the_programs(request: pytest.FixtureRequest) -> None:
+    """A picture stands below a line that names its screen and its size."""
+    text = GUIDE.read_text(encoding="utf-8")
+
+    def picture(found: re.Match[str]) -> str:
+        name, size = found.group(1), found.group(2)
+        reviewed = (SNAPSHOTS / f"{size}.md").read_text(encoding="utf-8")
+        rows = reviewed.split(f"## {name}\n\n")[1].split("\n\n")[0].splitlines()
+        width = int(size.split("x")[0])
+        drawn = ["+" + "-" * width + "+", *(_framed(row[5:], width) for row in rows)]
+        drawn.append(drawn[0])
+        return f"<!-- screen: {name}, {size} -->\n```text\n" + "\n".join(drawn) + "\n```\n"
+
+    made, count = PICTURE.subn(picture, text)
+    assert count >= 4
+    if request.config.getoption("write_snapshots"):
+        GUIDE.write_text(made, encoding="utf-8")
+    assert GUIDE.read_text(encoding="utf-8") == made
+
+
+def _framed(row: str, width: int) -> str:
+    return "|" + row + " " * (width - cell_len(row)) + "|"
 
 
 @pytest.mark.parametrize("colours", ["colour", "ansi"])

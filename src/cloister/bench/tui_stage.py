@@ -47,7 +47,7 @@ def main() -> None:
         async def device(self) -> PaperDevice:
             return device
 
-        async def unlock(self, pin: str) -> PaperDevice:
+        async def unlock(self, pin: str, *, new: bool) -> PaperDevice:
             return device
 
         async def lock(self) -> None:

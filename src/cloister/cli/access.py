@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cloister.device.paths import ensure_private_folder, socket_path
-from cloister.errors import LocalError, LockedError
+from cloister.errors import LocalError, LockedError, NotFoundError
 from cloister.tui.access import Phase
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class AgentAccess:
             raise LockedError("The vault is locked.")
         return device
 
-    async def unlock(self, pin: str) -> Facade:
+    async def unlock(self, pin: str, *, new: bool) -> Facade:
         """Open the vault, or make it."""
         from cloister.crypto.secret import Secret
         from cloister.device.unlock.pin_rules import check_pin
@@ -68,9 +68,13 @@ class AgentAccess:
 
         secret = Secret(pin.encode("utf-8"))
         if not vault_exists(self._folder):
+            if not new:
+                raise NotFoundError("There is no vault in this profile.", hint="Start again.")
             check_pin(secret)
         keeper = await self._keeper()
         await _aside(lambda: _unlock(keeper, secret.expose()))
+        while (await _aside(keeper.state)).phase == "opening":  # noqa: ASYNC110 (another's doing)
+            await asyncio.sleep(LOOK_S)
         return await self.device()
 
     async def lock(self) -> None:

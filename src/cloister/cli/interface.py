@@ -88,7 +88,7 @@ def run_screens(person: Person) -> None:
     from cloister.device.paths import config_file
     from cloister.tui.app import Interface
     from cloister.tui.keys import load_keys
-    from cloister.tui.talk import Setting
+    from cloister.tui.setting import Setting
     from cloister.tui.themes import colours_of
 
     settings = person.settings

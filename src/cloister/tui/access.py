@@ -34,11 +34,12 @@ class Access(Protocol):
         """Return the device of a vault that is open."""
         ...
 
-    async def unlock(self, pin: str) -> Facade:
-        """Open the vault with a PIN, or make it where there is none; return the device.
+    async def unlock(self, pin: str, *, new: bool) -> Facade:
+        """Open the vault with a PIN and return the device; ``new``: make it, where there is none.
 
-        Raises ``LockedError`` for a wrong PIN, ``NetworkError`` while relays are out of reach,
-        ``UsageError`` for a new PIN that is too easy.
+        Raises ``NotFoundError`` where there is no vault and none is to be made, ``LockedError`` for
+        a wrong PIN, ``NetworkError`` while relays are out of reach, ``UsageError`` for a new PIN
+        that is too easy.
         """
         ...
 

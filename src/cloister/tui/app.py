@@ -18,11 +18,11 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from cloister.errors import CloisterError
-from cloister.tui import words
 from cloister.tui.access import Access, Phase
 from cloister.tui.keys import KEYS, Key, help_lines
+from cloister.tui.lines import sentence
 from cloister.tui.screens.unlock import UnlockScreen
-from cloister.tui.talk import Cancelled, Setting
+from cloister.tui.setting import Setting
 from cloister.tui.themes import Colours, OneBit, palette, theme
 from cloister.tui.type_ahead import TypeAhead
 
@@ -87,6 +87,7 @@ class Interface(TypeAhead):
         self._last_key = time.monotonic()
         self._notified = 0.0
         self._standing = "active"
+        self._phase = ""
         self.never_held = frozenset(key.key for key in keys if key.action == "lock")
         for key in keys:
             self._bindings.bind(key.key, key.action, show=False, priority=True)
@@ -106,20 +107,23 @@ class Interface(TypeAhead):
         await asyncio.to_thread(importlib.import_module, "cloister.tui.screens.behind")
         try:
             phase = await self.access.phase()
+            screen = self.screen
+            if isinstance(screen, UnlockScreen) and screen.has_begun:
+                return  # the PIN was there before the answer
             if phase is Phase.OPEN:
                 await self.enter(await self.access.device())
-                return
+            elif phase is not guess and Phase.ABSENT in {phase, guess}:
+                await self.switch_screen(UnlockScreen(phase))
         except CloisterError as error:
             self.report(error)
-            phase = Phase.LOCKED
-        if phase is not guess:
-            await self.switch_screen(UnlockScreen(phase))
 
     async def enter(self, device: Facade) -> None:
         """Show an open device."""
         from cloister.tui.screens.home import HomeScreen
         from cloister.tui.session import Session
 
+        if self.session is not None:
+            return
         session = self.session = Session(device)
         home = HomeScreen(session)
         session.on_change = lambda: self._changed(home)
@@ -154,6 +158,12 @@ class Interface(TypeAhead):
 
     def _changed(self, home: HomeScreen) -> None:
         home.redraw()
+        phase = str(home.session.status.get("phase", ""))
+        if phase == "member" and self._phase.startswith("joining"):
+            if not self.is_watched:
+                _ = self.screen.dismiss(None)
+            self.show("You are in", "The circle has let you in. Everybody reads the room commons.")
+        self._phase = phase
         standing = home.session.status.get("standing") or {}
         state = str(standing.get("state", "active"))
         if state != self._standing:
@@ -161,7 +171,7 @@ class Interface(TypeAhead):
             self._standing = state
             said = [str(standing.get("reason") or "This device belongs to the circle again")]
             said += [str(standing["hint"])] if standing.get("hint") else []
-            told = "\n\n".join(map(words.sentence, said))
+            told = "\n\n".join(map(sentence, said))
             self.show("This device", told, role="warn")
 
     @property
@@ -195,8 +205,8 @@ class Interface(TypeAhead):
 
     def report(self, error: CloisterError) -> None:
         """Tell what was not done, why, and what to do."""
-        text = words.sentence(str(error))
-        text += f"\n\n{words.sentence(error.hint)}" if error.hint else ""
+        text = sentence(str(error))
+        text += f"\n\n{sentence(error.hint)}" if error.hint else ""
         self.show("Not done", text, role="warn")
 
     def hint(self, text: str) -> None:
@@ -260,6 +270,7 @@ class Interface(TypeAhead):
 
     async def _do(self, action: Action) -> None:
         from cloister.tui.screen_talk import ScreenTalk
+        from cloister.tui.talk import Cancelled
 
         home = self.home
         if home is None:

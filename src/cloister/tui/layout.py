@@ -1,80 +1,20 @@
-"""From values to lines of a given width: pure, so that a test reads it without a terminal.
-
-A line is a tuple of spans; a span is a text and the role it is drawn in.  Every text that comes
-from elsewhere passes ``safe_text`` here, whatever was done to it before.
-"""
+"""Messages and conversations as lines of a given width; pure, as ``lines`` is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.cells import cell_len
 
 from cloister.client.effects import Message, MessageKind, MessageState
-from cloister.client.safe_text import safe_line, safe_text
+from cloister.client.safe_text import safe_line
 from cloister.tui import words
-
-Span = tuple[str, str]
-Line = tuple[Span, ...]
+from cloister.tui.lines import Line, fit, wrap
 
 SAME_BREATH_S: Final = 300
 """Texts of one author within this time stand under one name."""
 INDENT: Final = 2
-TAB: Final = "    "
-
-
-def fit(text: str, width: int) -> str:
-    """Return a line cut to a width; what is cut off is shown by two dots."""
-    text = safe_line(text)
-    if cell_len(text) <= width:
-        return text
-    return set_cell_size(text, max(width - 2, 0)).rstrip() + ".." if width > 2 else text[:width]
-
-
-def wrap(text: str, width: int, hang: int = 0) -> list[str]:
-    """Break a text into lines of at most ``width`` cells, at spaces where there are any.
-
-    A line that is set in stays so when it is broken; ``hang``: what is broken off goes further in.
-    """
-    width = max(width, 8)
-    lines: list[str] = []
-    for paragraph in safe_text(text).replace("\t", TAB).split("\n"):
-        if cell_len(paragraph) <= width:
-            lines.append(paragraph)
-            continue
-        body = paragraph.lstrip(" ")
-        lead = min(len(paragraph) - len(body), width // 2)
-        first, rest = _first_line(body, width - lead)
-        lines.append(" " * lead + first)
-        lead = min(lead + hang, width // 2)
-        while rest:
-            first, rest = _first_line(rest, width - lead)
-            lines.append(" " * lead + first)
-    return lines
-
-
-def _first_line(text: str, width: int) -> tuple[str, str]:
-    """Return what fits into the first line, and the rest."""
-    if cell_len(text) <= width:
-        return text, ""
-    head = chop_cells(text[: width + 64], width)[0]
-    if text[len(head) : len(head) + 1] != " " and " " in head:
-        head = head[: head.rindex(" ")]
-    return head.rstrip(" "), text[len(head) :].lstrip(" ")
-
-
-def plain_lines(text: str, width: int, role: str = "text", *, hang: int = 0) -> list[Line]:
-    """Return a text as lines in one role; ``hang``: how far what is broken off is set in."""
-    return [((line, role),) for line in wrap(text, width, hang)]
-
-
-def with_note(label: str, note: str, width: int) -> Line:
-    """Return a label and, as far as there is room, a note beside it."""
-    shown = fit(label, width)
-    room = width - cell_len(shown) - 2
-    beside = f"  {fit(note, room)}" if note and room >= 4 else ""
-    return ((shown, "title"), (beside, "dim"))
 
 
 # --- a conversation -------------------------------------------------------------------------------
@@ -170,9 +110,3 @@ def _preview(newest: Message | None) -> str:
     if newest.state is MessageState.FAILED:
         return f"failed: {newest.text}"
     return f"{words.name_of(newest)}: {newest.text}"
-
-
-def rows_text(lines: Sequence[Line]) -> Iterator[str]:
-    """Return what lines say, without roles."""
-    for line in lines:
-        yield "".join(text for text, _ in line)

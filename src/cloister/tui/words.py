@@ -216,12 +216,6 @@ def member_state(member: View) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def sentence(text: str) -> str:
-    """Return words as a sentence: errors begin in lower case and end without a stop."""
-    text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
-
-
 def groups_of(digits: str) -> list[str]:
     """Return sixty digits as twelve groups of five."""
     plain = "".join(one for one in digits if one.isdigit())

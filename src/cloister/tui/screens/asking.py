@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from cloister.client.safe_text import safe_line, safe_text
-from cloister.tui.layout import Line, with_note, wrap
+from cloister.tui.lines import Line, with_note, wrap
 from cloister.tui.talk import Choice
 from cloister.tui.widgets.choice_list import ChoiceList, Item
 from cloister.tui.widgets.entry import Entry, Prompted
@@ -154,6 +154,7 @@ class ChooseScreen(Asked):
             return
         chosen = self.query_one("#choices", ChoiceList)
         chosen.ticked ^= {value}
+        self.query_one("#answer", Entry).value = ""  # the next name is typed from its beginning
         chosen.relay()
         marked = len(chosen.ticked)
         self.query_one("#keys", Row).say(

@@ -17,7 +17,8 @@ from cloister.device.facade import View
 from cloister.errors import CloisterError
 from cloister.tui import words
 from cloister.tui.keys import key_name
-from cloister.tui.layout import Line, conversation_rows, fit
+from cloister.tui.layout import conversation_rows
+from cloister.tui.lines import Line, fit
 from cloister.tui.session import Session, quietly
 from cloister.tui.widgets.choice_list import ChoiceList, Item
 from cloister.tui.widgets.entry import Composer

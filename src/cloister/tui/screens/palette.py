@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from cloister.client.safe_text import safe_line
 from cloister.tui.actions.table import ACTIONS
-from cloister.tui.layout import Line, with_note
+from cloister.tui.lines import Line, with_note
 from cloister.tui.session import Session
 from cloister.tui.widgets.choice_list import ChoiceList, Item
 from cloister.tui.widgets.entry import Entry

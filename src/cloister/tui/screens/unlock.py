@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from cloister.errors import CloisterError
-from cloister.tui import words
 from cloister.tui.access import Phase
+from cloister.tui.lines import sentence
 from cloister.tui.widgets.entry import Entry, Prompted
 from cloister.tui.widgets.painted import Row, Text
 
@@ -35,6 +35,11 @@ class UnlockScreen(Screen[None]):
         self._is_new = phase is Phase.ABSENT
         self._first = ""
         self._is_busy = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a PIN was typed here already."""
+        return self._is_busy or bool(self._first)
 
     @property
     def interface(self) -> Interface:
@@ -85,11 +90,11 @@ class UnlockScreen(Screen[None]):
     async def _open(self, pin: str) -> None:
         outcome = self.query_one("#outcome", Text)
         try:
-            device = await self.interface.access.unlock(pin)
+            device = await self.interface.access.unlock(pin, new=self._is_new)
         except CloisterError as error:
             self._is_busy, self._first = False, ""
             self.query_one("#question", Row).say(("PIN or passphrase:", "title"))
             said = [str(error), error.hint or ""]
-            outcome.show("\n".join(words.sentence(one) for one in said if one))
+            outcome.show("\n".join(sentence(one) for one in said if one))
             return
         await self.interface.enter(device)

@@ -10,7 +10,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message as Posted
 
-from cloister.tui.layout import Line
+from cloister.tui.lines import Line
 from cloister.tui.widgets.painted import Painted
 
 
@@ -53,6 +53,8 @@ class ChoiceList(Painted):
         self.items: list[Item] = []
         self.index = 0
         self.ticked: set[str] = set()
+        self._is_moved = False
+        """Whether somebody chose the row: until then the first one stays selected."""
         self._empty = empty
         self._starts: list[int] = []
 
@@ -63,11 +65,10 @@ class ChoiceList(Painted):
 
     def fill(self, items: Sequence[Item], *, keep: bool = True) -> None:
         """Show other rows; ``keep``: the selected value stays selected where it is still there."""
-        chosen = self.value if keep else ""
+        chosen = self.value if keep and self._is_moved else ""
         self.items = list(items)
         places = [n for n, item in enumerate(self.items) if item.value == chosen]
-        self.index = places[0] if places else min(self.index if keep else 0, len(items) - 1, 0)
-        self.index = max(self.index, 0)
+        self.index = places[0] if places else 0
         self.relay()
 
     def select(self, value: str) -> None:
@@ -107,6 +108,7 @@ class ChoiceList(Painted):
             self._moved()
 
     def _moved(self) -> None:
+        self._is_moved = True
         self.relay()
         if self._starts:
             last = [*self._starts[1:], len(self.lines)][self.index] - 1

@@ -10,7 +10,8 @@ from textual.geometry import Size
 from textual.message import Message as Posted
 
 from cloister.client.effects import Message
-from cloister.tui.layout import Line, message_block
+from cloister.tui.layout import message_block
+from cloister.tui.lines import Line
 from cloister.tui.widgets.painted import Painted
 
 PAGE: Final = 200

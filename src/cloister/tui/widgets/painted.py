@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from cloister.tui.layout import Line, plain_lines
+from cloister.tui.lines import Line, plain_lines
 from cloister.tui.themes import palette
 
 
