@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from cloister.cli import relay_backup, relay_upkeep
+from cloister.cli import relay_backup, relay_drain, relay_upkeep
 
 _FOLDER: Final = click.argument(
     "folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)
@@ -230,6 +230,7 @@ def disclose(folder: Path, *, handle: str | None, channel: str | None, as_json: 
 relay.add_command(relay_upkeep.check)
 relay.add_command(relay_upkeep.unit)
 relay.add_command(relay_upkeep.clock)
+relay.add_command(relay_drain.drain)
 relay.add_command(relay_backup.backup)
 relay.add_command(relay_backup.restore)
 

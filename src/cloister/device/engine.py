@@ -273,18 +273,13 @@ class Engine:
         self, core: ClientCore, given: AnyInput, now: int
     ) -> tuple[ClientCore, tuple[Effect, ...]]:
         if isinstance(given, Received):
-            self._note_answer(given.event)
+            self._outstanding.discard(getattr(given.event, "rid", 0))
         try:
             return core.handle(given, now, self._entropy)
         except CloisterError as error:
             if isinstance(given, Act):
                 return core, (Notify(notice=Answer(ref=given.ref, error=error)),)
             raise
-
-    def _note_answer(self, event: AnyEvent) -> None:
-        self._outstanding.discard(getattr(event, "rid", 0))
-        if isinstance(event, Failed) and event.code == Refusal.DRAINING:
-            self._backoff.retry_after(event.detail)
 
     def _carry_out(self, effects: list[Effect], link: Link | None) -> None:
         requests: list[AnyRequest] = []
@@ -356,6 +351,9 @@ class Engine:
             self.trouble.clear()
             self._is_heard = True
             for event in events:
+                if isinstance(event, Failed) and event.code == Refusal.DRAINING:
+                    # Now, and not in its turn: the link may be gone by then, and this with it.
+                    self._backoff.retry_after(event.detail)
                 self._put(_Queued(Received(event=event), number))
             if len(self._inputs) > PAUSE_ABOVE and self._link is not None and not self._paused:
                 self._paused = True

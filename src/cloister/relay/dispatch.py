@@ -21,8 +21,6 @@ from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 
 Handler = Callable[[Session, Any], None]
-DRAIN_RETRY_S: Final = 5
-"""After how many seconds a device comes back to a relay that is being restarted."""
 
 
 class Shares(Protocol):
@@ -107,7 +105,7 @@ class Dispatch:
             elif handler is not None:
                 handler(session, request)
             elif session.state is State.DRAINING:
-                session.refuse(request.rid, Refusal.DRAINING, DRAIN_RETRY_S)
+                session.refuse(request.rid, Refusal.DRAINING, session.retry_s)
             else:
                 session.refuse(request.rid, Refusal.NOT_PROVEN)
 

@@ -236,7 +236,18 @@ class Folder:
             raise FolderInUse(
                 f"another process runs the relay in {self.path}", hint="stop it first"
             ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return descriptor
+
+    def running(self) -> int | None:
+        """Return the number of the process that runs this relay; None when none does."""
+        if not self.is_in_use():
+            return None
+        try:
+            return int((self.path / "lock").read_text("ascii"))
+        except (OSError, ValueError):
+            return None  # it starts in this moment, or is another version's
 
     def is_in_use(self) -> bool:
         """Tell whether a process runs this relay, without taking the folder for more than that."""

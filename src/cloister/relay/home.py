@@ -36,6 +36,8 @@ from cloister.relay.storage.quotas import Disk, Quotas
 from cloister.relay.storage.sqlite import SqliteStore
 
 DAY_S: Final = 86_400
+LAST_BYTES_S: Final = 5.0
+"""How long a device may take for its last answers; what it misses it asks for again."""
 
 
 class Home:
@@ -165,10 +167,9 @@ class Home:
         self._shares.close()
         self._store.close()
         self._sessions.close_all()
+        await self._sessions.wait_closed(LAST_BYTES_S)
         if self._children is not None:
             await self._children.end()
-        # One turn of the loop for the closing frames to leave.
-        await asyncio.sleep(0.05)
 
     def counts(self) -> dict[str, int]:
         """Return what is stored and what has happened."""

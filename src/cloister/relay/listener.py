@@ -7,7 +7,9 @@ A connection is cut when it sends what is no frame of the protocol, takes nothin
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
+from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
 
@@ -19,7 +21,13 @@ from cloister.relay.delivery import Flusher
 from cloister.relay.door import Door, bind
 from cloister.relay.logsafe import Log
 from cloister.relay.services.context import Context
-from cloister.relay.session import Session, State, make_outbox
+from cloister.relay.session import (
+    DRAIN_RETRY_S,
+    Session,
+    State,
+    make_outbox,
+    spread_of_returns,
+)
 from cloister.relay.sockets import Socket, shake_hands, welcome
 from cloister.wire.auth import NONCE_BYTES
 from cloister.wire.commands import AnyRequest
@@ -80,6 +88,7 @@ class Sessions:
         self._max_connections = max_connections
         self.flusher = Flusher(context.metrics)
         self._connections: dict[Session, Connection] = {}
+        self._is_empty = asyncio.Event()
         context.throttle = self._throttle
 
     @property
@@ -130,6 +139,8 @@ class Sessions:
         if self._connections.pop(session, None) is not None:
             self._context.metrics.connections -= 1
             self._dispatch.forget(session)
+            if not self._connections:
+                self._is_empty.set()
 
     def on_blocked(self, session: Session, is_blocked: bool) -> None:
         """The other side takes nothing: push nothing.  Or it takes something again."""
@@ -162,10 +173,18 @@ class Sessions:
                 self._dispatch.sweep(session, now)
 
     def drain(self) -> None:
-        """Take no more requests; what is under way is answered."""
+        """Take no more requests, and tell each device when to come back: not all at once."""
+        spread = spread_of_returns(len(self._connections))
         for session in self._connections:
-            if session.state is not State.CLOSED:
-                session.state = State.DRAINING
+            session.drain(DRAIN_RETRY_S + random.randint(0, spread))
+
+    async def wait_closed(self, within_s: float) -> None:
+        """Wait until every connection has taken its last bytes, and is gone."""
+        self._is_empty.clear()
+        if self._connections:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._is_empty.wait()
 
     def close_all(self) -> None:
         """Send what has gathered and close all connections."""

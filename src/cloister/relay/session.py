@@ -21,6 +21,10 @@ from cloister.wire.codes import Refusal
 from cloister.wire.events import Done, Failed
 from cloister.wire.frame import encode_message
 
+DRAIN_RETRY_S: Final = 5
+"""After how many seconds the first devices come back to a relay that is being restarted."""
+RETURNS_A_SECOND: Final = 500
+"""How many are told to come back in one second: a handshake costs about a millisecond."""
 MAX_PENDING_BYTES: Final = 4 * 1024 * 1024
 """Bytes of writes of one connection that are not on disk yet; beyond, nothing more is read."""
 
@@ -96,6 +100,7 @@ class Session:
         "outbox",
         "pending_bytes",
         "pending_writes",
+        "retry_s",
         "state",
         "steward_keys",
     )
@@ -114,6 +119,15 @@ class Session:
         self.heard_at = now
         self.pending_writes = 0
         self.pending_bytes = 0
+        self.retry_s = DRAIN_RETRY_S
+        """While draining: after how long this device comes back."""
+
+    def drain(self, retry_s: int) -> None:
+        """Take no more requests, and say now when to come back; what is under way is answered."""
+        if self.state is not State.CLOSED:
+            self.state = State.DRAINING
+            self.retry_s = retry_s
+            self.refuse(0, Refusal.DRAINING, retry_s)
 
     def answer(self, event: msgspec.Struct) -> None:
         """Send an event."""
@@ -162,6 +176,11 @@ class Session:
                 return
             if self.log_follow is not None and self.log_follow.origin == grant.origin:
                 self.log_follow = None
+
+
+def spread_of_returns(connections: int) -> int:
+    """Return over how many seconds the return of so many connections is spread."""
+    return connections // RETURNS_A_SECOND
 
 
 def make_outbox(flusher: Flusher, now: float) -> Outbox:

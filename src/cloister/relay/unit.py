@@ -85,7 +85,8 @@ def _start(folder: Path, settings: Settings, program: Program, user: str) -> Ite
     yield f"ExecStart={command} relay run {_quoted(str(folder))}"
     yield "Restart=on-failure"
     yield "RestartSec=5"
-    # It finishes what is under way: the disk decides how long that takes.
+    # SIGTERM drains it, as `relay drain` does: the disk decides how long that takes.
+    yield "KillSignal=SIGTERM"
     yield "TimeoutStopSec=60"
     yield f"LimitNOFILE={each * settings.limits.max_connections + _SPARE_FILES}"
     # A core file would hold keys.

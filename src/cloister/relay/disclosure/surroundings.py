@@ -25,7 +25,7 @@ FILES: Final = (
     Kept("books/books.sqlite3*", "the operator's books, with their journal", "see its columns"),
     Kept("books/accounts.json", "what the relay reads of the books", NEWEST),
     Kept("books/lock", "empty", FOR_EVER),
-    Kept("lock", "empty", FOR_EVER),
+    Kept("lock", "number of the process", NEWEST),
     Kept("log", "lines of the log, if the operator has them written here", _UNTIL_REMOVED),
 )  # fmt: skip
 

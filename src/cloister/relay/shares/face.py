@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from cloister.relay.dispatch import DRAIN_RETRY_S
 from cloister.relay.services.context import Context
 from cloister.relay.session import Session, State
 from cloister.relay.shares.service import Handler, ShareService
@@ -29,7 +28,7 @@ class ShareDispatch:
         for request in requests:
             handler = self._table.get(type(request))
             if session.state is State.DRAINING:
-                session.refuse(request.rid, Refusal.DRAINING, DRAIN_RETRY_S)
+                session.refuse(request.rid, Refusal.DRAINING, session.retry_s)
             elif handler is None:
                 session.refuse(request.rid, Refusal.NOT_PROVEN)
             elif session.state is not State.CLOSED:
