@@ -12,6 +12,7 @@ from typing import Final
 import sqlcipher3.dbapi2 as sqlite
 
 from cloister.errors import LocalError
+from cloister.layouts import bring_up
 
 SCHEMA_VERSION: Final = 1
 
@@ -87,6 +88,8 @@ WHEN EXISTS (SELECT 1 FROM change WHERE seq = NEW.seq) BEGIN
 END;
 """
 SCHEMA: Final = TABLES + TRIGGERS
+STEPS: Final[dict[int, str]] = {}
+"""Statements by the layout that they begin with (``cloister.layouts``): there was none before."""
 
 
 def open_file(path: Path) -> sqlite.Connection:
@@ -97,16 +100,9 @@ def open_file(path: Path) -> sqlite.Connection:
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("PRAGMA synchronous = EXTRA")
         connection.execute("PRAGMA foreign_keys = ON")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-        elif version != SCHEMA_VERSION:
-            raise LocalError(
-                f"the books have layout {version}, this program writes {SCHEMA_VERSION}",
-                hint="use the version of Cloister that wrote them",
-            )
+        bring_up(
+            connection.execute, "the file of the books", SCHEMA_VERSION, fresh=SCHEMA, steps=STEPS
+        )
         (report,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite.Error as error:
         raise LocalError(f"the books {path} cannot be opened: {error}") from None

@@ -12,8 +12,9 @@ from sqlcipher3 import dbapi2
 from cloister.crypto.secret import Secret
 from cloister.device.vault.errors import VaultDamaged, VaultWriteFailed
 from cloister.device.vault.files import sync_folder
-from cloister.device.vault.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from cloister.device.vault.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, STEPS
 from cloister.errors import CloisterError, LocalError
+from cloister.layouts import LayoutRefused, bring_up
 
 DatabaseError: Final = dbapi2.DatabaseError
 
@@ -83,17 +84,13 @@ def open_database(path: Path, vault_key: Secret) -> Any:
         application = _one(connection, "PRAGMA application_id")
         if application != APPLICATION_ID or not isinstance(version, int):
             raise VaultDamaged("vault.db is not a vault", hint=_RESTORE_HINT)
-        if version != SCHEMA_VERSION:
-            raise VaultDamaged(
-                f"vault.db has form {version}, this program knows {SCHEMA_VERSION}",
-                hint="use the version of the program that made or changed the vault",
-            )
         # Every page's authentication code, then the structure. What is not committed properly in
         # a write-ahead log of this key is dropped by SQLite, of another key found here.
         if connection.execute("PRAGMA cipher_integrity_check").fetchone() is not None:
             raise VaultDamaged("vault.db is damaged: a page was altered", hint=_RESTORE_HINT)
         if _one(connection, "PRAGMA quick_check(1)") != "ok":
             raise VaultDamaged("vault.db is damaged: its structure is broken", hint=_RESTORE_HINT)
+        bring_up(connection.execute, "vault.db", SCHEMA_VERSION, fresh="", steps=STEPS)
         if _one(connection, "PRAGMA journal_mode = WAL") != "wal":
             raise LocalError("the vault's folder does not support a write-ahead log")
         connection.execute("PRAGMA synchronous = FULL")
@@ -106,6 +103,9 @@ def open_database(path: Path, vault_key: Secret) -> Any:
         connection.execute("SELECT 1 FROM record LIMIT 1").fetchone()
         # The log has its name by now. SQLite flushes the folder too, and drops the error.
         sync_folder(path.parent)
+    except LayoutRefused as refused:
+        connection.close()
+        raise VaultDamaged(str(refused), hint=refused.hint) from None
     except DatabaseError as error:
         connection.close()
         raise read_error(error) from None

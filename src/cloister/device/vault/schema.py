@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 SCHEMA_VERSION: Final = 3
-"""``PRAGMA user_version``; a vault of another form is refused, never rewritten.
+"""``PRAGMA user_version``; a vault of a later form, or of one from which no step leads, is refused.
 
-Form 2 keeps the ratchets of a group apart from its tree; form 3 has drafts.
+Form 2 keeps the ratchets of a group apart from its tree; form 3 has drafts.  From form 1, which no
+release had, no step leads: its circles cannot be used any more.
 """
 
 APPLICATION_ID: Final = 0x434C5654
 """``PRAGMA application_id``: "CLVT"."""
 
-SCHEMA: Final = """
+_FORM_2: Final = """
 CREATE TABLE record (          -- the core's own state
     tbl   TEXT NOT NULL,       -- which of the core's tables
     key   BLOB NOT NULL,
@@ -50,12 +51,16 @@ CREATE TABLE read_marker (     -- how far the person has read
     channel_id BLOB PRIMARY KEY NOT NULL,
     position   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+"""
 
+_FORM_3: Final = """
 CREATE TABLE draft (           -- what the person has begun to write
     channel_id BLOB PRIMARY KEY NOT NULL,
     text       TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
+
+SCHEMA: Final = _FORM_2 + _FORM_3
 
 MESSAGE_COLUMNS: Final = (
     "channel_id",
@@ -74,3 +79,6 @@ MESSAGE_COLUMNS: Final = (
     "envelope_hash",
 )
 """The fields of ``effects.Message``, as a test compares."""
+
+STEPS: Final = {2: _FORM_3}
+"""Statements by the form that they begin with (``cloister.layouts``)."""

@@ -46,8 +46,9 @@ def _database(path: Path, newest: int) -> Iterator[Finding]:
     elif layout < newest:
         yield Finding(
             "database",
-            Grade.GOOD,
+            Grade.DOUBTFUL,
             f"{path.name} has layout {layout}: the start brings it to {newest}",
+            "make a backup first (cloister relay backup): an older program will not read it then",
         )
     else:
         yield Finding("database", Grade.GOOD, f"{path.name} can be opened, layout {layout}")

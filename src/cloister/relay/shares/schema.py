@@ -11,6 +11,7 @@ from typing import Final
 
 import sqlcipher3.dbapi2 as sqlite
 
+from cloister.layouts import LayoutRefused, bring_up
 from cloister.relay.storage.api import StorageFailure
 
 SCHEMA_VERSION: Final = 1
@@ -65,6 +66,9 @@ CREATE TABLE meta (
 ) STRICT;
 """
 
+STEPS: Final[dict[int, str]] = {}
+"""Statements by the layout that they begin with (``cloister.layouts``): there was none before."""
+
 
 def open_file(path: Path) -> sqlite.Connection:
     """Open the file with the settings that make a commit durable and a deletion one.
@@ -91,25 +95,18 @@ def open_file(path: Path) -> sqlite.Connection:
             if found != expected:
                 raise StorageFailure(f"SQLite refuses {name} = {expected}: it says {found}")
         _make_or_check(connection)
+    except LayoutRefused as refused:
+        connection.close()
+        raise StorageFailure(str(refused), hint=refused.hint) from None
     except sqlite.Error as error:
         raise StorageFailure(f"the file of unlock shares cannot be opened: {error}") from None
     return connection
 
 
 def _make_or_check(connection: sqlite.Connection) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA.split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    elif version != SCHEMA_VERSION:
-        raise StorageFailure(
-            f"the file of unlock shares has layout {version}, this program writes {SCHEMA_VERSION}",
-            hint="run the version of Cloister that wrote it",
-        )
+    bring_up(
+        connection.execute, "the file of unlock shares", SCHEMA_VERSION, fresh=SCHEMA, steps=STEPS
+    )
     (report,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if report != "ok":
         raise StorageFailure(

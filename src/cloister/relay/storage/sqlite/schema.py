@@ -12,6 +12,7 @@ from typing import Final
 
 import sqlcipher3.dbapi2 as sqlite
 
+from cloister.layouts import LayoutRefused, bring_up
 from cloister.relay.storage.api import StorageFailure
 
 SCHEMA_VERSION: Final = 2
@@ -161,6 +162,8 @@ CREATE TABLE seat (
 """
 
 SCHEMA: Final = _LAYOUT_1 + _LAYOUT_2
+STEPS: Final = {1: _LAYOUT_2}
+"""Statements by the layout that they begin with (``cloister.layouts``)."""
 
 
 def open_file(path: Path, *, read_only: bool = False) -> sqlite.Connection:
@@ -195,6 +198,9 @@ def open_file(path: Path, *, read_only: bool = False) -> sqlite.Connection:
             _migrate(connection)
             # The log has its name by now. SQLite flushes the folder too, and drops the error.
             _flush_folder(path.parent)
+    except LayoutRefused as refused:
+        connection.close()
+        raise StorageFailure(str(refused), hint=refused.hint) from None
     except (sqlite.Error, OSError) as error:
         raise StorageFailure(f"the relay's file cannot be opened: {error}") from None
     return connection
@@ -215,19 +221,7 @@ def _demand(connection: sqlite.Connection, pragma: str, expected: object) -> Non
 
 
 def _migrate(connection: sqlite.Connection) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version in {0, 1}:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in (SCHEMA if version == 0 else _LAYOUT_2).split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    elif version != SCHEMA_VERSION:
-        raise StorageFailure(
-            f"the relay's file has layout {version}, this program writes {SCHEMA_VERSION}",
-            hint="run the version of Cloister that wrote it, or move the folder aside",
-        )
+    bring_up(connection.execute, "the relay's file", SCHEMA_VERSION, fresh=SCHEMA, steps=STEPS)
     (report,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if report != "ok":
         raise StorageFailure("the relay's file is damaged", hint="restore the folder from a backup")
