@@ -51,9 +51,9 @@ def on_challenge(turn: Turn, challenge: Challenge) -> None:
     """Accept the relay's challenge, or close: a relay that is not ours gets nothing signed."""
     expected = expected_home(turn)
     if PROTOCOL_VERSION not in challenge.versions:
-        turn.alarm(
-            "version", "The relay speaks no version of the protocol that this program speaks."
-        )
+        is_old = any(version > PROTOCOL_VERSION for version in challenge.versions)
+        who, what = ("This program", "the home relay") if is_old else ("The home relay", "this one")
+        turn.alarm("version", f"{who} is too old for {what}: it has to be updated.")
         turn.drop_link("version")
     elif expected is not None and challenge.relay_id != expected:
         turn.alarm("relay", "The relay that answered is not the circle's home relay.")

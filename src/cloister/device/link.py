@@ -19,7 +19,7 @@ from picows.url import WSParsedURL
 from python_socks import ProxyError
 
 from cloister.client.effects import Route
-from cloister.device.errors import EntryRefused, WrongCertificate
+from cloister.device.errors import EntryRefused, WrongCertificate, version_differs
 from cloister.errors import CloisterError, LocalError, NetworkError
 from cloister.limits import (
     CONNECT_TIMEOUT_S,
@@ -30,11 +30,22 @@ from cloister.limits import (
     STALLED_SESSION_S,
 )
 from cloister.wire.commands import AnyRequest, Ping
-from cloister.wire.events import AnyEvent, Done, Failed
-from cloister.wire.frame import HOME_PATH, SUBPROTOCOL, WireError, decode_events, encode_frame
+from cloister.wire.events import AnyEvent, Challenge, Done, Failed
+from cloister.wire.frame import (
+    HOME_PATH,
+    PROTOCOL_VERSION,
+    SUBPROTOCOL,
+    WireError,
+    decode_events,
+    encode_frame,
+)
 
 PING_RID: Final = 2**32 - 1
 """The link's own request; the core counts its requests from 1 and never comes here."""
+
+FAMILY: Final = "cloister.v"
+"""Of every version: which ones the relay speaks stands in its first message, in words for people
+when they differ."""
 
 OnEvents = Callable[[list[AnyEvent]], None]
 Dial = Callable[[Route, Callable[[], picows.WSListener]], Awaitable[picows.WSTransport]]
@@ -189,6 +200,10 @@ class Link:
         except WireError as error:
             self.close(NetworkError(f"the relay sent garbage: {error}"))
             return
+        for event in events:
+            if isinstance(event, Challenge) and PROTOCOL_VERSION not in event.versions:
+                self.close(version_differs(event.versions))
+                return
         own = [event for event in events if isinstance(event, Done | Failed)]
         if any(event.rid == PING_RID for event in own):
             self._ping_unanswered = False
@@ -260,11 +275,12 @@ async def _dial(route: Route, make_listener: Callable[[], picows.WSListener]) ->
 
 
 def check_relay(route: Route, transport: picows.WSTransport) -> None:
-    """Demand the protocol and the very certificate of the route.
+    """Demand the protocol, in any version, and the very certificate of the route.
 
     Raises ``NetworkError``, ``ssl.SSLCertVerificationError``.
     """
-    if transport.response.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
+    chosen = transport.response.headers.get("Sec-WebSocket-Protocol", "")
+    if not chosen.startswith(FAMILY):
         raise NetworkError("the home relay does not speak this program's protocol")
     # The trust anchor could have signed another certificate: only itself is meant.
     if route.home_certificate is not None:

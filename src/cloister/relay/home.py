@@ -36,7 +36,7 @@ from cloister.relay.storage.quotas import Disk, Quotas
 from cloister.relay.storage.sqlite import SqliteStore
 
 DAY_S: Final = 86_400
-LAST_BYTES_S: Final = 5.0
+LAST_BYTES_S: Final = 1.0
 """How long a device may take for its last answers; what it misses it asks for again."""
 
 

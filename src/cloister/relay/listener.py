@@ -30,6 +30,7 @@ from cloister.relay.session import (
 )
 from cloister.relay.sockets import Socket, shake_hands, welcome
 from cloister.wire.auth import NONCE_BYTES
+from cloister.wire.codes import Refusal
 from cloister.wire.commands import AnyRequest
 from cloister.wire.events import Challenge
 from cloister.wire.frame import PROTOCOL_VERSION, WireError, decode_requests
@@ -55,6 +56,9 @@ class Requests(Protocol):
 
 class Connection(Protocol):
     """What carries a session: a socket of this process, or one that another process holds."""
+
+    speaks: bool
+    """Whether the device's version of the protocol is this relay's."""
 
     def transmit(self, frame: bytes) -> None:
         """Send one frame."""
@@ -108,7 +112,15 @@ class Sessions:
         session.answer(
             Challenge((PROTOCOL_VERSION,), context.relay_id, session.nonce, context.now())
         )
+        if not connection.speaks:
+            # Said in the one form that every version reads, then over.
+            session.refuse(0, Refusal.VERSION, PROTOCOL_VERSION)
+            asyncio.get_running_loop().call_soon(self._end, connection)
         return session
+
+    def _end(self, connection: Connection) -> None:
+        self.flusher.flush()
+        connection.close()
 
     def on_frame(self, session: Session, payload: bytes | memoryview) -> bool:
         """Take a frame; tell whether the connection may go on."""

@@ -13,7 +13,13 @@ from cloister.errors import NetworkError, TrustError
 from cloister.limits import CONNECT_TIMEOUT_S, MAX_FRAME_BYTES
 from cloister.relay.folder import Identity
 from cloister.roster.relay_card import RelayCard
-from cloister.wire.frame import MIRROR_PATH, WireError, decode_mirror, encode_frame
+from cloister.wire.frame import (
+    MIRROR_PATH,
+    PROTOCOL_VERSION,
+    WireError,
+    decode_mirror,
+    encode_frame,
+)
 from cloister.wire.mirror import (
     MIRROR_LABEL,
     MirrorChallenge,
@@ -82,6 +88,11 @@ class MirrorWire:
         challenge = await self.receive()
         if not isinstance(challenge, MirrorChallenge):
             raise MirrorTrouble("a mirror did not begin with its challenge")
+        if challenge.version != PROTOCOL_VERSION:
+            raise MirrorTrouble(
+                f"a mirror speaks version {challenge.version} of the protocol, this relay"
+                f" {PROTOCOL_VERSION}: one of the two has to be updated"
+            )
         if challenge.relay_id != self._card.relay_id:
             raise TrustError("another relay answered at a mirror's address")
         content = MirrorHelloContent(

@@ -29,10 +29,12 @@ _SILENT: Final = logging.getLogger("picows.server")
 class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
     """One WebSocket of a device."""
 
-    __slots__ = ("_is_blocked", "_is_held", "_send", "_transport")
+    __slots__ = ("_is_blocked", "_is_held", "_send", "_transport", "speaks")
 
     def __init__(self) -> None:
         super().__init__()
+        self.speaks = True
+        """Whether the device's version of the protocol is this relay's."""
         self._transport: picows.WSTransport | None = None
         self._send: Callable[[picows.WSMsgType, bytes], None] | None = None
         self._is_blocked = False
@@ -153,7 +155,10 @@ def welcome(
     response = picows.WSUpgradeResponse.create_101_response(
         extra_headers={"Sec-WebSocket-Protocol": SUBPROTOCOL}
     )
-    return picows.WSUpgradeResponseWithListener(response, make())
+    made = make()
+    offered = request.headers.get("Sec-WebSocket-Protocol", SUBPROTOCOL)
+    made.speaks = SUBPROTOCOL in offered.split(", ")
+    return picows.WSUpgradeResponseWithListener(response, made)
 
 
 async def shake_hands(

@@ -18,7 +18,7 @@ from cloister.wire.events import AnyEvent
 from cloister.wire.mirror import AnyMirrorMessage
 
 PROTOCOL_VERSION: Final = 1
-SUBPROTOCOL: Final = "cloister.v1"
+SUBPROTOCOL: Final = f"cloister.v{PROTOCOL_VERSION}"
 HOME_PATH: Final = "/home"
 MIRROR_PATH: Final = "/mirror"
 

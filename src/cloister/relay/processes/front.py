@@ -33,6 +33,7 @@ REPORT_BYTES: Final = CREDIT_BYTES // 4
 
 # To the main process.
 CONNECTED: Final = FIRST_OWN_KIND
+"""A payload says that the device speaks another version of the protocol."""
 FRAME: Final = FIRST_OWN_KIND + 1
 GARBAGE: Final = FIRST_OWN_KIND + 2
 GONE: Final = FIRST_OWN_KIND + 3
@@ -152,7 +153,7 @@ class Client(Socket):
         front = self._front
         self.number = next(front.numbers)
         front.clients[self.number] = self
-        front.pipe.post(CONNECTED, self.number)
+        front.pipe.post(CONNECTED, self.number, b"" if self.speaks else b"other")
 
     def took(self, payload: memoryview) -> bool:
         """Pass a frame on."""

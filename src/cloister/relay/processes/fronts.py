@@ -71,7 +71,7 @@ class FrontOf:
                 # The front did not know yet.
                 self.pipe.post(front.CUT, number)
                 return
-            made = self.connections[number] = DistantSocket(self, number)
+            made = self.connections[number] = DistantSocket(self, number, speaks=not payload)
             made.begin()
             self.fronts.look_for_room()
 
@@ -92,9 +92,10 @@ class FrontOf:
 class DistantSocket:
     """A connection that a front holds, and the session that it carries."""
 
-    __slots__ = ("_front", "_given", "_has_credit", "_is_blocked", "_number", "_session")
+    __slots__ = ("_front", "_given", "_has_credit", "_is_blocked", "_number", "_session", "speaks")
 
-    def __init__(self, of: FrontOf, number: int) -> None:
+    def __init__(self, of: FrontOf, number: int, *, speaks: bool) -> None:
+        self.speaks = speaks
         self._front = of
         self._number = number
         self._session: Session | None = None
