@@ -42,6 +42,9 @@ def test_messages_after_a_backup_are_named_as_lost_and_the_conversation_goes_on(
         cyd.is_offline = True
         await say(circle, ada, "lost for Cyd")
         restore_home(circle, backup)
+        await circle.settle()
+        assert not ada.core.is_busy
+        assert not ben.core.is_busy
         await say(circle, ben, "hello")
         cyd.is_offline = False
         await say(circle, ada, "after")

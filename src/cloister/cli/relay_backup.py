@@ -56,7 +56,7 @@ def restore(source: Path, *, folder: Path, as_json: bool) -> None:
 
     Only when the old folder is lost: two relays with one key break every circle of them. What was
     stored after the backup is gone; devices are told. Every unlock share is gone: devices whose
-    vault is open put new ones in their place, the others have to be invited anew.
+    vault is open put new ones in their place within hours; the others have to be invited anew.
 
     \b
     Example:
@@ -71,7 +71,7 @@ def restore(source: Path, *, folder: Path, as_json: bool) -> None:
     next_step = f"cloister relay check {folder}; then start it"
     lines = [
         f"{folder}: {done.circles} circles, {done.channels} channels",
-        f"dropped: {done.shares} unlock shares (devices with an open vault: cloister pin)",
+        f"dropped: {done.shares} unlock shares (open vaults make new ones; at once: cloister pin)",
     ]
     if is_home:
         lines += [

@@ -73,8 +73,10 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
     if purpose.number != channel.group.epoch:
         return  # of a Welcome into another epoch of the same channel
     channel = place(turn, channel, event.first_n)
-    promised = with_item(turn.session.promised, channel.channel_id, event.next_n)
-    turn.change_session(promised=promised)
+    if not begins_later_life(event.next_n, channel.next_n):
+        # A restored relay that has nothing yet of its new life: how much there is is not said.
+        promised = with_item(turn.session.promised, channel.channel_id, event.next_n)
+        turn.change_session(promised=promised)
     if channel.next_n == UNPLACED:
         turn.put_channel(
             replace(channel, next_n=event.first_n, chains={event.first_n: channel.chain})

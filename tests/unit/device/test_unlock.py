@@ -21,7 +21,7 @@ from cloister.device.vault.key_file import ShareKeyFile, parse_key_file
 from cloister.device.vault.wrapping import unwrap_with_shares
 from cloister.errors import CloisterError, LockedError, NetworkError, PolicyError, UsageError
 from cloister.relay.shares.rows import DELAYS_S, TRIES
-from unit.device.share_relays import OTHER_PIN, PIN, ShareWorld
+from unit.device.share_relays import OTHER_PIN, PIN, ShareRelay, ShareWorld
 
 WRONG = Secret(b"000001")
 
@@ -375,6 +375,55 @@ def test_without_shares_a_passphrase_is_changed_by_its_own_rule(tmp_path: Path) 
         Vault.open(world.folder, Secret(b"pw")).close()
 
     asyncio.run(main())
+
+
+# --- a relay that was restored from a backup ------------------------------------------------------
+
+
+def restore(relay: ShareRelay, *, generation: int = 1) -> None:
+    """What a restored relay has of a share: all but the scalars, as of the backup."""
+    execute = relay.store.connection.execute
+    execute("DELETE FROM scalar")
+    execute("UPDATE share SET generation = ?, tries_left = 3", (generation,))
+
+
+def test_open_vault_makes_new_shares_where_a_relay_has_lost_them(tmp_path: Path) -> None:
+    async def story(world: ShareWorld) -> None:
+        await change(world, PIN, OTHER_PIN)
+        vault = await world.open(OTHER_PIN)
+        upkeep = world.upkeep(vault)
+        await upkeep.settle()
+        await upkeep.look_for_losses()
+        assert [upkeep.is_owed, world.relays[0].generations] == [False, [2]]
+        restore(world.relays[0])  # from before the change of the PIN
+        shutil.copytree(world.folder, tmp_path / "cold")
+        with pytest.raises(LockedError, match="was restored from a backup"):
+            await ShareWorld(tmp_path / "cold", world.relays).open(OTHER_PIN)
+        await upkeep.look_for_losses()
+        await upkeep.settle()
+        vault.close()
+        await world.open_and_settle(OTHER_PIN)
+        assert [relay.generations for relay in world.relays] == [[3], [3]]
+        assert [relay.share.tries_left for relay in world.relays] == [TRIES, TRIES]
+
+    play(tmp_path, story)
+
+
+def test_whoever_has_the_disk_alone_is_helped_by_no_restored_relay(tmp_path: Path) -> None:
+    async def story(world: ShareWorld) -> None:
+        stolen = tmp_path / "stolen"
+        shutil.copytree(world.folder, stolen)
+        vault = await world.open()
+        restore(world.relays[0])
+        upkeep = world.upkeep(vault)
+        await upkeep.look_for_losses()
+        await upkeep.settle()
+        vault.close()
+        # The copy is of the generation that is gone, at both relays.
+        with pytest.raises(CloisterError):
+            await ShareWorld(stolen, world.relays).open(PIN)
+
+    play(tmp_path, story)
 
 
 # --- killed at any step ---------------------------------------------------------------------------

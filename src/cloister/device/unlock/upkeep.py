@@ -4,6 +4,7 @@
     not wrapped   the core has enrolled, the key file does not need the shares yet: wrap anew
     undropped     a PIN was changed: the relays may destroy the generation before
     moved         a relay has another address: write it down
+    lost          a relay was restored from a backup, which has no shares: make new ones, wrap anew
 
 Each is a state that can be seen in the vault and its key file, so whatever ends the process in
 between, the next one goes on.  A failure is tried again with backoff; none of it stops the device.
@@ -37,6 +38,10 @@ from cloister.device.vault.key_file import Cost, ShareKeyFile, ShareReference, S
 from cloister.device.vault.wrapping import fresh_stretch, wrap_alone, wrap_with_shares
 from cloister.errors import CloisterError
 from cloister.wire.codes import Refusal
+
+LOOK_S = 6 * 3600
+"""How often an open vault asks whether its shares are still there: a relay that has lost one can
+be helped by an open vault alone."""
 
 OnLease = Callable[[tuple[LeasedShare, ...]], None]
 
@@ -75,12 +80,16 @@ class Upkeep:
         self._backoff = Backoff(uniform)
         self._one_at_a_time = asyncio.Lock()
         self._looked = asyncio.Event()
+        self._uniform = uniform
+        self._has_lost = False
         self.trouble: CloisterError | None = None
 
     @property
     def is_owed(self) -> bool:
         """Whether anything is left to do."""
-        return bool(self._unconfirmed or self._is_unwrapped or self._is_undropped or self._moved)
+        return self._has_lost or bool(
+            self._unconfirmed or self._is_unwrapped or self._is_undropped or self._moved
+        )
 
     @property
     def state(self) -> str:
@@ -100,7 +109,11 @@ class Upkeep:
         while True:
             self._looked.clear()
             if not self.is_owed:
-                await self._looked.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S * self._uniform(0.5, 1.5)):
+                        await self._looked.wait()
+                        continue
+                await self.look_for_losses()
                 continue
             try:
                 await self.settle()
@@ -113,10 +126,25 @@ class Upkeep:
         async with self._one_at_a_time:
             await self._give_tries_back()
 
+    async def look_for_losses(self) -> None:
+        """Ask each relay whether it still has its share; what cannot be reached is asked later."""
+        async with self._one_at_a_time:
+            if not self._key.references or self._is_undropped:
+                return
+            try:
+                # It has done this already: with nothing to drop it changes nothing.
+                await self._at_all(self._key.references, _drop)
+            except CallRefused as refused:
+                self._has_lost = (refused.code, refused.detail) == (Refusal.GENERATION, 0)
+            except CloisterError as error:
+                self.trouble = in_words(error)
+
     async def settle(self) -> None:
         """Do all that is owed now.  Raises what stands in the way."""
         async with self._one_at_a_time:
             self.begin_lease()
+            if self._has_lost:
+                await self._make_anew()
             await self._give_tries_back()
             if self._is_unwrapped:
                 await self._wrap_anew()
@@ -150,11 +178,8 @@ class Upkeep:
             if self._is_undropped:
                 # Else three generations would be about; no relay keeps so many.
                 await self._drop_generation_before()
-            following = tuple(
-                replace(one, generation=one.generation + 1) for one in self._key.references
-            )
             try:
-                await self._at_all(following, _make)
+                following = await self._next_generation()
                 stretched = await asyncio.to_thread(fresh_stretch, new, cost, self._entropy)
                 await self._wrap(following, stretched, undropped=True)
             except CloisterError as error:
@@ -199,6 +224,18 @@ class Upkeep:
     async def _wrap_anew(self) -> None:
         references = tuple(one.reference for one in self._shares())
         await self._wrap(references, self._key.stretched, undropped=False)
+
+    async def _make_anew(self) -> None:
+        """Another generation at every relay, under the PIN in force."""
+        await self._wrap(await self._next_generation(), self._key.stretched, undropped=True)
+        self._has_lost = False
+
+    async def _next_generation(self) -> tuple[ShareReference, ...]:
+        following = tuple(
+            replace(one, generation=one.generation + 1) for one in self._key.references
+        )
+        await self._at_all(following, _make)
+        return following
 
     async def _wrap(
         self, references: tuple[ShareReference, ...], stretched: Stretched, *, undropped: bool

@@ -46,7 +46,7 @@ def make_backup(folder: Folder, target: Path, now: int, *, with_books: bool = Tr
     try:
         shutil.rmtree(building, ignore_errors=True)
         for place in ("", "keys", "peers", "codes", "data", "books"):
-            (building / place).mkdir(mode=0o700)
+            (building / place).mkdir(mode=0o700, parents=True)
         logs = _copy_main(folder.database_path, building / "data" / "relay.sqlite3")
         _copy_shares(folder.shares_path, building / "data" / "shares.sqlite3")
         for name in (*_FILES, *(str(one) for one in _peers(folder)), "books/accounts.json"):
