@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,16 @@ from cloister.roster.share import bind_of
 from cloister.wire import commands, events
 from cloister.wire.auth import ShareAct
 from cloister.wire.codes import Refusal
-from integration.relay_world import CHANNEL, ENTROPY, INBOX, Device, Pair, Relay, envelope_id
+from integration.relay_world import (
+    CHANNEL,
+    ENTROPY,
+    INBOX,
+    PATIENCE_S,
+    Device,
+    Pair,
+    Relay,
+    envelope_id,
+)
 from integration.share_world import GovernedCircle, Share, answers, become, enrol_at_both, to_entry
 
 pytestmark = pytest.mark.process
@@ -111,119 +121,109 @@ async def renew(pair: Pair, share: Share) -> int:
     return int(done.n)
 
 
-def test_home_lost_and_restored(own_pair: Pair, tmp_path: Path) -> None:
+async def go_on_after_the_home(pair: Pair, life: Life) -> None:
+    world, circle = life.world, life.world.circle
+    device = world.device = await Device.connect(pair)
+    proved = await circle.prove(device)
+    assert proved.next_n == life_of(proved.next_n) << LIFE_SHIFT > 10
+
+    # Log: what the mirror had is taken over before anything is signed.
+    head = await device.ask(commands.ReadHead, circle.origin)
+    page = await device.ask(commands.ReadLog, circle.origin, 0)
+    assert list(page.entries) == circle.entries
+    assert head.note.split(b"\n\n")[0] == life.head.split(b"\n\n")[0]
+    tick = circle.tick()
+    await device.ask(commands.Append, circle.origin, life.size, tick)
+    circle.entries.append(tick)
+
+    # Messages: those of the copy are there; the index goes on where none was given.
+    await device.ask(commands.Follow, CHANNEL, circle.commons_id, 0)
+    items = [await device.next_of(events.Item) for _ in life.put_before]
+    assert [one.envelope_id for one in items] == life.put_before
+    assert [one.n for one in items] == list(range(5))
+    again = await device.ask(
+        commands.Put, circle.commons_id, 0, life.put_after[0], life.put_after[0] * 64
+    )
+    assert again.n == proved.next_n
+    assert (await device.next_of(events.Item)).n == proved.next_n
+
+    # Key packages: none that was handed out, nor any other, until the device publishes anew.
+    await device.prove(circle.inbox, INBOX, circle.inbox_id)
+    left = await device.ask(commands.PublishKeyPackages, circle.inbox_id, ())
+    assert left.n == 0
+    refused = await device.refusal(commands.TakeKeyPackage, circle.commons_id, circle.inbox_id)
+    assert refused == Refusal.NO_KEY_PACKAGE
+
+    # Shares: what was erased is that; what was lost opens nothing until it is made anew.
+    await become(pair, world.shares, list(ERASED))
+    assert await answers(pair, life.bystander) == [Refusal.GENERATION, TRIES - 1]
+    assert await renew(pair, life.bystander[0]) == 2
+    assert await answers(pair, life.bystander) == [TRIES - 1, TRIES - 1]
+    await device.close()
+
+
+async def go_on_after_the_entry(pair: Pair, life: Life) -> None:
+    world, circle = life.world, life.world.circle
+    await become(pair, world.shares, list(ERASED))
+    wait_for(lambda: pair.entry.status()["entries_stored"] == len(circle.entries))
+    device = await Device.connect(pair)
+    await circle.prove(device)
+    await device.ask(commands.Append, circle.origin, len(circle.entries), circle.tick())
+    assert await answers(pair, life.bystander) == [TRIES - 1, Refusal.GENERATION]
+    assert await renew(pair, life.bystander[1]) == 2
+    assert await answers(pair, life.bystander) == [TRIES - 1, TRIES - 1]
+    await device.close()
+
+
+def test_home_and_then_its_mirror_are_lost_and_restored(own_pair: Pair, tmp_path: Path) -> None:
     life = asyncio.run(live(own_pair, tmp_path))
-    lose_and_restore(own_pair.home, tmp_path / own_pair.home.card.name)
-    own_pair.home.start()
+    for relay in (own_pair.home, own_pair.entry):
+        see_that_it_holds_no_secret_of_a_share(tmp_path / relay.card.name, life)
 
-    async def go_on() -> None:
-        world, circle = life.world, life.world.circle
-        device = world.device = await Device.connect(own_pair)
-        proved = await circle.prove(device)
-        assert proved.next_n == life_of(proved.next_n) << LIFE_SHIFT > 10
-
-        # Log: what the mirror had is taken over before anything is signed.
-        head = await device.ask(commands.ReadHead, circle.origin)
-        page = await device.ask(commands.ReadLog, circle.origin, 0)
-        assert list(page.entries) == circle.entries
-        assert head.note.split(b"\n\n")[0] == life.head.split(b"\n\n")[0]
-        await device.ask(commands.Append, circle.origin, life.size, circle.tick())
-
-        # Messages: those of the copy are there; the index goes on where none was given.
-        await device.ask(commands.Follow, CHANNEL, circle.commons_id, 0)
-        items = [await device.next_of(events.Item) for _ in life.put_before]
-        assert [one.envelope_id for one in items] == life.put_before
-        assert [one.n for one in items] == list(range(5))
-        again = await device.ask(
-            commands.Put, circle.commons_id, 0, life.put_after[0], life.put_after[0] * 64
-        )
-        assert again.n == proved.next_n
-        assert (await device.next_of(events.Item)).n == proved.next_n
-
-        # Key packages: none that was handed out, nor any other, until the device publishes anew.
-        await device.prove(circle.inbox, INBOX, circle.inbox_id)
-        left = await device.ask(commands.PublishKeyPackages, circle.inbox_id, ())
-        assert left.n == 0
-        refused = await device.refusal(commands.TakeKeyPackage, circle.commons_id, circle.inbox_id)
-        assert refused == Refusal.NO_KEY_PACKAGE
-
-        # Shares: what was erased is that; what was lost opens nothing until it is made anew.
-        await become(own_pair, world.shares, list(ERASED))
-        assert await answers(own_pair, life.bystander) == [Refusal.GENERATION, TRIES - 1]
-        assert await renew(own_pair, life.bystander[0]) == 2
-        assert await answers(own_pair, life.bystander) == [TRIES - 1, TRIES - 1]
-        await device.close()
-
-    asyncio.run(go_on())
-
-
-def test_entry_lost_and_restored(own_pair: Pair, tmp_path: Path) -> None:
-    life = asyncio.run(live(own_pair, tmp_path))
-    lose_and_restore(own_pair.entry, tmp_path / own_pair.entry.card.name)
-    own_pair.entry.start()
-
-    async def go_on() -> None:
-        world, circle = life.world, life.world.circle
-        await become(own_pair, world.shares, list(ERASED))
-        assert own_pair.entry.status()["entries_stored"] == life.size
-        device = await Device.connect(own_pair)
-        assert (await circle.prove(device)).next_n == 10
-        await device.ask(commands.Append, circle.origin, life.size, circle.tick())
-        assert await answers(own_pair, life.bystander) == [TRIES - 1, Refusal.GENERATION]
-        assert await renew(own_pair, life.bystander[1]) == 2
-        assert await answers(own_pair, life.bystander) == [TRIES - 1, TRIES - 1]
-        await device.close()
-
-    asyncio.run(go_on())
-
-
-def test_restored_home_serves_nobody_before_its_mirror_has_answered(
-    own_pair: Pair, tmp_path: Path
-) -> None:
-    life = asyncio.run(live(own_pair, tmp_path))
+    # A restored home serves nobody before its mirror has answered.
     own_pair.entry.stop()
     lose_and_restore(own_pair.home, tmp_path / own_pair.home.card.name)
     own_pair.home.begin()
-    until = time.monotonic() + 20
-    while b"restored-asking-mirrors" not in own_pair.home.log():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_for(lambda: b"restored-asking-mirrors" in own_pair.home.log())
     assert own_pair.home.status()["ready"] is False
     # It can be stopped while it waits, and has not forgotten when it starts again.
     assert own_pair.home.stop() == 0
     own_pair.home.begin()
     own_pair.entry.start()
     own_pair.home.wait()
-    assert own_pair.home.status()["entries_stored"] == life.size
-    assert own_pair.home.stop() == 0
-    own_pair.home.start()
-    said = own_pair.home.log().split(b'"stopped"')[-1]
-    assert b"restored-asking-mirrors" not in said
+    assert b"restored-logs-adopted" in own_pair.home.log()
+    asyncio.run(go_on_after_the_home(own_pair, life))
+
+    lose_and_restore(own_pair.entry, tmp_path / own_pair.entry.card.name)
+    own_pair.entry.start()
+    asyncio.run(go_on_after_the_entry(own_pair, life))
 
 
-def test_backup_holds_no_secret_of_a_share_and_no_key_package(
-    own_pair: Pair, tmp_path: Path
-) -> None:
-    life = asyncio.run(live(own_pair, tmp_path))
-    for relay in (own_pair.home, own_pair.entry):
-        backup = tmp_path / relay.card.name
-        assert not list(backup.rglob("shares.key*"))
-        for place in (backup, *backup.rglob("*")):
-            assert place.stat().st_mode & 0o077 == 0, place
-        with sqlite.connect(str(backup / "data" / "shares.sqlite3")) as shares:
-            assert shares.execute("SELECT count(*) FROM scalar").fetchone() == (0,)
-            assert shares.execute("SELECT count(*) FROM share").fetchone() == (2,)
-        raw = b"".join(one.read_bytes() for one in backup.rglob("*") if one.is_file())
-        assert not any(package in raw for package in life.taken)
+def see_that_it_holds_no_secret_of_a_share(backup: Path, life: Life) -> None:
+    assert not list(backup.rglob("shares.key*"))
+    for place in (backup, *backup.rglob("*")):
+        assert place.stat().st_mode & 0o077 == 0, place
+    with sqlite.connect(str(backup / "data" / "shares.sqlite3")) as shares:
+        assert shares.execute("SELECT count(*) FROM scalar").fetchone() == (0,)
+        assert shares.execute("SELECT count(*) FROM share").fetchone() == (2,)
+    raw = b"".join(one.read_bytes() for one in backup.rglob("*") if one.is_file())
+    assert not any(package in raw for package in life.taken)
 
 
-def test_damaged_backups_and_full_folders_are_refused(own_pair: Pair, tmp_path: Path) -> None:
+def wait_for(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_damaged_backups_and_full_folders_are_refused(pair: Pair, tmp_path: Path) -> None:
     backup = tmp_path / "backup"
-    make_backup(own_pair.home.place, backup, int(time.time()))
+    make_backup(pair.home.place, backup, int(time.time()))
     with pytest.raises(UsageError, match="is there already"):
-        make_backup(own_pair.home.place, backup, int(time.time()))
+        make_backup(pair.home.place, backup, int(time.time()))
     with pytest.raises(UsageError, match="not empty"):
-        restore(backup, own_pair.home.folder, int(time.time()))
+        restore(backup, pair.home.folder, int(time.time()))
     (backup / "relay.toml").write_bytes(b"")
     with pytest.raises(BackupDamaged, match=r"relay\.toml was changed"):
         restore(backup, tmp_path / "new", int(time.time()))
