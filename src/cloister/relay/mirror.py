@@ -322,15 +322,21 @@ class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
             self._hello(message)
         elif isinstance(message, MirrorPush) and self._home is not None and not self._is_pushing:
             self._is_pushing = True
-            try:
-                self._listener.mirror.push(self._home, message, self._pushed)
-            except Exception as error:  # noqa: BLE001  the wall: a bug ends one connection
-                self._listener.log.bug("push-failed", error)
-                self.cut()
+            self._walled(partial(self._listener.mirror.push, self._home, message, self._pushed))
         elif isinstance(message, MirrorFetch) and self._home is not None:
-            self._answer(self._listener.mirror.fetch(self._home, message))
+            self._walled(partial(self._fetch, self._home, message))
         else:
             self.cut()
+
+    def _walled(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  the wall: a bug ends one connection
+            self._listener.log.bug("push-failed", error)
+            self.cut()
+
+    def _fetch(self, home: RelayCard, message: MirrorFetch) -> None:
+        self._answer(self._listener.mirror.fetch(home, message))
 
     def _hello(self, hello: MirrorHello) -> None:
         card = self._listener.peers.cards().get(hello.relay_id)
