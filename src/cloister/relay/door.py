@@ -6,9 +6,9 @@ costs: it holds one of ``MOST`` places until it is over, or for a moment when th
 slow, for slow ones must not keep the others out; they have ``handshake_s`` and then are cut by
 whoever shakes hands.  Who has gone while waiting costs no handshake.
 
-Where addresses tell people apart, as at an entry relay, one that is shaking hands slowly makes all
-others of its address wait behind everybody else: half-open connections of a few addresses do not
-fill the places.
+Where addresses tell people apart, as at an entry relay, the third of an address at once, and all of
+an address that has a slow one, wait behind everybody else and hold half of the places at most: a
+thousand half-open connections of a few addresses do not fill the places.
 
 Several processes may stand at one door, each with the same listening sockets.
 """
@@ -37,7 +37,9 @@ FRESH_BEHIND_ENTRY_S: Final = 0.25
 """The same where all come from entry relays, which have bounded the crowd: there one address is
 many people, and whoever is slow must go soon."""
 _MOST_DOUBTFUL: Final = MOST // 2
-"""Places that those may hold who come from an address with a slow handshake."""
+"""Places that those may hold who wait behind everybody else."""
+FRESH_OF_ADDRESS: Final = 2
+"""Handshakes at once of one address before the next ones wait behind everybody else."""
 _PER_TURN: Final = 128
 """Connections taken in one turn of the loop: what one process does not take, another does."""
 _GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
@@ -94,8 +96,9 @@ class Door:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: deque[tuple[socket.socket, Any]] = deque()
         self._doubtful: deque[tuple[socket.socket, Any]] = deque()
-        """Of addresses with a slow handshake."""
+        """Behind everybody else, for their address' sake."""
         self._waiting_of: Counter[str] = Counter()
+        self._fresh_of: Counter[str] = Counter()
         self._slow_of: Counter[str] = Counter()
 
     @property
@@ -166,18 +169,21 @@ class Door:
             connection.close()
             return
         self._waiting_of[host] += 1
-        (self._doubtful if host in self._slow_of else self._waiting).append((connection, address))
+        self._waiting.append((connection, address))
 
     def _begin_some(self) -> None:
         """Shake hands with those who have waited longest."""
         while self._waiting and self._fresh < MOST:
             connection, address = self._waiting.popleft()
-            if address[0] in self._slow_of:
+            if self._is_doubtful(address[0]):
                 self._doubtful.append((connection, address))
             else:
                 self._begin(connection, address, is_doubtful=False)
         while self._doubtful and self._fresh < MOST and self._fresh_doubtful < _MOST_DOUBTFUL:
             self._begin(*self._doubtful.popleft(), is_doubtful=True)
+
+    def _is_doubtful(self, host: str) -> bool:
+        return host in self._slow_of or self._fresh_of.get(host, 0) >= FRESH_OF_ADDRESS
 
     def _begin(self, connection: socket.socket, address: Any, *, is_doubtful: bool) -> None:
         if self._most_of_address is not None:
@@ -187,7 +193,11 @@ class Door:
             return
         self._fresh += 1
         self._fresh_doubtful += is_doubtful
-        place = _Place(self, None if self._most_of_address is None else address[0], is_doubtful)
+        host = None
+        if self._most_of_address is not None:
+            host = address[0]
+            self._fresh_of[host] += 1
+        place = _Place(self, host, is_doubtful)
         task = self._loop.create_task(self._shake(connection, address, place))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -208,8 +218,10 @@ class Door:
         """A slow handshake has come to an end."""
         _less(self._slow_of, host)
 
-    def on_place_free(self, was_doubtful: bool) -> None:
+    def on_place_free(self, host: str | None, was_doubtful: bool) -> None:
         """A handshake is over, or has become slow."""
+        if host is not None:
+            _less(self._fresh_of, host)
         self._fresh -= 1
         self._fresh_doubtful -= was_doubtful
         self._begin_some()
@@ -257,4 +269,4 @@ class _Place:
     def _leave(self) -> None:
         if self._is_held:
             self._is_held = False
-            self._door.on_place_free(self._is_doubtful)
+            self._door.on_place_free(self._host, self._is_doubtful)
