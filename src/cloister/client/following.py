@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloister.client.appending import sign
+from cloister.client.foresight import check
 from cloister.client.heads import lead_to
 from cloister.client.home_records import HomeMove, HomeStep, MoveNotice
 from cloister.client.leaving import READ_S
@@ -34,6 +35,7 @@ from cloister.roster.roster import Roster
 def begin_notice(turn: Turn, wanted: RelaySet) -> MoveNotice:
     """Propose another home in a notice instead of the log.  Raises ``CloisterError``."""
     roster = roster_in_force(turn.state)
+    check(turn, ReadableType.RELAY_SET, wanted.encode())
     entry = _signed(turn, ReadableType.RELAY_SET, wanted.encode(), _fold_of(roster))
     notice = MoveNotice(
         version=1,
@@ -141,6 +143,11 @@ def _extend(
     for entry in notice.entries:
         fold = fold.append(entry)
     own = own_key_id(turn.state)
+    if approves and not governance.obeys(own):
+        raise PolicyError(
+            "only a steward can approve that, on the device that holds the steward's key",
+            hint="`cloister steward list` says who the stewards are.",
+        )
     if approves and own in proposal.approvals:
         raise PolicyError(
             "you have proposed or approved this move already",

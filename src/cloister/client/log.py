@@ -23,6 +23,7 @@ from cloister.roster.errors import NeedsLogKey, UpdateNeeded
 from cloister.roster.governance_events import ResetDone
 from cloister.roster.roster import Roster
 from cloister.roster.voiding import Void, voids_in
+from cloister.transparency.errors import NotSettled
 from cloister.transparency.merkle import Frontier, leaf_hash
 from cloister.transparency.proof import verify_consistency
 from cloister.transparency.quorum import Settled
@@ -167,7 +168,9 @@ def on_head(turn: Turn, event: Head) -> None:
     """Verify a head and settle what it covers.  A head that does not verify changes nothing."""
     try:
         settled = verify_head(turn.state, event.note)
-    except RemoteError:
+    except RemoteError as error:
+        if isinstance(error, NotSettled) and turn.state.home_move is not None:
+            return  # a new home has signed it, and pushes it again when it is cosigned
         size, _ = tail(turn)
         if turn.state.roster is None or size_in(event.note) <= size:
             raise

@@ -264,3 +264,50 @@ def test_a_relay_that_joins_late_gets_the_log_from_the_beginning() -> None:
         assert code(rest) == MirrorRefusal.NOT_YOURS, "the last one must name this relay"
 
     run(scenario)
+
+
+def page_of(world: World, entries: list[bytes]) -> list[bytes]:
+    """More entries, as large together as a page: whoever pushes so many may have more."""
+    longer = list(entries)
+    while sum(map(len, longer[len(entries) :])) <= MAX_LOG_PAGE_BYTES - MAX_ENTRY_BYTES:
+        longer.append(world.tick(longer, content=bytes(60_000)))
+    return longer
+
+
+def test_attack_another_home_of_the_list_goes_on_with_a_log_that_is_not_its_own() -> None:
+    async def scenario(world: World) -> None:
+        other_key = hybrid()
+        other = card(other_key, RelayRole.HOME, "other", "IS")
+
+        async def push_as_other(entries: list[bytes], from_seq: int) -> Any:
+            frontier = Frontier.empty().extend(leaf_hash(one) for one in entries)
+            note = sign_checkpoint(ORIGIN, len(entries), frontier.root, other.name, other_key)
+            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            push = MirrorPush(ORIGIN, from_seq, tuple(entries[from_seq:]), note)
+            world.mirror.push(other, push, future.set_result)
+            return await asyncio.wait_for(future, 5)
+
+        entries = [world.genesis]
+        assert isinstance(await world.push(entries, 0), MirrorCosigned)
+        short = [*entries, world.tick(entries)]
+        assert code(await push_as_other(short, 1)) == MirrorRefusal.NOT_YOURS
+        assert code(await push_as_other(page_of(world, entries), 1)) == MirrorRefusal.NOT_YOURS
+
+    run(scenario)
+
+
+def test_a_new_home_brings_what_was_before_to_a_mirror_that_has_nothing() -> None:
+    async def scenario(world: World) -> None:
+        first_home, first_key = world.home, world.home_key
+        world.home_key = hybrid()
+        world.home = card(world.home_key, RelayRole.HOME, "other", "IS")
+        entries = page_of(world, [world.genesis])
+        # It is named only by what would come after this page.
+        assert isinstance(await world.push(entries, 0), MirrorCosigned)
+        more = page_of(world, entries)
+        assert isinstance(await world.push(more, len(entries)), MirrorCosigned)
+        world.home, world.home_key = first_home, first_key
+        last = [*more, world.tick(more)]
+        assert isinstance(await world.push(last, len(more)), MirrorCosigned)
+
+    run(scenario)
