@@ -20,6 +20,8 @@ from cloister.demo.folder import Folder
 from cloister.demo.person import Person
 from cloister.device.agent_client import RemoteDevice
 from cloister.device.paths import socket_path
+from cloister.device.vault.key_file import ShareKeyFile, parse_key_file
+from cloister.roster.relay_card import RelayCard
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -31,7 +33,7 @@ PLACES = {
     NEW_HOME: ("home", "IS", "Geyser"),
 }
 DESK = "Desk"
-WITHIN_S = 60.0
+WITHIN_S = 25.0
 
 
 class Drill:
@@ -137,6 +139,22 @@ class Drill:
 
         await person.until(f"{person.name} inside", inside, within_s=WITHIN_S)
 
+    def relay_id(self, name: str) -> bytes:
+        """Return a relay's id."""
+        return bytes(RelayCard.decode(self.card(name).read_bytes()).relay_id)
+
+    async def is_kept_by(self, person: Person, relay_ids: set[bytes]) -> None:
+        """Wait until a person's vault opens with the unlock shares of just these relays."""
+        path = self.folder.profile(person.number) / "vault.key"
+
+        async def wrapped() -> bool | None:
+            file = parse_key_file(path.read_bytes())
+            if not isinstance(file, ShareKeyFile):
+                return None
+            return True if {one.relay_id for one in file.references} == relay_ids else None
+
+        await person.until(f"new shares of {person.name}", wrapped, within_s=WITHIN_S)
+
     async def channels(self, person: Person) -> dict[str, str]:
         """Return the ids of a person's conversations, with their titles."""
         views = await person.device.conversations()
@@ -187,6 +205,9 @@ async def play(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert [row["role"] for row in shown] == ["home", "entry", "former home"]
             assert shown[0]["operator"] == "Geyser"
         assert [await drill.channels(person) for person in drill.people] == before
+        wanted = {drill.relay_id(name) for name in ("entry", NEW_HOME)}
+        for person in drill.people:
+            await drill.is_kept_by(person, wanted)
     finally:
         await drill.stop()
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from cloister.client.identity import did_of
 from cloister.client.inputs import OpenConversation, SendText
-from cloister.client.powers import Approve, FollowHome, MoveHome
+from cloister.client.powers import Approve, FollowHome, LockDevice, MoveHome
+from cloister.roster.roster import Roster
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.testing.simulated_home import SimulatedHome
 from scenario.built_once import built_once
-from scenario.governed import admit_steward, other_alarms, roster_of, send, view
+from scenario.governed import (
+    admit_steward,
+    later,
+    other_alarms,
+    roster_of,
+    send,
+    two_stewards,
+    view,
+)
 from scenario.hostile import play
 
 
@@ -153,5 +163,39 @@ def test_a_lost_home_is_replaced_and_what_it_took_along_is_sent_again() -> None:
                 assert device.texts(name).count(f"{name} is here") == 1
         assert {one.name: groups(one) for one in circle.devices} == before
         assert other_alarms(circle) == []
+
+    play(story())
+
+
+def test_unlock_shares_follow_to_the_new_home() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await two_stewards(circle)
+        home = circle.relays.add_home()
+        old, entry = circle.relays.home_card.relay_id, circle.relays.entry_card.relay_id
+        await decide(circle, home, ada, ben)
+        await later(circle, 300)
+        for device in (ada, ben, cyd):
+            record = roster_of(ada).devices[did_of(device.core.state)]
+            relays = [one.receipt.relay_id for one in record.receipts]
+            assert relays == [home.card.relay_id, entry]
+            assert [one.receipt.relay_id for one in record.former] == [old]
+            # What wraps the vault's key from now on, and what an order still names.
+            assert [card.relay_id for _, card in device.core.enrolled_shares] == relays
+            assert {one.relay_id for one in record.targets} == {old, entry, home.card.relay_id}
+            assert Roster.decode(roster_of(device).encode()) == roster_of(device)
+        lock = LockDevice(ref=circle.ref(), device="Cyd")
+        await circle.act(ada, lock)
+        await later(circle, 60)
+        for relay_id in (old, entry, home.card.relay_id):
+            shares = circle.relays.shares[relay_id]
+            places = [
+                one.handle
+                for one in roster_of(ada).devices[did_of(cyd.core.state)].targets
+                if one.relay_id == relay_id
+            ]
+            found = [shares.store.share(handle) for handle in places]
+            assert [one is not None and one.locked_at is not None for one in found] == [True]
+        assert other_alarms(circle, "out") == []
 
     play(story())

@@ -18,9 +18,9 @@ The circle would move to {name} ({jurisdiction}, {operator}):
  - open invitations lapse, and who waits to be let in is invited again;
  - it cannot move back: what was the home once is not the home again.{shares}"""
 SHARES = """
- - devices that are enrolled keep their unlock shares at the old home. It must go on serving them,
-   or be restored, until each person has added a new device and retired the old one. Where it is
-   lost and the circle has one entry relay, a device that is locked cannot be opened any more."""
+ - devices get unlock shares at the new home by themselves, while their vaults are open. Until then
+   the old home must serve theirs. Where it is lost and the circle has one entry relay, a device
+   that is locked by now cannot be opened any more once its lease has run out."""
 
 
 @click.group()

@@ -26,6 +26,7 @@ from cloister.client import (
     pool,
     receipts,
     relocating,
+    renewing,
     rewinding,
     running,
     seating,
@@ -227,6 +228,8 @@ def _on_answer(turn: Turn, purpose: Purpose, event: AnyEvent) -> None:
             _on_pool_size(turn, purpose, event)
         case Work.WITHDRAW, Package():
             pool.on_withdrawn(turn, event)
+        case Work.ASK_TICKETS, Opened():
+            renewing.on_tickets(turn, event.tickets)
         case Work.READ_SEATS, Seats():
             seating.on_seats(turn, purpose, event)
         case Work.TAKE_PACKAGE, Package():
@@ -288,6 +291,7 @@ _FAILED: Final[Mapping[Work, Callable[[Turn, Purpose, Failed], None]]] = {
     Work.OPEN_CIRCLE: founding.on_failed,
     Work.OPEN_CHANNEL: conversing.on_failed,
     Work.MOVE_CHANNEL: relocating.on_channel_refused,
+    Work.ASK_TICKETS: renewing.on_failed,
     Work.BRING_LOG: relocating.on_refused,
     Work.ADOPT_CIRCLE: relocating.on_refused,
     Work.OPEN_BOX: inviting.on_failed,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from cloister.client.errands import EnrolErrand
+from cloister.client.identity import did_of
 from cloister.client.records import Enrolment
 from cloister.client.routing import known_relays_of, relay_set_of, unlock_route
 from cloister.client.share_keys import confirm_key, owner_key, unlock_seed
@@ -200,14 +201,21 @@ def receipts_of(state: State) -> tuple[OpenedReceipt, ...]:
 
 def enrolled_shares(state: State) -> tuple[tuple[OpenedReceipt, RelayCard], ...]:
     """Return every share with its relay, once this device has enrolled at all; else nothing."""
-    if relay_set_of(state) is None or any(not one.receipt for one in state.enrolments.values()):
+    if relay_set_of(state) is None:
         return ()
+    roster = state.roster
+    record = roster.devices.get(did_of(state)) if roster is not None and state.identity else None
+    if record is None and any(not one.receipt for one in state.enrolments.values()):
+        return ()
+    # What a member's device enrols at since counts when the log has it.
+    counted = {one.receipt.handle for one in record.receipts} if record is not None else None
     found = []
     for card in known_relays_of(state):
         enrolment = state.enrolments.get(bytes(card.relay_id))
-        if enrolment is not None:
+        if enrolment is not None and enrolment.receipt:
             receipt = ShareReceipt.decode(enrolment.receipt)
-            found.append((OpenedReceipt(receipt=receipt, opening=enrolment.opening), card))
+            if counted is None or receipt.handle in counted:
+                found.append((OpenedReceipt(receipt=receipt, opening=enrolment.opening), card))
     return tuple(found)
 
 

@@ -176,6 +176,9 @@ def _standing(event: Event, names: Names) -> str:
         case sealed.SeatsRenewed():
             who = _list(names.device(did) for did in event.dids)
             return f"seats are paid until {names.moment(event.term_end)}: {who}"
+        case sealed.SharesRenewed():
+            relays = _list(names.relay(one) for one in event.relays)
+            return f"{names.device(event.did)} has unlock shares at {relays}"
         case sealed.SeatLapsed():
             return f"not paid for any more: {_list(names.device(did) for did in event.dids)}"
         case sealed.Held():

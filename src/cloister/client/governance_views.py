@@ -140,7 +140,7 @@ def _device(state: State, roster: Roster, record: DeviceRecord, in_commons: bool
         "state": standing_of(roster, record.did).name.lower(),
         "seat": seat_in_words(roster, record),
         "seat_until": record.term_end or None,
-        "shares": len(record.receipts) - len(record.erased_by),
+        "shares": sum(one.receipt.relay_id not in record.erased_by for one in record.receipts),
         "held": any(roster.governance.is_held(*pair) for pair in record.handles),
         "in_commons": in_commons,
     }

@@ -87,7 +87,7 @@ def on_lock(turn: Turn, act: LockDevice) -> None:
         if not targets:
             return
         secret = identity_of(turn.state).owner_secret
-        keys = tuple(owner_key(secret, one.receipt.bind) for r in records for one in r.receipts)
+        keys = tuple(owner_key(secret, one.receipt.bind) for r in records for one in r.all_receipts)
         lock = sign_lock_as_owner(_order(turn, roster, targets), keys)
     _keep(turn, lock, records)
     mark_exposure(turn, dids, turn.now)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cloister import mls
-from cloister.client.routing import home_of, is_reading
+from cloister.client.routing import home_of
 from cloister.client.state import Channel, Purpose, Session, Work, with_item, without
 from cloister.client.turn import RETRY_S, Turn
 from cloister.crypto.signature import Ed25519Key
@@ -39,7 +39,9 @@ def on_link_up(turn: Turn) -> None:
     again = tuple(
         replace(one, appended=False) if one.appended else one for one in turn.state.intents
     )
-    turn.change(session=Session(up=True, is_final=is_reading(turn.state)), intents=again)
+    move = turn.state.home_move
+    step = int(move.step) if move is not None else 0
+    turn.change(session=Session(up=True, home_step=step), intents=again)
 
 
 def on_link_down(turn: Turn) -> None:

@@ -38,6 +38,7 @@ from cloister.roster.readable import ReadableType, steward_key_id
 from cloister.roster.relay_card import RelaySet
 from cloister.roster.roster import Roster
 from cloister.roster.share import ErasureReceipt, SeatTerm
+from cloister.roster.share_renewal import Shares
 from cloister.roster.state import RequestState
 
 
@@ -105,6 +106,10 @@ def _of_sealed(roster: Roster, intent: Intent) -> str:
         case SealedType.SEAT:
             is_news = term_grows(roster, SeatTerm.decode(intent.content))
             return "" if is_news else "the circle knows that term already"
+        case SealedType.SHARES:
+            receipts = (one.receipt for one in Shares.decode(intent.content).receipts)
+            is_known = all((one.relay_id, one.handle) in roster.handles for one in receipts)
+            return "the log has these shares already" if is_known else ""
         case SealedType.LOG_KEY:
             is_old = LogKey.decode(intent.content).generation <= roster.generation
             return "another member has announced the log key" if is_old else ""

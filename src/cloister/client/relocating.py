@@ -32,6 +32,8 @@ from cloister.wire.codes import Refusal
 from cloister.wire.commands import OpenChannel
 from cloister.wire.events import Done, Failed
 
+REFUSED_S: Final = 300
+"""Before a circle that the new home refused is brought again."""
 BRING: Final = Purpose(Work.BRING_LOG)
 ADOPT: Final = Purpose(Work.ADOPT_CIRCLE)
 
@@ -41,25 +43,16 @@ def advance(turn: Turn) -> None:
     move = turn.state.home_move
     if move is None:
         return
-    if move.step is HomeStep.READING:
-        if turn.is_linked and not turn.session.is_final:
-            # What a proof says of a closed channel is final; what one said before may not be.
-            turn.drop_link("the circle moves to another home")
-        elif turn.now >= move.until or _has_read_all(turn):
+    if turn.is_linked and turn.session.home_step != move.step:
+        turn.drop_link("the circle moves to another home")
+    elif move.step is HomeStep.READING:
+        if turn.now >= move.until or _has_read_all(turn):
             go_on(turn)
             turn.drop_link("the old home is read")
-        return
-    if not turn.is_linked:
-        return
-    if move.step is HomeStep.FOLLOWING:
+    elif turn.is_linked:
         _adopt(turn)
-        return
-    roster = turn.state.roster
-    if roster is not None and turn.session.relay_id != roster.relay_set.home.relay_id:
-        turn.drop_link("the circle has another home")
-        return
-    _adopt(turn)
-    _open_conversations(turn, move)
+        if move.step is HomeStep.OPENING:
+            _open_conversations(turn, move)
 
 
 def _has_read_all(turn: Turn) -> bool:
@@ -275,7 +268,7 @@ def on_refused(turn: Turn, purpose: Purpose, event: Failed) -> None:
     words = refusal_error(event, "to take the circle over")
     turn.alarm("home", f"{words}.  Its operator must have listed the circle's entry relays.")
     turn.change_session(brought=0)
-    turn.delay(BRING, 60)
-    turn.delay(ADOPT, 60)
+    turn.delay(BRING, REFUSED_S)
+    turn.delay(ADOPT, REFUSED_S)
     if event.code == Refusal.WRONG_CODE:
         turn.change(adoption=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloister.client import enrolling, founding, joining, ordering
+from cloister.client import enrolling, founding, joining, ordering, renewing
 from cloister.client.errands import EnrolErrand, ErasureErrand, Errand, OrderErrand
 from cloister.client.inputs import ErrandDone, ErrandRefused
 from cloister.client.records import FoundingStep, JoiningStep
@@ -22,6 +22,8 @@ def _errands(state: State) -> Iterator[Errand]:
         yield from enrolling.errands_of(state, state.founding.origin)
     if state.joining is not None and state.joining.step is JoiningStep.ENROLLING:
         yield from enrolling.errands_of(state, joining.letter_of(state.joining).origin)
+    if state.roster is not None and renewing.is_under_way(state):
+        yield from enrolling.errands_of(state, state.roster.origin)
     yield from ordering.errands_of(state)
 
 
@@ -33,6 +35,8 @@ def on_done(turn: Turn, given: ErrandDone) -> None:
     match _find(turn.state, given.errand_id):
         case EnrolErrand() as errand:
             finished = founding.on_enrolled if turn.state.founding else joining.on_enrolled
+            if turn.state.roster is not None:
+                finished = _nothing_more  # ``renewing`` looks by itself
             enrolling.on_done(turn, errand, given.event, finished)
         case OrderErrand() as errand:
             ordering.on_order_done(turn, errand, given.event)
@@ -52,12 +56,19 @@ def on_refused(turn: Turn, given: ErrandRefused) -> None:
                     founding.begin_again(turn, error)
                 else:
                     founding.abandon(turn, error)
+            elif error is not None and turn.state.roster is not None:
+                renewing.on_refused(turn, errand.card.relay_id, str(error))
             elif error is not None:
                 joining.abandon(turn, error)
         case OrderErrand() as errand:
             ordering.on_order_refused(turn, errand, given.code)
         case _:
             pass
+
+
+def _nothing_more(turn: Turn) -> None:
+    """A receipt is kept, and that is all."""
+    del turn
 
 
 def _find(state: State, errand_id: bytes) -> Errand | None:

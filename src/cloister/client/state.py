@@ -81,6 +81,7 @@ class Work(IntEnum):
     MOVE_CHANNEL = 27
     BRING_LOG = 28
     ADOPT_CIRCLE = 29
+    ASK_TICKETS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +171,11 @@ class Session:
     head: bytes = b""
     head_later: bytes = b""
     """A head that fits no relays known yet: judged when the entries below it have come."""
-    is_final: bool = False
-    """Whether the circle had left this home before the session began: what proofs say is final."""
+    home_step: int = 0
+    """The step (``HomeStep``) of a move when the session began; 0: there was none.  In another
+    step proofs are made anew: of a home that was left they say where it ends."""
+    ticket_seed: Secret | None = None
+    """Of the key that tickets for other share relays are asked for."""
     brought: int = 0
     """Entries of the log that the new home is known to hold while it takes the circle over."""
     head_settled: Settled | None = None

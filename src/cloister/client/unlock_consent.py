@@ -56,7 +56,7 @@ def consent_line(state: State, records: Sequence[DeviceRecord]) -> str:
     devices = []
     for record in records:
         consents = []
-        for opened, target in zip(record.receipts, record.targets, strict=True):
+        for opened, target in zip(record.all_receipts, record.targets, strict=True):
             signed = UnlockConsent(
                 circle_id=roster.circle_id, log_size=roster.size, target=target
             ).encode()

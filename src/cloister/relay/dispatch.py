@@ -78,6 +78,7 @@ class Dispatch:
             commands.ReadTree: parts.read_tree,
             commands.OpenChannel: self._open_channel,
             commands.OpenInbox: mailboxes.open_inbox,
+            adopting.AskTickets: mailboxes.issue_tickets,
             commands.OpenBox: mailboxes.open_box,
             commands.PutBox: mailboxes.put_box,
             commands.PublishKeyPackages: mailboxes.publish,

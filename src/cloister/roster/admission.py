@@ -214,6 +214,7 @@ def _new_device(asked: OpenRequest) -> DeviceRecord:
         member_id=request.member_id,
         spans=(),
         receipts=request.receipts,
+        former=(),
         term_end=0 if request.seat is None else request.seat.term_end,
         locked=False,
         lapsed=False,

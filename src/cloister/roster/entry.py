@@ -77,6 +77,7 @@ class SealedType(IntEnum):
     OBJECTION = 17
     SEAT = 18
     ERASE_RECEIPT = 19
+    SHARES = 20
 
 
 @layout

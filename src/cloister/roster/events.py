@@ -312,6 +312,14 @@ class SeatsRenewed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharesRenewed(Event):
+    """A device has unlock shares at these relays, too."""
+
+    did: DeviceId
+    relays: tuple[RelayId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeatLapsed(Event):
     """Term and grace of these devices are over."""
 

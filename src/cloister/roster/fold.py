@@ -57,6 +57,7 @@ from cloister.roster.revouching import derive_overdue
 from cloister.roster.rules import Rule
 from cloister.roster.seats import derive_seat_lapses, on_seat
 from cloister.roster.share import ErasureReceipt, SeatTerm
+from cloister.roster.share_renewal import Shares, on_shares
 from cloister.roster.suspension import derive_lapses, on_reinstate, on_suspend
 from cloister.roster.voiding import Void
 
@@ -102,6 +103,7 @@ _HANDLERS: Mapping[int, Handler] = {
     SealedType.POLICY: _handler(Policy, on_policy),
     SealedType.OBJECTION: _handler(Objection, on_objection),
     SealedType.SEAT: _handler(SeatTerm, on_seat),
+    SealedType.SHARES: _handler(Shares, on_shares),
     SealedType.ERASE_RECEIPT: _handler(ErasureReceipt, on_erase_receipt),
 }
 

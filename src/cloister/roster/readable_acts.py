@@ -72,7 +72,7 @@ def _is_consented(draft: Draft, unlocked: Unlocked) -> bool:
         if draft.key_owners.get(unlocked.key_id) == device.member_id:
             return False
         receipt = next(
-            one.receipt for one in device.receipts if one.receipt.relay_id == target.relay_id
+            one.receipt for one in device.all_receipts if one.receipt.relay_id == target.relay_id
         )
         try:
             consent = CarriedConsent.decode(carried)

@@ -18,6 +18,7 @@ from cloister.crypto.secret import Secret
 from cloister.ids import InviteId, MemberId
 from cloister.roster.content import Role
 from cloister.roster.draft import Draft
+from cloister.roster.enrolment import handle_keys
 from cloister.roster.errors import WrongLogKey
 from cloister.roster.events import Event
 from cloister.roster.fold import apply_entry, derive_standing
@@ -140,7 +141,8 @@ class Roster(RosterView):
                 for one in member.announced
             },
             spent=frozenset(
-                spent_keys(
+                {key for one in stored.devices for key in handle_keys(one.all_receipts)}
+                | spent_keys(
                     (founder.member_id, founder.card, founder.receipts),
                     (record.invite for record in stored.invites),
                     (asked.request for asked in stored.requests),
@@ -312,6 +314,7 @@ def _first_device(founding: Founding) -> DeviceRecord:
         member_id=founding.member_id,
         spans=(Span(from_size=1, until_size=None),),
         receipts=founding.receipts,
+        former=(),
         term_end=0 if founding.seat is None else founding.seat.term_end,
         locked=False,
         lapsed=False,

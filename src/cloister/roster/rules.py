@@ -333,6 +333,12 @@ class Rule(Enum):
         "the home relay signed the seat term")
     SEAT_GROWS = _Text("ROS-217", "seat-grows", _I, "seats:on_seat",
         "a seat entry lengthens the term of at least one device of the log, and shortens none")
+    SHARES_RECEIPTS = _Text("ROS-218", "shares-receipts", _I, "share_renewal:on_shares",
+        "a shares entry brings a valid receipt of each share relay where the device has none")
+    SHARES_NEW = _Text("ROS-219", "shares-new", _I, "share_renewal:on_shares",
+        "the handles of a shares entry are new to the log")
+    SHARES_HELD = _Text("ROS-226", "shares-held", _I, "share_renewal:on_shares",
+        "whoever is under a legal hold brings no other shares")
     OBJECTION_ORDER = _Text("ROS-220", "objection-order", _I, "erasing:on_objection",
         "an objection names an erase that can still be stopped")
     OBJECTION_AGAIN = _Text("ROS-221", "objection-again", _I, "erasing:on_objection",

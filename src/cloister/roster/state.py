@@ -152,11 +152,16 @@ class Span(Struct):
         return self.from_size <= size and (self.until_size is None or size < self.until_size)
 
 
+MAX_FORMER_RECEIPTS: Final = 24
+"""Shares left behind at relays of former sets; beyond, a new device is enrolled."""
+
+
 @layout
 class DeviceRecord(Struct):
     """A device, active at the sizes of its ``spans``: in the last of them now, if it is open.
 
-    ``receipts`` are of its unlock shares. ``term_end`` is when its seat is paid until, 0 where
+    ``receipts`` are of its unlock shares, ``former`` of those at relays that are no share relays
+    any more, where they may still lie. ``term_end`` is when its seat is paid until, 0 where
     the circle has no seats. What keeps it out is ``locked``, ``lapsed``, ``retired``, ``erased``,
     or that its member is not active. ``lost_at`` is the seq of the owner's own word that it is
     lost, or of an unlock on a false consent, and 0 without; ``erased_by`` are the relays that
@@ -168,12 +173,13 @@ class DeviceRecord(Struct):
     member_id: MemberId = MEMBER_ID
     spans: tuple[Span, ...] = vector(Span)
     receipts: tuple[OpenedReceipt, ...] = vector(OpenedReceipt, max_items=SHARE_RELAYS)
+    former: tuple[OpenedReceipt, ...] = vector(OpenedReceipt, max_items=MAX_FORMER_RECEIPTS)
     term_end: int = uint64()
     locked: bool = flag()
     lapsed: bool = flag()
     retired: bool = flag()
     lost_at: int = uint64()
-    erased_by: tuple[RelayId, ...] = vector(RELAY_ID, max_items=SHARE_RELAYS)
+    erased_by: tuple[RelayId, ...] = vector(RELAY_ID, max_items=SHARE_RELAYS + MAX_FORMER_RECEIPTS)
 
     @property
     def is_active(self) -> bool:
@@ -183,9 +189,13 @@ class DeviceRecord(Struct):
     @property
     def erased(self) -> bool:
         """Whether too few unlock shares are left to open its vault."""
-        return bool(self.erased_by) and (
-            len(self.receipts) - len(self.erased_by) < MIN_SHARE_RELAYS
-        )
+        left = sum(one.receipt.relay_id not in self.erased_by for one in self.receipts)
+        return left < min(MIN_SHARE_RELAYS, len(self.receipts))
+
+    @property
+    def all_receipts(self) -> tuple[OpenedReceipt, ...]:
+        """Of every share that a relay may hold."""
+        return (*self.receipts, *self.former)
 
     @property
     def is_fit(self) -> bool:
@@ -195,14 +205,14 @@ class DeviceRecord(Struct):
     @property
     def handles(self) -> tuple[tuple[RelayId, Handle], ...]:
         """Under which handle each share relay knows the device."""
-        return tuple((one.receipt.relay_id, one.receipt.handle) for one in self.receipts)
+        return tuple((one.receipt.relay_id, one.receipt.handle) for one in self.all_receipts)
 
     @property
     def targets(self) -> tuple[Target, ...]:
         """The same with openings, for an order."""
         return tuple(
             Target(relay_id=one.receipt.relay_id, handle=one.receipt.handle, opening=one.opening)
-            for one in self.receipts
+            for one in self.all_receipts
         )
 
     def was_active_at(self, size: int) -> bool:

@@ -34,6 +34,14 @@ class AdoptEntries(Request, frozen=True, tag=32):
     entries: Annotated[tuple[Entry, ...], msgspec.Meta(min_length=1)]
 
 
+class AskTickets(Request, frozen=True, tag=34):
+    """Ask for tickets to enrol at the share relays of a circle that has moved, under the proven
+    commons.  Answer: ``Opened`` with tickets for ``ticket_key``."""
+
+    commons_id: ShortId
+    ticket_key: Key
+
+
 class Inbox(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """An inbox of a device that belongs, as its card in the log says."""
 

@@ -16,7 +16,7 @@ from cloister.limits import (
     MAX_NEWCOMERS_PER_COMMIT,
     MAX_PARTS,
 )
-from cloister.wire.adopting import AdoptCircle, AdoptEntries
+from cloister.wire.adopting import AdoptCircle, AdoptEntries, AskTickets
 from cloister.wire.request import (
     MAX_HYBRID_SIGNATURE_BYTES,
     MAX_ORDER_BYTES,
@@ -363,4 +363,5 @@ AnyRequest = (
     | ProveSteward
     | AdoptEntries
     | AdoptCircle
+    | AskTickets
 )

@@ -60,6 +60,7 @@ from cloister.roster.share import (
     share_relays,
     sign_by_relay,
 )
+from cloister.roster.share_renewal import Shares
 
 FOUNDED = 1_800_000_000
 DAY = 86_400
@@ -85,6 +86,7 @@ TYPES = {
     Objection: SealedType.OBJECTION,
     SeatTerm: SealedType.SEAT,
     ErasureReceipt: SealedType.ERASE_RECEIPT,
+    Shares: SealedType.SHARES,
 }
 
 

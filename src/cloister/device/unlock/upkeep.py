@@ -222,7 +222,12 @@ class Upkeep:
             await self._at_all(counted, _confirm)
 
     async def _wrap_anew(self) -> None:
-        references = tuple(one.reference for one in self._shares())
+        # Where a share takes part already, in the generation that is in force.
+        known = {one.name: one for one in self._key.references}
+        references = tuple(
+            replace(known.get(one.reference.name, one.reference), routes=one.reference.routes)
+            for one in self._shares()
+        )
         await self._wrap(references, self._key.stretched, undropped=False)
 
     async def _make_anew(self) -> None:

@@ -13,7 +13,7 @@ from cloister.relay.services.channels import NO_KEY
 from cloister.relay.services.context import Context
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Grant, Session, State
-from cloister.relay.shares.tickets import TicketOffice
+from cloister.relay.shares.tickets import FOUNDER_TICKET_S, TicketOffice
 from cloister.relay.storage.api import MailRow
 from cloister.relay.storage.writes import (
     Accepted,
@@ -28,6 +28,7 @@ from cloister.relay.storage.writes import (
 )
 from cloister.roster.relay_card import RelayCard
 from cloister.wire import commands
+from cloister.wire.adopting import AskTickets
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 from cloister.wire.events import MailItem, Opened, Package, Proved
@@ -158,6 +159,20 @@ class Mailboxes:
             return
         relays = [card.relay_id for card in self._share_relays_of(write.origin)]
         tickets = self._tickets.issue(relays, request.box_key, request.expires)
+        session.answer(Opened(request.rid, tickets))
+
+    def issue_tickets(self, session: Session, request: AskTickets) -> None:
+        """Let a member's device enrol where the circle has other share relays than before."""
+        grant = session.current_commons(request.commons_id)
+        if grant is None:
+            session.refuse(request.rid, Refusal.NOT_PROVEN)
+            return
+        if not _is_key(request.ticket_key):
+            session.refuse(request.rid, Refusal.MALFORMED)
+            return
+        relays = [card.relay_id for card in self._share_relays_of(grant.origin)]
+        expires = self._context.now() + FOUNDER_TICKET_S
+        tickets = self._tickets.issue(relays, request.ticket_key, expires)
         session.answer(Opened(request.rid, tickets))
 
     def open_inbox(self, session: Session, request: commands.OpenInbox) -> None:
