@@ -172,7 +172,8 @@ def on_head(turn: Turn, event: Head) -> None:
         if isinstance(error, NotSettled) and turn.state.home_move is not None:
             return  # a new home has signed it, and pushes it again when it is cosigned
         size, _ = tail(turn)
-        if turn.state.roster is None or size_in(event.note) <= size:
+        # A head that is pushed comes after its entries; one that is asked for may come before.
+        if turn.state.roster is None or size_in(event.note) <= size or event.rid == 0:
             raise
         # Other relays may be in force there: the entries that say so have not come yet.
         heard = max(turn.session.heard_size, size_in(event.note))

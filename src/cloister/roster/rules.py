@@ -337,8 +337,6 @@ class Rule(Enum):
         "a shares entry brings a valid receipt of each share relay where the device has none")
     SHARES_NEW = _Text("ROS-219", "shares-new", _I, "share_renewal:on_shares",
         "the handles of a shares entry are new to the log")
-    SHARES_HELD = _Text("ROS-226", "shares-held", _I, "share_renewal:on_shares",
-        "whoever is under a legal hold brings no other shares")
     OBJECTION_ORDER = _Text("ROS-220", "objection-order", _I, "erasing:on_objection",
         "an objection names an erase that can still be stopped")
     OBJECTION_AGAIN = _Text("ROS-221", "objection-again", _I, "erasing:on_objection",
@@ -351,6 +349,8 @@ class Rule(Enum):
         "the relay that kept the share signed the receipt, and is one of the circle's")
     ERASED_AGAIN = _Text("ROS-225", "erased-again", _I, "erasing:on_erase_receipt",
         "a share is erased once")
+    SHARES_HELD = _Text("ROS-226", "shares-held", _I, "share_renewal:on_shares",
+        "whoever is under a legal hold brings no other shares")
     # fmt: on
 
     @property
