@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from cloister.client.heads import verify_ahead
-from cloister.client.inputs import OpenConversation, SendText
+from cloister.client.inputs import LeaveConversation, OpenConversation, SendText
 from cloister.client.powers import FollowHome, MoveHome, StopFollowing
 from cloister.client.records import ChannelState
 from cloister.crypto.hybrid_signature import HybridKey
@@ -209,5 +209,30 @@ def test_who_was_removed_before_the_move_finds_nothing_at_the_new_home() -> None
         assert [home.store.ladder(commons.channel_id, epoch) for epoch in range(row.epoch - 1)] == [
             None
         ] * (row.epoch - 1)
+
+    play(story())
+
+
+def test_a_device_that_missed_a_change_of_members_says_that_it_cannot_go_on() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        home = circle.relays.add_home()
+        (desk,) = [one.channel_id for one in cyd.core.state.channels.values() if one.title]
+        cyd.is_offline = True
+        await circle.settle()
+        await circle.act(ada, LeaveConversation(ref=circle.ref(), conversation="Desk"))
+        await circle.settle()
+        await lose_home(circle)
+        notice = await decide_without(circle, home, ada, ben)
+        await follow(circle, notice, ada)
+        cyd.is_offline = False
+        await follow(circle, notice, cyd)
+        await circle.settle()
+        assert not stays(cyd, circle)
+        assert cyd.core.state.channels[desk].state is ChannelState.STUCK
+        assert ben.core.state.channels[desk].state is ChannelState.ACTIVE
+        assert cyd.core.state.home_move is None
+        assert any("new home" in alarm.text for alarm in cyd.alarms)
 
     play(story())

@@ -150,6 +150,8 @@ class Core:
             or any(not intent.appended for intent in state.intents)
             or any(one.staged for one in state.channels.values())
             or state.orders
+            or is_reading(state)
+            or (state.home_move and state.adoption)
             or any(self._is_on_its_way(one) for one in state.channels.values())
             or any(state.handled_at < due <= soon for due in state.duties.values())
         )
