@@ -228,3 +228,67 @@ def test_rules_are_shown_and_a_wrong_one_is_a_usage_error(run: Run, stage: Stage
     assert run("policy", "set", "cool_off_s=0")[0] == 2
     status, out, _ = run("policy", "set", "veto_s=60")
     assert (status, "change of rules" in out) == (0, True)
+
+
+@pytest.fixture
+def new_home(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The card of another home, whose operator's code lies in a file."""
+    home = stage.circle.relays.add_home()
+    card, code = tmp_path / "new-home.card", tmp_path / "code"
+    card.write_bytes(home.card.encode())
+    code.write_text("code of the new home\n")
+    monkeypatch.setenv("CLOISTER_ACTIVATION_CODE_FILE", str(code))
+    return card
+
+
+def test_the_home_is_moved_by_two_stewards_who_read_what_follows(
+    run: Run, stage: Stage, new_home: Path
+) -> None:
+    status, out, err = run("home", "move", str(new_home), "--yes")
+    assert status == 0
+    assert "another home, geyser.example (IS, Geyser), by Ada; waits for another steward" in out
+    for consequence in ("stores nothing more", "invitations lapse", "cannot move back", "shares"):
+        assert consequence in err
+    stage.person = stage.ben
+    assert run("approve", out.split()[0])[0] == 0
+    stage.person = stage.cyd
+    status, out, _ = run("home", "show", "--offline", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["role"], row["name"]) for row in rows] == [
+        ("home", "geyser.example"),
+        ("entry", "entry.example"),
+        ("former home", "home.example"),
+    ]
+    stage.person = stage.ada
+    assert run("home", "move", str(new_home), "--yes")[0] == 2, "it is there already"
+
+
+def test_a_notice_goes_from_hand_to_hand(
+    run: Run, stage: Stage, new_home: Path, tmp_path: Path
+) -> None:
+    async def lose() -> None:
+        stage.circle.relays.is_home_gone = True
+        for device in stage.circle.devices:
+            device.drop_link()
+
+    stage.play(lose())
+    notice = tmp_path / "notice.move"
+    status, out, _ = run("home", "move", str(new_home), "--lost", str(notice), "--yes")
+    assert status == 0
+    assert "home follow notice.move --approve" in out
+    stage.person = stage.cyd
+    assert run("home", "follow", str(notice), "--approve", "--yes")[0] == 5, "no steward"
+    status, out, _ = run("home", "follow", str(notice))
+    assert status == 0
+    assert "not complete" in out
+    stage.person = stage.ben
+    status, out, _ = run("home", "follow", str(notice), "--approve", "--yes")
+    assert status == 0
+    assert "follows to geyser.example" in out
+    status, out, _ = run("home", "show", "--offline")
+    assert "candidate: geyser.example (IS, Geyser); this device follows a move notice" in out
+    assert run("home", "follow", str(notice), "--stop")[0] == 0
+    assert "candidate" not in run("home", "show", "--offline")[1]
+    notice.write_text("no notice")
+    assert run("home", "follow", str(notice))[0] == 2
+    assert run("home", "follow", str(tmp_path / "none.move"))[0] == 2
