@@ -53,6 +53,13 @@ CONNECT_TIMEOUT_S: Final = 10
 PATIENCE_S: Final = 30
 """A device that TCP has connected waits for the rest so long: after an outage the entry relay takes
 a crowd one after another, and who gives up earlier only comes back to the end of the queue."""
+UNPROVEN_SILENT_S: Final = 10
+"""A connection that has proved nothing, and says nothing, is cut after this; strangers could else
+hold every place of a relay, which does not know their addresses."""
+UNPROVEN_S: Final = 60
+"""No connection lives longer than this without a proof.  What needs none takes seconds."""
+MAX_UNPROVEN_REQUESTS: Final = 64
+"""Requests of a connection that has proved nothing.  Each may cost a check of a signature."""
 IDLE_TIMEOUT_S: Final = 150
 """A connection without any message for this long is closed; devices ping every 60 s."""
 PING_INTERVAL_S: Final = 60

@@ -7,14 +7,21 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import picows
 import pytest
 
-from cloister.wire import commands
-from cloister.wire.frame import encode_frame
-from integration.relay_world import Circle, Device, Pair, pinned
+from cloister.bench.process_cost import rss_kib
+from cloister.crypto.hashing import sha256
+from cloister.limits import MAX_UNPROVEN_REQUESTS
+from cloister.relay.mirror import MAX_STRANGERS
+from cloister.wire import commands, events
+from cloister.wire.frame import MIRROR_PATH, encode_frame
+from integration.relay_world import CHANNEL, Circle, Device, Pair, Relay, pinned
 
 pytestmark = pytest.mark.process
 
@@ -24,6 +31,15 @@ def dial(pair: Pair) -> ssl.SSLSocket:
     card = pair.entry.card
     plain = socket.create_connection((card.host, card.port), 10)
     return pinned(card.tls_certificate).wrap_socket(plain, server_hostname=card.host)
+
+
+def _same(listener: picows.WSListener) -> picows.WSListener:
+    return listener
+
+
+def pid_of(relay: Relay) -> int:
+    assert relay.process is not None
+    return relay.process.pid
 
 
 def connect(pair: Pair, request: bytes) -> bytes:
@@ -169,6 +185,159 @@ def test_one_address_gets_a_bounded_number_of_tunnels(pair: Pair) -> None:
     finally:
         for one in held:
             one.close()
+
+
+WRONG = commands.Prove(1, CHANNEL, bytes(16), 0, bytes(64))
+
+
+@pytest.mark.parametrize("request_", [commands.Ping(1), WRONG, commands.Follow(1, 1, bytes(16), 0)])
+def test_a_stranger_who_asks_without_end_is_cut_and_nobody_else(pair: Pair, request_: Any) -> None:
+    async def main() -> None:
+        other = await Device.connect(pair)
+        device = await Device.connect(pair)
+        for _ in range(MAX_UNPROVEN_REQUESTS):
+            device.send(request_)
+        await device.next_push()
+        for _ in range(20):
+            device.send(request_)
+        await asyncio.wait_for(device.gone.wait(), 10)
+        await other.ask(commands.Ping)
+        await other.close()
+
+    asyncio.run(main())
+
+
+def test_pings_of_the_websocket_that_nobody_reads_end_in_backpressure(pair: Pair) -> None:
+    """The library answers them; when its answers are not taken, it is not read."""
+
+    async def main() -> None:
+        other = await Device.connect(pair)
+        device = await Device.connect(pair, is_direct=True)
+        before = rss_kib(pid_of(pair.home))
+        device.transport.underlying_transport.pause_reading()
+        for _ in range(200):
+            for _ in range(200):
+                device.transport.send_ping(b"p" * 100)
+            await asyncio.sleep(0)
+        await other.ask(commands.Ping)
+        assert rss_kib(pid_of(pair.home)) - before < 8 * 1024
+        device.transport.disconnect(graceful=False)
+        await other.close()
+
+    asyncio.run(main())
+
+
+def test_who_takes_no_answers_gets_none_made(pair: Pair) -> None:
+    """A member asks for a quarter of a gigabyte of parts in four frames, and reads nothing."""
+
+    async def main() -> None:
+        device = await Device.connect(pair, is_direct=True)
+        circle = await Circle.found(device, pair.home.new_code())
+        await circle.prove(device)
+        part = bytes(256 * 1024)
+        name = sha256(part)
+        await device.ask(commands.Stage, CHANNEL, circle.commons_id, name, 0, 1, part)
+        values = circle.commit(device, 0, b"c" * 16, envelope=b"", staged=name)
+        done = await device.ask(commands.Commit, **values)
+        before = rss_kib(pid_of(pair.home))
+        device.transport.underlying_transport.pause_reading()
+        read = commands.ReadPart(9, CHANNEL, circle.commons_id, done.n, 0)
+        for _ in range(4):
+            device.send(*[read] * 256)
+        other = await Device.connect(pair)
+        for _ in range(20):
+            await other.ask(commands.Ping)
+            await asyncio.sleep(0.02)
+        assert rss_kib(pid_of(pair.home)) - before < 16 * 1024
+        device.transport.underlying_transport.resume_reading()
+        parts = [await device.next_of(events.Part) for _ in range(40)]
+        assert all(one.part == part for one in parts)
+        await device.close()
+        await other.close()
+
+    asyncio.run(main())
+
+
+def test_strangers_at_the_mirror_do_not_keep_homes_out(pair: Pair) -> None:
+    card = pair.entry.card
+
+    class Quiet(picows.WSListener):
+        def __init__(self) -> None:
+            self.is_gone = False
+
+        def on_ws_disconnected(self, transport: Any) -> None:
+            self.is_gone = True
+
+    async def main() -> None:
+        held = [Quiet() for _ in range(MAX_STRANGERS + 6)]
+        for one in held:
+            await picows.ws_connect(
+                partial(_same, one),
+                f"wss://{card.host}:{card.mirror_port}{MIRROR_PATH}",
+                ssl_context=pinned(card.tls_certificate),
+            )
+        async with asyncio.timeout(10):
+            while sum(one.is_gone for one in held) < 6:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert [one.is_gone for one in held] == [True] * 6 + [False] * MAX_STRANGERS
+        # The home's own connection is known, and goes on being used.
+        device = await Device.connect(pair)
+        circle = await Circle.found(device, pair.home.new_code())
+        await circle.prove(device)
+        head = (await device.ask(commands.ReadHead, circle.origin)).note
+        async with asyncio.timeout(20):
+            while head.count(b"\n\xe2\x80\x94") < 2:
+                await asyncio.sleep(0.1)
+                head = (await device.ask(commands.ReadHead, circle.origin)).note
+        await device.close()
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Pair]:
+    """A pair whose home waits half a second for a proof instead of ten."""
+    made = Pair(
+        Relay(tmp_path / "home", "home", "HK", "North"),
+        Relay(tmp_path / "entry", "entry", "PA", "South"),
+    )
+    made.home.peer(made.entry)
+    made.entry.peer(made.home)
+    made.home.program = IMPATIENT
+    made.entry.begin()
+    made.home.start()
+    made.entry.wait()
+    yield made
+    made.stop()
+
+
+IMPATIENT = (
+    "-c",
+    """
+import cloister.relay.listener as listener
+listener.UNPROVEN_SILENT_S, listener.UNPROVEN_SWEEP_S = 0.5, 0.1
+from cloister.__main__ import main
+main()
+""",
+)
+
+
+def test_silence_without_a_proof_ends_the_tunnel_too(impatient: Pair) -> None:
+    async def main() -> None:
+        device = await Device.connect(impatient)
+        circle = await Circle.found(device, impatient.home.code)
+        await circle.prove(device)
+        strangers = [await Device.connect(impatient) for _ in range(3)]
+        for one in strangers:
+            await asyncio.wait_for(one.gone.wait(), 10)
+        await device.ask(commands.Ping)
+        assert impatient.home.status()["connections"] == 1
+        async with asyncio.timeout(5):
+            while impatient.entry.status()["tunnels"] > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await device.close()
+
+    asyncio.run(main())
 
 
 def test_logs_and_files_of_the_entry_hold_no_addresses_and_no_ids(pair: Pair) -> None:

@@ -166,3 +166,24 @@ def tui(*, rounds: int, as_json: bool) -> None:
     from cloister.bench import tui as measurement
 
     measurement.run(json=as_json, rounds=rounds)
+
+
+@bench.command("hostile")
+@click.option("--seconds", type=click.FloatRange(1, 60), default=6.0, show_default=True)
+@click.option(
+    "--rate",
+    type=click.FloatRange(10, 10_000),
+    default=200.0,
+    show_default=True,
+    help="Messages a second between honest devices.",
+)
+@_JSON
+def hostile(*, seconds: float, rate: float, as_json: bool) -> None:
+    """What attacks cost honest devices: quiet and attacked in one run, on loopback.
+
+    Slowloris and half handshakes, floods of strangers, a crowd of one address. Takes a minute,
+    leaves nothing behind.
+    """
+    from cloister.bench import hostile as measurement
+
+    measurement.run(json=as_json, seconds=seconds, rate=rate)

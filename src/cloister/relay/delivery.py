@@ -32,6 +32,17 @@ class Source(Protocol):
         """Return (n, encoded item) from ``follow.next_n`` on, as far as its rights go."""
 
 
+class Behind(Protocol):
+    """What a connection has to catch up with as soon as it takes something again."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether it waits for credit."""
+
+    def pump(self) -> None:
+        """Go on, as far as window and connection allow."""
+
+
 class Follow:
     """One object that one connection follows: the next index, and what is not ``Seen`` yet.
 
@@ -142,12 +153,12 @@ class Outbox:
         self._messages: list[bytes] = []
         self._size = 0
         self.pushed_bytes = 0
-        """Items pushed in this loop turn."""
+        """Bytes of items and answers in this loop turn."""
         self.is_blocked = False
         """The socket takes nothing more at present."""
         self.moved_at = now
         """When the connection last took something (monotonic s)."""
-        self.behind: dict[Follow, None] = {}  # in order, so that a simulation replays
+        self.behind: dict[Behind, None] = {}  # in order, so that a simulation replays
 
     @property
     def is_full(self) -> bool:
@@ -161,7 +172,6 @@ class Outbox:
 
     def push(self, item: bytes) -> None:
         """Send an item."""
-        self.pushed_bytes += len(item)
         self._flusher.metrics.messages_delivered += 1
         self.send(item)
 
@@ -176,6 +186,7 @@ class Outbox:
         messages = self._messages
         messages.append(message)
         self._size += len(message)
+        self.pushed_bytes += len(message)
 
     def flush(self) -> None:
         """Send what has gathered as one frame."""

@@ -52,6 +52,7 @@ class Dispatch:
         adoptions: Adoptions,
     ) -> None:
         self._context = context
+        context.retake = self.take
         self._channels = channels
         self._mailboxes = mailboxes
         self._logs = logs
@@ -97,9 +98,19 @@ class Dispatch:
         }
 
     def take(self, session: Session, requests: list[commands.AnyRequest]) -> None:
-        """Handle the requests of one frame in order."""
-        self._context.metrics.requests += len(requests)
-        for request in requests:
+        """Handle the requests of one frame in order.  Raises TooManyRequests."""
+        if session.backlog is not None:
+            # Read already when the connection was held.
+            session.backlog.requests += requests
+            return
+        context, outbox = self._context, session.outbox
+        for place, request in enumerate(requests):
+            if outbox.is_full:
+                context.wait_with(session, requests[place:])
+                return
+            context.metrics.requests += 1
+            if session.state is State.GREETED:
+                session.count_unproven()
             handler = self._table[session.state].get(type(request))
             if self._context.closed and self._is_over(session, request):
                 session.refuse(request.rid, Refusal.HOME_MOVED)
@@ -139,6 +150,7 @@ class Dispatch:
     def forget(self, session: Session) -> None:
         """A connection has ended: nothing of it stays."""
         session.state = State.CLOSED
+        session.backlog = None
         self._logs.forget(session)
         self._mailboxes.forget(session)
         self._channels.forget(session)

@@ -4,7 +4,8 @@ A crowd that comes at once, after an outage, is let in and waits here, first com
 is inside already is served meanwhile.  Waiting costs a file and nothing else.  A handshake is what
 costs: it holds one of ``MOST`` places until it is over, or for a moment when the other side is
 slow, for slow ones must not keep the others out; they have ``handshake_s`` and then are cut by
-whoever shakes hands.  Who has gone while waiting costs no handshake.
+whoever shakes hands.  Who has gone while waiting costs no handshake, nor does who says nothing: he
+is put aside until he does, and takes nobody's place.
 
 Where addresses tell people apart, as at an entry relay, the third of an address at once, and all of
 an address that has a slow one, wait behind everybody else and hold half of the places at most: a
@@ -23,14 +24,21 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from cloister.limits import CONNECT_TIMEOUT_S
+
 Take = Callable[[socket.socket, Any], Awaitable[None]]
 """Shakes hands with a connection; returns when that is over, well or not."""
 
 BACKLOG: Final = 4096
 """Connections that wait in the kernel; it takes at most ``somaxconn``."""
 MOST: Final = 32
-"""Fresh handshakes at once.  One takes a millisecond of processor: this bounds how long those who
-are connected wait for their turn."""
+"""Fresh handshakes at once."""
+AT_ONCE: Final = 8
+BEAT_S: Final = 0.01
+"""So many are begun in so long, unless they end meanwhile.  One takes a millisecond of processor or
+two: this bounds how long those who are connected wait for their turn."""
+MOST_SILENT: Final = 1024
+"""Connections that have sent nothing yet; of more the oldest is closed: a device speaks at once."""
 FRESH_S: Final = 1.0
 """After this a handshake is slow.  A bad mobile network takes half a second."""
 FRESH_BEHIND_ENTRY_S: Final = 0.25
@@ -79,10 +87,13 @@ class Door:
         may_take: Callable[[], bool],
         *,
         most_of_address: int | None,
+        silent_s: float = CONNECT_TIMEOUT_S,
+        refuses: Callable[[str], bool] | None = None,
     ) -> None:
         """``may_take``: whether one more connection can be held, ``outside`` among them; asked
         again every half second.  ``most_of_address``: how many of one address may wait; None:
-        addresses tell nothing."""
+        addresses tell nothing.  ``silent_s``: how long one may say nothing.
+        ``refuses``: whether an address has all it may have, where that is known at once."""
         self.sockets = list(sockets)
         self._take = take
         self._may_take = may_take
@@ -91,6 +102,12 @@ class Door:
         self._loop = asyncio.get_running_loop()
         self._fresh = 0
         self._fresh_doubtful = 0
+        self._silent_s = silent_s
+        self._refuses = refuses
+        self._young = 0
+        """Handshakes of this beat."""
+        self._beats = 0
+        self._beat: asyncio.TimerHandle | None = None
         self._is_open = False
         self._is_shut = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,6 +117,9 @@ class Door:
         self._waiting_of: Counter[str] = Counter()
         self._fresh_of: Counter[str] = Counter()
         self._slow_of: Counter[str] = Counter()
+        self._silent: dict[int, tuple[socket.socket, Any, float]] = {}
+        """By file number, the oldest first; with the time at which each is closed."""
+        self._sweeping: asyncio.TimerHandle | None = None
 
     @property
     def port(self) -> int:
@@ -108,8 +128,8 @@ class Door:
 
     @property
     def outside(self) -> int:
-        """Connections that wait, or shake hands."""
-        return len(self._waiting) + len(self._doubtful) + len(self._tasks)
+        """Connections that are silent, wait, or shake hands."""
+        return len(self._silent) + len(self._waiting) + len(self._doubtful) + len(self._tasks)
 
     def open(self) -> None:
         """Take connections."""
@@ -129,8 +149,13 @@ class Door:
             for connection, _ in queue:
                 connection.close()
             queue.clear()
+        for number in list(self._silent):
+            self._end_silence(number)[0].close()
         for task in tuple(self._tasks):
             task.cancel()
+        for timer in (self._beat, self._sweeping):
+            if timer is not None:
+                timer.cancel()
 
     def _pause(self) -> None:
         if self._is_open:
@@ -157,29 +182,30 @@ class Door:
                 self._pause_for(_NO_FILES_PAUSE_S)
                 break
             connection.setblocking(False)
-            if self._most_of_address is None:
-                self._waiting.append((connection, address))
-            else:
-                self._queue_up(connection, address)
+            self._queue_up(connection, address)
         self._begin_some()
 
     def _queue_up(self, connection: socket.socket, address: Any) -> None:
+        if self._most_of_address is None:
+            self._waiting.append((connection, address))
+            return
         host = address[0]
-        if self._waiting_of[host] >= (self._most_of_address or 0):
+        is_refused = self._refuses is not None and self._refuses(host)
+        if is_refused or self._waiting_of[host] >= self._most_of_address:
             connection.close()
             return
         self._waiting_of[host] += 1
-        self._waiting.append((connection, address))
+        (self._doubtful if self._is_doubtful(host) else self._waiting).append((connection, address))
 
     def _begin_some(self) -> None:
         """Shake hands with those who have waited longest."""
-        while self._waiting and self._fresh < MOST:
+        while self._waiting and self._has_place:
             connection, address = self._waiting.popleft()
             if self._is_doubtful(address[0]):
                 self._doubtful.append((connection, address))
             else:
                 self._begin(connection, address, is_doubtful=False)
-        while self._doubtful and self._fresh < MOST and self._fresh_doubtful < _MOST_DOUBTFUL:
+        while self._doubtful and self._has_place and self._fresh_doubtful < _MOST_DOUBTFUL:
             self._begin(*self._doubtful.popleft(), is_doubtful=True)
 
     def _is_doubtful(self, host: str) -> bool:
@@ -188,19 +214,63 @@ class Door:
     def _begin(self, connection: socket.socket, address: Any, *, is_doubtful: bool) -> None:
         if self._most_of_address is not None:
             _less(self._waiting_of, address[0])
-        if _has_gone(connection):
+        seen = _look(connection)
+        if seen & _GONE:
             connection.close()
             return
+        if not seen & select.POLLIN:
+            self._put_aside(connection, address)
+            return
         self._fresh += 1
+        self._young += 1
+        if self._beat is None:
+            self._beat = self._loop.call_later(BEAT_S, self._on_beat)
         self._fresh_doubtful += is_doubtful
         host = None
         if self._most_of_address is not None:
             host = address[0]
             self._fresh_of[host] += 1
-        place = _Place(self, host, is_doubtful)
+        place = _Place(self, host, is_doubtful, self._beats)
         task = self._loop.create_task(self._shake(connection, address, place))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    @property
+    def _has_place(self) -> bool:
+        return self._fresh < MOST and self._young < AT_ONCE
+
+    def _on_beat(self) -> None:
+        self._beat = None
+        self._beats += 1
+        self._young = 0
+        self._begin_some()
+
+    def _put_aside(self, connection: socket.socket, address: Any) -> None:
+        number = connection.fileno()
+        self._silent[number] = connection, address, self._loop.time() + self._silent_s
+        self._loop.add_reader(number, self._on_word, number)
+        if len(self._silent) > MOST_SILENT:
+            self._end_silence(next(iter(self._silent)))[0].close()
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(1, self._sweep)
+
+    def _on_word(self, number: int) -> None:
+        """Somebody who was silent says something, or has gone."""
+        self._queue_up(*self._end_silence(number))
+        self._begin_some()
+
+    def _end_silence(self, number: int) -> tuple[socket.socket, Any]:
+        self._loop.remove_reader(number)
+        connection, address, _ = self._silent.pop(number)
+        return connection, address
+
+    def _sweep(self) -> None:
+        """Close those that have been silent for too long."""
+        now = self._loop.time()
+        late = [number for number, (_, _, until) in self._silent.items() if until <= now]
+        for number in late:
+            self._end_silence(number)[0].close()
+        self._sweeping = self._loop.call_later(1, self._sweep) if self._silent else None
 
     async def _shake(self, connection: socket.socket, address: Any, place: _Place) -> None:
         timer = self._loop.call_later(self._fresh_s, place.on_slow)
@@ -218,11 +288,14 @@ class Door:
         """A slow handshake has come to an end."""
         _less(self._slow_of, host)
 
-    def on_place_free(self, host: str | None, was_doubtful: bool) -> None:
-        """A handshake is over, or has become slow."""
+    def on_place_free(self, host: str | None, was_doubtful: bool, beat: int) -> None:
+        """A handshake is over, or has become slow; ``beat``: when it began."""
         if host is not None:
             _less(self._fresh_of, host)
         self._fresh -= 1
+        if beat == self._beats:
+            # Refused, or done: what it took of this beat has been taken.
+            self._young -= 1
         self._fresh_doubtful -= was_doubtful
         self._begin_some()
 
@@ -234,19 +307,22 @@ def _less(counter: Counter[str], key: str) -> None:
         del counter[key]
 
 
-def _has_gone(connection: socket.socket) -> bool:
+def _look(connection: socket.socket) -> int:
+    """Return whether there is something to read, and whether the other side has gone."""
     look = select.poll()
-    look.register(connection, _GONE)
-    return bool(look.poll(0))
+    look.register(connection, _GONE | select.POLLIN)
+    found = look.poll(0)
+    return found[0][1] if found else 0
 
 
 class _Place:
     """One of the places of fresh handshakes; it is left once."""
 
-    __slots__ = ("_door", "_host", "_is_doubtful", "_is_held", "_is_slow")
+    __slots__ = ("_beat", "_door", "_host", "_is_doubtful", "_is_held", "_is_slow")
 
-    def __init__(self, door: Door, host: str | None, is_doubtful: bool) -> None:
+    def __init__(self, door: Door, host: str | None, is_doubtful: bool, beat: int) -> None:
         self._door = door
+        self._beat = beat
         self._host = host
         self._is_doubtful = is_doubtful
         self._is_held = True
@@ -269,4 +345,4 @@ class _Place:
     def _leave(self) -> None:
         if self._is_held:
             self._is_held = False
-            self._door.on_place_free(self._host, self._is_doubtful)
+            self._door.on_place_free(self._host, self._is_doubtful, self._beat)

@@ -248,12 +248,13 @@ class _Outer(_Half):
         self._head = bytearray()
         self._is_dialling = False
         self._timer: asyncio.TimerHandle | None = None
+        self._until = asyncio.get_running_loop().time() + proxy.handshake_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         loop = asyncio.get_running_loop()
-        # Covers the request and the dialling: a slow handshake holds a socket, nothing else.
-        self._timer = loop.call_later(self._proxy.handshake_s, self.close)
+        # Covers TLS, the request and the dialling: a slow one holds a socket, nothing else.
+        self._timer = loop.call_at(self._until, self.close)
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from cloister.crypto.entropy import Entropy
 from cloister.relay.door import Door, bind
@@ -93,13 +92,12 @@ class Gate:
             max_connections=settings.limits.max_connections,
         )
         self._unlock = Listener(self._sessions, settings.limits.handshake_s)
-        self._servers: list[Any] = []
 
     async def start(self, group: asyncio.TaskGroup) -> int:
         """Listen; returns the port of the proxy.  Raises OSError."""
         self._shares.start(group)
         relay, host = self._settings.relay, self._settings.listen.host
-        self._servers = [await self._mirror.start(host, relay.mirror_port, self._tls)]
+        self._mirror.start(host, relay.mirror_port, self._tls)
         self._unlock.start(LOOPBACK, relay.unlock_port, self._tls)
         group.create_task(self._sessions.sweep_forever())
         if self._children is not None:
@@ -109,14 +107,14 @@ class Gate:
             self._proxy.take,
             lambda: True,
             most_of_address=self._settings.limits.max_connections_per_address,
+            silent_s=self._settings.limits.handshake_s,
         )
         self._door.open()
         return self._door.port
 
     async def stop(self) -> None:
         """Close; what the mirror has under way is finished."""
-        for server in self._servers:
-            server.close()
+        self._mirror.shut()
         if self._door is not None:
             self._door.shut()
         if self._children is not None:

@@ -16,7 +16,12 @@ from typing import Final, Protocol
 import picows
 
 from cloister.crypto.entropy import Entropy
-from cloister.limits import IDLE_TIMEOUT_S, STALLED_SESSION_S
+from cloister.limits import (
+    IDLE_TIMEOUT_S,
+    STALLED_SESSION_S,
+    UNPROVEN_S,
+    UNPROVEN_SILENT_S,
+)
 from cloister.relay.delivery import Flusher
 from cloister.relay.door import Door, bind
 from cloister.relay.logsafe import Log
@@ -25,6 +30,7 @@ from cloister.relay.session import (
     DRAIN_RETRY_S,
     Session,
     State,
+    TooManyRequests,
     make_outbox,
     spread_of_returns,
 )
@@ -36,13 +42,18 @@ from cloister.wire.events import Challenge
 from cloister.wire.frame import PROTOCOL_VERSION, WireError, decode_requests
 
 SWEEP_S: Final = 5.0
+UNPROVEN_SWEEP_S: Final = 1.0
+"""How often those are looked at that have proved nothing."""
+FEW_UNPROVEN: Final = 16
+UNPROVEN_SHARE: Final = 4
+"""Of all connections, one in so many may be one that has proved nothing; then the oldest is cut."""
 
 
 class Requests(Protocol):
     """Who takes the requests of the connections: the home's whole protocol, or a part of it."""
 
     def take(self, session: Session, requests: list[AnyRequest]) -> None:
-        """Handle the requests of one frame in order."""
+        """Handle the requests of one frame in order.  Raises TooManyRequests."""
 
     def resume(self, session: Session) -> None:
         """The socket takes something again."""
@@ -93,7 +104,10 @@ class Sessions:
         self.flusher = Flusher(context.metrics)
         self._connections: dict[Session, Connection] = {}
         self._is_empty = asyncio.Event()
+        self._unproven: dict[Session, None] = {}
+        """Those that had proved nothing when last looked at, the oldest first."""
         context.throttle = self._throttle
+        context.retake = self._retake
 
     @property
     def is_full(self) -> bool:
@@ -107,6 +121,9 @@ class Sessions:
         session = Session(self._entropy.random(NONCE_BYTES), make_outbox(self.flusher, now), now)
         session.outbox.transmit = connection.transmit
         self._connections[session] = connection
+        self._unproven[session] = None
+        if len(self._unproven) > max(FEW_UNPROVEN, self._max_connections // UNPROVEN_SHARE):
+            self._make_room()
         context.metrics.connections += 1
         context.metrics.connections_total += 1
         session.answer(
@@ -134,12 +151,24 @@ class Sessions:
         except WireError:
             context.metrics.frames_refused += 1
             return False
+        return self._take(session, requests)
+
+    def _take(self, session: Session, requests: list[AnyRequest]) -> bool:
+        context = self._context
         try:
             self._dispatch.take(session, requests)
+        except TooManyRequests:
+            context.metrics.frames_refused += 1
+            return False
         except Exception as error:  # noqa: BLE001  the wall: one session's bug ends one session
             self._log.bug("request-failed", error)
             return False
         return True
+
+    def _retake(self, session: Session, requests: list[AnyRequest]) -> None:
+        connection = self._connections.get(session)
+        if connection is not None and not self._take(session, requests):
+            connection.cut()
 
     def on_garbage(self) -> None:
         """Count what was no frame of the protocol."""
@@ -148,6 +177,7 @@ class Sessions:
 
     def on_disconnected(self, session: Session) -> None:
         """Forget the connection."""
+        self._unproven.pop(session, None)
         if self._connections.pop(session, None) is not None:
             self._context.metrics.connections -= 1
             self._dispatch.forget(session)
@@ -168,19 +198,44 @@ class Sessions:
     async def sweep_forever(self) -> None:
         """Cut what is stuck or silent, and take back proofs of ended epochs."""
         while True:
-            await asyncio.sleep(SWEEP_S)
+            for _ in range(max(1, round(SWEEP_S / UNPROVEN_SWEEP_S))):
+                await asyncio.sleep(min(SWEEP_S, UNPROVEN_SWEEP_S))
+                self.sweep_unproven(self._context.monotonic())
             self.sweep(self._context.monotonic())
+
+    def sweep_unproven(self, now: float) -> None:
+        """Cut those that prove nothing."""
+        for session in list(self._unproven):
+            if session.state is not State.GREETED:
+                del self._unproven[session]
+            elif now - session.heard_at > UNPROVEN_SILENT_S or now - session.since > UNPROVEN_S:
+                self._cut(session)
+
+    def _make_room(self) -> None:
+        """Cut the oldest connection that has proved nothing: whoever has a key uses it at once."""
+        while self._unproven:
+            oldest = next(iter(self._unproven))
+            if oldest.state is State.GREETED:
+                self._cut(oldest)
+                return
+            del self._unproven[oldest]
+
+    def _cut(self, session: Session) -> None:
+        connection = self._connections.get(session)
+        if connection is not None:
+            self._context.metrics.sessions_cut += 1
+            connection.cut()
 
     def sweep(self, now: float) -> None:
         """One sweep over all connections."""
-        for session, connection in list(self._connections.items()):
+        for session in list(self._connections):
             outbox = session.outbox
             if not outbox.is_stuck:
                 outbox.moved_at = now
-            is_stalled = now - outbox.moved_at > STALLED_SESSION_S
+            # The next sweep would be too late.
+            is_stalled = now - outbox.moved_at > STALLED_SESSION_S - SWEEP_S
             if is_stalled or now - session.heard_at > IDLE_TIMEOUT_S:
-                self._context.metrics.sessions_cut += 1
-                connection.cut()
+                self._cut(session)
             else:
                 self._dispatch.sweep(session, now)
 
@@ -222,6 +277,7 @@ class Listener:
             ),
             lambda: True,
             most_of_address=None,
+            silent_s=self._handshake_s,
         )
         self._door.open()
         return self._door.port

@@ -7,6 +7,7 @@ counted, for it is a second history or a home restored from a backup.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from functools import partial
@@ -21,14 +22,15 @@ from cloister.errors import CloisterError
 from cloister.limits import (
     CONNECT_TIMEOUT_S,
     MAX_ENTRY_BYTES,
-    MAX_FRAME_BYTES,
     MAX_LOG_PAGE_BYTES,
 )
+from cloister.relay.door import Door, bind
 from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Code, Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import PeerCards
 from cloister.relay.shares.logs import KeptLog
+from cloister.relay.sockets import shake_hands
 from cloister.relay.storage.api import Store
 from cloister.relay.storage.writes import (
     Accepted,
@@ -64,6 +66,9 @@ from cloister.wire.mirror import (
 _PAGE_BYTES: Final = 256 * 1024
 MAX_HOMES: Final = 64
 """Connections of home relays at once."""
+_PING_S: Final = 60
+MAX_STRANGERS: Final = 64
+"""Connections that have not said yet which home they are; of more the oldest is cut."""
 
 Answer = Callable[[MirrorMessage], None]
 
@@ -260,21 +265,26 @@ class MirrorListener:
         self.entropy = entropy
         self.log = log
         self.homes: set[HomeConnection] = set()
+        self.strangers: dict[HomeConnection, None] = {}
+        """Those that have not said yet who they are, the oldest first."""
+        self._door: Door | None = None
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext) -> object:
+    def start(self, host: str, port: int, tls: ssl.SSLContext) -> None:
         """Bind the socket.  Raises OSError."""
-        return await picows.ws_create_server(
-            self._accept,
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=CONNECT_TIMEOUT_S,
-            websocket_handshake_timeout=CONNECT_TIMEOUT_S,
-            max_frame_size=MAX_FRAME_BYTES,
-            enable_auto_ping=True,
-            auto_ping_idle_timeout=60,
-            auto_ping_reply_timeout=30,
+        self._door = Door(
+            bind(host, port),
+            lambda connection, _address: shake_hands(
+                connection, tls, self._accept, CONNECT_TIMEOUT_S, ping_s=_PING_S
+            ),
+            lambda: True,
+            most_of_address=None,
         )
+        self._door.open()
+
+    def shut(self) -> None:
+        """Accept no more."""
+        if self._door is not None:
+            self._door.shut()
 
     def _accept(self, request: picows.WSUpgradeRequest) -> picows.WSListener | None:
         if request.path.decode("latin-1") != MIRROR_PATH or len(self.homes) >= MAX_HOMES:
@@ -283,7 +293,7 @@ class MirrorListener:
 
     def close(self) -> None:
         """End all connections."""
-        for home in list(self.homes):
+        for home in [*self.homes, *self.strangers]:
             home.cut()
 
 
@@ -297,11 +307,16 @@ class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
         self._transport: picows.WSTransport | None = None
         self._home: RelayCard | None = None
         self._is_pushing = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         """The WebSocket is open: challenge."""
         self._transport = transport
-        self._listener.homes.add(self)
+        strangers = self._listener.strangers
+        strangers[self] = None
+        if len(strangers) > MAX_STRANGERS:
+            next(iter(strangers)).cut()
+        self._timer = asyncio.get_running_loop().call_later(CONNECT_TIMEOUT_S, self.cut)
         self._listener.metrics.connections_total += 1
         own = self._listener.identity.card.relay_id
         self._answer(MirrorChallenge(PROTOCOL_VERSION, own, self._nonce))
@@ -355,6 +370,10 @@ class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
             self.cut()
             return
         self._home = card
+        if self._timer is not None:
+            self._timer.cancel()
+        self._listener.strangers.pop(self, None)
+        self._listener.homes.add(self)
 
     def _pushed(self, message: MirrorMessage) -> None:
         self._is_pushing = False
@@ -367,9 +386,16 @@ class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         """The socket is gone."""
         self._transport = None
-        self._listener.homes.discard(self)
+        self._forget()
 
     def cut(self) -> None:
         """End the connection."""
+        self._forget()
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._listener.homes.discard(self)
+        self._listener.strangers.pop(self, None)

@@ -15,6 +15,9 @@ from typing import Final
 
 import msgspec
 
+from cloister.errors import RemoteError
+from cloister.limits import MAX_UNPROVEN_REQUESTS
+from cloister.relay.backlog import Backlog
 from cloister.relay.delivery import Flusher, Follow, Outbox
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
@@ -27,6 +30,10 @@ RETURNS_A_SECOND: Final = 500
 """How many are told to come back in one second: a handshake costs about a millisecond."""
 MAX_PENDING_BYTES: Final = 4 * 1024 * 1024
 """Bytes of writes of one connection that are not on disk yet; beyond, nothing more is read."""
+
+
+class TooManyRequests(RemoteError):
+    """A connection that has proved nothing asks too much; it is cut."""
 
 
 class State(Enum):
@@ -91,6 +98,7 @@ class Session:
     """Values of one connection.  What happens to them is in the services."""
 
     __slots__ = (
+        "backlog",
         "commons",
         "follows",
         "grants",
@@ -101,8 +109,10 @@ class Session:
         "pending_bytes",
         "pending_writes",
         "retry_s",
+        "since",
         "state",
         "steward_keys",
+        "unproven_requests",
     )
 
     def __init__(self, nonce: bytes, outbox: Outbox, now: float) -> None:
@@ -116,7 +126,10 @@ class Session:
         self.steward_keys: dict[str, bytes] = {}
         """Key ids that were proved, by the origin of the log: each as long as it is obeyed."""
         self.log_follow: LogFollow | None = None
+        self.backlog: Backlog | None = None
+        self.since = now
         self.heard_at = now
+        self.unproven_requests = 0
         self.pending_writes = 0
         self.pending_bytes = 0
         self.retry_s = DRAIN_RETRY_S
@@ -128,6 +141,17 @@ class Session:
             self.state = State.DRAINING
             self.retry_s = retry_s
             self.refuse(0, Refusal.DRAINING, retry_s)
+
+    def count_unproven(self, count: int = 1) -> None:
+        """Count a request before the first proof.  Raises TooManyRequests."""
+        self.unproven_requests += count
+        if self.unproven_requests > MAX_UNPROVEN_REQUESTS:
+            raise TooManyRequests("too many requests without a proof")
+
+    def grant_time(self, now: float) -> None:
+        """It has shown a right that is no proof of an object, an activation code: it may go on."""
+        self.since = now
+        self.unproven_requests = 0
 
     def answer(self, event: msgspec.Struct) -> None:
         """Send an event."""

@@ -51,7 +51,7 @@ class ListenSection(_Section, frozen=True):
 
 
 class LimitsSection(_Section, frozen=True):
-    """Connections; ``handshake_s`` is how long each handshake of one may take; ``processes`` how
+    """Connections; ``handshake_s`` is how long all handshakes of one may take; ``processes`` how
     many processes beside the main one hold them: 0, the main one does; "auto", as many as
     connections and open files ask for."""
 

@@ -166,8 +166,14 @@ async def shake_hands(
     tls: ssl.SSLContext,
     accept: Callable[[picows.WSUpgradeRequest], Any],
     handshake_s: float,
+    *,
+    ping_s: float | None = None,
 ) -> None:
     """Do the TLS handshake; the WebSocket's follows, and whoever ``accept`` returns gets it.
+
+    Each of the two may take half of ``handshake_s``: the library counts them one by one.
+    ``ping_s``: after how much silence the other side is pinged, and cut if it does not answer in
+    half of that; None: never.
 
     A handshake that fails ends the connection and is nobody's error: strangers connect here."""
     try:
@@ -181,10 +187,10 @@ async def shake_hands(
                 ws_listener_factory=accept,
                 logger=_SILENT,
                 disconnect_on_exception=True,
-                websocket_handshake_timeout=handshake_s,
-                enable_auto_ping=False,
-                auto_ping_idle_timeout=20,
-                auto_ping_reply_timeout=20,
+                websocket_handshake_timeout=handshake_s / 2,
+                enable_auto_ping=ping_s is not None,
+                auto_ping_idle_timeout=ping_s or 60,
+                auto_ping_reply_timeout=(ping_s or 60) / 2,
                 auto_ping_strategy=picows.WSAutoPingStrategy.PING_WHEN_IDLE,
                 enable_auto_pong=True,
                 max_frame_size=MAX_FRAME_BYTES,
@@ -193,7 +199,7 @@ async def shake_hands(
             ),
             connection,
             ssl=tls,
-            ssl_handshake_timeout=handshake_s,
+            ssl_handshake_timeout=handshake_s / 2,
         )
     except (OSError, EOFError, TimeoutError):
         connection.close()

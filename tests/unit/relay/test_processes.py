@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cloister.relay import door as door_module
-from cloister.relay.door import FRESH_OF_ADDRESS, MOST, Door, bind
+from cloister.relay.door import BEAT_S, FRESH_OF_ADDRESS, MOST, Door, bind
 from cloister.relay.entry import Counted
 from cloister.relay.metrics import Metrics
 from cloister.relay.processes import tunnels
@@ -148,11 +148,57 @@ class Hall:
             connection.close()
 
 
-def crowd(port: int, count: int, host: str = "127.0.0.1") -> list[socket.socket]:
-    return [
+def crowd(
+    port: int, count: int, host: str = "127.0.0.1", word: bytes = b"\x16"
+) -> list[socket.socket]:
+    people = [
         socket.create_connection(("127.0.0.1", port), 5, source_address=(host, 0))
         for _ in range(count)
     ]
+    for one in people:
+        one.sendall(word)
+    return people
+
+
+@pytest.mark.parametrize("most", [None, 1000])
+def test_who_says_nothing_takes_nobodys_place_and_is_closed(most: int | None) -> None:
+    async def scenario() -> None:
+        hall = Hall()
+        door = Door(
+            bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=most, silent_s=1.0
+        )
+        door.open()
+        silent = crowd(door.port, 2 * MOST, word=b"")
+        await until(lambda: door.outside == len(silent))
+        assert not hall.inside
+        speaking = crowd(door.port, 1)
+        silent[0].sendall(b"\x16")
+        await until(lambda: len(hall.inside) == 2)
+        await until(lambda: door.outside == 2)
+        assert all(one.recv(1) == b"" for one in silent[1:])
+        hall.may_end.set()
+        door.shut()
+        for one in silent + speaking:
+            one.close()
+
+    run(scenario)
+
+
+def test_of_too_many_silent_ones_the_oldest_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "MOST_SILENT", 5)
+
+    async def scenario() -> None:
+        door = Door(bind("127.0.0.1", 0), Hall().take, lambda: True, most_of_address=None)
+        door.open()
+        silent = [one for _ in range(8) for one in crowd(door.port, 1, word=b"")]
+        await until(lambda: door.outside == 5)
+        assert [one.recv(1) for one in silent[:3]] == [b""] * 3
+        door.shut()
+        assert [one.recv(1) for one in silent[3:]] == [b""] * 5
+        for one in silent:
+            one.close()
+
+    run(scenario)
 
 
 def test_no_more_handshakes_at_once_and_the_first_come_is_the_first_served() -> None:
@@ -164,7 +210,7 @@ def test_no_more_handshakes_at_once_and_the_first_come_is_the_first_served() -> 
         door.open()
         people = crowd(door.port, 3 * MOST)
         await until(lambda: door.outside == len(people))
-        assert len(hall.inside) == MOST
+        await until(lambda: len(hall.inside) == MOST)
         hall.may_end.set()
         await until(lambda: len(hall.came) == len(people))
         assert hall.came == [one.getsockname()[1] for one in people]
@@ -232,17 +278,27 @@ def test_half_open_ones_of_an_address_leave_places_for_everybody_else(
         door.open()
         slow = crowd(door.port, 64, "127.9.0.1")
         await until(lambda: door.outside == len(slow))
+        # A few in each beat, until they hold all that they may.
+        await until(lambda: len(hall.inside) >= MOST // 2 + FRESH_OF_ADDRESS)
+        await asyncio.sleep(3 * BEAT_S)
         assert len(hall.inside) == MOST // 2 + FRESH_OF_ADDRESS
         honest = crowd(door.port, FRESH_OF_ADDRESS, "127.9.0.2")
         await until(lambda: {one.getsockname()[1] for one in honest} <= set(hall.came))
         # And no more of one address wait than may.
         more = crowd(door.port, 70, "127.9.0.1")
-        await until(lambda: len(closed(more)) >= 6)
+        await until(lambda: sum(map(has_ended, closed(more))) >= 6)
         door.shut()
         for one in (*slow, *honest, *more):
             one.close()
 
     run(scenario)
+
+
+def has_ended(one: socket.socket) -> bool:
+    try:
+        return one.recv(1) == b""
+    except ConnectionResetError:
+        return True  # closed before what it said was read
 
 
 @on_linux

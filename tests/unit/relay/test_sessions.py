@@ -242,6 +242,7 @@ def test_reading_stops_while_too_much_waits_for_the_disk() -> None:
 def test_answers_of_one_turn_share_a_frame_and_frames_are_bounded() -> None:
     async def scenario(core: HomeCore) -> None:
         session = core.connect()
+        await core.ask(session, core.proof(session, 0))
         frames: list[bytes] = []
         session.outbox.transmit = frames.append
         core.dispatch.take(session, [commands.Ping(number) for number in range(200)])

@@ -70,6 +70,7 @@ class Front:
             lambda connection, _address: shake_hands(connection, tls, accept, orders.handshake_s),
             self._may_take,
             most_of_address=None,
+            silent_s=orders.handshake_s,
         )
         self._do: dict[int, Callable[[Client, bytes], None]] = {
             SEND: Client.send,

@@ -48,7 +48,11 @@ class Tunnels:
         )
         self._most = orders.max_connections
         self._door = Door(
-            sockets, self._proxy.take, self._may_take, most_of_address=orders.max_of_address
+            sockets,
+            self._proxy.take,
+            self._may_take,
+            most_of_address=orders.max_of_address,
+            silent_s=orders.handshake_s,
         )
 
     def _may_take(self) -> bool:

@@ -109,6 +109,7 @@ class Adoptions:
         brought.fold = fold
         brought.entries += kinds
         brought.size_bytes += size
+        session.grant_time(self._context.monotonic())
         session.done(rid, len(brought.entries))
 
     def adopt(self, session: Session, request: adopting.AdoptCircle) -> None:

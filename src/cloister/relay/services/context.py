@@ -8,8 +8,9 @@ from typing import Final
 
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.limits import QUOTA_RETRY_S
+from cloister.relay.backlog import Backlog
 from cloister.relay.metrics import Metrics
-from cloister.relay.session import MAX_PENDING_BYTES, Session
+from cloister.relay.session import MAX_PENDING_BYTES, Session, State
 from cloister.relay.storage.api import Store
 from cloister.relay.storage.writes import (
     Accepted,
@@ -21,6 +22,8 @@ from cloister.wire import commands
 from cloister.wire.auth import ObjectKind, verify_proof
 from cloister.wire.codes import Refusal
 
+WRONG_PROOF: Final = 3
+"""What a wrong proof counts beyond itself: it has cost the check of a signature."""
 RETRY_S: Final = 2
 """What a device waits after ``STORAGE`` before it asks again with the same id."""
 
@@ -29,7 +32,7 @@ class Context:
     """Store, clocks, counters, and the relay's own id.
 
     ``on_mail`` is told (inbox id, n) of each Welcome that came with a commit; ``throttle`` stops
-    and starts reading from a connection.
+    and starts reading from a connection; ``retake`` handles requests that have waited.
     """
 
     def __init__(
@@ -50,9 +53,10 @@ class Context:
         """Origins of logs that have ended here: another relay is the home now."""
         self.on_mail: Callable[[bytes, int], None] = _nobody
         self.throttle: Callable[[Session, bool], None] = _no_socket
+        self.retake: Callable[[Session, list[commands.AnyRequest]], None] = _no_requests
 
     def check_proof(self, session: Session, request: commands.Prove, key: bytes) -> bool:
-        """Tell whether a proof fits key and connection."""
+        """Tell whether a proof fits key and connection.  Raises TooManyRequests."""
         try:
             verify_proof(
                 key,
@@ -64,6 +68,8 @@ class Context:
                 request.signature,
             )
         except (BadSignature, BadPublicKey):
+            if session.state is State.GREETED:
+                session.count_unproven(WRONG_PROOF)
             return False
         return True
 
@@ -80,7 +86,19 @@ class Context:
         session.pending_writes -= 1
         before = session.pending_bytes
         session.pending_bytes = before - size
-        if before >= MAX_PENDING_BYTES > session.pending_bytes:
+        if before >= MAX_PENDING_BYTES > session.pending_bytes and session.backlog is None:
+            self.throttle(session, False)
+
+    def wait_with(self, session: Session, requests: list[commands.AnyRequest]) -> None:
+        """Let requests wait until the connection takes its answers; read nothing more."""
+        session.backlog = Backlog(session, requests, self._go_on)
+        session.outbox.behind[session.backlog] = None
+        self.throttle(session, True)
+
+    def _go_on(self, session: Session, requests: list[commands.AnyRequest]) -> None:
+        """Handle what has waited; when nothing waits any more, read on."""
+        self.retake(session, requests)
+        if session.backlog is None and session.pending_bytes < MAX_PENDING_BYTES:
             self.throttle(session, False)
 
     def submit_simple(self, session: Session, rid: int, write: Write) -> None:
@@ -108,6 +126,10 @@ class Context:
 
 def _nobody(_inbox_id: bytes, _n: int) -> None:
     """Nobody follows inboxes yet."""
+
+
+def _no_requests(_session: Session, _requests: list[commands.AnyRequest]) -> None:
+    """There is nobody who takes requests."""
 
 
 def _no_socket(_session: Session, _stop: bool) -> None:

@@ -23,9 +23,10 @@ class ShareDispatch:
         }
 
     def take(self, session: Session, requests: list[commands.AnyRequest]) -> None:
-        """Handle the requests of one frame in order."""
+        """Handle the requests of one frame in order.  Raises TooManyRequests."""
         self._context.metrics.requests += len(requests)
         for request in requests:
+            session.count_unproven()
             handler = self._table.get(type(request))
             if session.state is State.DRAINING:
                 session.refuse(request.rid, Refusal.DRAINING, session.retry_s)

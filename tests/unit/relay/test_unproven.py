@@ -1,0 +1,308 @@
+"""Connections that have proved nothing, and answers that nobody takes: both are bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from cloister.crypto.entropy import SystemEntropy
+from cloister.crypto.hashing import sha256
+from cloister.limits import (
+    DELIVERY_WINDOW_BYTES,
+    IDLE_TIMEOUT_S,
+    MAX_UNPROVEN_REQUESTS,
+    STALLED_SESSION_S,
+    UNPROVEN_S,
+    UNPROVEN_SILENT_S,
+)
+from cloister.relay.listener import SWEEP_S, UNPROVEN_SHARE, Sessions
+from cloister.relay.logsafe import Log
+from cloister.relay.services.context import WRONG_PROOF
+from cloister.relay.session import Session, State, TooManyRequests
+from cloister.wire import commands
+from cloister.wire.events import Item, Part
+from cloister.wire.frame import decode_events, encode_frame
+from unit.relay.home_core import CHANNEL, COMMONS, HomeCore, put, settle
+
+PART = 256 * 1024
+
+
+class Line:
+    """What carries a session here: no socket."""
+
+    speaks = True
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.sessions = sessions
+        self.got: list[bytes] = []
+        self.is_held = False
+        self.is_cut = False
+        self.session = sessions.on_connected(self)
+
+    def transmit(self, frame: bytes) -> None:
+        self.got.append(frame)
+
+    def hold(self, is_held: bool) -> None:
+        self.is_held = is_held
+
+    def close(self) -> None:
+        self.cut()
+
+    def cut(self) -> None:
+        self.is_cut = True
+        self.sessions.on_disconnected(self.session)
+
+    def ask(self, *requests: commands.AnyRequest) -> bool:
+        return self.sessions.on_frame(self.session, encode_frame(requests))
+
+    def prove(self, core: HomeCore) -> None:
+        assert self.ask(core.proof(self.session, 0))
+        assert self.session.state is State.PROVEN
+
+
+def run(
+    scenario: Callable[[HomeCore, Sessions], Awaitable[None]], *, max_connections: int = 100
+) -> None:
+    async def main() -> None:
+        core = HomeCore()
+        await core.found()
+        log = Log(lambda: core.now, io.StringIO())
+        sessions = Sessions(
+            core.context,
+            core.dispatch,
+            entropy=SystemEntropy(),
+            log=log,
+            max_connections=max_connections,
+        )
+        await scenario(core, sessions)
+
+    asyncio.run(main())
+
+
+def pass_time(core: HomeCore, sessions: Sessions, seconds: float) -> None:
+    """Move the clock on as the relay's own sweeps see it: every second, and every fifth."""
+    for number in range(1, int(seconds) + 1):
+        core.time += 1
+        sessions.sweep_unproven(core.time)
+        if number % SWEEP_S == 0:
+            sessions.sweep(core.time)
+
+
+def test_silence_without_a_proof_is_cut_and_with_one_it_is_not() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        stranger, device = Line(sessions), Line(sessions)
+        device.prove(core)
+        pass_time(core, sessions, UNPROVEN_SILENT_S)
+        assert core.metrics.sessions_cut == 0
+        pass_time(core, sessions, 1)
+        assert stranger.is_cut
+        pass_time(core, sessions, UNPROVEN_S)
+        assert not device.is_cut
+        assert IDLE_TIMEOUT_S > UNPROVEN_S + UNPROVEN_SILENT_S
+        assert core.metrics.sessions_cut == 1
+        assert core.metrics.connections == 1
+
+    run(scenario)
+
+
+def test_who_keeps_talking_without_a_proof_is_cut_in_the_end() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        stranger = Line(sessions)
+        for _ in range(UNPROVEN_S // 5):
+            assert stranger.ask(commands.Ping(1))
+            pass_time(core, sessions, 5)
+        assert not stranger.is_cut
+        assert stranger.ask(commands.Ping(1))
+        pass_time(core, sessions, 1)
+        assert stranger.is_cut
+
+    run(scenario)
+
+
+def test_requests_before_a_proof_are_counted_and_after_it_they_are_not() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        stranger, device = Line(sessions), Line(sessions)
+        pings = [commands.Ping(1)] * MAX_UNPROVEN_REQUESTS
+        assert stranger.ask(*pings)
+        assert not stranger.ask(commands.Ping(1))
+        assert core.metrics.frames_refused == 1
+        assert device.ask(*pings[1:], core.proof(device.session, 0), *pings)
+        assert device.ask(*pings)
+
+    run(scenario)
+
+
+def test_who_brings_a_log_with_a_code_may_take_his_time() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        steward = Line(sessions)
+        for _ in range(2 * UNPROVEN_S // 5):
+            assert steward.ask(*[commands.Ping(1)] * 10)
+            steward.session.grant_time(core.time)
+            pass_time(core, sessions, 5)
+        assert not steward.is_cut
+
+    run(scenario)
+
+
+def test_wrong_proofs_are_no_proofs() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        stranger = Line(sessions)
+        wrong = core.proof(stranger.session, 0, name="another")
+        assert stranger.ask(*[wrong] * (MAX_UNPROVEN_REQUESTS // (1 + WRONG_PROOF)))
+        assert not stranger.ask(wrong)
+        assert stranger.session.state is State.GREETED
+
+    run(scenario)
+
+
+def test_of_too_many_without_a_proof_the_oldest_goes() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        most = 100 // UNPROVEN_SHARE
+        device = Line(sessions)
+        device.prove(core)
+        strangers = [Line(sessions) for _ in range(3 * most)]
+        late = Line(sessions)
+        assert sum(not one.is_cut for one in strangers) == most - 1
+        assert all(one.is_cut for one in strangers[: 2 * most + 1])
+        assert not device.is_cut
+        late.prove(core)
+        assert not sessions.is_full
+
+    run(scenario)
+
+
+def test_one_place_is_enough_for_one_connection() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        device = Line(sessions)
+        device.prove(core)
+        assert sessions.is_full
+        assert not device.is_cut
+
+    run(scenario, max_connections=1)
+
+
+@pytest.mark.parametrize("begins_after", range(int(SWEEP_S)))
+def test_a_stalled_reader_is_cut_within_its_time_and_loses_nothing(begins_after: int) -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        reader, writer = Line(sessions), Line(sessions)
+        for line in (reader, writer):
+            line.prove(core)
+        assert reader.ask(commands.Follow(2, CHANNEL, COMMONS, 0))
+        seconds = 0
+        while not reader.is_cut:
+            if seconds == begins_after:
+                sessions.on_blocked(reader.session, True)
+            core.time += 1
+            seconds += 1
+            if seconds % SWEEP_S == 0:
+                sessions.sweep(core.time)
+        assert STALLED_SESSION_S - 2 * SWEEP_S <= seconds - begins_after <= STALLED_SESSION_S
+        assert writer.ask(*[put(number) for number in range(20)])
+        await settle()
+        again = Line(sessions)
+        again.prove(core)
+        assert again.ask(commands.Follow(2, CHANNEL, COMMONS, 0))
+        await settle()
+        got = [event for frame in again.got for event in decode_events(frame)]
+        assert [event.n for event in got if isinstance(event, Item)] == list(range(20))
+
+    run(scenario)
+
+
+async def stage_tree(core: HomeCore, line: Line) -> commands.ReadPart:
+    """A large item, and the request that reads a part of it."""
+    part = bytes(PART)
+    name = sha256(part)
+    assert line.ask(commands.Stage(2, CHANNEL, COMMONS, name, 0, 1, part))
+    commit = core.commit(line.session, 0, 7, envelope=b"", staged=name)
+    await settle()
+    assert line.ask(commit)
+    await settle()
+    return commands.ReadPart(3, CHANNEL, COMMONS, 0, 0)
+
+
+def answers(line: Line) -> int:
+    return sum(isinstance(one, Part) for frame in line.got for one in decode_events(frame))
+
+
+def test_answers_that_nobody_takes_are_not_made() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        line = Line(sessions)
+        line.prove(core)
+        request = await stage_tree(core, line)
+        sessions.on_blocked(line.session, True)
+        line.got.clear()
+        # Read before the socket was full, and worth 75 MB.
+        assert line.ask(*[request] * 200)
+        assert line.ask(*[request] * 100)
+        await settle()
+        assert sum(map(len, line.got)) == 0
+        assert line.is_held
+        sessions.on_blocked(line.session, False)
+        assert sum(map(len, line.got)) < DELIVERY_WINDOW_BYTES + 2 * PART
+        for _ in range(100):
+            await settle()
+        assert answers(line) == 300
+        assert max(map(len, line.got)) < DELIVERY_WINDOW_BYTES + 2 * PART
+        assert not line.is_held
+
+    run(scenario)
+
+
+def test_reading_goes_on_only_when_neither_answers_nor_writes_wait() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        line = Line(sessions)
+        line.prove(core)
+        sessions.on_blocked(line.session, True)
+        assert line.ask(commands.Ping(1))
+        assert line.is_held
+        core.context.begin_write(line.session, 5 * 1024 * 1024)
+        core.context.end_write(line.session, 5 * 1024 * 1024)
+        assert line.is_held
+        core.context.begin_write(line.session, 5 * 1024 * 1024)
+        sessions.on_blocked(line.session, False)
+        assert line.session.backlog is None
+        assert line.is_held
+        core.context.end_write(line.session, 5 * 1024 * 1024)
+        assert not line.is_held
+
+    run(scenario)
+
+
+def test_what_waits_of_a_closed_connection_is_forgotten() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        line = Line(sessions)
+        line.prove(core)
+        sessions.on_blocked(line.session, True)
+        assert line.ask(put(1))
+        line.cut()
+        assert line.session.backlog is None
+        line.session.outbox.catch_up()
+        await settle()
+        assert core.metrics.messages_accepted == 0
+
+    run(scenario)
+
+
+def test_a_stranger_whose_requests_have_waited_is_cut_for_too_many() -> None:
+    async def scenario(_core: HomeCore, sessions: Sessions) -> None:
+        line = Line(sessions)
+        sessions.on_blocked(line.session, True)
+        assert line.ask(*[commands.Ping(1)] * (MAX_UNPROVEN_REQUESTS + 1))
+        assert not line.is_cut
+        sessions.on_blocked(line.session, False)
+        assert line.is_cut
+
+    run(scenario)
+
+
+def test_the_count_says_so_where_no_socket_is() -> None:
+    async def scenario(core: HomeCore, _sessions: Sessions) -> None:
+        session: Session = core.connect()
+        with pytest.raises(TooManyRequests):
+            core.dispatch.take(session, [commands.Ping(1)] * (MAX_UNPROVEN_REQUESTS + 1))
+
+    run(scenario)
