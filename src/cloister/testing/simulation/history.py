@@ -128,7 +128,7 @@ class History:
             )
 
 
-NO_CAUSE: Final = frozenset({"removed"})
+WITH_CAUSE: Final = frozenset({"removed"})
 """Alarms that have a cause in what people do here: somebody was taken out of a conversation."""
 
 
@@ -209,7 +209,7 @@ def _unsettled_channel(world: World, channel: Channel) -> Iterator[str]:
 def _alarms(world: World) -> Iterator[Violation]:
     for machine in world.machines:
         for alarm in machine.screen.alarms:
-            if alarm.code not in NO_CAUSE:
+            if alarm.code not in WITH_CAUSE:
                 yield Violation(Verdict.ALARMED, f"{machine.name}: {alarm.code}, {alarm.text}")
 
 

@@ -16,7 +16,6 @@ from cloister.relay.storage.memory import MemoryStore
 from cloister.testing.simulation.faults import Faults
 
 BATCH: Final = 64
-Rows = MemoryStore
 
 
 class SimulatedStore:
