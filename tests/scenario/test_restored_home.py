@@ -8,10 +8,12 @@ from __future__ import annotations
 from copy import deepcopy
 
 from cloister.client.inputs import OpenConversation
+from cloister.client.powers import ResetCommons
 from cloister.lives import first_of_life
 from cloister.testing.simulated_circle import SimulatedCircle
 from cloister.testing.simulated_relays import SimulatedRelays
 from cloister.wire.auth import ObjectKind
+from scenario.governed import roster_of
 from scenario.hostile import codes, go_on, play, say, three_at_a_desk
 
 
@@ -75,6 +77,28 @@ def test_conversation_that_the_backup_does_not_know_is_said_to_stand_still() -> 
         # The pools were dropped with the backup, and are full again.
         opening = OpenConversation(ref=circle.ref(), title="Room", members=("Ben", "Cyd"))
         await circle.act(ada, opening)
+        await say(circle, cyd, "all well")
+        assert ada.texts("Cyd") == ben.texts("Cyd") == ["all well"]
+
+    play(story())
+
+
+def test_commons_that_the_backup_does_not_know_is_reset_by_a_steward() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three_at_a_desk(circle)
+        backup = SimulatedRelays(lambda: circle.now, like=circle.relays)
+        dan = await circle.admit("Dan", ben, [ben, ada])
+        restore_home(circle, backup)
+        await go_on(circle)
+        assert all("unknown" in codes(one) for one in (ada, ben, cyd))
+        ada.feed(ResetCommons(ref=circle.ref()))
+        await go_on(circle, 90)
+        await circle.settle()
+        assert len({roster_of(one).commons_channel for one in (ada, ben, cyd)}) == 1
+        for device in (ada, ben, cyd):
+            assert not device.core.state.has_lost_commons, device.name
+        assert dan.phase == "member"
         await say(circle, cyd, "all well")
         assert ada.texts("Cyd") == ben.texts("Cyd") == ["all well"]
 

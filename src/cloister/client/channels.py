@@ -34,7 +34,7 @@ from cloister.client.placing import place
 from cloister.client.records import ChannelState, Counter
 from cloister.client.rights import rights_of
 from cloister.client.safe_text import safe_line
-from cloister.client.state import UNPLACED, Channel, Purpose, State, with_item, without
+from cloister.client.state import UNKNOWN, UNPLACED, Channel, Purpose, State, with_item, without
 from cloister.client.stopping import stop, title_of
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
@@ -90,7 +90,7 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
     elif channel.next_n < event.floor_n:
         reason = "messages that this device has not seen have aged out at the relay"
         stop(turn, channel, reason, evidence=FLOOR)
-    elif turn.state.suspects.get(channel.channel_id) == FLOOR:
+    elif turn.state.suspects.get(channel.channel_id) in (FLOOR, UNKNOWN):
         # It was a lie, or a fault that is gone: the next one is a first one again.
         turn.change(suspects=without(turn.state.suspects, channel.channel_id))
 
@@ -107,6 +107,8 @@ def on_prove_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         turn.delay(purpose)
         return
     turn.delay(purpose, UNKNOWN_RETRY_S)
+    if channel.state is ChannelState.ACTIVE:
+        turn.change(suspects=with_item(turn.state.suspects, channel.channel_id, UNKNOWN))
     if purpose not in turn.session.done:
         turn.mark_done(purpose)
         turn.alarm(

@@ -45,6 +45,8 @@ V = TypeVar("V")
 
 NOTHING: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 UNPLACED: Final = 2**64 - 1
+UNKNOWN: Final = b"unknown"
+"""Evidence (``suspects``) that the relay does not know the epoch that this device is in."""
 CHAIN_WINDOW: Final = 512
 """Chain values kept for each channel: how far behind a sender's view may be to be compared."""
 
@@ -312,7 +314,8 @@ class State:
         if commons is None or roster is None:
             return False
         is_moved = roster.commons_channel != commons.channel_id
-        return is_moved or commons.state is ChannelState.STUCK
+        is_unknown = self.suspects.get(commons.channel_id) == UNKNOWN
+        return is_moved or is_unknown or commons.state is ChannelState.STUCK
 
     def is_former_commons(self, channel: Channel) -> bool:
         """Whether a reset has put another channel in the place of this one."""
