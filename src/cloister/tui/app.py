@@ -88,6 +88,7 @@ class Interface(TypeAhead):
         self._notified = 0.0
         self._standing = "active"
         self._phase = ""
+        self._is_asking = False
         self.never_held = frozenset(key.key for key in keys if key.action == "lock")
         for key in keys:
             self._bindings.bind(key.key, key.action, show=False, priority=True)
@@ -265,8 +266,16 @@ class Interface(TypeAhead):
         self.run_worker(work)
 
     def is_home(self, screen: Screen[Any]) -> bool:
-        """Tell whether a screen is where people write."""
+        """Tell whether a screen is the one with the conversations."""
         return bool(getattr(screen, "is_home", False))
+
+    def is_writing(self) -> bool:
+        """Tell whether keys go into a text that Enter sends."""
+        return self.is_watched and getattr(self.screen.focused, "id", "") == "composer"
+
+    def is_asking(self) -> bool:
+        """Tell whether an action is under way."""
+        return self._is_asking
 
     async def _do(self, action: Action) -> None:
         from cloister.tui.screen_talk import ScreenTalk
@@ -284,6 +293,7 @@ class Interface(TypeAhead):
             action.title,
         )
         self._be_busy(f"{action.title}..")
+        self._is_asking = True
         try:
             await action.run(talk)
         except Cancelled:
@@ -291,6 +301,7 @@ class Interface(TypeAhead):
         except CloisterError as error:
             self.report(error)
         finally:
+            self._is_asking = False
             self._be_busy("")
             home.session.touch()
 

@@ -6,20 +6,18 @@ behind, and its Enter would send it.
 
 from __future__ import annotations
 
+import functools
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from textual import events
 from textual.app import App
-
-if TYPE_CHECKING:
-    from textual.screen import Screen
 
 LOOK_S: Final = 0.01
 READY_S: Final = 2.0
 """A screen that is not ready after this long gets the keys all the same."""
 BETWEEN_S: Final = 0.3
-"""How long the next question may take to come."""
+"""How long the next question of an action may take to come."""
 
 
 class TypeAhead(App[str]):
@@ -29,11 +27,16 @@ class TypeAhead(App[str]):
         super().__init__(**options)
         self._held: list[events.Key] | None = None
         self._held_until = 0.0
+        self._time = 0
         self.never_held: frozenset[str] = frozenset()
         """Keys that wait for nothing, such as the one that locks."""
 
-    def is_home(self, screen: Screen[Any]) -> bool:
-        """Tell whether a screen is where people write.  Overridden."""
+    def is_writing(self) -> bool:
+        """Tell whether keys go into a text that Enter sends.  Overridden."""
+        return False
+
+    def is_asking(self) -> bool:
+        """Tell whether an action is under way, whose next question may come.  Overridden."""
         return False
 
     async def on_event(self, event: events.Event) -> None:
@@ -48,29 +51,49 @@ class TypeAhead(App[str]):
 
     async def _let_go(self, event: events.Key) -> None:
         await super().on_event(event)
-        if event.key == "enter" and self._held is None and not self.is_home(self.screen):
-            self._hold(BETWEEN_S)
+        if not event.is_printable and self._held is None and not self.is_writing():
+            # The toolkit passes such a key from one to the next; printable ones must not overtake.
+            self._when_passed_on(self._begin_to_hold(), 0)
 
     def push_screen(self, screen: Any, *arguments: Any, **options: Any) -> Any:
         """Show a screen; keys wait until it can take them."""
         pushed = super().push_screen(screen, *arguments, **options)
-        self._hold(LOOK_S)
+        self._look_after(LOOK_S, self._begin_to_hold())
         return pushed
 
-    def _hold(self, look_again_s: float) -> None:
-        if self._held is None:
-            self._held = []
-        self._held_until = time.monotonic() + READY_S
-        self.set_timer(look_again_s, self._look)
+    def pop_screen(self) -> Any:
+        """Leave a screen; keys wait for the next question, if one may come."""
+        popped = super().pop_screen()
+        self._look_after(BETWEEN_S if self.is_asking() else LOOK_S, self._begin_to_hold())
+        return popped
 
-    async def _look(self) -> None:
+    def _begin_to_hold(self) -> int:
+        """Hold keys from now on; return the number of this time, which ends every other."""
+        self._held = self._held or []
+        self._held_until = time.monotonic() + READY_S
+        self._time += 1
+        return self._time
+
+    def _look_after(self, seconds: float, number: int) -> None:
+        self.set_timer(seconds, functools.partial(self._look, number))
+
+    def _when_passed_on(self, number: int, step: int) -> None:
+        """Look when everybody on a key's way has done with it, and with what it called for."""
+        focused = self.screen.focused
+        way = [*(focused.ancestors_with_self if focused is not None else [self.screen]), self]
+        for place in range(step, 2 * len(way)):
+            if way[place % len(way)].call_later(self._when_passed_on, number, place + 1):
+                return
+        self.call_later(self._look, number)
+
+    async def _look(self, number: int) -> None:
         """Let the keys go when the screen in front has its focus."""
-        if self._held is None:
+        if self._held is None or number != self._time:
             return
         screen = self.screen
         is_ready = screen.is_running and (screen.focused is not None or not screen.focus_chain)
         if not is_ready and time.monotonic() < self._held_until:
-            self.set_timer(LOOK_S, self._look)
+            self._look_after(LOOK_S, number)
             return
         held, self._held = self._held, None
         while held:

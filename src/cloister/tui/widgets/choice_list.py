@@ -110,7 +110,7 @@ class ChoiceList(Painted):
     def _moved(self) -> None:
         self._is_moved = True
         self.relay()
-        if self._starts:
+        if self.index < len(self._starts):
             last = [*self._starts[1:], len(self.lines)][self.index] - 1
             self.show_line(last)
             self.show_line(self._starts[self.index])

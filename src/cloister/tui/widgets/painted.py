@@ -38,6 +38,7 @@ class Painted(ScrollView, can_focus=True):
     def relay(self) -> None:
         """Lay out anew and draw."""
         if self.size.width <= 0:
+            self._laid_out_for = -1  # hidden: what changes meanwhile is laid out when it is shown
             return
         self._laid_out_for = self.size.width
         self.lay_out()

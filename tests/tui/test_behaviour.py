@@ -1,0 +1,279 @@
+"""What the interface does when a person types, waits, or thinks better of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from cloister.client.effects import MessageState
+from cloister.client.inputs import OpenConversation
+from cloister.errors import PolicyError, UsageError
+from cloister.testing.paper_device import PaperDevice
+from cloister.tui.actions.table import ACTIONS
+from cloister.tui.app import Interface
+from cloister.tui.keys import KEYS, help_lines, load_keys
+from cloister.tui.screens.home import HomeScreen
+from cloister.tui.setting import Setting
+from cloister.tui.widgets.entry import Composer
+from cloister.tui.widgets.message_log import PAGE, MessageLog
+from cloister.tui.words import STATES
+from tui.stage import grid, interface, newsroom
+from tui.test_snapshots import settled
+
+pytestmark = pytest.mark.usefixtures("utc", "brisk")
+Story = Callable[[Interface, "Pilot[str]"], Awaitable[None]]
+
+
+def play(
+    device: PaperDevice, story: Story, size: tuple[int, int] = (50, 15), **options: Any
+) -> Any:
+    app = interface(device, colours="none", **options)
+
+    async def main() -> None:
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            await story(app, pilot)
+            await settled(pilot)
+
+    asyncio.run(main())
+    assert app.failure is None
+    return app.return_value
+
+
+async def press(pilot: Pilot[str], *keys: str) -> None:
+    await pilot.press(*keys)
+    await settled(pilot)
+
+
+def texts(device: PaperDevice, title: str) -> list[str]:
+    channel = next(one for one, view in device.titles.items() if view["title"] == title)
+    return [row.text for row in device.rows[channel]]
+
+
+def test_what_is_sent_and_what_is_refused() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"one", "ctrl+j", *"two", "enter")
+        assert texts(device, "Front page")[-1] == "one\ntwo"
+        assert app.screen.query_one(Composer).text == ""
+        device.refusal = PolicyError("you are suspended")
+        await press(pilot, *"kept", "enter")
+        assert "You are suspended." in grid(app)
+        await press(pilot, "escape")
+        assert app.screen.query_one(Composer).text == "kept"
+
+    play(device, story)
+
+
+def test_a_draft_is_kept_for_its_conversation() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"half")
+        await press(pilot, "tab")
+        assert app.screen.query_one(Composer).text == ""
+        assert list(device.begun.values()) == ["half"]
+        await press(pilot, "shift+tab")
+        assert app.screen.query_one(Composer).text == "half"
+        await press(pilot, "escape")
+        assert "draft: half" in grid(app)
+
+    play(device, story)
+
+
+def test_what_is_typed_ahead_of_a_screen_is_for_that_screen() -> None:
+    """Keys without a pause: nothing of them may be sent to the conversation behind."""
+    device = newsroom()
+    before = {title: texts(device, title) for title in ("Front page", "Mei", "commons")}
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter")
+        for key in ("ctrl+k", *"new conv", "enter", *"ami", "enter", "ctrl+d", *"Plan", "enter"):
+            app._driver.send_message(_key(app, key))  # type: ignore[union-attr]
+        for _ in range(40):
+            await settled(pilot)
+
+    play(device, story)
+    assert device.acts == [OpenConversation(ref=0, title="Plan", members=("Amira",))]
+    assert before == {title: texts(device, title) for title in before}
+
+
+def _key(app: Interface, name: str) -> Any:
+    from textual import events
+
+    key = events.Key("space" if name == " " else name, name if len(name) == 1 else None)
+    key.set_sender(app)
+    return key
+
+
+def test_next_unread_and_tab_go_round() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        home = app.home
+        assert home is not None
+        seen = []
+        for key in ("ctrl+n", "ctrl+n", "ctrl+n", "tab", "tab", "tab", "tab"):
+            await press(pilot, key)
+            view = home.session.view(home.conversation)
+            assert view is not None
+            seen.append(view["title"])
+        assert seen[:3] == ["Front page", "Mei", "Mei"]
+        assert sorted(seen[3:]) == ["Front page", "Mei", "Rota, winter", "commons"]
+
+    play(device, story)
+
+
+def test_reading_moves_the_marker_only_where_one_looks() -> None:
+    device = newsroom()
+    desk = "2".zfill(32)
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter")
+        last = device.rows[desk][-1].position
+        assert device.read[desk] == last
+        await press(pilot, "ctrl+k")
+        device.write(desk, "Lin", "behind the palette")
+        await settled(pilot)
+        assert device.read[desk] == last
+
+    play(device, story)
+
+
+def test_what_becomes_of_a_text_is_shown_where_it_stands() -> None:
+    device = newsroom()
+    device.state["link"] = "down"
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"hold", "enter")
+        assert "queued, no relay in reach" in grid(app)
+        device.connect("up")
+        await settled(pilot)
+        assert "sending" in grid(app)
+        device.become(device.rows["2".zfill(32)][-1], MessageState.SENT)
+        await settled(pilot)
+        assert "sending" not in grid(app)
+        assert ": hold" in grid(app)
+
+    play(device, story)
+
+
+def test_older_messages_come_when_the_top_is_reached() -> None:
+    device = PaperDevice()
+    channel = device.add_conversation("Desk", ("Amira",))
+    for number in range(PAGE + 50):
+        device.write(channel, "Amira", f"text {number}")
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter")
+        log = app.screen.query_one(MessageLog)
+        assert len(log.messages) == PAGE
+        log.action_turn(-100_000)
+        await settled(pilot)
+        assert len(log.messages) == PAGE + 50
+        log.action_turn(-100_000)
+        await settled(pilot)
+        assert "text 0" in grid(app)
+
+    play(device, story)
+
+
+def test_consequences_stand_before_what_cannot_be_taken_back() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "ctrl+k", *"leave the circle", "enter")
+        assert "new invitation" in grid(app)
+        await press(pilot, "enter")
+        assert device.acts == []
+        await press(pilot, "ctrl+k", *"leave the circle", "enter", "down", "enter")
+        assert len(device.acts) == 1
+
+    play(device, story)
+
+
+def test_the_palette_reaches_every_action() -> None:
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        from cloister.tui.screens.palette import PaletteScreen
+
+        await press(pilot, "ctrl+k")
+        screen = app.screen
+        assert isinstance(screen, PaletteScreen)
+        values = {value for _, value, _ in screen._entries}
+        assert {f"do {action.name}" for action in ACTIONS} <= values
+
+    play(newsroom(), story)
+
+
+@pytest.mark.parametrize("keys", [("ctrl+l",), ("ctrl+k", "ctrl+l"), ("enter", "h", "ctrl+l")])
+def test_locking_is_one_key_from_everywhere(keys: tuple[str, ...]) -> None:
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, *keys)
+
+    assert play(newsroom(), story) == "locked"
+
+
+def test_it_locks_by_itself_when_nobody_is_there() -> None:
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        app._last_key -= 10
+        app._autolock()
+        await settled(pilot)
+
+    assert play(newsroom(), story, setting=Setting(autolock_s=5)) == "locked"
+
+
+def test_it_does_not_lock_while_somebody_types() -> None:
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        app._last_key -= 10
+        await press(pilot, "enter", "h")
+        app._autolock()
+        await settled(pilot)
+        assert isinstance(app.screen, HomeScreen)
+
+    assert play(newsroom(), story, setting=Setting(autolock_s=5)) is None
+
+
+def test_a_circle_that_lets_one_in_is_told() -> None:
+    device = newsroom()
+    device.state |= {"phase": "joining: asked", "digits": "12345" * 12}
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        assert "12345  12345" in grid(app)
+        device.state |= {"phase": "member", "digits": ""}
+        device.connect("up")
+        await settled(pilot)
+        assert "You are in" in grid(app)
+
+    play(device, story)
+
+
+def test_keys_can_be_given_to_others(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    assert load_keys(file) == KEYS
+    file.write_text('lock = "ctrl+o"\n')
+    keys = load_keys(file)
+    assert "Ctrl+O" in help_lines(keys)
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "ctrl+o")
+
+    assert play(newsroom(), story, keys=keys) == "locked"
+
+
+@pytest.mark.parametrize(
+    "text", ['lock = "ctrl+k"', 'lock = "ctrl+b"', "lock = 1", 'fly = "ctrl+o"', "lock"]
+)
+def test_keys_that_cannot_be_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "keys.toml").write_text(text)
+    with pytest.raises(UsageError):
+        load_keys(tmp_path / "keys.toml")
+
+
+def test_every_state_of_a_message_has_words() -> None:
+    assert set(STATES) == set(MessageState)
