@@ -13,6 +13,7 @@ import pytest
 import textual.app
 import textual.pilot
 
+import cloister.tui.screens.behind  # noqa: F401 (so that no test waits for a first import)
 from cloister.tui import session, type_ahead, words
 
 

@@ -104,6 +104,21 @@ def test_what_is_typed_ahead_of_a_screen_is_for_that_screen() -> None:
     assert before == {title: texts(device, title) for title in before}
 
 
+def test_what_is_typed_ahead_of_a_conversation_is_for_it() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        for key in ("ctrl+k", *"commons", "enter", *"at once", "enter"):
+            app._driver.send_message(_key(app, key))  # type: ignore[union-attr]
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if texts(device, "commons")[-1] == "at once":
+                break
+        assert texts(device, "commons")[-1] == "at once"
+
+    play(device, story)
+
+
 def _key(app: Interface, name: str) -> Any:
     from textual import events
 

@@ -66,12 +66,12 @@ async def play(scene: Scene, colours: Colours, sizes: tuple[tuple[int, int], ...
 
 async def settled(pilot: Pilot[str]) -> None:
     """Let everything that was begun be done."""
-    for _ in range(4):
-        await pilot.pause()
     for _ in range(200):
         if pilot.app._held is None or not pilot.app.is_running:  # type: ignore[attr-defined]
-            return
+            break
         await asyncio.sleep(0.002)
+        await pilot.pause()
+    for _ in range(4):
         await pilot.pause()
 
 

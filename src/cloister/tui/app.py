@@ -232,6 +232,7 @@ class Interface(TypeAhead):
 
     def go_to(self, conversation: str) -> None:
         """Open a conversation, whatever is in front of it."""
+        self.is_opening = True
         self.run_worker(self._go_to(conversation))
 
     async def _go_to(self, conversation: str) -> None:
@@ -255,6 +256,11 @@ class Interface(TypeAhead):
             # At once, and not in a worker: the next key is for the palette.
             self.push_screen(PaletteScreen(home.session), self._picked)
 
+    def expect(self, kind: str) -> None:
+        """Hold keys for what was picked ("go" or "do") before the palette is gone."""
+        self.is_opening = kind == "go"
+        self._is_asking = kind == "do"
+
     def _picked(self, picked: Picked) -> None:
         from cloister.tui.actions.table import BY_NAME
 
@@ -262,8 +268,10 @@ class Interface(TypeAhead):
         if picked is None or home is None:
             return
         kind, value = picked
-        work = home.open(value) if kind == "go" else self._do(BY_NAME[value])
-        self.run_worker(work)
+        if kind == "go":
+            home.go(value)
+        else:
+            self.run_worker(self._do(BY_NAME[value]))
 
     def is_home(self, screen: Screen[Any]) -> bool:
         """Tell whether a screen is the one with the conversations."""

@@ -28,6 +28,8 @@ class TypeAhead(App[str]):
         self._held: list[events.Key] | None = None
         self._held_until = 0.0
         self._time = 0
+        self.is_opening = False
+        """Whether a conversation is just being opened: keys wait for its composer."""
         self.never_held: frozenset[str] = frozenset()
         """Keys that wait for nothing, such as the one that locks."""
 
@@ -92,6 +94,7 @@ class TypeAhead(App[str]):
             return
         screen = self.screen
         is_ready = screen.is_running and (screen.focused is not None or not screen.focus_chain)
+        is_ready = is_ready and not self.is_opening
         if not is_ready and time.monotonic() < self._held_until:
             self._look_after(LOOK_S, number)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -166,7 +167,17 @@ class HomeScreen(Screen[None]):
 
     def on_choice_list_picked(self, event: ChoiceList.Picked) -> None:
         """Open the conversation that was picked."""
-        self.run_worker(self.open(event.value))
+        self.go(event.value)
+
+    def go(self, conversation: str) -> None:
+        """Open a conversation; what is typed from now on is for it."""
+        self.interface.is_opening = True
+        self.run_worker(self.open(conversation))
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """The composer can take keys now."""
+        if event.widget.id == "composer":
+            self.interface.is_opening = False
 
     async def open(self, conversation: str) -> None:
         """Open a conversation: its last texts, its draft, the cursor in the composer."""
@@ -179,6 +190,8 @@ class HomeScreen(Screen[None]):
         log.show([])
         composer = self.query_one("#composer", Composer)
         composer.fill(self.session.drafts.get(conversation, ""))
+        if composer.has_focus:
+            self.interface.is_opening = False
         composer.focus()
         self._say_state()
         try:
@@ -219,13 +232,13 @@ class HomeScreen(Screen[None]):
             self._round = ids
         ids = self._round
         at = ids.index(self.conversation) if self.conversation in ids else -1 if by > 0 else 0
-        self.run_worker(self.open(ids[(at + by) % len(ids)]))
+        self.go(ids[(at + by) % len(ids)])
 
     def next_unread(self) -> None:
         """Open the first conversation with something unread, other than this one."""
         for view in self.session.conversations:
             if view["unread"] and view["channel_id"] != self.conversation:
-                self.run_worker(self.open(str(view["channel_id"])))
+                self.go(str(view["channel_id"]))
                 return
         self.interface.hint("nothing else is unread")
 

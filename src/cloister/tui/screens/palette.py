@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,6 +17,9 @@ from cloister.tui.session import Session
 from cloister.tui.widgets.choice_list import ChoiceList, Item
 from cloister.tui.widgets.entry import Entry
 from cloister.tui.widgets.painted import Row
+
+if TYPE_CHECKING:
+    from cloister.tui.app import Interface
 
 Picked = tuple[str, str] | None
 """("go", conversation) or ("do", action)."""
@@ -43,6 +46,11 @@ class PaletteScreen(Screen[Picked]):
             self._add(f"go {view['channel_id']}", str(view["title"]), unread)
         for action in ACTIONS:
             self._add(f"do {action.name}", action.title, f"/{action.name}")
+
+    @property
+    def interface(self) -> Interface:
+        """The application."""
+        return self.app  # type: ignore[return-value]
 
     def _add(self, value: str, title: str, note: str) -> None:
         item = Item(value, _row(title, note))
@@ -93,6 +101,7 @@ class PaletteScreen(Screen[Picked]):
     def _take(self, value: str) -> None:
         if value:
             kind, _, rest = value.partition(" ")
+            self.interface.expect(kind)
             _ = self.dismiss((kind, rest))
 
 
