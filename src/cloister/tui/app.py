@@ -1,25 +1,19 @@
-"""The full-screen interface: one application, its keys, locking, and the ways out.
-
-What the toolkit would do by itself and a messenger must not is switched off here: pictures of the
-screen, the developer's console, the clipboard of the terminal, tracebacks with values in them.
-"""
+"""The full-screen interface: one application, its keys, locking, and the ways out."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from textual import events
-from textual.app import SystemCommand
 from textual.screen import Screen
-from textual.worker import WorkerFailed
 
 from cloister.errors import CloisterError
 from cloister.tui.access import Access, Phase
-from cloister.tui.keys import KEYS, Key, help_lines
+from cloister.tui.keys import KEYS, Key, help_lines, key_name
 from cloister.tui.lines import sentence
 from cloister.tui.screens.unlock import UnlockScreen
 from cloister.tui.setting import Setting
@@ -49,10 +43,8 @@ _NOTIFICATIONS: Final = {
 
 
 class Interface(TypeAhead):
-    """Returns "locked" or "left"; a bug of ours is kept in ``failure``."""
+    """Returns "locked" or "left"."""
 
-    ENABLE_COMMAND_PALETTE = False
-    ALLOW_SELECT = False
     CSS = """
     Screen { background: $background; }
     Screen > #keys { dock: bottom; }
@@ -82,7 +74,6 @@ class Interface(TypeAhead):
         self.keys = keys
         self.busy = ""
         """What is being done, while it is being done."""
-        self.failure: Exception | None = None
         self.session: Session | None = None
         self._last_key = time.monotonic()
         self._notified = 0.0
@@ -364,6 +355,11 @@ class Interface(TypeAhead):
         """End the interface."""
         self.exit("left")
 
+    def action_help_quit(self) -> None:
+        """Ctrl+C: say how it is left; it must not happen by a slip."""
+        palette_key = next(key.key for key in self.keys if key.action == "palette")
+        self.hint(f'to leave: {key_name(palette_key)}, "quit"')
+
     async def action_quit(self) -> None:
         """The toolkit's own key for it."""
         self.exit("left")
@@ -380,36 +376,3 @@ class Interface(TypeAhead):
             self.action_lock()
             return
         self.set_timer(max(left, 1.0), self._autolock)
-
-    # --- what the toolkit must not do ------------------------------------------------------------
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """No commands of the toolkit: one of them takes pictures of the screen."""
-        return ()
-
-    def copy_to_clipboard(self, text: str) -> None:
-        """Keep it here: the terminal's clipboard is read by other programs."""
-        self._clipboard = text
-
-    def deliver_screenshot(self, *arguments: Any, **options: Any) -> str | None:
-        """No pictures of the screen."""
-        return None
-
-    def save_screenshot(self, *arguments: Any, **options: Any) -> str:
-        """No pictures of the screen."""
-        return ""
-
-    def _handle_exception(self, error: Exception) -> None:
-        """A bug ends the interface; the report that is written elsewhere holds no values."""
-        failure = error.error if isinstance(error, WorkerFailed) else error
-        if self.failure is None and isinstance(failure, Exception):
-            self.failure = failure
-        self._return_code = 1
-        if self._exception is None:
-            self._exception = error
-            self._exception_event.set()
-        self._close_messages_no_wait()
-
-    def _print_error_renderables(self) -> None:
-        """Nothing of a failure is printed by the toolkit: it would quote texts."""
-        self._exit_renderables.clear()

@@ -11,7 +11,8 @@ import time
 from typing import Any, Final
 
 from textual import events
-from textual.app import App
+
+from cloister.tui.tamed import Tamed
 
 LOOK_S: Final = 0.01
 READY_S: Final = 2.0
@@ -20,7 +21,7 @@ BETWEEN_S: Final = 0.3
 """How long the next question of an action may take to come."""
 
 
-class TypeAhead(App[str]):
+class TypeAhead(Tamed):
     """An application that holds keys back between screens."""
 
     def __init__(self, **options: Any) -> None:
