@@ -14,12 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from counts import is_long
-
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-PLAIN_KILLS, NIGHTLY_KILLS = 6, 12
-KILLS = NIGHTLY_KILLS if is_long() else PLAIN_KILLS
+KILLS = 12
 """Beside the six that the demo itself does."""
 MOST_S = 240
 
@@ -38,6 +35,7 @@ def kill_one(folder: Path, chooser: random.Random) -> str | None:
     return name
 
 
+@pytest.mark.nightly  # tests/simulation kills far more often in the same time
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are recognised through /proc")
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_shown_twice(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
