@@ -73,6 +73,13 @@ class Counted:
         metrics.connections_total += 1
         return True
 
+    def refuses(self, address: str) -> bool:
+        """Tell, and count, that an address has all it may have: that is seen at the door."""
+        if self._addresses.get(address, 0) < self._max_per_address:
+            return False
+        self.metrics.tunnels_refused += 1
+        return True
+
     async def enter(self, address: str) -> bool:
         """Count a connection; tell whether it may come in."""
         return self.may_enter(address)

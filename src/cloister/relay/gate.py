@@ -51,7 +51,9 @@ class Gate:
         # no second port of this machine says that it keeps shares.
         unlock = {(card.unlock_host.lower(), card.unlock_port): (LOOPBACK, card.unlock_port)}
         limits = settings.limits
-        counted = Counted(self.metrics, limits.max_connections, limits.max_connections_per_address)
+        counted = self._counted = Counted(
+            self.metrics, limits.max_connections, limits.max_connections_per_address
+        )
         self._tls = folder.server_context()
         self._proxy = Proxy(
             peers, counted, unlock=unlock, tls=self._tls, handshake_s=limits.handshake_s
@@ -108,6 +110,7 @@ class Gate:
             lambda: True,
             most_of_address=self._settings.limits.max_connections_per_address,
             silent_s=self._settings.limits.handshake_s,
+            refuses=self._counted.refuses,
         )
         self._door.open()
         return self._door.port

@@ -335,6 +335,33 @@ def closed(people: list[socket.socket]) -> list[socket.socket]:
     return select.select(people, [], [], 0)[0]
 
 
+def test_an_address_that_has_all_it_may_have_is_turned_away_at_once() -> None:
+    async def scenario() -> None:
+        hall, metrics = Hall(), Metrics()
+        counted = Counted(metrics, 100, 2)
+        assert counted.may_enter("127.0.0.1")
+        door = Door(
+            bind("127.0.0.1", 0),
+            hall.take,
+            lambda: True,
+            most_of_address=2,
+            refuses=counted.refuses,
+        )
+        door.open()
+        first = crowd(door.port, 1)
+        await until(lambda: len(hall.inside) == 1)
+        assert counted.may_enter("127.0.0.1")
+        second = crowd(door.port, 1)
+        await until(lambda: sum(map(has_ended, closed(second))) == 1)
+        assert metrics.tunnels_refused == 1
+        assert len(hall.came) == 1
+        door.shut()
+        for one in first + second:
+            one.close()
+
+    run(scenario)
+
+
 def test_a_door_without_room_leaves_people_outside_until_there_is() -> None:
     async def scenario() -> None:
         hall = Hall()
