@@ -186,6 +186,9 @@ def _on_message(turn: Turn, channel: Channel, event: Item) -> None:
         return
     except mls.MLSError as error:
         turn.put_channel(moved)
+        is_known = channel.channel_id in turn.state.seen_before
+        if is_known and isinstance(error, mls.ConsumedGeneration):
+            return  # the same bytes were at the home that is lost, and were read there
         turn.alarm(
             "unreadable",
             f"Item {event.n} of {title_of(turn.state, channel)} cannot be read ({error}).",

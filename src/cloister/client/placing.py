@@ -27,6 +27,9 @@ def place(turn: Turn, channel: Channel, first_n: int) -> Channel:
     move = turn.state.home_move
     if move is None or channel.channel_id not in move.unplaced:
         return channel
+    # Their authors may not know that it was stored, and repeat it.
+    seen = with_item(turn.state.seen_before, channel.channel_id, channel.counters)
+    turn.change(seen_before=seen)
     if channel.next_n not in (UNPLACED, first_n):
         channel = _jump(turn, channel, first_n)
     channel = put_back(turn, channel, first_n)
@@ -42,8 +45,6 @@ def _jump(turn: Turn, channel: Channel, first_n: int) -> Channel:
             f"{missed} item(s) of {title_of(turn.state, channel)} were at the old home relay, and "
             "this device had not read them: others may have.",
         )
-    seen = with_item(turn.state.seen_before, channel.channel_id, channel.counters)
-    turn.change(seen_before=seen)
     channel = replace(
         channel,
         next_n=first_n,
