@@ -137,6 +137,9 @@ class Home:
         witness = self._retention.witness
         self._adopting = Adopting(folder, identity, self._store, logs, peers, log, witness)
         self._cosigning = Cosigning(logs, peers, identity, log, now, witness)
+        self._upkeep: list[asyncio.Task[None]] = []
+        self._last_counts: dict[str, int] | None = None
+        """As of when the file was closed."""
 
     async def start(self, group: asyncio.TaskGroup) -> int:
         """Listen; returns the port.  Raises OSError."""
@@ -151,10 +154,15 @@ class Home:
             port = self._listener.start(
                 self._settings.listen.host, self._settings.relay.port, self._folder.server_context()
             )
-        group.create_task(self._sessions.sweep_forever())
-        group.create_task(self._cosigning.run())
-        group.create_task(self._retention.run())
-        group.create_task(self._seats.watch())
+        self._upkeep = [
+            group.create_task(work)
+            for work in (
+                self._sessions.sweep_forever(),
+                self._cosigning.run(),
+                self._retention.run(),
+                self._seats.watch(),
+            )
+        ]
         return port
 
     async def stop(self) -> None:
@@ -163,6 +171,10 @@ class Home:
         if self._children is not None:
             self._children.shut()
         self._sessions.drain()
+        # None of it may read a file that is closed.
+        for task in self._upkeep:
+            task.cancel()
+        self._last_counts = self.counts()
         # Finishes the writes that are under way, and with them their answers.
         self._shares.close()
         self._store.close()
@@ -173,6 +185,8 @@ class Home:
 
     def counts(self) -> dict[str, int]:
         """Return what is stored and what has happened."""
+        if self._last_counts is not None:
+            return self._last_counts
         stored = self._store.counts()
         self.metrics.batches = self._store.metrics.batches
         return {

@@ -187,7 +187,7 @@ class Sessions:
     def on_blocked(self, session: Session, is_blocked: bool) -> None:
         """The other side takes nothing: push nothing.  Or it takes something again."""
         session.outbox.is_blocked = is_blocked
-        if not is_blocked:
+        if not is_blocked and session.state is not State.DRAINING:
             self._dispatch.resume(session)
 
     def _throttle(self, session: Session, is_over: bool) -> None:
@@ -254,7 +254,9 @@ class Sessions:
                     await self._is_empty.wait()
 
     def close_all(self) -> None:
-        """Send what has gathered and close all connections."""
+        """Send what has gathered and close all connections; nothing is read for them any more."""
+        for session in self._connections:
+            session.outbox.behind.clear()
         self.flusher.flush()
         for connection in list(self._connections.values()):
             connection.close()
