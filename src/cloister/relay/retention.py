@@ -156,6 +156,11 @@ class Retention:
 
     async def _submit(self, write: Expire | Tidy) -> int:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._store.submit(write, future.set_result)
+
+        def settle(outcome: Outcome) -> None:
+            if not future.done():  # the relay stops, and nobody waits any more
+                future.set_result(outcome)
+
+        self._store.submit(write, settle)
         outcome = await future
         return outcome.n if isinstance(outcome, Accepted) else 0
