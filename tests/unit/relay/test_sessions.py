@@ -273,3 +273,25 @@ def test_a_closed_connection_leaves_nothing_behind() -> None:
         assert not session.outbox.behind
 
     run(scenario)
+
+
+def test_a_follow_does_not_go_on_over_epochs_that_were_not_proved() -> None:
+    """Whoever was out for an epoch reads nothing of it, and begins anew where it is in again."""
+
+    async def scenario(core: HomeCore) -> None:
+        other, session = core.connect(), core.connect(b"m" * 32)
+        await core.ask(other, core.proof(other, 0))
+        follow = commands.Follow(3, CHANNEL, COMMONS, 0)
+        await core.ask(session, core.proof(session, 0), follow)
+        for epoch in range(2):
+            await core.ask(other, core.commit(other, epoch, 10 + epoch))
+            await core.ask(other, core.proof(other, epoch + 1), put(20 + epoch, epoch + 1))
+        await core.drain(session)
+        got = await core.ask(session, core.proof(session, 2))
+        assert [type(event) for event in got] == [Proved]
+        await core.ask(other, put(30, 2))
+        assert await core.drain(session) == [], "it has not said from where on"
+        got = await core.ask(session, commands.Follow(4, CHANNEL, COMMONS, got[0].first_n))
+        assert [event.n for event in got if isinstance(event, Item)] == [3, 4]
+
+    run(scenario)

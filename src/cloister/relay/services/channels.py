@@ -99,10 +99,12 @@ class Channels:
             )
         )
         follow = session.follows.get(key)
-        if follow is not None:
+        if follow is not None and before is not None and grant.epoch <= before.epoch + 1:
             # A follow goes on as soon as a proof opens its next index.
             follow.last_n = grant.last_n
             follow.pump()
+        elif follow is not None:  # what lies between the two epochs is not opened by either
+            self._drop(live, session.follows.pop(key))
 
     def follow(self, session: Session, request: commands.Follow) -> None:
         """Begin to push a channel from an index on, or from the first that is open."""
@@ -114,23 +116,21 @@ class Channels:
         key = (int(ObjectKind.CHANNEL), request.object_id)
         old = session.follows.pop(key, None)
         if old is not None:
-            old.drop()
-            live.follows.pop(old, None)
+            self._drop(live, old)
         elif len(session.follows) >= MAX_FOLLOWED_OBJECTS:
             session.refuse(request.rid, Refusal.QUOTA)
             return
-        follow = Follow(
-            session.outbox,
-            self,
-            ObjectKind.CHANNEL,
-            request.object_id,
-            max(request.from_n, grant.first_n),
-        )
+        from_n = max(request.from_n, grant.first_n)
+        follow = Follow(session.outbox, self, _CHANNEL, request.object_id, from_n)
         follow.last_n = grant.last_n
         session.follows[key] = follow
         live.follows[follow] = None
         session.done(request.rid)
         follow.pump()
+
+    def _drop(self, live: LiveChannel, follow: Follow) -> None:
+        follow.drop()
+        live.follows.pop(follow, None)
 
     def forget(self, session: Session) -> None:
         """A connection has ended."""
