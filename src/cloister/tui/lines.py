@@ -23,7 +23,12 @@ def fit(text: str, width: int) -> str:
     text = safe_line(text)
     if cell_len(text) <= width:
         return text
-    return set_cell_size(text, max(width - 2, 0)).rstrip() + ".." if width > 2 else text[:width]
+    if width <= 2:
+        return ""
+    cut = set_cell_size(text, width - 2).rstrip()
+    while cut and cell_len(cut + "..") > width:
+        cut = cut[:-1]  # joiners measure differently in company
+    return cut + ".."
 
 
 def wrap(text: str, width: int, hang: int = 0) -> list[str]:
@@ -53,6 +58,8 @@ def _first_line(text: str, width: int) -> tuple[str, str]:
     if cell_len(text) <= width:
         return text, ""
     head = chop_cells(text[: width + 64], width)[0]
+    while len(head) > 1 and cell_len(head) > width:
+        head = head[:-1]
     if text[len(head) : len(head) + 1] != " " and " " in head:
         head = head[: head.rindex(" ")]
     return head.rstrip(" "), text[len(head) :].lstrip(" ")
