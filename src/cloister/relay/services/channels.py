@@ -121,7 +121,7 @@ class Channels:
             session.refuse(request.rid, Refusal.QUOTA)
             return
         from_n = max(request.from_n, grant.first_n)
-        follow = Follow(session.outbox, self, _CHANNEL, request.object_id, from_n)
+        follow = Follow(session.outbox, self, CHANNEL, request.object_id, from_n)
         follow.last_n = grant.last_n
         session.follows[key] = follow
         live.follows[follow] = None
