@@ -183,10 +183,10 @@ class TestVaultOfAnHonestDevice:
 
     @pytest.fixture
     def vault_of_ada(self, world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        async def offline(link_: object) -> None:
+        async def offline(route: object, make_listener: object) -> None:
             raise OSError
 
-        monkeypatch.setattr(link.Link, "_connect", offline)
+        monkeypatch.setattr(link, "_dial", offline)
         folder = world / "p"
         ensure_private_folder(folder)
         vault = create_cheap_vault(folder, Secret(b"correct horse"))

@@ -105,10 +105,10 @@ class TestExitCodes:
         scripted: Callable[..., None],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        async def refuse(link_: object) -> None:
+        async def refuse(route: object, make_listener: object) -> None:
             raise ssl.SSLCertVerificationError
 
-        monkeypatch.setattr(link.Link, "_connect", refuse)
+        monkeypatch.setattr(link, "_dial", refuse)
         scripted(routes=(ROUTE,), script=lambda core, given, now: ())
         status, _, err = run("invite")
         assert status == 6

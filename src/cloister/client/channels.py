@@ -106,6 +106,11 @@ def on_prove_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     if channel is None or purpose.number != channel.group.epoch:
         turn.delay(purpose)
         return
+    if turn.state.home_move is not None:
+        # No wonder: it is to come there yet.
+        turn.delay(purpose, relocating.RETRY_S)
+        relocating.on_unproven(turn, purpose)
+        return
     turn.delay(purpose, UNKNOWN_RETRY_S)
     if channel.state is ChannelState.ACTIVE:
         turn.change(suspects=with_item(turn.state.suspects, channel.channel_id, UNKNOWN))

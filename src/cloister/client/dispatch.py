@@ -64,7 +64,6 @@ from cloister.client.state import Purpose, Work
 from cloister.client.turn import RETRY_S, Turn
 from cloister.errors import RemoteError, UsageError
 from cloister.wire.auth import ObjectKind
-from cloister.wire.codes import Refusal
 from cloister.wire.events import (
     AnyEvent,
     Begun,
@@ -86,7 +85,6 @@ from cloister.wire.events import (
 )
 
 BOX_RETRY_S: Final = 15
-MOVING_RETRY_S: Final = 5
 MAX_FOREIGN_NUMBER: Final = 2**62
 """No index, epoch or size comes near it; beyond, one would not fit its record."""
 
@@ -317,10 +315,8 @@ def _on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     elif not linking.on_common_refusal(turn, purpose, event):
         # An invitation in the log whose box was never opened is not asked for every moment.
         # Nor is what a new home does not have yet.
-        wait = MOVING_RETRY_S if turn.state.home_move is not None else RETRY_S
+        wait = relocating.RETRY_S if turn.state.home_move is not None else RETRY_S
         turn.delay(purpose, BOX_RETRY_S if purpose.work is Work.PROVE_BOX else wait)
-        if purpose.work is Work.PROVE_CHANNEL and event.code == Refusal.UNKNOWN_OBJECT:
-            relocating.on_unproven(turn, purpose)
     if purpose.work is Work.FOLLOW:
         linking.unfollow(turn, purpose)
     entering.on_failed(turn, purpose, event)

@@ -11,27 +11,25 @@ from dataclasses import replace
 
 from cloister.client.content import (
     CONTENT_VERSION,
-    QUIET,
     Content,
     ContentKind,
     Heads,
     check_text,
 )
 from cloister.client.duties import leaves_to_remove
-from cloister.client.effects import Message, MessageKind, MessageState
+from cloister.client.effects import MessageState
 from cloister.client.identity import did_of, identity_of
 from cloister.client.inputs import SendText
 from cloister.client.linking import on_common_refusal, refusal_error
+from cloister.client.own_messages import find_outgoing, finish, row_of
 from cloister.client.records import ChannelState, Outgoing
 from cloister.client.rights import rights_of
-from cloister.client.safe_text import safe_text
 from cloister.client.standing import demand_standing
 from cloister.client.state import Channel, Purpose, State, Work, with_item, without
 from cloister.client.turn import Turn
 from cloister.client.views import channel_named
-from cloister.crypto.hashing import sha256
 from cloister.errors import PolicyError
-from cloister.ids import SHORT_ID_BYTES, MemberId
+from cloister.ids import SHORT_ID_BYTES
 from cloister.limits import ENVELOPE_SIZES
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
@@ -97,7 +95,7 @@ def queue(
             outbox=(*channel.outbox, outgoing),
         )
     )
-    turn.store_message(_row(turn, channel, outgoing, identity.name, MessageState.QUEUED, 0, ""))
+    turn.store_message(row_of(turn, channel, outgoing, identity.name, MessageState.QUEUED, 0, ""))
     return outgoing
 
 
@@ -194,7 +192,7 @@ def _fail_what_may_not_be_said(turn: Turn, channel_id: bytes) -> None:
     for outgoing in turn.state.channels[channel_id].outbox:
         if outgoing.kind == ContentKind.TEXT and (not outgoing.envelope or outgoing.stale):
             channel = turn.state.channels[channel_id]
-            _finish(turn, channel, outgoing, MessageState.FAILED, 0, ONLY_ADMINS)
+            finish(turn, channel, outgoing, MessageState.FAILED, 0, ONLY_ADMINS)
 
 
 def _may_encrypt(turn: Turn, channel: Channel, outgoing: Outgoing | None) -> bool:
@@ -247,7 +245,7 @@ def _encrypt(turn: Turn, channel: Channel, outgoing: Outgoing) -> Outgoing:
 
 def on_done(turn: Turn, purpose: Purpose, event: Done) -> None:
     """The relay says that it has it on disk; item ``n`` of the channel will show it."""
-    found = _find(turn, purpose.subject)
+    found = find_outgoing(turn, purpose.subject)
     if found is None:
         return
     channel, outgoing = found
@@ -288,7 +286,7 @@ def confirm(turn: Turn, channel: Channel, message_id: bytes, n: int) -> None:
             known = turn.state.sent.get(channel.channel_id, ())
             kept = (*known, (n, outgoing))[-MAX_KEPT:]
             turn.change(sent=with_item(turn.state.sent, channel.channel_id, kept))
-            _finish(turn, channel, outgoing, MessageState.SENT, n, "")
+            finish(turn, channel, outgoing, MessageState.SENT, n, "")
 
 
 def put_back(turn: Turn, channel: Channel, first_n: int) -> Channel:
@@ -311,13 +309,13 @@ def put_back(turn: Turn, channel: Channel, first_n: int) -> Channel:
     turn.put_channel(channel)
     name = identity_of(turn.state).name
     for one in again:
-        turn.store_message(_row(turn, channel, one, name, MessageState.QUEUED, 0, ""))
+        turn.store_message(row_of(turn, channel, one, name, MessageState.QUEUED, 0, ""))
     return channel
 
 
 def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     """Decide by the refusal: wait, encrypt again, or give up with the reason."""
-    found = _find(turn, purpose.subject)
+    found = find_outgoing(turn, purpose.subject)
     if found is None:
         return
     channel, outgoing = found
@@ -348,7 +346,7 @@ def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
                 "the vault used?",
             )
         reason = str(refusal_error(event, "the message"))
-        _finish(turn, channel, outgoing, MessageState.FAILED, 0, reason)
+        finish(turn, channel, outgoing, MessageState.FAILED, 0, reason)
 
 
 def _note_full(turn: Turn, channel: Channel, event: Failed) -> None:
@@ -368,7 +366,7 @@ def fail_all(turn: Turn, channel: Channel, reason: str) -> None:
     """Nothing will be taken there any more: what is queued has failed, who waits is told."""
     for outgoing in channel.outbox:
         current = turn.state.channels[channel.channel_id]
-        _finish(turn, current, outgoing, MessageState.FAILED, 0, reason)
+        finish(turn, current, outgoing, MessageState.FAILED, 0, reason)
     turn.answer(channel.channel_id, error=PolicyError(f"the conversation has ended: {reason}"))
 
 
@@ -379,63 +377,7 @@ def send_elsewhere(turn: Turn, old: Channel, new: Channel, reason: str) -> None:
         # While the old channel is read, only the relay's answer tells (D4).
         if outgoing.envelope and not outgoing.stale and not is_over:
             continue
-        _finish(turn, turn.state.channels[old.channel_id], outgoing, MessageState.FAILED, 0, reason)
+        finish(turn, turn.state.channels[old.channel_id], outgoing, MessageState.FAILED, 0, reason)
         if outgoing.kind == ContentKind.TEXT:
             target = turn.state.channels[new.channel_id]
             queue(turn, target, ContentKind.TEXT, outgoing.body, outgoing.message_id)
-
-
-def _finish(
-    turn: Turn, channel: Channel, outgoing: Outgoing, state: MessageState, n: int, reason: str
-) -> None:
-    leavers = channel.leavers
-    is_heard = state is MessageState.SENT and outgoing.epoch == channel.group.epoch
-    if outgoing.kind == ContentKind.NOTICE and is_heard:
-        leavers = (*leavers, MemberId(identity_of(turn.state).member_id))
-    turn.put_channel(
-        replace(
-            channel,
-            outbox=tuple(one for one in channel.outbox if one.message_id != outgoing.message_id),
-            leavers=leavers,
-        )
-    )
-    if outgoing.kind in QUIET:
-        return
-    name = identity_of(turn.state).name
-    turn.store_message(_row(turn, channel, outgoing, name, state, n, reason))
-
-
-def _find(turn: Turn, message_id: bytes) -> tuple[Channel, Outgoing] | None:
-    for channel in turn.state.channels.values():
-        for outgoing in channel.outbox:
-            if outgoing.message_id == message_id:
-                return channel, outgoing
-    return None
-
-
-def _row(
-    turn: Turn,
-    channel: Channel,
-    outgoing: Outgoing,
-    name: str,
-    state: MessageState,
-    n: int,
-    reason: str,
-) -> Message:
-    is_notice = outgoing.kind == ContentKind.NOTICE
-    return Message(
-        channel_id=channel.channel_id,
-        message_id=outgoing.message_id,
-        position=outgoing.position,
-        sender=did_of(turn.state),
-        sender_name=name,
-        own=True,
-        kind=MessageKind.NOTICE if is_notice else MessageKind.TEXT,
-        state=state,
-        counter=outgoing.counter,
-        n=n,
-        at=outgoing.at,
-        text="You leave." if is_notice else safe_text(outgoing.body.decode("utf-8")),
-        reason=reason,
-        envelope_hash=sha256(outgoing.envelope) if outgoing.envelope else b"",
-    )

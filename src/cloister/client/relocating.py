@@ -32,6 +32,8 @@ from cloister.wire.codes import Refusal
 from cloister.wire.commands import OpenChannel
 from cloister.wire.events import Done, Failed
 
+RETRY_S: Final = 5
+"""What a new home does not have yet is asked for again this often."""
 REFUSED_S: Final = 300
 """Before a circle that the new home refused is brought again."""
 BRING: Final = Purpose(Work.BRING_LOG)

@@ -32,11 +32,7 @@ from cloister.relay.peers import PeerCards
 from cloister.relay.shares.logs import KeptLog
 from cloister.relay.sockets import shake_hands
 from cloister.relay.storage.api import Store
-from cloister.relay.storage.writes import (
-    Accepted,
-    MirrorEntries,
-    Outcome,
-)
+from cloister.relay.storage.writes import Accepted, MirrorEntries, Outcome
 from cloister.roster.relay_card import RelayCard, RelayRole
 from cloister.roster.relay_fold import RelayFold
 from cloister.transparency import RelayVerifier, cosign, verify_logged

@@ -45,7 +45,7 @@ from cloister.client.inputs import (
 from cloister.client.views import phase_of
 from cloister.crypto.entropy import Entropy, SystemEntropy
 from cloister.ids import RelayId
-from cloister.relay.session import Session
+from cloister.relay.session import Session, TooManyRequests
 from cloister.testing.simulated_errand import SimulatedErrand
 from cloister.testing.simulated_relays import ACTIVATION_CODE, NO_BOOKS, SimulatedRelays
 from cloister.wire.commands import AnyRequest
@@ -56,8 +56,6 @@ START: Final = 1_800_000_000
 ERRAND_RETRY_S: Final = 30
 _QUIET_TURNS: Final = 3
 Tamper = Callable[[AnyEvent], Iterable[AnyEvent]]
-
-
 Hinder = Callable[[AnyRequest], Iterable[AnyRequest | AnyEvent]]
 TamperShare = Callable[[RelayId, AnyEvent], Iterable[AnyEvent]]
 
@@ -135,8 +133,12 @@ class SimulatedDevice:
         for made in self.hinder(request):
             if isinstance(made, Event):
                 self._arrived.append(made)
-            else:
+                continue
+            try:
                 self._circle.relays.send(session, made)
+            except TooManyRequests:
+                self.drop_link()  # the relay cuts it (``relay.listener``)
+                return
 
     def _persist(self, effect: Persist) -> None:
         for write in effect.writes:
@@ -239,8 +241,6 @@ class SimulatedDevice:
         later = [self._errand_not_before.get(one.errand_id, 0) for one in self.core.errands]
         times = [one for one in (self.core.wake_at, *later) if one is not None]
         return min(times, default=None)
-
-    # --- what tests ask ---------------------------------------------------------------------------
 
     @property
     def phase(self) -> str:
