@@ -166,7 +166,7 @@ def test_one_steward_alone_does_nothing_that_takes_two(pair: Pair) -> None:
         # Still held, still locked.
         said = await steward.refusal(device, ReadableType.ORDER_ERASE, erase_of(steward))
         assert said == Refusal.BAD_ENTRY
-        assert await answers(pair, world.shares) == SHUT
+        await become(pair, world.shares, SHUT)
         await device.close()
 
     asyncio.run(run())

@@ -19,6 +19,7 @@ from cloister.bench.process_cost import rss_kib
 from cloister.crypto.hashing import sha256
 from cloister.limits import MAX_UNPROVEN_REQUESTS
 from cloister.relay.mirror import MAX_STRANGERS
+from cloister.relay.services.context import WRONG_PROOF
 from cloister.wire import commands, events
 from cloister.wire.frame import MIRROR_PATH, encode_frame
 from integration.relay_world import CHANNEL, Circle, Device, Pair, Relay, pinned
@@ -190,12 +191,17 @@ def test_one_address_gets_a_bounded_number_of_tunnels(pair: Pair) -> None:
 WRONG = commands.Prove(1, CHANNEL, bytes(16), 0, bytes(64))
 
 
-@pytest.mark.parametrize("request_", [commands.Ping(1), WRONG, commands.Follow(1, 1, bytes(16), 0)])
-def test_a_stranger_who_asks_without_end_is_cut_and_nobody_else(pair: Pair, request_: Any) -> None:
+@pytest.mark.parametrize(
+    ("request_", "cost"),
+    [(commands.Ping(1), 1), (WRONG, 1 + WRONG_PROOF), (commands.Follow(1, 1, bytes(16), 0), 1)],
+)
+def test_a_stranger_who_asks_without_end_is_cut_and_nobody_else(
+    pair: Pair, request_: Any, cost: int
+) -> None:
     async def main() -> None:
         other = await Device.connect(pair)
         device = await Device.connect(pair)
-        for _ in range(MAX_UNPROVEN_REQUESTS):
+        for _ in range(MAX_UNPROVEN_REQUESTS // cost):
             device.send(request_)
         await device.next_push()
         for _ in range(20):
