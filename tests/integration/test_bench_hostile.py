@@ -12,6 +12,7 @@ from cloister.bench.hostile import HostileBench
 pytestmark = pytest.mark.process
 
 
+@pytest.mark.nightly
 def test_an_attack_stands_beside_honest_devices_and_is_told_of(tmp_path: Path) -> None:
     phase = HostileBench(tmp_path, 0.3, 100.0, 1.0).phase("floods")
     assert phase.attack == "floods"

@@ -97,7 +97,14 @@ def test_a_wrong_script_is_refused_with_the_line(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.nightly),
+        pytest.param(signal.SIGINT, marks=pytest.mark.nightly),
+    ],
+)
 def test_a_demo_that_is_told_to_stop_leaves_nothing_behind(
     tmp_path: Path, number: signal.Signals
 ) -> None:

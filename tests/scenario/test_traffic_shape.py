@@ -136,6 +136,9 @@ def test_every_envelope_of_a_life_has_one_of_five_sizes() -> None:
             ada.feed(SendText(ref=circle.ref(), conversation="Desk", text="x" * length))
         circle.now += 100
         await circle.settle()
+        # The updates that newcomers make within ten minutes.
+        circle.now += 700
+        await circle.settle()
         requests = [request for some in asked.values() for request in some]
         puts = {len(one.envelope) for one in requests if isinstance(one, Put)}
         commits = [one for one in requests if isinstance(one, Commit)]

@@ -11,7 +11,7 @@ from cloister.testing.simulation.run import run
 from counts import seeds
 
 
-@pytest.mark.parametrize("seed", seeds(plain=50, nightly=2000))
+@pytest.mark.parametrize("seed", seeds(plain=20, nightly=2000))
 def test_every_text_is_on_every_screen_once_and_in_order(seed: int) -> None:
     outcome = run(seed)
     assert not outcome.violations, outcome.report()
