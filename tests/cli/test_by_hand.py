@@ -213,6 +213,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+@pytest.mark.nightly
 def test_three_people_talk_and_one_is_removed(
     circle: Circle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +254,7 @@ def test_three_people_talk_and_one_is_removed(
     assert circle.texts("Mei", "Desk") == expected
 
 
+@pytest.mark.nightly
 def test_what_is_sent_while_the_home_is_down_arrives_once_when_it_is_back(
     own_circle: Circle, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,6 +374,7 @@ def test_commands_at_the_same_time_share_one_device(circle: Circle, start: Start
     assert sorted(texts) == [f"text {n}" for n in range(4)]
 
 
+@pytest.mark.nightly
 def test_a_killed_agent_loses_and_repeats_nothing(circle: Circle, start: Start) -> None:
     circle.join("Jonas", "Amira")
     circle.do("Amira", "conversation", "new", "Desk", "Jonas")

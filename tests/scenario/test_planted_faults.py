@@ -28,7 +28,7 @@ from cloister.ids import DeviceId
 from cloister.roster.entry import EntryKind, SealedType, open_sealed
 from cloister.roster.form import read_entry
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.nightly]
 
 
 @pytest.fixture(autouse=True, scope="module")
