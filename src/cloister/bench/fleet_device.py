@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import ssl
 import time
 from random import uniform
 from typing import TYPE_CHECKING, Final
@@ -266,15 +265,6 @@ class Line(picows.WSListener):  # type: ignore[misc, unused-ignore]
         self._is_given_up = True
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
-
-
-def client_context(certificate: bytes) -> ssl.SSLContext:
-    """Trust one certificate, as a device does; one context for all devices of a process."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = False
-    context.load_verify_locations(cadata=certificate)
-    return context
 
 
 def exit_with(error: BaseException) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cloister.bench.fleet_device import client_context
 from cloister.bench.process_cost import own_cpu_seconds, own_rss_kib
+from cloister.device.link import pinned_context
 from cloister.relay.health import LOOPBACK
 
 PROBE_S: Final = 0.02
@@ -80,7 +80,7 @@ def part_of(values: Sequence[float], part: float) -> float:
 
 def handshake_us(server: ssl.SSLContext, certificate: bytes) -> float:
     """Return the CPU time of one TLS handshake, both sides, nothing around it (microseconds)."""
-    client = client_context(certificate)
+    client = pinned_context(certificate)
     began = time.process_time()
     for _ in range(_HANDSHAKES):
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -21,11 +21,12 @@ from typing import Any, Final
 import msgspec
 import uvloop
 
-from cloister.bench.fleet_device import LOST, FleetDevice, client_context, exit_with
+from cloister.bench.fleet_device import LOST, FleetDevice, exit_with
 from cloister.bench.paired_load import ENVELOPE_BYTES, BenchFailed
 from cloister.bench.relay_circle import pair_key
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.signature import Ed25519Key
+from cloister.device.link import pinned_context
 from cloister.limits import PING_INTERVAL_S
 from cloister.roster.relay_card import RelayCard
 
@@ -58,8 +59,8 @@ class Fleet:
         self._config = config
         self.home = RelayCard.decode(Path(config.home).read_bytes())
         self.entry = RelayCard.decode(Path(config.entry).read_bytes())
-        self.home_tls = client_context(self.home.tls_certificate)
-        self.entry_tls = client_context(self.entry.tls_certificate)
+        self.home_tls = pinned_context(self.home.tls_certificate)
+        self.entry_tls = pinned_context(self.entry.tls_certificate)
         self.envelope = SystemEntropy().random(ENVELOPE_BYTES)
         self.key_of = cache(_key_of)
         ids = Path(config.channels).read_bytes()

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cloister.errors import UsageError
-
-if TYPE_CHECKING:
-    from cloister.demo.driver import Options
 
 
 @click.command()
@@ -48,7 +43,8 @@ def demo(*, script: Path | None, as_json: bool, keep: Path | None, no_input: boo
       cloister demo --script talk.txt --keep ./demo
       python -m cloister.demo.check ./demo
     """
-    from cloister.demo.driver import Options
+    from cloister.cli.told_to_stop import run_until_told
+    from cloister.demo.driver import Options, run_demo
     from cloister.demo.keyboard import type_as_founder
     from cloister.demo.script import shipped_script
 
@@ -59,27 +55,13 @@ def demo(*, script: Path | None, as_json: bool, keep: Path | None, no_input: boo
         tell=_teller(sys.stderr if as_json else sys.stdout),
         typing=type_as_founder if types else None,
     )
-    try:
-        summary = asyncio.run(_run(options))
-    except asyncio.CancelledError:
-        raise click.Abort from None
+    summary = run_until_told(run_demo(options))
     if as_json:
         click.echo(json.dumps(summary))
     else:
         _print(summary)
     if not summary["ok"]:
         click.get_current_context().exit(1)
-
-
-async def _run(options: Options) -> dict[str, Any]:
-    """Run the demo; SIGTERM and a closed terminal end it as Ctrl+C does, nothing is left behind."""
-    from cloister.demo.driver import run_demo
-
-    task = asyncio.current_task()
-    if task is not None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await run_demo(options)
 
 
 def _has_terminal() -> bool:

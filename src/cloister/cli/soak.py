@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from cloister.soak.driver import Options
 
 
 @click.command()
@@ -60,7 +55,8 @@ def soak(
       cloister soak --minutes 10
       cloister soak --minutes 60 --rate 100 --every 60 --json
     """
-    from cloister.soak.driver import Options
+    from cloister.cli.told_to_stop import run_until_told
+    from cloister.soak.driver import Options, run_soak
 
     stream = sys.stderr if as_json else sys.stdout
 
@@ -77,27 +73,13 @@ def soak(
         keep=keep,
         tell=tell,
     )
-    try:
-        summary = asyncio.run(_run(options))
-    except asyncio.CancelledError:
-        raise click.Abort from None
+    summary = run_until_told(run_soak(options))
     if as_json:
         click.echo(json.dumps(summary))
     else:
         _print(summary)
     if not summary["ok"]:
         click.get_current_context().exit(1)
-
-
-async def _run(options: Options) -> dict[str, Any]:
-    """Run; SIGTERM and a closed terminal end it as Ctrl+C does, nothing is left behind."""
-    from cloister.soak.driver import run_soak
-
-    task = asyncio.current_task()
-    if task is not None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await run_soak(options)
 
 
 def _print(summary: dict[str, Any]) -> None:

@@ -55,8 +55,16 @@ def intend(turn: Turn, entry_type: SealedType | ReadableType, content: bytes) ->
     for intent in turn.state.intents:
         if intent.is_of(entry_type) and intent.content == content:
             return intent.intent_id
-    intent_id = turn.entropy.random(SHORT_ID_BYTES)
-    intent = Intent(
+    intent = intent_of(entry_type, content, turn.entropy.random(SHORT_ID_BYTES))
+    turn.change(intents=(*turn.state.intents, intent))
+    return intent.intent_id
+
+
+def intent_of(
+    entry_type: SealedType | ReadableType, content: bytes, intent_id: bytes = bytes(SHORT_ID_BYTES)
+) -> Intent:
+    """Return an intent that is not signed yet; without an id it is only to be looked at."""
+    return Intent(
         intent_id=intent_id,
         kind=kind_of(entry_type),
         entry_type=int(entry_type),
@@ -65,8 +73,6 @@ def intend(turn: Turn, entry_type: SealedType | ReadableType, content: bytes) ->
         seq=0,
         appended=False,
     )
-    turn.change(intents=(*turn.state.intents, intent))
-    return intent_id
 
 
 def has_intent(

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloister.client.appending import sign
+from cloister.client.appending import intent_of, sign
 from cloister.client.foresight import check
 from cloister.client.heads import lead_to
 from cloister.client.home_records import HomeMove, HomeStep, MoveNotice
 from cloister.client.leaving import READ_S
 from cloister.client.naming import own_key_id, roster_in_force
 from cloister.client.powers import FollowHome, StopFollowing
-from cloister.client.records import Intent, kind_of
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
 from cloister.errors import CloisterError, PolicyError, TrustError, UsageError
-from cloister.ids import SHORT_ID_BYTES
 from cloister.roster.content import Tick
 from cloister.roster.entry import EntryKind, SealedType
 from cloister.roster.governance import Governance
@@ -175,15 +173,7 @@ def _open(roster: Roster, governance: Governance) -> ReadableProposal | None:
 def _signed(
     turn: Turn, entry_type: SealedType | ReadableType, content: bytes, fold: RelayFold
 ) -> bytes:
-    intent = Intent(
-        intent_id=bytes(SHORT_ID_BYTES),
-        kind=kind_of(entry_type),
-        entry_type=int(entry_type),
-        content=content,
-        entry=b"",
-        seq=0,
-        appended=False,
-    )
+    intent = intent_of(entry_type, content)
     is_sealed = intent.kind is EntryKind.SEALED
     generation = roster_in_force(turn.state).generation if is_sealed else None
     return sign(

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from cloister.client.appending import intend, sign
+from cloister.client.appending import intend, intent_of, sign
 from cloister.client.naming import roster_in_force
-from cloister.client.records import Intent, kind_of
 from cloister.client.turn import Turn
 from cloister.errors import PolicyError
-from cloister.ids import SHORT_ID_BYTES
 from cloister.roster.entry import SealedType
 from cloister.roster.errors import NeedsLogKey, UpdateNeeded
 from cloister.roster.events import Ignored
@@ -89,15 +87,7 @@ class Forbidden(PolicyError):
 def foresee(turn: Turn, entry_type: EntryType, content: bytes) -> Rule | None:
     """Return the rule that such an entry would break now, or ``None``."""
     roster = roster_in_force(turn.state)
-    intent = Intent(
-        intent_id=bytes(SHORT_ID_BYTES),
-        kind=kind_of(entry_type),
-        entry_type=int(entry_type),
-        content=content,
-        entry=b"",
-        seq=0,
-        appended=False,
-    )
+    intent = intent_of(entry_type, content)
     entry = sign(
         turn,
         intent,

@@ -11,7 +11,7 @@ from cloister.crypto.entropy import Entropy
 from cloister.relay.accounts import Accounts
 from cloister.relay.adopting import Adopting
 from cloister.relay.cosigning import Cosigning
-from cloister.relay.dispatch import Dispatch
+from cloister.relay.dispatch import Shares
 from cloister.relay.folder import Folder, Identity
 from cloister.relay.listener import Listener, Sessions
 from cloister.relay.logsafe import Log
@@ -20,18 +20,13 @@ from cloister.relay.peers import Peers
 from cloister.relay.processes.children import Children
 from cloister.relay.processes.count import granted_files, process_count
 from cloister.relay.processes.fronts import Fronts
+from cloister.relay.protocol import HomeProtocol
 from cloister.relay.retention import Retention, held_by
-from cloister.relay.services.adopting import Adoptions
-from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
-from cloister.relay.services.founding import Foundings
 from cloister.relay.services.log import Logs
-from cloister.relay.services.mailboxes import Mailboxes
-from cloister.relay.services.parts import Parts
 from cloister.relay.services.seats import Seats
 from cloister.relay.settings import Settings
 from cloister.relay.shares.keeper import ShareKeeper
-from cloister.relay.shares.tickets import TicketOffice
 from cloister.relay.storage.quotas import Disk, Quotas
 from cloister.relay.storage.sqlite import SqliteStore
 
@@ -72,50 +67,35 @@ class Home:
             now=now,
             monotonic=time.monotonic,
         )
-        accounts = Accounts(folder.accounts_path, log)
-        self._seats = Seats(context, accounts, identity.card.relay_id, identity.key)
-        channels = Channels(context, self._seats)
-        tickets = TicketOffice(identity.card.relay_id, identity.key)
-        logs = self._logs = Logs(context, identity.card.name, identity.key)
-        mailboxes = Mailboxes(context, self._seats, tickets, logs.share_relays_of)
-        foundings = Foundings(
+
+        def make_shares(logs: Logs, seats: Seats) -> Shares:
+            self._shares = ShareKeeper(
+                folder,
+                identity,
+                logs,
+                peers.cards,
+                seats=seats,
+                entropy=entropy,
+                log=log,
+                now=now,
+                on_failure=on_failure,
+            )
+            logs.on_kept = self._shares.enforcement.look
+            return self._shares.service
+
+        protocol = HomeProtocol(
             context,
-            logs,
-            self._seats,
-            tickets,
-            card=identity.card,
+            identity,
+            Accounts(folder.accounts_path, log),
             peers=peers.mirrors,
             is_code=folder.is_code,
             entropy=entropy,
+            make_shares=make_shares,
         )
-        parts = Parts(context, channels, mailboxes)
-        self._shares = ShareKeeper(
-            folder,
-            identity,
-            logs,
-            peers.cards,
-            seats=self._seats,
-            entropy=entropy,
-            log=log,
-            now=now,
-            on_failure=on_failure,
-        )
-        logs.on_kept = self._shares.enforcement.look
-        adoptions = Adoptions(context, logs, foundings, card=identity.card, peers=peers.mirrors)
-        dispatch = Dispatch(
-            context,
-            channels,
-            mailboxes,
-            parts,
-            logs,
-            foundings,
-            self._seats,
-            self._shares.service,
-            adoptions,
-        )
+        logs, self._logs, self._seats = protocol.logs, protocol.logs, protocol.seats
         self._sessions = Sessions(
             context,
-            dispatch,
+            protocol.dispatch,
             entropy=entropy,
             log=log,
             max_connections=settings.limits.max_connections,

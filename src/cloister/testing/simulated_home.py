@@ -11,21 +11,16 @@ from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.relay.accounts import Accounts
 from cloister.relay.delivery import Flusher
-from cloister.relay.dispatch import Dispatch
+from cloister.relay.dispatch import Shares
 from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror import Mirror
-from cloister.relay.services.adopting import Adoptions
-from cloister.relay.services.channels import Channels
+from cloister.relay.protocol import HomeProtocol
 from cloister.relay.services.context import Context
-from cloister.relay.services.founding import Foundings
 from cloister.relay.services.log import Logs
-from cloister.relay.services.mailboxes import Mailboxes
-from cloister.relay.services.parts import Parts
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, make_outbox
-from cloister.relay.shares.tickets import TicketOffice
 from cloister.relay.storage.memory import MemoryStore
 from cloister.roster.relay_card import RelayCard, RelayRole, make_relay_card
 from cloister.testing.simulated_shares import SimulatedShares
@@ -78,37 +73,25 @@ class SimulatedHome:
             now=now,
             monotonic=lambda: float(now()),
         )
-        seats = Seats(context, Accounts(_NO_BOOKS, Log(now)), self.card.relay_id, self.key)
-        tickets = TicketOffice(self.card.relay_id, self.key)
-        self.logs: Final = Logs(context, self.card.name, self.key)
-        channels = Channels(context, seats)
-        mailboxes = Mailboxes(context, seats, tickets, self.logs.share_relays_of)
-        foundings = Foundings(
+        identity = Identity(card=self.card, key=self.key)
+
+        def make_shares(logs: Logs, seats: Seats) -> Shares:
+            self.shares = SimulatedShares(identity, logs, self._peers, now, flusher, seats)
+            logs.on_kept = self.shares.enforcement.look
+            return self.shares.service
+
+        protocol = HomeProtocol(
             context,
-            self.logs,
-            seats,
-            tickets,
-            card=self.card,
+            identity,
+            Accounts(_NO_BOOKS, Log(now)),
             peers=self._peers,
             is_code=lambda _hash: True,
             entropy=self._entropy,
+            make_shares=make_shares,
         )
-        self.shares: Final = SimulatedShares(
-            Identity(card=self.card, key=self.key), self.logs, self._peers, now, flusher, seats
-        )
-        self._dispatch = Dispatch(
-            context,
-            channels,
-            mailboxes,
-            Parts(context, channels, mailboxes),
-            self.logs,
-            foundings,
-            seats,
-            self.shares.service,
-            Adoptions(context, self.logs, foundings, card=self.card, peers=self._peers),
-        )
+        self.logs: Final = protocol.logs
+        self._dispatch = protocol.dispatch
         self.logs.on_grown = self._push
-        self.logs.on_kept = self.shares.enforcement.look
 
     def _peers(self) -> Mapping[bytes, RelayCard]:
         return {bytes(self._entry.relay_id): self._entry}

@@ -14,21 +14,16 @@ from cloister.crypto.secret import Secret
 from cloister.ids import RelayId
 from cloister.relay.accounts import Accounts
 from cloister.relay.delivery import Flusher
-from cloister.relay.dispatch import Dispatch
+from cloister.relay.dispatch import Shares
 from cloister.relay.folder import Identity
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror import Mirror
-from cloister.relay.services.adopting import Adoptions
-from cloister.relay.services.channels import Channels
+from cloister.relay.protocol import HomeProtocol
 from cloister.relay.services.context import Context
-from cloister.relay.services.founding import Foundings
 from cloister.relay.services.log import Logs
-from cloister.relay.services.mailboxes import Mailboxes
-from cloister.relay.services.parts import Parts
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, make_outbox
-from cloister.relay.shares.tickets import TicketOffice
 from cloister.relay.storage.memory import MemoryStore
 from cloister.roster.relay_card import RelayCard, RelayRole, make_relay_card
 from cloister.testing.simulated_home import SimulatedHome
@@ -108,31 +103,33 @@ class SimulatedRelays:
             monotonic=lambda: float(now()),
         )
         home_id = self.home_card.relay_id
-        seats = Seats(context, Accounts(accounts, Log(now)), home_id, home_key)
-        tickets = TicketOffice(home_id, home_key)
-        self.logs: Final = Logs(context, self.home_card.name, home_key)
-        channels = Channels(context, seats)
-        mailboxes = Mailboxes(context, seats, tickets, self.logs.share_relays_of)
-        foundings = Foundings(
-            context,
-            self.logs,
-            seats,
-            tickets,
-            card=self.home_card,
-            peers=lambda: {bytes(self.entry_card.relay_id): self.entry_card},
-            is_code=lambda _hash: True,
-            entropy=self._entropy,
-        )
         home = Identity(card=self.home_card, key=home_key)
         entry = Identity(card=self.entry_card, key=entry_key)
         self.mirrored: Final[MemoryStore] = deepcopy(like.mirrored) if like else MemoryStore()
         """What the entry relay has stored."""
         self.mirror: Final = Mirror(self.mirrored, entry, Metrics(), Log(now), now)
         like_home, like_entry = like.shares.values() if like else (None, None)
-        home_shares = SimulatedShares(
-            home, self.logs, dict, now, self.flusher, seats, like=like_home
+        self.shares: Final[dict[RelayId, SimulatedShares]] = {}
+        """The share services, by relay id: the home's, and the entry's."""
+
+        def make_shares(logs: Logs, seats: Seats) -> Shares:
+            made = SimulatedShares(home, logs, dict, now, self.flusher, seats, like=like_home)
+            self.shares[home_id] = made
+            logs.on_kept = made.enforcement.look
+            return made.service
+
+        protocol = HomeProtocol(
+            context,
+            home,
+            Accounts(accounts, Log(now)),
+            peers=lambda: {bytes(self.entry_card.relay_id): self.entry_card},
+            is_code=lambda _hash: True,
+            entropy=self._entropy,
+            make_shares=make_shares,
         )
-        entry_shares = SimulatedShares(
+        self.logs: Final = protocol.logs
+        self._dispatch = protocol.dispatch
+        self.shares[self.entry_card.relay_id] = SimulatedShares(
             entry,
             self.mirror,
             lambda: {bytes(home_id): self.home_card},
@@ -140,30 +137,13 @@ class SimulatedRelays:
             self.flusher,
             like=like_entry,
         )
-        self.shares: Final[dict[RelayId, SimulatedShares]] = {
-            home_id: home_shares,
-            self.entry_card.relay_id: entry_shares,
-        }
-        """The share services, by relay id."""
-        self._dispatch = Dispatch(
-            context,
-            channels,
-            mailboxes,
-            Parts(context, channels, mailboxes),
-            self.logs,
-            foundings,
-            seats,
-            home_shares.service,
-            Adoptions(context, self.logs, foundings, card=self.home_card, peers=dict),
-        )
         self.is_home_gone = False
         """Whether the first home answers nobody any more."""
         self.homes: Final[dict[int, SimulatedHome]] = {}
         """Other homes by port, to which the circle may move."""
         self._elsewhere: dict[Session, SimulatedHome] = {}
         self.logs.on_grown = self._push
-        self.logs.on_kept = home_shares.enforcement.look
-        self.mirror.on_kept = entry_shares.enforcement.look
+        self.mirror.on_kept = self.shares[self.entry_card.relay_id].enforcement.look
 
     def _key(self) -> HybridKey:
         return HybridKey(Secret(self._entropy.random(32)), Secret(self._entropy.random(32)))

@@ -15,23 +15,16 @@ import picows
 from cloister.crypto.entropy import Entropy
 from cloister.relay.accounts import Accounts
 from cloister.relay.cosigning import Cosigning
-from cloister.relay.dispatch import Dispatch, Handler
+from cloister.relay.dispatch import Handler
 from cloister.relay.folder import Identity
 from cloister.relay.listener import OwnSocket, Sessions
 from cloister.relay.logsafe import Field, Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror import HomeConnection, Mirror, MirrorListener
+from cloister.relay.protocol import HomeProtocol
 from cloister.relay.retention import Retention, held_by
-from cloister.relay.services.adopting import Adoptions
-from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
-from cloister.relay.services.founding import Foundings
-from cloister.relay.services.log import Logs
-from cloister.relay.services.mailboxes import Mailboxes
-from cloister.relay.services.parts import Parts
-from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session
-from cloister.relay.shares.tickets import TicketOffice
 from cloister.relay.storage.api import Store
 from cloister.roster.relay_card import RelayCard, RelayRole
 from cloister.testing.simulation.loop import Process
@@ -108,39 +101,17 @@ class RunningHome:
             now=now,
             monotonic=monotonic,
         )
-        home_id = identity.card.relay_id
-        seats = Seats(context, Accounts(NO_BOOKS, log), home_id, identity.key)
-        tickets = TicketOffice(home_id, identity.key)
-        self.logs: Final = Logs(context, identity.card.name, identity.key)
-        channels = Channels(context, seats)
-        mailboxes = Mailboxes(context, seats, tickets, self.logs.share_relays_of)
-        foundings = Foundings(
+        protocol = HomeProtocol(
             context,
-            self.logs,
-            seats,
-            tickets,
-            card=identity.card,
+            identity,
+            Accounts(NO_BOOKS, log),
             peers=lambda: {bytes(entry_card.relay_id): entry_card},
             is_code=lambda _hash: True,
             entropy=entropy,
+            make_shares=lambda _logs, _seats: NoShares(),
         )
-        self.dispatch: Final = Dispatch(
-            context,
-            channels,
-            mailboxes,
-            Parts(context, channels, mailboxes),
-            self.logs,
-            foundings,
-            seats,
-            NoShares(),
-            Adoptions(
-                context,
-                self.logs,
-                foundings,
-                card=identity.card,
-                peers=lambda: {bytes(entry_card.relay_id): entry_card},
-            ),
-        )
+        self.logs: Final = protocol.logs
+        self.dispatch: Final = protocol.dispatch
         self._sessions = Sessions(
             context, self.dispatch, entropy=entropy, log=log, max_connections=1000
         )
