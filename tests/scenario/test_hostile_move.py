@@ -8,22 +8,25 @@ import msgspec
 import pytest
 
 from cloister.client.heads import verify_ahead
+from cloister.client.identity import identity_of, steward_key
 from cloister.client.inputs import LeaveConversation, OpenConversation, SendText
-from cloister.client.powers import FollowHome, MoveHome, StopFollowing
+from cloister.client.powers import FollowHome, MoveHome, StopFollowing, Suspend
 from cloister.client.records import ChannelState
+from cloister.crypto.hashing import sha256
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
 from cloister.errors import PolicyError, RemoteError, TrustError, UsageError
 from cloister.roster.entry import Entry
-from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.roster.readable import steward_key_id
+from cloister.testing.simulated_circle import Hinder, SimulatedCircle, SimulatedDevice
 from cloister.transparency import cosign, sign_checkpoint, with_signatures
 from cloister.transparency.merkle import Frontier, leaf_hash
 from cloister.wire.adopting import AdoptCircle
-from cloister.wire.auth import ADOPT_LABEL
+from cloister.wire.auth import ADOPT_LABEL, AdoptContent
 from cloister.wire.commands import AnyRequest, OpenChannel
 from cloister.wire.mirror import MirrorMessage, MirrorPush, MirrorRefused
-from scenario.governed import other_alarms, roster_of, send
+from scenario.governed import admit_steward, other_alarms, roster_of, send
 from scenario.hostile import play
 from scenario.test_moving_home import decide, decide_without, follow, lose_home, three
 
@@ -111,7 +114,17 @@ def elsewhere(request: AnyRequest) -> tuple[AnyRequest]:
     return (msgspec.structs.replace(request, first_n=request.first_n + 1),)
 
 
-@pytest.mark.parametrize("lie", [forged, elsewhere])
+def unsettled(request: AnyRequest) -> tuple[AnyRequest]:
+    """The old home's head, and nobody's cosignature below it."""
+    if not isinstance(request, AdoptCircle):
+        return (request,)
+    lines = request.note.decode().split("\n")
+    own = "\n".join(one for one in lines if not one.startswith("\u2014 entry.example"))
+    assert own != request.note.decode()
+    return (msgspec.structs.replace(request, note=own.encode()),)
+
+
+@pytest.mark.parametrize("lie", [forged, elsewhere, unsettled])
 def test_only_a_stewards_word_lets_a_relay_take_a_circle_over(lie: object) -> None:
     async def story() -> None:
         circle = SimulatedCircle()
@@ -125,6 +138,51 @@ def test_only_a_stewards_word_lets_a_relay_take_a_circle_over(lie: object) -> No
         await circle.settle()
         assert home.logs.get(roster_of(ada).origin) is not None
         assert ada.core.state.home_move is None
+
+    play(story())
+
+
+def test_the_word_of_a_suspended_steward_lets_no_relay_take_a_circle_over() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada = await circle.found("Ada", test_circle=True, change_delay_s=0)
+        ben = await admit_steward(circle, "Ben", ada, [ada])
+        cyd = await admit_steward(circle, "Cyd", ada, [ada])
+        home = circle.relays.add_home()
+        suspended, obeyed = (steward_key(identity_of(one.core.state)) for one in (ben, cyd))
+        await circle.act(ada, Suspend(ref=circle.ref(), member="Ben", reason="to be looked into"))
+
+        def signed_by(key: HybridKey) -> Hinder:
+            def signed(request: AnyRequest) -> tuple[AnyRequest]:
+                if not isinstance(request, AdoptCircle):
+                    return (request,)
+                content = AdoptContent(
+                    relay_id=home.card.relay_id,
+                    origin=request.origin,
+                    root=roster_of(ada).root,
+                    commons_id=request.commons_id,
+                    commons_key=request.commons_key,
+                    epoch=request.epoch,
+                    first_n=request.first_n,
+                    code_hash=sha256(request.code),
+                ).encode()
+                return (
+                    msgspec.structs.replace(
+                        request,
+                        key_id=steward_key_id(key.public),
+                        steward_signature=key.sign(ADOPT_LABEL, content).encode(),
+                    ),
+                )
+
+            return signed
+
+        ada.hinder = signed_by(suspended)
+        await decide(circle, home, ada, cyd)
+        assert home.logs.get(roster_of(ada).origin) is None
+        assert any("refused to take the circle over" in one.text for one in ada.alarms)
+        ada.hinder = signed_by(obeyed)
+        await circle.settle()
+        assert home.logs.get(roster_of(ada).origin) is not None
 
     play(story())
 
@@ -182,7 +240,7 @@ def test_a_notice_takes_two_stewards_and_no_old_or_foreign_one_counts() -> None:
             await circle.act(cyd, FollowHome(ref=circle.ref(), notice=b"junk"))
         other = SimulatedCircle()
         stranger = await other.found("Eve", test_circle=True)
-        with pytest.raises(TrustError):
+        with pytest.raises(TrustError, match="of another circle"):
             await other.act(stranger, FollowHome(ref=other.ref(), notice=alone))
         notice = await decide_without(circle, home, ada, ben)
         await follow(circle, notice, ada, cyd)
