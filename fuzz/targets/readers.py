@@ -128,7 +128,7 @@ def _content(data: bytes) -> None:
         if content.kind == ContentKind.RECEIPT:
             receipt_of(content, content.counter)
         else:
-            text_of(content)
+            text_of(content.kind, content.body)
     except RemoteError:
         return
 

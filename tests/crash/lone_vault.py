@@ -120,7 +120,7 @@ def missing(folder: Path, stored: int) -> int:
     Raises VaultDamaged when it does not hang together."""
     vault = Vault.open(folder, PASSPHRASE)
     try:
-        rows = [row.position for row in vault.history(CHANNEL, limit=MANY_ROWS)]
+        rows = [row.position for row in vault.timeline.history(CHANNEL, limit=MANY_ROWS)]
         values = vault.records().get(TABLE, {})
     finally:
         vault.close()

@@ -61,7 +61,7 @@ def main(folder: Path, faults: list[str]) -> int:
                 print("done", flush=True)
                 return 0
             if step == "mark":
-                vault.mark_read(CHANNEL, count)
+                vault.mark_read(CHANNEL, count, 0)
             else:
                 count += 1
                 key = count.to_bytes(8, "big")

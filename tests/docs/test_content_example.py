@@ -53,6 +53,7 @@ CHECKPOINT, CONVERSATION = binding.group_extensions(
         changing=binding.Who.EVERYONE,
         posting=binding.Who.ADMINS,
         admins=(MemberId(b"\xaa" * 16),),
+        lifetime_s=86_400,
     ),
 )
 BINDING = binding.bind_leaf(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloister.client import changing, outbox
+from cloister.client import changing, outbox, saying
 from cloister.client.binding import (
     ConversationInfo,
     Who,
@@ -287,6 +287,7 @@ def test_a_text_of_somebody_else_is_not_shown_and_raises_an_alarm(
         ada, ben, cyd, _ = await conversing(circle, announcements=True)
         with monkeypatch.context() as lying:
             lying.setattr(outbox, "may_post", lambda state, channel: True)
+            lying.setattr(saying, "may_post", lambda state, channel: True)
             await circle.act(ben, SendText(ref=circle.ref(), conversation="Desk", text="hear me"))
         assert ada.texts("Ben") == cyd.texts("Ben") == []
         assert [alarm.code for alarm in ada.alarms][-1] == "not an admin"

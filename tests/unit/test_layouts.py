@@ -103,7 +103,10 @@ def test_vault_of_the_form_before_is_brought_up_with_its_rows(tmp_path: Path) ->
         connection = open_database(path, KEY)
         after = dict(content(connection))
         assert {name: after[name] for name in before} == before
-        assert set(after) - set(before) == {"draft"}
+        assert set(after) - set(before) == {"draft", "annotation"}
+        memory = sqlite.connect(":memory:")
+        memory.executescript(vault.SCHEMA)
+        assert tables(connection) == tables(memory)
         connection.close()
 
 
@@ -125,11 +128,11 @@ def test_a_file_of_a_later_release_is_refused_in_words_and_not_touched(
 
 
 def test_vault_of_a_form_without_a_way_is_refused(tmp_path: Path) -> None:
-    path = make(tmp_path / "vault.db", "vault", 3)
+    path = make(tmp_path / "vault.db", "vault", 4)
     connection = connect(path, KEY)
     connection.execute("PRAGMA user_version = 1")
     connection.close()
-    with pytest.raises(LocalError, match="layout 1, from which no way leads to 3"):
+    with pytest.raises(LocalError, match="layout 1, from which no way leads to 4"):
         open_database(path, KEY)
 
 

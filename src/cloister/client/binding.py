@@ -50,6 +50,9 @@ LOG_KEY_LABEL: Final = "cloister log key v1"
 KEY_PACKAGE_LIFETIME_S: Final = 80 * 86_400
 MAX_ADMINS: Final = 64
 """Admins of a conversation, 1 KiB of every commit; where more should rule, everybody may."""
+MIN_LIFETIME_S: Final = 60
+MAX_LIFETIME_S: Final = 366 * 86_400
+"""How long a text may be kept after it was read: long enough to read it to its end."""
 CLOCK_MARGIN_S: Final = 86_400
 """A key package is valid from a day before it was made: clocks differ."""
 
@@ -91,6 +94,8 @@ class ConversationInfo(Struct):
     changing: Who = enum8(Who)
     posting: Who = enum8(Who)
     admins: tuple[MemberId, ...] = vector(MEMBER_ID, max_items=MAX_ADMINS)
+    lifetime_s: int = uint32()
+    """How long a device keeps a text after it was read there; 0: for good (``lifetimes``)."""
 
     @property
     def shown_title(self) -> str:
@@ -99,7 +104,12 @@ class ConversationInfo(Struct):
 
 
 COMMONS_INFO: Final = ConversationInfo(
-    kind=ChannelKind.COMMONS, title="", changing=Who.EVERYONE, posting=Who.EVERYONE, admins=()
+    kind=ChannelKind.COMMONS,
+    title="",
+    changing=Who.EVERYONE,
+    posting=Who.EVERYONE,
+    admins=(),
+    lifetime_s=0,
 )
 """Of every commons: its members are the circle's, and all of them talk there."""
 
@@ -222,6 +232,8 @@ def _conversation(data: bytes) -> ConversationInfo:
         raise BindingError(f"the group's description is malformed: {error}") from None
     if info.kind is ChannelKind.COMMONS and info != COMMONS_INFO:
         raise BindingError("the commons is described as something else")
+    if info.lifetime_s and not MIN_LIFETIME_S <= info.lifetime_s <= MAX_LIFETIME_S:
+        raise BindingError("the texts of a conversation are kept for too short or too long")
     if info.kind is ChannelKind.CONVERSATION and not info.admins:
         raise BindingError("a conversation has no admin")
     if info.admins != tuple(sorted(set(info.admins))):

@@ -13,6 +13,8 @@ from dataclasses import replace
 from cloister import mls
 from cloister.client.binding import (
     MAX_ADMINS,
+    MAX_LIFETIME_S,
+    MIN_LIFETIME_S,
     Who,
     checkpoint_of,
     dids_of,
@@ -57,6 +59,7 @@ def on_change(turn: Turn, act: ChangeConversation) -> None:
         named=_members(roster, rights, act.admins_named),
         unnamed=_members(roster, rights, act.admins_unnamed),
         removes=_members(roster, rights, act.remove),
+        lifetime_s=None if act.lifetime_s is None else checked_lifetime(act.lifetime_s),
     )
     newcomers = tuple(member_named(roster, name) for name in act.add)
     own = own_member(turn.state).member_id
@@ -103,6 +106,13 @@ def checked_title(state: State, given: str) -> str:
     if title.casefold() in {one.casefold() for one in channel_titles(state)} | {COMMONS_NAME}:
         raise PolicyError(f"there is a conversation called “{title}” already")
     return title
+
+
+def checked_lifetime(seconds: int) -> int:
+    """Return how long texts may be kept, 0: for good.  Raises ``UsageError``."""
+    if seconds and not MIN_LIFETIME_S <= seconds <= MAX_LIFETIME_S:
+        raise UsageError("texts are kept for a minute at least and a year at most, or for good")
+    return seconds
 
 
 def leaving_key(channel_id: bytes) -> bytes:
@@ -226,6 +236,8 @@ def _differences(roster: Roster, channel: Channel, after: mls.Group) -> list[str
         lines.append(
             "everybody posts here" if new.info.posting is Who.EVERYONE else "only admins post here"
         )
+    if new.info.lifetime_s != old.info.lifetime_s:
+        lines.append(lifetime_words(new.info.lifetime_s))
     before, since = set(old.info.admins), set(new.info.admins)
     lines += _named(roster, since - before, "is an admin")
     lines += _named(roster, before - since, "is no admin any more")
@@ -237,6 +249,18 @@ def _differences(roster: Roster, channel: Channel, after: mls.Group) -> list[str
     ]
     lines += _named(roster, gone, "is not in the conversation any more")
     return lines
+
+
+def lifetime_words(seconds: int) -> str:
+    """Say how long texts are kept."""
+    if not seconds:
+        return "texts are kept for good from now on"
+    for unit, name in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds % unit == 0:
+            count = seconds // unit
+            span = f"{count} {name}{'s' if count > 1 else ''}"
+            break
+    return f"new texts are deleted {span} after they were read"
 
 
 def _named(roster: Roster, members: Sequence[MemberId] | set[MemberId], what: str) -> list[str]:

@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Final
 
 from cloister import mls
-from cloister.client import merging, receipts, relocating
+from cloister.client import annotating, merging, receipts, relocating
 from cloister.client.binding import BindingError, dids_of
 from cloister.client.checking import roster_of
 from cloister.client.content import (
     QUIET,
+    TEXTS,
     UNKNOWN_CHAIN,
     Content,
     ContentKind,
@@ -228,7 +229,10 @@ def _show(
     if content.message_id != event.envelope_id:
         raise DecodeError("the relay filed it under another id than its author chose")
     notice = notice_of(content)
-    text = f"{_name(turn.state, did)} leaves." if notice else text_of(content)
+    said = annotating.said_of(content.kind, content.body)
+    text, reply_to = f"{_name(turn.state, did)} leaves.", b""
+    if not notice and not said:
+        text, reply_to = text_of(content.kind, content.body)
     is_quiet = content.kind in QUIET
     known = moved.counters.get(did)
     counted = count(known, did, content.counter)
@@ -255,15 +259,21 @@ def _show(
             receipts.on_receipt(turn, moved, did, content, event.n)
         turn.put_channel(moved)
         return
+    rights = rights_of(roster, before.group)
     if notice is NoticeType.LEAVING:
         moved = replace(moved, leavers=(*moved.leavers, author))
-    elif not rights_of(roster, before.group).may_post(author):
+    elif not rights.may_post(author):
         turn.put_channel(moved)
         turn.alarm(
             "not an admin",
             f"{_name(turn.state, did)} wrote in {title_of(turn.state, moved)}, where only admins "
             "post: it is not shown.",
         )
+        return
+    if said:
+        turn.put_channel(moved)
+        place = (content.message_id, event.n, content.at)
+        annotating.store_received(turn, moved, did, place, said)
         return
     position = moved.position + 1
     turn.put_channel(replace(moved, position=position))
@@ -282,9 +292,11 @@ def _show(
             at=content.at,
             text=text,
             envelope_hash=sha256(event.envelope),
+            reply_to=reply_to,
+            lifetime_s=0 if notice else rights.info.lifetime_s,
         )
     )
-    if content.kind == ContentKind.TEXT:
+    if content.kind in TEXTS:
         receipts.on_text(turn, moved.channel_id, did)
 
 

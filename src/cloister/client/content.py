@@ -29,7 +29,7 @@ _CHAIN_NEXT: Final = b"Cloister 1.0 ChannelChain"
 
 
 class ContentKind(IntEnum):
-    """Content types; those not built yet keep their number (an unknown one is shown as such)."""
+    """Content types.  7 to 9 stay free (decision 42); an unknown one is shown as such."""
 
     TEXT = 1
     REPLY = 2
@@ -37,15 +37,21 @@ class ContentKind(IntEnum):
     RETRACT = 4
     REACTION = 5
     RECEIPT = 6
-    READ_MARKER = 7
-    EXPIRY_TIMER = 8
-    PROFILE = 9
     NOTICE = 10
     COVER = 11
 
 
 QUIET: Final = frozenset({ContentKind.RECEIPT, ContentKind.COVER})
 """Kinds that no person sees: they make no row, count as nothing unread, and get no receipt."""
+
+TEXTS: Final = frozenset({ContentKind.TEXT, ContentKind.REPLY})
+"""Kinds that make a row with a text."""
+
+ANNOTATING: Final = frozenset({ContentKind.EDIT, ContentKind.RETRACT, ContentKind.REACTION})
+"""Kinds that change how another message is shown, and make no row (``annotating``)."""
+
+SAID: Final = TEXTS | ANNOTATING
+"""Kinds that a person means: only who may post may send them."""
 
 
 @layout
@@ -75,6 +81,14 @@ class Content(Struct):
     heads: Heads = nested(Heads)
     kind: int = uint8()
     body: bytes = opaque()
+
+
+@layout
+class Reply(Struct):
+    """Body of a REPLY: a text, and the id of the message of this channel that it answers."""
+
+    target: bytes = fixed(16)
+    text: bytes = opaque()
 
 
 class NoticeType(IntEnum):
@@ -135,14 +149,24 @@ def decode_content(plaintext: bytes) -> Content:
     return content
 
 
-def text_of(content: Content) -> str:
-    """Return the text to store and show, sanitised.  Raises ``DecodeError``."""
-    if content.kind != ContentKind.TEXT:
-        return "(a message of a kind that needs a newer version of the program)"
-    if len(content.body) > MAX_TEXT_BYTES:
+def text_of(kind: int, body: bytes) -> tuple[str, bytes]:
+    """Return the text to store and show, sanitised, and the id of what it answers, or nothing.
+
+    Raises ``DecodeError``."""
+    if kind == ContentKind.REPLY:
+        reply = Reply.decode(body)
+        return shown_text(reply.text), reply.target
+    if kind != ContentKind.TEXT:
+        return "(a message of a kind that needs a newer version of the program)", b""
+    return shown_text(body), b""
+
+
+def shown_text(body: bytes) -> str:
+    """Return a text as it is shown.  Raises ``DecodeError`` when it is no text, or too long."""
+    if len(body) > MAX_TEXT_BYTES:
         raise DecodeError("a text is over the limit")
     try:
-        return safe_text(content.body.decode("utf-8"))
+        return safe_text(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise DecodeError("a text is not UTF-8") from None
 

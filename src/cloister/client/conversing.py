@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloister.client.binding import ConversationInfo, Who, dids_of, group_extensions
-from cloister.client.changing import NOT_ADMIN, SEE_ADMINS, checked_title
+from cloister.client.changing import NOT_ADMIN, SEE_ADMINS, checked_lifetime, checked_title
 from cloister.client.content import chain_start
 from cloister.client.identity import did_of, make_group
 from cloister.client.inputs import OpenConversation
@@ -44,6 +44,7 @@ def on_open(turn: Turn, act: OpenConversation) -> None:
         changing=Who.ADMINS if act.admins_only else Who.EVERYONE,
         posting=Who.ADMINS if act.announcements else Who.EVERYONE,
         admins=(roster.devices[did_of(state)].member_id,),
+        lifetime_s=checked_lifetime(act.lifetime_s),
     )
     extensions = group_extensions(roster.origin, roster.size, roster.root, info)
     group = make_group(state, roster.circle_id, channel_id, extensions, turn.now, turn.entropy)

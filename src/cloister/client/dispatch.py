@@ -29,12 +29,14 @@ from cloister.client import (
     renewing,
     rewinding,
     running,
+    saying,
     seating,
     trees,
     welcomes,
 )
 from cloister.client.inputs import (
     Act,
+    Annotate,
     AnyInput,
     ChangeConversation,
     ErrandDone,
@@ -129,7 +131,9 @@ def dispatch(turn: Turn, given: AnyInput) -> None:
         case LeaveConversation():
             changing.on_leave(turn, given)
         case SendText():
-            outbox.on_send_text(turn, given)
+            saying.on_send_text(turn, given)
+        case Annotate():
+            saying.on_annotate(turn, given)
         case SetReceipts():
             receipts.on_set(turn, given)
         case MarkRead():

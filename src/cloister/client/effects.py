@@ -31,12 +31,52 @@ class MessageKind(IntEnum):
     NOTICE = 2
 
 
+class AnnotationKind(IntEnum):
+    """What may be said of a message, as ``content.ContentKind`` numbers it."""
+
+    EDIT = 3
+    RETRACTION = 4
+    REACTION = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaction:
+    """A member's mark on a message: the newest of each member counts."""
+
+    name: str
+    own: bool
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """How the message begins that another one answers; both empty when it is not here."""
+
+    name: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What has become of a message since it was written, for who shows it."""
+
+    edits: int = 0
+    """How often its text was changed; ``text`` is the newest."""
+    retracted: bool = False
+    """Its author has taken it back: ``text`` is empty."""
+    reactions: tuple[Reaction, ...] = ()
+    quote: Quote | None = None
+    """What it answers."""
+    pending: tuple[str, ...] = ()
+    """Own changes of it that the relay has not taken yet, or never will, in words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One row of a conversation's timeline, unique by (channel_id, message_id).
 
     ``text`` has passed ``safe_text``.  ``position`` orders the timeline and never changes; a
-    later write of the same row changes ``n``, ``state`` and ``reason`` only.
+    later write of the same row changes ``n``, ``state``, ``reason`` and ``expires_at`` only.
     """
 
     channel_id: bytes
@@ -59,6 +99,42 @@ class Message:
     """Why it failed, in words."""
     envelope_hash: bytes = b""
     """SHA-256 of the envelope as sent or received; lets anyone compare with the relay."""
+    reply_to: bytes = b""
+    """Id of the message that it answers, or empty."""
+    lifetime_s: int = 0
+    """How long it is kept from when it was read here (an own one: sent); 0: for good."""
+    expires_at: int = 0
+    """When it is deleted, s since the Unix epoch; 0: not before it was read, or never."""
+    since: Since = Since()
+    """Filled by who reads it from the vault; nothing that is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """What a member says of a message of the same channel, unique by (channel_id, message_id)."""
+
+    channel_id: bytes
+    message_id: bytes
+    """Its own id."""
+    target: bytes
+    """The message's."""
+    kind: AnnotationKind
+    member_id: bytes
+    """Of its author."""
+    name: str
+    """Its author's, as shown."""
+    dids: tuple[bytes, ...]
+    """The devices of its author's member: only their texts can be edited and taken back."""
+    own: bool
+    state: MessageState
+    n: int
+    """The channel's index, which decides between two; 0 while queued."""
+    at: int
+    """The author's clock, s since the Unix epoch: a label only."""
+    text: str
+    """The new text, or the mark; it has passed ``safe_text``."""
+    reason: str = ""
+    """Why it failed, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +162,13 @@ class PutMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutAnnotation:
+    """Insert an annotation, or change its state; one that stands in the channel takes effect."""
+
+    annotation: Annotation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutEntry:
     """Store entry ``seq`` of the roster log."""
 
@@ -93,7 +176,7 @@ class PutEntry:
     entry: bytes
 
 
-Write = PutRecord | DeleteRecord | PutMessage | PutEntry
+Write = PutRecord | DeleteRecord | PutMessage | PutAnnotation | PutEntry
 
 
 # --- what the program's user is told --------------------------------------------------------------
@@ -117,6 +200,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revised:
+    """A message of the timeline is shown otherwise now, if it is there: read it again."""
+
+    channel_id: bytes
+    message_id: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
     """Circle, members, requests or conversations changed; ``what`` names it in a word."""
 
@@ -132,7 +223,7 @@ class Alarm:
     text: str
 
 
-Notice = Answer | Shown | Changed | Alarm
+Notice = Answer | Shown | Revised | Changed | Alarm
 
 
 # --- effects --------------------------------------------------------------------------------------

@@ -96,3 +96,12 @@ def find_hold(state: State, reference: str) -> bytes:
     if len(found) > 1:
         raise UsageError(f"several holds begin with {digits}", hint="Give more digits.")
     return found[0]
+
+
+def held_channels(state: State) -> frozenset[bytes]:
+    """Return the channels of which a hold keeps everything, also what was taken back."""
+    roster = state.roster
+    if roster is None:
+        return frozenset()
+    governance = roster.governance
+    return frozenset(one for one in state.channels if governance.holds_channel(ChannelId(one)))

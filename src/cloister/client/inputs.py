@@ -141,6 +141,8 @@ class OpenConversation(Act):
     """Whether only admins bring members in, take them out and rename; the opener is one."""
     announcements: bool = False
     """Whether only admins post."""
+    lifetime_s: int = 0
+    """How long texts are kept after they were read; 0: for good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,8 @@ class ChangeConversation(Act):
     """A value of ``binding.Who``, 0: as it is.  Who brings members in, takes out, renames."""
     posting: int = 0
     """The same for whose texts are shown."""
+    lifetime_s: int | None = None
+    """How long texts are kept after they were read, 0: for good; nothing: as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +179,23 @@ class SendText(Act):
 
     conversation: str
     text: str
+    reply_to: bytes = b""
+    """Id of the message that it answers, or empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotate(Act):
+    """Queue what is said of a message.  Answered at once, when it is durable here.
+
+    That the message is there, and one's own where it has to be, is for the program to see.
+    """
+
+    conversation: str
+    message_id: bytes
+    kind: int
+    """A value of ``effects.AnnotationKind``."""
+    text: str = ""
+    """The new text, or the mark; an empty mark takes one's own back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

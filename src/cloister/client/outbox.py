@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cloister.client import annotating
 from cloister.client.content import (
+    ANNOTATING,
     CONTENT_VERSION,
+    SAID,
+    TEXTS,
     Content,
     ContentKind,
     Heads,
-    check_text,
 )
 from cloister.client.duties import leaves_to_remove
 from cloister.client.effects import MessageState
 from cloister.client.identity import did_of, identity_of
-from cloister.client.inputs import SendText
 from cloister.client.linking import on_common_refusal, refusal_error
 from cloister.client.own_messages import find_outgoing, finish, row_of
 from cloister.client.records import ChannelState, Outgoing
 from cloister.client.rights import rights_of
-from cloister.client.standing import demand_standing
 from cloister.client.state import Channel, Purpose, State, Work, with_item, without
 from cloister.client.turn import Turn
-from cloister.client.views import channel_named
 from cloister.errors import PolicyError
 from cloister.ids import SHORT_ID_BYTES
 from cloister.limits import ENVELOPE_SIZES
@@ -43,32 +43,6 @@ MAX_KEPT = 64
 """Acknowledged messages of a channel kept in memory, should the home be lost just then."""
 MAX_IN_FLIGHT = 64
 """Puts of one channel under way; more would only wait in the relay's queue."""
-
-
-def on_send_text(turn: Turn, act: SendText) -> None:
-    """Queue a text and show it as queued.  Raises for what can never be sent."""
-    channel = channel_named(turn.state, act.conversation)
-    body = check_text(act.text)
-    _check_open(turn, channel)
-    outgoing = queue(turn, channel, ContentKind.TEXT, body)
-    key = outgoing.message_id
-    turn.owe(key, act.ref)
-    turn.answer(key, text=outgoing.message_id.hex())
-
-
-def _check_open(turn: Turn, channel: Channel) -> None:
-    """Raise ``PolicyError`` when nothing that is queued now could ever be sent."""
-    demand_standing(turn.state)
-    if turn.state.is_former_commons(channel):
-        raise PolicyError("the commons was reset", hint="Send to `commons`: it is another group.")
-    if channel.state in (ChannelState.STUCK, ChannelState.LEFT):
-        raise PolicyError(
-            f"nothing can be sent there: {channel.reason or 'this device is not in it any more'}"
-        )
-    if channel.leaving:
-        raise PolicyError("you are leaving this conversation")
-    if not may_post(turn.state, channel):
-        raise PolicyError(ONLY_ADMINS, hint="`cloister conversation list` shows who they are.")
 
 
 def queue(
@@ -99,8 +73,8 @@ def queue(
     return outgoing
 
 
-def queue_quietly(turn: Turn, channel: Channel, kind: ContentKind, body: bytes) -> None:
-    """Queue what no person sees: it takes a counter, and no place in the timeline."""
+def queue_quietly(turn: Turn, channel: Channel, kind: ContentKind, body: bytes) -> Outgoing:
+    """Queue what makes no row: it takes a counter, and no place in the timeline."""
     outgoing = Outgoing(
         message_id=turn.entropy.random(SHORT_ID_BYTES),
         counter=channel.own_counter + 1,
@@ -114,6 +88,7 @@ def queue_quietly(turn: Turn, channel: Channel, kind: ContentKind, body: bytes) 
     )
     outbox = (*channel.outbox, outgoing)
     turn.put_channel(replace(channel, own_counter=outgoing.counter, outbox=outbox))
+    return outgoing
 
 
 def can_go_now(turn: Turn, channel: Channel) -> bool:
@@ -186,11 +161,11 @@ def _advance_channel(turn: Turn, channel_id: bytes) -> None:
 
 
 def _fail_what_may_not_be_said(turn: Turn, channel_id: bytes) -> None:
-    """Texts that were queued before only admins could post.  What may be stored is asked about."""
+    """What was queued before only admins could post.  What may be stored is asked about."""
     if may_post(turn.state, turn.state.channels[channel_id]):
         return
     for outgoing in turn.state.channels[channel_id].outbox:
-        if outgoing.kind == ContentKind.TEXT and (not outgoing.envelope or outgoing.stale):
+        if outgoing.kind in SAID and (not outgoing.envelope or outgoing.stale):
             channel = turn.state.channels[channel_id]
             finish(turn, channel, outgoing, MessageState.FAILED, 0, ONLY_ADMINS)
 
@@ -293,7 +268,7 @@ def put_back(turn: Turn, channel: Channel, first_n: int) -> Channel:
     """Queue again what a home that is lost had acknowledged from ``first_n`` on: the channel goes
     on there without it.  Id and counter stay, so nobody shows it twice."""
     lost = [one for n, one in turn.state.sent.get(channel.channel_id, ()) if n >= first_n]
-    lost = [one for one in lost if one.kind == ContentKind.TEXT]
+    lost = [one for one in lost if one.kind in SAID]
     turn.change(
         sent=without(turn.state.sent, channel.channel_id),
         acknowledged={
@@ -309,7 +284,10 @@ def put_back(turn: Turn, channel: Channel, first_n: int) -> Channel:
     turn.put_channel(channel)
     name = identity_of(turn.state).name
     for one in again:
-        turn.store_message(row_of(turn, channel, one, name, MessageState.QUEUED, 0, ""))
+        if one.kind in ANNOTATING:
+            annotating.store_own(turn, channel, one, MessageState.QUEUED, 0, "")
+        else:
+            turn.store_message(row_of(turn, channel, one, name, MessageState.QUEUED, 0, ""))
     return channel
 
 
@@ -378,6 +356,8 @@ def send_elsewhere(turn: Turn, old: Channel, new: Channel, reason: str) -> None:
         if outgoing.envelope and not outgoing.stale and not is_over:
             continue
         finish(turn, turn.state.channels[old.channel_id], outgoing, MessageState.FAILED, 0, reason)
-        if outgoing.kind == ContentKind.TEXT:
+        if outgoing.kind in TEXTS:
+            # What is said of a message stays behind: the message is not in the new channel.
             target = turn.state.channels[new.channel_id]
-            queue(turn, target, ContentKind.TEXT, outgoing.body, outgoing.message_id)
+            kind = ContentKind(outgoing.kind)
+            queue(turn, target, kind, outgoing.body, outgoing.message_id)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloister.client.content import QUIET, ContentKind
+from cloister.client import annotating
+from cloister.client.binding import conversation_of
+from cloister.client.content import ANNOTATING, QUIET, ContentKind, text_of
 from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.client.identity import did_of, identity_of
 from cloister.client.records import Outgoing
-from cloister.client.safe_text import safe_text
 from cloister.client.state import Channel
 from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
@@ -31,6 +32,9 @@ def finish(
         )
     )
     if outgoing.kind in QUIET:
+        return
+    if outgoing.kind in ANNOTATING:
+        annotating.store_own(turn, channel, outgoing, state, n, reason)
         return
     name = identity_of(turn.state).name
     turn.store_message(row_of(turn, channel, outgoing, name, state, n, reason))
@@ -56,6 +60,9 @@ def row_of(
 ) -> Message:
     """Return how the timeline shows it."""
     is_notice = outgoing.kind == ContentKind.NOTICE
+    text, reply_to = ("You leave.", b"") if is_notice else text_of(outgoing.kind, outgoing.body)
+    lifetime_s = 0 if is_notice else conversation_of(channel.group.extensions).lifetime_s
+    is_counting = lifetime_s and state is MessageState.SENT
     return Message(
         channel_id=channel.channel_id,
         message_id=outgoing.message_id,
@@ -68,7 +75,10 @@ def row_of(
         counter=outgoing.counter,
         n=n,
         at=outgoing.at,
-        text="You leave." if is_notice else safe_text(outgoing.body.decode("utf-8")),
+        text=text,
         reason=reason,
         envelope_hash=sha256(outgoing.envelope) if outgoing.envelope else b"",
+        reply_to=reply_to,
+        lifetime_s=lifetime_s,
+        expires_at=turn.now + lifetime_s if is_counting else 0,
     )

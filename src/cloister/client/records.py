@@ -34,7 +34,7 @@ from cloister.roster.entry import EntryKind, SealedType
 from cloister.roster.fields import DEVICE_ID, MEMBER_ID, RELAY_ID
 from cloister.roster.readable import ReadableType
 
-RECORD_VERSION: Final = 3
+RECORD_VERSION: Final = 4
 
 
 def secret(length: int) -> Secret:
@@ -254,6 +254,7 @@ class Wish(Struct):
     """Who becomes an admin."""
     unnamed: tuple[MemberId, ...] = vector(MEMBER_ID)
     removes: tuple[MemberId, ...] = vector(MEMBER_ID)
+    lifetime_s: int | None = optional(UINT64)
 
 
 @layout

@@ -38,7 +38,8 @@ class Rights:
         return member in self.info.admins or not self.members.intersection(self.info.admins)
 
     def may_change(self, member: MemberId) -> bool:
-        """Whether a member may bring others in, take them out and give the name."""
+        """Whether a member may bring others in, take them out, give the name, and say how long
+        texts are kept."""
         return self.info.changing is Who.EVERYONE or self.is_admin(member)
 
     def may_post(self, member: MemberId) -> bool:
@@ -111,6 +112,8 @@ def _check_info(rights: Rights, info: ConversationInfo, author: MemberId) -> Non
         raise BindingError("a commit changed what the group is")
     if info.title != known.title and not rights.may_change(author):
         raise BindingError("a member who is no admin renamed the conversation")
+    if info.lifetime_s != known.lifetime_s and not rights.may_change(author):
+        raise BindingError("a member who is no admin changed how long texts are kept")
     rules = (info.changing, info.posting, info.admins)
     if rules != (known.changing, known.posting, known.admins) and not rights.is_admin(author):
         raise BindingError("a member who is no admin changed who may do what")

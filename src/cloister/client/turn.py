@@ -12,12 +12,15 @@ from typing import Any, Final
 
 from cloister.client.effects import (
     Alarm,
+    Annotation,
     Answer,
     Changed,
     Message,
     Notice,
+    PutAnnotation,
     PutEntry,
     PutMessage,
+    Revised,
     Shown,
 )
 from cloister.client.records import Intent
@@ -49,7 +52,7 @@ class Turn:
         self.state = state
         self.now = now
         self.entropy = entropy
-        self.messages: list[PutMessage] = []
+        self.messages: list[PutMessage | PutAnnotation] = []
         self.entries: list[PutEntry] = []
         self.requests: list[AnyRequest] = []
         self.notices: list[Notice] = []
@@ -86,6 +89,12 @@ class Turn:
         """Write a row of the timeline and show it."""
         self.messages.append(PutMessage(message=message))
         self.notices.append(Shown(message=message))
+
+    def store_annotation(self, annotation: Annotation) -> None:
+        """Write what is said of a message, and have it shown."""
+        self.messages.append(PutAnnotation(annotation=annotation))
+        notice = Revised(channel_id=annotation.channel_id, message_id=annotation.target)
+        self.notices.append(notice)
 
     def store_entry(self, seq: int, entry: bytes) -> None:
         """Write a settled log entry."""

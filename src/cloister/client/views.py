@@ -297,6 +297,7 @@ def _rights_view(state: State, channel: Channel) -> View:
     return {
         "changing": info.changing.name.lower(),
         "posting": info.posting.name.lower(),
+        "lifetime_s": info.lifetime_s,
         "admins": [safe_line(names[member]) for member in info.admins if member in names],
         "leaving": channel.leaving,
     }

@@ -24,6 +24,7 @@ def wished_info(info: ConversationInfo, wish: Wish) -> ConversationInfo:
         changing=Who(wish.changing) if wish.changing else info.changing,
         posting=Who(wish.posting) if wish.posting else info.posting,
         admins=tuple(sorted(staying or admins)) if wish.named or wish.unnamed else info.admins,
+        lifetime_s=info.lifetime_s if wish.lifetime_s is None else wish.lifetime_s,
     )
 
 
@@ -55,5 +56,6 @@ def is_forbidden(rights: Rights, member: MemberId, wish: Wish) -> bool:
     return (
         bool(rules and not rights.is_admin(member))
         or bool(wish.title and not rights.may_change(member))
+        or bool(wish.lifetime_s is not None and not rights.may_change(member))
         or not all(rights.may_remove(member, subject) for subject in wish.removes)
     )

@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from cloister.client.effects import Message
+from cloister.client.effects import AnnotationKind, Message
 from cloister.device import agent_protocol as protocol
 from cloister.device.facade import DEFAULT_TIMEOUT_S, Facade
 from cloister.device.local import Device
@@ -148,8 +148,22 @@ class _Agent:
                 )
             case "send":
                 return await device.send(
-                    _text(args, "conversation"), _text(args, "text"), _number(args, "wait_s", 0)
+                    _text(args, "conversation"),
+                    _text(args, "text"),
+                    _number(args, "wait_s", 0),
+                    reply_to=_text(args, "reply_to"),
                 )
+            case "message":
+                return await device.message(_text(args, "conversation"), _text(args, "name"))
+            case "annotate":
+                kind = _annotation(args)
+                target = _text(args, "message_id")
+                await device.annotate(
+                    _text(args, "conversation"), target, kind, _text(args, "text")
+                )
+                return None
+            case "versions":
+                return await device.versions(_text(args, "conversation"), _text(args, "message_id"))
             case "settle":
                 return await device.settle(
                     _number(args, "timeout_s", 0), required=bool(args.get("required", False))
@@ -232,6 +246,13 @@ def _history(args: dict[str, Any]) -> dict[str, Any]:
         "after": after if isinstance(after, int) else None,
         "before": before if isinstance(before, int) else None,
     }
+
+
+def _annotation(args: dict[str, Any]) -> AnnotationKind:
+    number = int(_number(args, "kind", 0))
+    if number not in set(AnnotationKind):
+        raise UsageError("a message is edited, taken back or reacted to")
+    return AnnotationKind(number)
 
 
 def _text(args: dict[str, Any], name: str) -> str:

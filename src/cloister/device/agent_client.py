@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from cloister.client.effects import Message
+from cloister.client.effects import AnnotationKind, Message
 from cloister.client.inputs import Act
 from cloister.device import agent_protocol as protocol
 from cloister.device.errors import DeviceClosed
@@ -31,11 +31,30 @@ class RemoteDevice:
         result = await self._call("act", **arguments, timeout_s=timeout_s, impatient=impatient)
         return str(protocol.value_of(result))
 
-    async def send(self, conversation: str, text: str, wait_s: float) -> Message:
+    async def send(
+        self, conversation: str, text: str, wait_s: float, *, reply_to: str = ""
+    ) -> Message:
         """Queue a text; see ``Facade``."""
+        arguments = {"conversation": conversation, "text": text, "reply_to": reply_to}
+        return protocol.message_of(await self._call("send", **arguments, wait_s=wait_s))
+
+    async def message(self, conversation: str, name: str) -> Message:
+        """Return one message; see ``Facade``."""
         return protocol.message_of(
-            await self._call("send", conversation=conversation, text=text, wait_s=wait_s)
+            await self._call("message", conversation=conversation, name=name)
         )
+
+    async def annotate(
+        self, conversation: str, message_id: str, kind: AnnotationKind, text: str = ""
+    ) -> None:
+        """Say something of a message; see ``Facade``."""
+        arguments = {"conversation": conversation, "message_id": message_id, "text": text}
+        await self._call("annotate", **arguments, kind=int(kind))
+
+    async def versions(self, conversation: str, message_id: str) -> list[View]:
+        """Return the texts that a message has had; see ``Facade``."""
+        arguments = {"conversation": conversation, "message_id": message_id}
+        return cast("list[View]", protocol.value_of(await self._call("versions", **arguments)))
 
     async def settle(self, timeout_s: float, *, required: bool = False) -> bool:
         """Wait until caught up; see ``Facade``."""

@@ -16,7 +16,7 @@ import msgspec
 
 from cloister import errors
 from cloister.client import inputs
-from cloister.client.effects import Alarm, Changed, Message, Shown
+from cloister.client.effects import Alarm, Changed, Message, Revised, Shown
 from cloister.client.powers import POWERS
 from cloister.device.facade import FollowedNotice
 from cloister.errors import CloisterError, LocalError, RemoteError
@@ -39,6 +39,7 @@ ACTS: Final[dict[str, type[inputs.Act]]] = {
         inputs.ChangeConversation,
         inputs.LeaveConversation,
         inputs.SendText,
+        inputs.Annotate,
         inputs.SetReceipts,
         inputs.MarkRead,
         inputs.SetCover,
@@ -46,8 +47,9 @@ ACTS: Final[dict[str, type[inputs.Act]]] = {
     )
 }
 
-_NOTICES: Final[dict[str, type[Shown | Changed | Alarm]]] = {
+_NOTICES: Final[dict[str, type[FollowedNotice]]] = {
     "shown": Shown,
+    "revised": Revised,
     "changed": Changed,
     "alarm": Alarm,
 }

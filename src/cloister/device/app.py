@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cloister.client.core import Core
+from cloister.client.effects import Changed
 from cloister.client.seam import ClientCore
 from cloister.clock import wall_time
 from cloister.crypto.capability import require_post_quantum
@@ -17,6 +18,7 @@ from cloister.crypto.secret import Secret
 from cloister.device.calls import OpenLink
 from cloister.device.engine import Engine
 from cloister.device.errands import MOST_DELAY_S
+from cloister.device.expiry import Expiry
 from cloister.device.link import Link
 from cloister.device.local import Device
 from cloister.device.unlock.enrolled import SharesOf, shares_of
@@ -88,7 +90,10 @@ async def run_device(
         await asyncio.shield(engine.close())
         raise
     body = asyncio.current_task()
-    running = asyncio.create_task(_run(engine, upkeep), name="engine")
+    views = views or CoreViews()
+    running = asyncio.create_task(
+        _run(engine, upkeep, _expiry(engine, vault, views)), name="engine"
+    )
     failed = False
 
     def ended(task: asyncio.Task[None]) -> None:
@@ -99,7 +104,7 @@ async def run_device(
 
     running.add_done_callback(ended)
     try:
-        yield Device(engine, vault, views or CoreViews(), upkeep)
+        yield Device(engine, vault, views, upkeep)
         await _settle(upkeep)
     except asyncio.CancelledError:
         if not failed:
@@ -119,7 +124,21 @@ def create_vault(folder: Path, passphrase: Secret) -> Vault:
     return Vault.create(folder, passphrase, entropy=SystemEntropy())
 
 
-async def _run(engine: Engine, upkeep: Upkeep) -> None:
+def _expiry(engine: Engine, vault: Vault, views: Views) -> Expiry:
+    def tell(channels: set[bytes]) -> None:
+        for channel_id in channels:
+            engine.tell(Changed(what="timeline", text=channel_id.hex()))
+
+    return Expiry(
+        vault,
+        now=engine.now,
+        held=lambda: views.held_channels(engine.core),
+        on_disk=engine.on_disk,
+        tell=tell,
+    )
+
+
+async def _run(engine: Engine, upkeep: Upkeep, expiry: Expiry) -> None:
     async def tell_changes() -> None:
         while True:
             async with engine.changed:
@@ -128,7 +147,8 @@ async def _run(engine: Engine, upkeep: Upkeep) -> None:
 
     try:
         async with asyncio.TaskGroup() as group:
-            for work in (engine.run(), upkeep.run(), tell_changes()):
+            works = (engine.run(), upkeep.run(), expiry.run(engine.changed), tell_changes())
+            for work in works:
                 group.create_task(work)
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None

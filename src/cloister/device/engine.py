@@ -288,7 +288,7 @@ class Engine:
                 case Send():
                     requests.append(effect.request)
                 case Notify():
-                    self._tell(effect.notice)
+                    self.tell(effect.notice)
                 case Disconnect():
                     self._send(requests, link)
                     requests = []
@@ -304,7 +304,8 @@ class Engine:
             self._outstanding.update(r.rid for r in requests if r.rid)
             link.send(requests)
 
-    def _tell(self, notice: Notice) -> None:
+    def tell(self, notice: Notice) -> None:
+        """Hand a notice to whom it is for."""
         if isinstance(notice, Answer):
             answer = self._answers.get(notice.ref)
             if answer is not None and not answer.done():

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any, Final, Protocol
 
-from cloister.client.effects import Alarm, Changed, Message, Shown
+from cloister.client.effects import Alarm, AnnotationKind, Changed, Message, Revised, Shown
 from cloister.client.inputs import Act
 
 View = dict[str, Any]
 """A JSON object."""
 
-FollowedNotice = Shown | Changed | Alarm
+FollowedNotice = Shown | Revised | Changed | Alarm
 """What :meth:`Facade.follow` yields."""
 
 DEFAULT_TIMEOUT_S: Final = 60.0
@@ -35,8 +35,31 @@ class Facade(Protocol):
         """
         ...
 
-    async def send(self, conversation: str, text: str, wait_s: float) -> Message:
-        """Queue a text and return its row, ``SENT`` or ``FAILED`` if that happens in ``wait_s``."""
+    async def send(
+        self, conversation: str, text: str, wait_s: float, *, reply_to: str = ""
+    ) -> Message:
+        """Queue a text and return its row, ``SENT`` or ``FAILED`` if that happens in ``wait_s``.
+
+        ``reply_to``: the id of the message that it answers, in hex.
+        """
+        ...
+
+    async def message(self, conversation: str, name: str) -> Message:
+        """Return one message, named by the beginning of its id in hex, or "last" or "mine" for
+        the newest text, or the newest own one.  Raises ``NotFoundError``, ``UsageError``."""
+        ...
+
+    async def annotate(
+        self, conversation: str, message_id: str, kind: AnnotationKind, text: str = ""
+    ) -> None:
+        """Edit one's own message or take it back, or react to anybody's: queued when this returns.
+
+        Raises ``NotFoundError``, ``PolicyError`` when it is not there or not one's own.
+        """
+        ...
+
+    async def versions(self, conversation: str, message_id: str) -> list[View]:
+        """Return the texts that a message has had, oldest first: ``at`` and ``text`` of each."""
         ...
 
     async def settle(self, timeout_s: float, *, required: bool = False) -> bool:

@@ -7,10 +7,20 @@ import functools
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from cloister.client.effects import Answer, Changed, Message, MessageState, Notice, Shown
-from cloister.client.inputs import Act, MarkRead, SendText
+from cloister.client.effects import (
+    AnnotationKind,
+    Answer,
+    Changed,
+    Message,
+    MessageKind,
+    MessageState,
+    Notice,
+    Shown,
+)
+from cloister.client.inputs import Act, Annotate, MarkRead, SendText
 from cloister.client.seam import ClientCore
 from cloister.crypto.secret import Secret
+from cloister.device import annotating
 from cloister.device.engine import Engine
 from cloister.device.errors import FellBehind, NotAnswered
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
@@ -83,12 +93,16 @@ class Device:
             giving_up.cancel()
             await asyncio.gather(answering, giving_up, return_exceptions=True)
 
-    async def send(self, conversation: str, text: str, wait_s: float) -> Message:
+    async def send(
+        self, conversation: str, text: str, wait_s: float, *, reply_to: str = ""
+    ) -> Message:
         """Queue a text; see :class:`Facade`."""
+        answered = (await self.message(conversation, reply_to)).message_id if reply_to else b""
         notices = Notices()
         self._engine.listen(notices)
         try:
-            answer = await self.act(SendText(ref=0, conversation=conversation, text=text))
+            act = SendText(ref=0, conversation=conversation, text=text, reply_to=answered)
+            answer = await self.act(act)
             # The act's own notices may come before or after its answer.
             latest = await self._own_row(conversation, answer)
             waiting = asyncio.ensure_future(_until_sent(notices, latest))
@@ -104,6 +118,43 @@ class Device:
                 await asyncio.gather(waiting, giving_up, return_exceptions=True)
         finally:
             self._engine.unlisten(notices)
+
+    async def message(self, conversation: str, name: str) -> Message:
+        """Return one message; see :class:`Facade`."""
+        channel_id = self._channel(conversation)
+        if name in {"last", "mine"}:
+            rows = await self._engine.on_disk(
+                lambda: self._vault.timeline.history(channel_id, limit=PAGE_ROWS)
+            )
+            for row in reversed(rows):
+                is_meant = row.kind is MessageKind.TEXT and not row.since.retracted
+                if is_meant and (row.own or name == "last"):
+                    return row
+            raise NotFoundError("there is no such message in the conversation")
+        digits = annotating.checked_digits(name)
+        rows = await self._engine.on_disk(
+            lambda: self._vault.timeline.beginning(channel_id, digits)
+        )
+        return annotating.only_one(rows, digits)
+
+    async def annotate(
+        self, conversation: str, message_id: str, kind: AnnotationKind, text: str = ""
+    ) -> None:
+        """Say something of a message; see :class:`Facade`."""
+        row = await self.message(conversation, message_id)
+        annotating.check(row, kind)
+        channel = row.channel_id.hex()
+        await self.act(
+            Annotate(ref=0, conversation=channel, message_id=row.message_id, kind=kind, text=text)
+        )
+
+    async def versions(self, conversation: str, message_id: str) -> list[View]:
+        """Return the texts that a message has had; see :class:`Facade`."""
+        row = await self.message(conversation, message_id)
+        found = await self._engine.on_disk(
+            lambda: self._vault.timeline.versions(row.channel_id, row.message_id)
+        )
+        return [{"at": at, "text": text} for at, text in found]
 
     async def settle(self, timeout_s: float, *, required: bool = False) -> bool:
         """Wait until caught up; see :class:`Facade`."""
@@ -142,7 +193,7 @@ class Device:
     async def status(self) -> View:
         """Return the state; see :class:`Facade`."""
         trouble = self._engine.trouble.error
-        unread = await self._engine.on_disk(self._vault.unread)
+        unread = await self._engine.on_disk(self._vault.timeline.unread)
         link = "up" if self._engine.is_connected else "down" if self._has_routes else "off"
         return {
             **self._views.status(self._engine.core, self._engine.now()),
@@ -168,7 +219,7 @@ class Device:
 
     async def conversations(self) -> list[View]:
         """Return the conversations with what is unread."""
-        unread = await self._engine.on_disk(self._vault.unread)
+        unread = await self._engine.on_disk(self._vault.timeline.unread)
         return [
             {**view, "unread": unread.get(bytes.fromhex(view["channel_id"]), 0)}
             for view in self._views.conversations(self._engine.core)
@@ -191,7 +242,7 @@ class Device:
     def _timeline(self, channel_id: bytes) -> list[Message]:
         """Read a whole timeline, page by page."""
         rows: list[Message] = []
-        while page := self._vault.history(
+        while page := self._vault.timeline.history(
             channel_id, limit=PAGE_ROWS, after=rows[-1].position if rows else 0
         ):
             rows += page
@@ -225,16 +276,18 @@ class Device:
         """Return messages; see :class:`Facade`."""
         channel_id = self._channel(conversation)
         return await self._engine.on_disk(
-            lambda: self._vault.history(channel_id, limit=limit, after=after, before=before)
+            lambda: self._vault.timeline.history(
+                channel_id, limit=limit, after=after, before=before
+            )
         )
 
     async def newest(self) -> list[Message]:
         """Return the last row of every timeline."""
-        return await self._engine.on_disk(self._vault.newest)
+        return await self._engine.on_disk(self._vault.timeline.newest)
 
     async def search(self, words: str, limit: int = 100) -> list[Message]:
         """Return the newest texts that hold every word."""
-        return await self._engine.on_disk(lambda: self._vault.search(words, limit))
+        return await self._engine.on_disk(lambda: self._vault.timeline.search(words, limit))
 
     async def drafts(self) -> dict[str, str]:
         """Return what has been begun."""
@@ -249,7 +302,8 @@ class Device:
     async def mark_read(self, conversation: str, position: int) -> None:
         """Move the read marker."""
         channel_id = self._channel(conversation)
-        await self._engine.on_disk(lambda: self._vault.mark_read(channel_id, position))
+        now = self._engine.now()
+        await self._engine.on_disk(lambda: self._vault.mark_read(channel_id, position, now))
         if self._views.receipts(self._engine.core, conversation)["given"] != "read":
             return
         n = await self._engine.on_disk(lambda: self._vault.newest_index(channel_id, position))
@@ -299,7 +353,7 @@ class Device:
     async def _own_row(self, conversation: str, message_id: str) -> Message:
         channel_id = self._channel(conversation)
         wanted = bytes.fromhex(message_id)
-        row = await self._engine.on_disk(lambda: self._vault.message(channel_id, wanted))
+        row = await self._engine.on_disk(lambda: self._vault.timeline.message(channel_id, wanted))
         if row is None:
             raise NotFoundError("the message is not in the timeline", hint="report this")
         return row

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 from cloister.client import (
     exposure,
     governance_views,
+    governing_holds,
     log_words,
     receipt_views,
     verify_log,
@@ -50,6 +51,10 @@ class Views(Protocol):
 
     def receipts(self, core: ClientCore, conversation: str) -> View:
         """Return how far the others have come, and what is given.  Raises ``NotFoundError``."""
+        ...
+
+    def held_channels(self, core: ClientCore) -> frozenset[bytes]:
+        """Return the channels of which a legal hold keeps everything."""
         ...
 
     def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
@@ -109,6 +114,10 @@ class CoreViews:
         state = _state(core)
         channel = views.channel_named(state, conversation)
         return _plain(receipt_views.receipts_view(state, channel))
+
+    def held_channels(self, core: ClientCore) -> frozenset[bytes]:
+        """Return the channels of which a legal hold keeps everything."""
+        return governing_holds.held_channels(_state(core))
 
     def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
         """Return a view of governance by its name."""

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from cloister.client.effects import DeleteRecord, PutEntry, PutMessage, PutRecord, Write
+from cloister.client.effects import (
+    DeleteRecord,
+    PutAnnotation,
+    PutEntry,
+    PutMessage,
+    PutRecord,
+    Write,
+)
 
 
 def merge_write(writes: dict[tuple[object, ...], Write], write: Write) -> None:
@@ -15,6 +22,13 @@ def merge_write(writes: dict[tuple[object, ...], Write], write: Write) -> None:
             first = writes.get(row)
             if isinstance(first, PutMessage) and not (first.message.own and write.message.own):
                 return  # as the vault has it: another's message takes nobody's place
+        case PutAnnotation():
+            row = ("annotation", write.annotation.channel_id, write.annotation.message_id)
+            known = writes.get(row)
+            if isinstance(known, PutAnnotation) and not (
+                known.annotation.own and write.annotation.own
+            ):
+                return
         case PutEntry():
             row = ("entry", write.seq)
     writes[row] = write

@@ -20,6 +20,7 @@ from cloister.client.effects import (
     DeleteRecord,
     Effect,
     Persist,
+    PutAnnotation,
     PutEntry,
     PutMessage,
     PutRecord,
@@ -32,7 +33,7 @@ from cloister.client.persistence import writes_between
 from cloister.client.records import Counter
 from cloister.client.state import Channel, State
 from cloister.crypto.entropy import SystemEntropy
-from cloister.device.vault.schema import MESSAGE_COLUMNS
+from cloister.device.vault.schema import ANNOTATION_COLUMNS, MESSAGE_COLUMNS
 from cloister.ids import DeviceId
 from cloister.mls.limits import MAX_RETAINED_KEYS
 from cloister.testing.simulated_circle import START, SimulatedCircle, SimulatedDevice
@@ -208,6 +209,8 @@ def _row_bytes(write: Write) -> int:
             return len(write.key)
         case PutMessage():
             return sum(_column_bytes(getattr(write.message, one)) for one in MESSAGE_COLUMNS)
+        case PutAnnotation():
+            return sum(_column_bytes(getattr(write.annotation, one)) for one in ANNOTATION_COLUMNS)
         case PutEntry():
             return 8 + len(write.entry)
 

@@ -10,8 +10,21 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
 
-from cloister.client.effects import Alarm, Changed, Message, MessageKind, MessageState, Shown
+from cloister.client.effects import (
+    Alarm,
+    AnnotationKind,
+    Changed,
+    Message,
+    MessageKind,
+    MessageState,
+    Quote,
+    Reaction,
+    Revised,
+    Shown,
+    Since,
+)
 from cloister.client.inputs import Act, OpenConversation
+from cloister.device import annotating
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
 from cloister.errors import CloisterError, NotFoundError
 
@@ -153,15 +166,59 @@ class PaperDevice:
             self._tell(Changed(what="conversations"))
         return ""
 
-    async def send(self, conversation: str, text: str, wait_s: float) -> Message:
+    async def send(
+        self, conversation: str, text: str, wait_s: float, *, reply_to: str = ""
+    ) -> Message:
         """Put an own text at the end, at once or queued while there is no relay."""
         if self.refusal is not None:
             raise self.refusal
         is_up = self.state["link"] == "up"
-        row = self.write(self._id(conversation), self.name, text, state=MessageState.QUEUED)
+        more: dict[str, Any] = {}
+        if reply_to:
+            answered = await self.message(conversation, reply_to)
+            quote = Quote(name=answered.sender_name, text=answered.text)
+            more = {"reply_to": answered.message_id, "since": Since(quote=quote)}
+        channel = self._id(conversation)
+        row = self.write(channel, self.name, text, state=MessageState.QUEUED, **more)
         if is_up:
             self.become(row, self.sent_as)
         return row
+
+    async def message(self, conversation: str, name: str) -> Message:
+        """Return one row."""
+        rows = [
+            one for one in reversed(self.rows[self._id(conversation)]) if one.kind.name == "TEXT"
+        ]
+        if name in {"last", "mine"}:
+            rows = [one for one in rows if one.own or name == "last"]
+        else:
+            rows = [one for one in rows if one.message_id.hex().startswith(name)]
+        return annotating.only_one(rows[:1], name)
+
+    async def annotate(
+        self, conversation: str, message_id: str, kind: AnnotationKind, text: str = ""
+    ) -> None:
+        """Let a row show what is said of it, at once."""
+        row = await self.message(conversation, message_id)
+        annotating.check(row, kind)
+        since = row.since
+        match kind:
+            case AnnotationKind.EDIT:
+                row = replace(row, text=text, since=replace(since, edits=since.edits + 1))
+            case AnnotationKind.RETRACTION:
+                row = replace(row, text="", since=replace(since, retracted=True))
+            case AnnotationKind.REACTION:
+                marks = tuple(one for one in since.reactions if not one.own)
+                own = (Reaction(name=self.name, own=True, mark=text),) if text else ()
+                row = replace(row, since=replace(since, reactions=(*marks, *own)))
+        rows = self.rows[row.channel_id.hex()]
+        rows[next(n for n, one in enumerate(rows) if one.position == row.position)] = row
+        self._tell(Revised(channel_id=row.channel_id, message_id=row.message_id))
+
+    async def versions(self, conversation: str, message_id: str) -> list[View]:
+        """Return the text as it is."""
+        row = await self.message(conversation, message_id)
+        return [{"at": row.at, "text": row.text}]
 
     async def settle(self, timeout_s: float, *, required: bool = False) -> bool:
         """Caught up as long as the relay is there."""

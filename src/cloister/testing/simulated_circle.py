@@ -18,15 +18,10 @@ from cloister.client.core import Core
 from cloister.client.effects import (
     Alarm,
     Answer,
-    DeleteRecord,
     Disconnect,
     Effect,
-    Message,
     Notify,
     Persist,
-    PutEntry,
-    PutMessage,
-    PutRecord,
     Send,
 )
 from cloister.client.inputs import (
@@ -48,6 +43,7 @@ from cloister.ids import RelayId
 from cloister.relay.session import Session, TooManyRequests
 from cloister.testing.simulated_errand import SimulatedErrand
 from cloister.testing.simulated_relays import ACTIVATION_CODE, NO_BOOKS, SimulatedRelays
+from cloister.testing.stored import Stored
 from cloister.wire.commands import AnyRequest
 from cloister.wire.events import AnyEvent, Event
 from cloister.wire.frame import decode_events
@@ -72,17 +68,15 @@ def _as_answered(_relay_id: RelayId, event: AnyEvent) -> tuple[AnyEvent, ...]:
     return (event,)
 
 
-class SimulatedDevice:
+class SimulatedDevice(Stored):
     """One device: core, vault, connection, and a connection for each errand."""
 
     def __init__(self, circle: SimulatedCircle, name: str) -> None:
+        super().__init__()
         self.name: Final = name
         self._circle = circle
         self._entropy = circle.entropy(name)
         self.core = Core()
-        self.records: dict[str, dict[bytes, bytes]] = {}
-        self.entries: dict[int, bytes] = {}
-        self.messages: dict[tuple[bytes, bytes], Message] = {}
         self.answers: dict[int, Answer] = {}
         self.alarms: list[Alarm] = []
         self.is_offline = False
@@ -117,7 +111,7 @@ class SimulatedDevice:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Persist():
-                self._persist(effect)
+                self.store(effect.writes)
             case Send(request=request) if self._session is not None:
                 self._ask(self._session, request)
             case Notify(notice=Answer() as answer):
@@ -139,18 +133,6 @@ class SimulatedDevice:
             except TooManyRequests:
                 self.drop_link()  # the relay cuts it (``relay.listener``)
                 return
-
-    def _persist(self, effect: Persist) -> None:
-        for write in effect.writes:
-            match write:
-                case PutRecord(table=table, key=key, value=value):
-                    self.records.setdefault(table, {})[key] = value
-                case DeleteRecord(table=table, key=key):
-                    self.records.get(table, {}).pop(key, None)
-                case PutMessage(message=message):
-                    self.messages[(message.channel_id, message.message_id)] = message
-                case PutEntry(seq=seq, entry=entry):
-                    self.entries[seq] = entry
 
     def crash(self) -> None:
         """Lose everything but the vault."""

@@ -14,7 +14,7 @@ from typing import Final
 from cloister.client.effects import Alarm, Changed, Message, MessageState, Shown
 from cloister.client.safe_text import safe_line
 from cloister.device.errors import FellBehind
-from cloister.device.facade import Facade
+from cloister.device.facade import Facade, FollowedNotice
 from cloister.errors import CloisterError, LockedError, NotFoundError
 from cloister.tui import words
 from cloister.tui.actions.table import ACTIONS, BY_NAME
@@ -212,7 +212,7 @@ class LineMode:
             except FellBehind:
                 await self._show_new()
 
-    async def _hear(self, notice: Shown | Changed | Alarm) -> None:
+    async def _hear(self, notice: FollowedNotice) -> None:
         match notice:
             case Alarm() if self._tells_alarms:
                 self._lines.say(f"ALARM ({notice.code}): {notice.text}")

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Final
 
-from cloister.client.effects import Alarm, Changed, Message, Shown
+from cloister.client.effects import Alarm, Changed, Message, Revised, Shown
 from cloister.device.errors import DeviceClosed, FellBehind
-from cloister.device.facade import Facade, View
+from cloister.device.facade import Facade, FollowedNotice, View
 from cloister.errors import CloisterError
 from cloister.tui import words
 
@@ -36,6 +36,10 @@ class Session:
         self.on_change: Callable[[], None] = lambda: None
         """Called after every refresh."""
         self.on_message: Callable[[Message], None] = lambda message: None
+        self.on_revised: Callable[[Revised], None] = lambda revised: None
+        """A message is shown otherwise now."""
+        self.on_swept: Callable[[str], None] = lambda conversation: None
+        """Texts of a conversation, by its id, have come to their time."""
         self.on_alarm: Callable[[Alarm], None] = lambda alarm: None
         self._stale = asyncio.Event()
 
@@ -104,12 +108,16 @@ class Session:
                 continue
             raise DeviceClosed("the vault was closed")
 
-    def _hear(self, notice: Shown | Changed | Alarm) -> None:
+    def _hear(self, notice: FollowedNotice) -> None:
         match notice:
             case Alarm():
                 self.on_alarm(notice)
             case Shown():
                 self.on_message(notice.message)
+            case Revised():
+                self.on_revised(notice)
+            case Changed(what="timeline"):
+                self.on_swept(notice.text)
             case Changed():
                 pass
         self.touch()

@@ -8,6 +8,7 @@ from cloister.client.content import (
     Content,
     ContentKind,
     Heads,
+    Reply,
     chain_next,
     chain_start,
     check_text,
@@ -35,7 +36,7 @@ def content(**changes: object) -> Content:
 def test_a_text_survives_the_round_trip() -> None:
     decoded = decode_content(content().encode())
     assert decoded == content()
-    assert text_of(decoded) == "grüß dich"
+    assert text_of(decoded.kind, decoded.body) == ("grüß dich", b"")
 
 
 @pytest.mark.parametrize(
@@ -56,17 +57,17 @@ def test_bytes_after_the_content_are_refused() -> None:
 )
 def test_a_text_that_may_not_be_is_refused(body: bytes) -> None:
     with pytest.raises(DecodeError):
-        text_of(content(body=body))
+        text_of(ContentKind.TEXT, body)
 
 
 def test_a_kind_of_a_later_version_is_named_and_not_shown_as_text() -> None:
-    shown = text_of(content(kind=int(ContentKind.REACTION), body=b"SECRET"))
+    shown, _ = text_of(9, b"SECRET")
     assert "newer version" in shown
     assert "SECRET" not in shown
 
 
 def test_a_text_is_cleaned_at_the_decrypt_boundary() -> None:
-    assert "\x1b" not in text_of(content(body=b"\x1b[2Jgone"))
+    assert "\x1b" not in text_of(ContentKind.TEXT, b"\x1b[2Jgone")[0]
 
 
 @pytest.mark.parametrize("size", [1, MAX_TEXT_BYTES])
@@ -89,3 +90,12 @@ def test_the_chain_depends_on_epoch_index_and_every_byte() -> None:
     one = chain_next(start, 5, b"envelope")
     assert start != chain_start(b"another epoch")
     assert len({one, chain_next(start, 6, b"envelope"), chain_next(start, 5, b"envelopf")}) == 3
+
+
+def test_a_reply_names_what_it_answers_and_is_cleaned_as_well() -> None:
+    body = Reply(target=b"t" * 16, text=b"yes\x1b[2J").encode()
+    assert text_of(ContentKind.REPLY, body) == ("yes\ufffd[2J", b"t" * 16)
+    with pytest.raises(DecodeError):
+        text_of(ContentKind.REPLY, body[:-1])
+    with pytest.raises(DecodeError):
+        text_of(ContentKind.REPLY, Reply(target=bytes(16), text=b"x" * 12_001).encode())

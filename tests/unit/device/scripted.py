@@ -143,6 +143,7 @@ VIEWS: Any = SimpleNamespace(
     ],
     log=lambda core, entries, start, limit: [{"seq": start, "limit": limit}],
     verify_log=lambda core, entries: {"log_size": len(entries), "checks": []},
+    held_channels=lambda core: frozenset(),
     channel_id=_channel_id,
     receipts=lambda core, conversation: {"given": "off", "members": []},
 )  # fmt: skip

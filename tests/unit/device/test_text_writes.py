@@ -116,5 +116,5 @@ def test_late_texts_write_little_too_and_their_keys_leave_the_vault(
 
 
 def shown(kept: Kept, channel_id: bytes) -> set[str]:
-    rows: Iterable[str] = (row.text for row in kept.vault.history(channel_id, limit=200))
+    rows: Iterable[str] = (row.text for row in kept.vault.timeline.history(channel_id, limit=200))
     return set(rows)

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlcipher3 import dbapi2
 
 from cloister.client.effects import (
+    Annotation,
     DeleteRecord,
     Message,
     MessageState,
@@ -39,7 +40,7 @@ from cloister.device.vault import (
     VaultWriteFailed,
 )
 from cloister.device.vault.connection import read_error
-from cloister.device.vault.schema import MESSAGE_COLUMNS, SCHEMA
+from cloister.device.vault.schema import ANNOTATION_COLUMNS, MESSAGE_COLUMNS, SCHEMA
 from cloister.device.vault.wrapping import fresh_stretch, wrap_alone
 from cloister.errors import LockedError
 from unit.device.scripted import CHANNEL, text_message
@@ -71,7 +72,7 @@ def test_what_was_committed_is_there_after_reopening(folder: Path) -> None:
     vault = Vault.open(folder, PASSPHRASE)
     assert vault.records() == {"t": {b"k": b"v" * 5000}}
     assert vault.entries() == (b"genesis",)
-    assert vault.history(CHANNEL, limit=10) == [text_message(1, "canary-7731")]
+    assert vault.timeline.history(CHANNEL, limit=10) == [text_message(1, "canary-7731")]
     vault.commit([DeleteRecord(table="t", key=b"k"), DeleteRecord(table="t", key=b"absent")])
     assert vault.records() == {}
     vault.close()
@@ -84,7 +85,7 @@ def test_a_later_write_of_an_own_message_changes_what_became_of_it(folder: Path)
     vault.commit(
         [PutMessage(message=replace(own, state=MessageState.FAILED, reason="full", text="other"))]
     )
-    row = vault.message(CHANNEL, own.message_id)
+    row = vault.timeline.message(CHANNEL, own.message_id)
     assert row is not None
     assert (row.state, row.reason, row.text) == (MessageState.FAILED, "full", own.text)
     vault.close()
@@ -100,15 +101,15 @@ def test_a_message_under_a_known_id_does_not_take_the_place_of_the_first(
     forged = replace(first, own=False, sender=b"x" * 32, text="I never said that", position=99)
     vault.commit([PutMessage(message=first)])
     vault.commit([PutMessage(message=forged)])
-    assert vault.message(CHANNEL, first.message_id) == first
+    assert vault.timeline.message(CHANNEL, first.message_id) == first
     vault.close()
 
 
 def test_history_gives_the_last_ones_before_a_position(folder: Path) -> None:
     vault = Vault.open(folder, PASSPHRASE)
     vault.commit([PutMessage(message=text_message(n)) for n in range(2, 8)])
-    assert [row.position for row in vault.history(CHANNEL, limit=2, before=5)] == [3, 4]
-    assert vault.history(CHANNEL, limit=2, before=1) == []
+    assert [row.position for row in vault.timeline.history(CHANNEL, limit=2, before=5)] == [3, 4]
+    assert vault.timeline.history(CHANNEL, limit=2, before=1) == []
     vault.close()
 
 
@@ -117,7 +118,7 @@ def test_the_newest_row_of_each_timeline(folder: Path) -> None:
     other = bytes(15) + b"x"
     rows = [text_message(n) for n in (2, 3)] + [text_message(9, channel_id=other)]
     vault.commit([PutMessage(message=row) for row in rows])
-    assert sorted(row.position for row in vault.newest()) == [3, 9]
+    assert sorted(row.position for row in vault.timeline.newest()) == [3, 9]
     vault.close()
 
 
@@ -126,10 +127,10 @@ def test_search_finds_all_words_in_either_case_and_nothing_else(folder: Path) ->
     texts = ["Größe 100% sure", "groß", "nothing", "100 per cent SURE of the GRÖSSE"]
     rows = [text_message(n, text, at=n) for n, text in enumerate(texts, 11)]
     vault.commit([PutMessage(message=row) for row in rows])
-    assert [row.position for row in vault.search("sure größe", 10)] == [14, 11]
-    assert [row.position for row in vault.search("100%", 10)] == [11]
-    assert [row.position for row in vault.search("sure", 1)] == [14]
-    assert vault.search("sure nowhere", 10) == []
+    assert [row.position for row in vault.timeline.search("sure größe", 10)] == [14, 11]
+    assert [row.position for row in vault.timeline.search("100%", 10)] == [11]
+    assert [row.position for row in vault.timeline.search("sure", 1)] == [14]
+    assert vault.timeline.search("sure nowhere", 10) == []
     vault.close()
 
 
@@ -148,12 +149,12 @@ def test_a_draft_outlasts_the_process_until_it_is_empty(folder: Path) -> None:
 def test_history_gives_the_last_ones_or_those_after_a_position(folder: Path) -> None:
     vault = Vault.open(folder, PASSPHRASE)
     vault.commit([PutMessage(message=text_message(n)) for n in range(2, 11)])
-    assert [m.position for m in vault.history(CHANNEL, limit=3)] == [8, 9, 10]
-    assert [m.position for m in vault.history(CHANNEL, limit=2, after=4)] == [5, 6]
-    assert vault.unread() == {CHANNEL: 10}
-    vault.mark_read(CHANNEL, 7)
-    vault.mark_read(CHANNEL, 3)
-    assert vault.unread() == {CHANNEL: 3}
+    assert [m.position for m in vault.timeline.history(CHANNEL, limit=3)] == [8, 9, 10]
+    assert [m.position for m in vault.timeline.history(CHANNEL, limit=2, after=4)] == [5, 6]
+    assert vault.timeline.unread() == {CHANNEL: 10}
+    vault.mark_read(CHANNEL, 7, 0)
+    vault.mark_read(CHANNEL, 3, 0)
+    assert vault.timeline.unread() == {CHANNEL: 3}
     vault.close()
 
 
@@ -423,7 +424,12 @@ def test_the_table_of_messages_has_the_fields_of_a_message() -> None:
     plain = dbapi2.connect(":memory:")
     plain.executescript(SCHEMA)
     columns = tuple(row[1] for row in plain.execute("PRAGMA table_info(message)"))
-    assert columns == MESSAGE_COLUMNS == tuple(field.name for field in fields(Message))
+    written = tuple(field.name for field in fields(Message) if field.name != "since")
+    assert written == MESSAGE_COLUMNS
+    assert columns == (*written, "original", "edited_n", "retracted")
+    columns = tuple(row[1] for row in plain.execute("PRAGMA table_info(annotation)"))
+    kept = tuple(field.name for field in fields(Annotation) if field.name != "dids")
+    assert columns == ANNOTATION_COLUMNS == kept
     plan = str(
         plain.execute(
             "EXPLAIN QUERY PLAN SELECT * FROM message WHERE channel_id = ? AND position > ?"

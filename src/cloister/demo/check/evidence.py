@@ -245,7 +245,7 @@ class Evidence:
             rows = {
                 channel_id: [
                     row
-                    for row in vault.history(channel_id, limit=MOST_ROWS)
+                    for row in vault.timeline.history(channel_id, limit=MOST_ROWS)
                     if row.kind is MessageKind.TEXT
                 ]
                 for channel_id in state.channels

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """``PRAGMA user_version``; a vault of a later form, or of one from which no step leads, is refused.
 
-Form 2 keeps the ratchets of a group apart from its tree; form 3 has drafts.  From form 1, which no
-release had, no step leads: its circles cannot be used any more.
+Form 2 keeps the ratchets of a group apart from its tree; form 3 has drafts; form 4 has replies,
+what is said of messages, and times at which texts are deleted.  From form 1, which no release had,
+no step leads: its circles cannot be used any more.
 """
 
 APPLICATION_ID: Final = 0x434C5654
@@ -60,7 +61,37 @@ CREATE TABLE draft (           -- what the person has begun to write
 ) STRICT, WITHOUT ROWID;
 """
 
-SCHEMA: Final = _FORM_2 + _FORM_3
+_FORM_4: Final = """
+ALTER TABLE message ADD COLUMN reply_to BLOB NOT NULL DEFAULT x'';        -- id, or empty
+ALTER TABLE message ADD COLUMN lifetime_s INTEGER NOT NULL DEFAULT 0;     -- 0: kept for good
+ALTER TABLE message ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;     -- 0: not before read
+ALTER TABLE message ADD COLUMN original TEXT;                  -- the first text of an edited one
+ALTER TABLE message ADD COLUMN edited_n INTEGER NOT NULL DEFAULT 0;       -- of its newest edit
+ALTER TABLE message ADD COLUMN retracted INTEGER NOT NULL DEFAULT 0 CHECK (retracted IN (0, 1));
+
+CREATE INDEX message_due ON message (expires_at) WHERE expires_at > 0;
+CREATE INDEX message_taken_back ON message (channel_id) WHERE retracted = 1 AND text <> '';
+
+CREATE TABLE annotation (      -- what is said of messages
+    channel_id BLOB NOT NULL,        -- 16 bytes
+    message_id BLOB NOT NULL,        -- its own id, 16 bytes
+    target     BLOB NOT NULL,        -- the message's id
+    kind       INTEGER NOT NULL,     -- AnnotationKind
+    member_id  BLOB NOT NULL,        -- of its author, 16 bytes
+    name       TEXT NOT NULL,        -- its author's
+    own        INTEGER NOT NULL CHECK (own IN (0, 1)),
+    state      INTEGER NOT NULL,     -- MessageState
+    n          INTEGER NOT NULL,     -- the channel's index, 0 while queued
+    at         INTEGER NOT NULL,     -- the author's clock, s since the Unix epoch
+    text       TEXT NOT NULL,        -- the new text, or the mark
+    reason     TEXT NOT NULL,        -- why it failed, else empty
+    PRIMARY KEY (channel_id, message_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX annotation_target ON annotation (channel_id, target);
+"""
+
+SCHEMA: Final = _FORM_2 + _FORM_3 + _FORM_4
 
 MESSAGE_COLUMNS: Final = (
     "channel_id",
@@ -77,8 +108,27 @@ MESSAGE_COLUMNS: Final = (
     "text",
     "reason",
     "envelope_hash",
+    "reply_to",
+    "lifetime_s",
+    "expires_at",
 )
-"""The fields of ``effects.Message``, as a test compares."""
+"""The fields of ``effects.Message`` that are written, as a test compares."""
 
-STEPS: Final = {2: _FORM_3}
+ANNOTATION_COLUMNS: Final = (
+    "channel_id",
+    "message_id",
+    "target",
+    "kind",
+    "member_id",
+    "name",
+    "own",
+    "state",
+    "n",
+    "at",
+    "text",
+    "reason",
+)
+"""The fields of ``effects.Annotation``, but for the devices of its author."""
+
+STEPS: Final = {2: _FORM_3, 3: _FORM_4}
 """Statements by the form that they begin with (``cloister.layouts``)."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self, TypeVar
 
 from cloister.client.effects import (
     DeleteRecord,
-    Message,
-    MessageKind,
-    MessageState,
+    PutAnnotation,
     PutEntry,
     PutMessage,
     PutRecord,
@@ -18,6 +16,7 @@ from cloister.client.effects import (
 )
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
+from cloister.device.vault import timeline
 from cloister.device.vault.closed import ClosedVault
 from cloister.device.vault.connection import (
     DatabaseError,
@@ -52,63 +51,25 @@ from cloister.device.vault.key_file import (
 )
 from cloister.device.vault.open_key import OpenKey
 from cloister.device.vault.profile_lock import ProfileLock
-from cloister.device.vault.schema import MESSAGE_COLUMNS
 from cloister.device.vault.wrapping import fresh_stretch, unwrap_alone, wrap_alone
 from cloister.errors import CloisterError
 
+R = TypeVar("R")
+
 CHECKPOINT_PAGES: Final = 1000
 """Pages in the log from which on they go to the file, 4 KiB each."""
-# Put together of constants only.
-_COLUMNS: Final = ", ".join(MESSAGE_COLUMNS)
-_PLACES: Final = ", ".join("?" * len(MESSAGE_COLUMNS))
-# The id of a row is its author's choice.  So a row changes only by its own author, and only in
-# what becomes of it: another's message under the same id cannot take its place.
-_PUT_MESSAGE: Final = (
-    f"INSERT INTO message ({_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608
-    " ON CONFLICT (channel_id, message_id) DO UPDATE SET n = excluded.n, state = excluded.state,"
-    " reason = excluded.reason, envelope_hash = excluded.envelope_hash"
-    " WHERE message.own = 1 AND excluded.own = 1"
-)
 _PUT_RECORD: Final = "INSERT OR REPLACE INTO record (tbl, key, value) VALUES (?, ?, ?)"
 _DELETE_RECORD: Final = "DELETE FROM record WHERE tbl = ? AND key = ?"
 _PUT_ENTRY: Final = "INSERT OR REPLACE INTO log_entry (seq, entry) VALUES (?, ?)"
-_LAST: Final = (
-    f"SELECT * FROM (SELECT {_COLUMNS} FROM message WHERE channel_id = ?"  # noqa: S608
-    " ORDER BY position DESC LIMIT ?) ORDER BY position"
-)
-_AFTER: Final = (
-    f"SELECT {_COLUMNS} FROM message WHERE channel_id = ? AND position > ?"  # noqa: S608
-    " ORDER BY position LIMIT ?"
-)
-_BEFORE: Final = (
-    f"SELECT * FROM (SELECT {_COLUMNS} FROM message WHERE channel_id = ? AND position < ?"  # noqa: S608
-    " ORDER BY position DESC LIMIT ?) ORDER BY position"
-)
-_NEWEST: Final = (
-    f"SELECT {_COLUMNS} FROM message JOIN (SELECT channel_id AS one, max(position) AS last"  # noqa: S608
-    " FROM message GROUP BY channel_id) ON channel_id = one AND position = last"
-)
-_FOUND: Final = (
-    f"SELECT {_COLUMNS} FROM message WHERE kind = ? AND has_words(text, ?)"  # noqa: S608
-    " ORDER BY at DESC LIMIT ?"
-)
 _DRAFT: Final = (
     "INSERT INTO draft (channel_id, text) VALUES (?, ?)"
     " ON CONFLICT (channel_id) DO UPDATE SET text = excluded.text"
 )
-_ONE: Final = f"SELECT {_COLUMNS} FROM message WHERE channel_id = ? AND message_id = ?"  # noqa: S608
 _MARK: Final = (
     "INSERT INTO read_marker (channel_id, position) VALUES (?, ?)"
     " ON CONFLICT (channel_id) DO UPDATE SET position = max(position, excluded.position)"
 )
 _NEWEST_N: Final = "SELECT max(n) FROM message WHERE channel_id = ? AND position <= ? AND own = 0"
-_UNREAD: Final = (
-    "SELECT message.channel_id, count(*) FROM message"
-    " LEFT JOIN read_marker ON read_marker.channel_id = message.channel_id"
-    " WHERE message.own = 0 AND message.kind = ?"
-    " AND message.position > coalesce(read_marker.position, -1)"
-    " GROUP BY message.channel_id"
-)
 
 
 class Vault:
@@ -120,6 +81,9 @@ class Vault:
         self._failed: CloisterError | None = None
         self._is_sound = True
         self.key: Final = key
+        connection.create_function("has_words", 2, timeline.has_words, deterministic=True)
+        self.timeline: Final = timeline.Timeline(self._rows)
+        """What of the timelines is shown."""
 
     @classmethod
     def create(
@@ -245,24 +209,60 @@ class Vault:
             case PutEntry():
                 self._connection.execute(_PUT_ENTRY, (write.seq, write.entry))
             case PutMessage():
-                message = write.message
-                values = tuple(getattr(message, column) for column in MESSAGE_COLUMNS)
-                self._connection.execute(_PUT_MESSAGE, values)
+                timeline.put_message(self._run, write.message)
+            case PutAnnotation():
+                timeline.put_annotation(self._run, write.annotation)
 
-    def mark_read(self, channel_id: bytes, position: int) -> None:
-        """Move the read marker of a channel forward; it never goes back.
+    def mark_read(self, channel_id: bytes, position: int, now: int) -> None:
+        """Move the read marker of a channel forward; it never goes back.  The time of what is
+        kept for a time runs from ``now``, s since the Unix epoch.
 
         Raises as ``commit`` does."""
+
+        def mark(run: timeline.Rows) -> None:
+            run(_MARK, (channel_id, position))
+            timeline.begin_expiry(run, channel_id, position, now)
+
+        self._by_itself(mark)
+
+    def sweep(self, now: int, held: Collection[bytes]) -> set[bytes]:
+        """Delete what has come to its time, and what was taken back; return the channels.
+
+        ``held``: those under a legal hold, of which nothing is deleted.  Raises as ``commit`` does.
+        """
+        due = timeline.due_channels(self._rows, now, held)
+        if due:
+            self._by_itself(lambda run: timeline.sweep(run, now, due))
+        return due
+
+    def next_expiry(self, held: Collection[bytes]) -> int | None:
+        """Return when the next text is to be deleted, s since the Unix epoch."""
+        return timeline.next_expiry(self._rows, held)
+
+    def _by_itself(self, work: Callable[[timeline.Rows], R]) -> R:
+        """Do a transaction that the core knows nothing of: where the disk is full, nothing in
+        memory is ahead of it, and it is done another time."""
         if self._failed is not None:
             raise self._failed
         try:
-            self._connection.execute(_MARK, (channel_id, position))
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                done = work(self._run)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
         except DatabaseError as error:
             if is_full(error):
-                # Nothing in memory is ahead of the disk: the marker moves another time.
                 raise write_error(error) from None
             self._fail(error, write_error(error))
         self._checkpoint_if_due()
+        return done
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self._connection.execute(statement, values).fetchall()
+        return rows
 
     def newest_index(self, channel_id: bytes, position: int) -> int | None:
         """Return the channel's index of the newest row of another up to a position."""
@@ -298,59 +298,11 @@ class Vault:
             raise VaultDamaged("the vault's roster log has a hole", hint="restore a backup")
         return tuple(bytes(entry) for _, entry in rows)
 
-    def history(
-        self, channel_id: bytes, *, limit: int, after: int | None = None, before: int | None = None
-    ) -> list[Message]:
-        """Return messages in order of position: the last ``limit``, the last ones before a
-        position, or the first ones after one."""
-        if before is not None:
-            rows = self._rows(_BEFORE, (channel_id, before, limit))
-        elif after is None:
-            rows = self._rows(_LAST, (channel_id, limit))
-        else:
-            rows = self._rows(_AFTER, (channel_id, after, limit))
-        return [_message(row) for row in rows]
-
-    def message(self, channel_id: bytes, message_id: bytes) -> Message | None:
-        """Return one row of a timeline."""
-        rows = self._rows(_ONE, (channel_id, message_id))
-        return _message(rows[0]) if rows else None
-
-    def newest(self) -> list[Message]:
-        """Return the last row of every timeline."""
-        return [_message(row) for row in self._rows(_NEWEST, ())]
-
-    def search(self, words: str, limit: int) -> list[Message]:
-        """Return the newest texts that hold every one of the words, in either case."""
-        self._connection.create_function("has_words", 2, _has_words, deterministic=True)
-        rows = self._rows(_FOUND, (int(MessageKind.TEXT), words.casefold(), limit))
-        return [_message(row) for row in rows]
-
-    def unread(self) -> dict[bytes, int]:
-        """Return how many texts of others lie after the read marker, channel -> count."""
-        rows = self._rows(_UNREAD, (int(MessageKind.TEXT),))
-        return {bytes(channel_id): int(count) for channel_id, count in rows}
-
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         try:
-            rows: list[tuple[Any, ...]] = self._connection.execute(statement, values).fetchall()
+            return self._run(statement, values)
         except DatabaseError as error:
             raise read_error(error) from None
-        return rows
-
-
-def _has_words(text: str, folded: str) -> bool:
-    """Tell whether a text holds all words of a folded query; SQL's own LIKE folds ASCII only."""
-    found = text.casefold()
-    return all(word in found for word in folded.split())
-
-
-def _message(row: tuple[Any, ...]) -> Message:
-    fields = dict(zip(MESSAGE_COLUMNS, row, strict=True))
-    fields["own"] = bool(fields["own"])
-    fields["kind"] = MessageKind(fields["kind"])
-    fields["state"] = MessageState(fields["state"])
-    return Message(**fields)
 
 
 def _make_room(folder: Path) -> None:

@@ -13,8 +13,10 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from cloister.client.effects import (
+    Annotation,
     DeleteRecord,
     Message,
+    PutAnnotation,
     PutEntry,
     PutMessage,
     PutRecord,
@@ -32,6 +34,7 @@ class SimulatedVault:
         self._records: dict[str, dict[bytes, bytes]] = {}
         self._entries: dict[int, bytes] = {}
         self._messages: dict[tuple[bytes, bytes], Message] = {}
+        self.annotations: dict[tuple[bytes, bytes], Annotation] = {}
         self.commits = 0
 
     def copy(self) -> SimulatedVault:
@@ -40,6 +43,7 @@ class SimulatedVault:
         other._records = {table: dict(rows) for table, rows in self._records.items()}
         other._entries = dict(self._entries)
         other._messages = dict(self._messages)
+        other.annotations = dict(self.annotations)
         return other
 
     def commit(self, writes: Iterable[Write]) -> None:
@@ -51,6 +55,8 @@ class SimulatedVault:
                     self._records.setdefault(table, {})[key] = value
                 case DeleteRecord(table=table, key=key):
                     self._records.get(table, {}).pop(key, None)
+                case PutAnnotation(annotation=one):
+                    self.annotations[(one.channel_id, one.message_id)] = one
                 case PutEntry(seq=seq, entry=entry):
                     self._entries[seq] = entry
                 case PutMessage(message=message):
