@@ -18,6 +18,7 @@ from cloister.client import (
     changing,
     channels,
     committing,
+    contacting,
     conversing,
     covering,
     duties,
@@ -261,6 +262,7 @@ def _advance(turn: Turn) -> None:
             for settled in turn.settled:
                 exposure.on_settled(turn, settled)
                 telling.tell(turn, settled)
+                contacting.on_settled(turn, settled)
             appending.resolve(turn)
             turn.settled.clear()
             turn.release = True

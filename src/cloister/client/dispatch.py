@@ -10,6 +10,7 @@ from cloister.client import (
     changing,
     channels,
     committing,
+    contacting,
     conversing,
     covering,
     duties,
@@ -140,7 +141,7 @@ def dispatch(turn: Turn, given: AnyInput) -> None:
             receipts.on_mark_read(turn, given)
         case SetCover():
             covering.on_set(turn, given)
-        case Act() if exercising.exercise(turn, given):
+        case Act() if contacting.attend(turn, given) or exercising.exercise(turn, given):
             pass
         case _:
             raise UsageError("this program does not know that act")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from cloister import mls
+from cloister.client.contact_records import Contact, Preference
 from cloister.client.effects import DeleteRecord, PutRecord, Write
 from cloister.client.home_records import Adoption, HomeMove
 from cloister.client.receipt_records import Cover, Giving, Mark
@@ -99,6 +100,8 @@ def _writes(old: State, new: State) -> Iterator[Write]:
     yield from _mapping("exposure", old.exposures, new.exposures, ChannelExposure.encode)
     yield from _mapping("giving", old.givings, new.givings, Giving.encode)
     yield from _mapping("mark", old.marks, new.marks, Mark.encode)
+    yield from _mapping("contact", old.contacts, new.contacts, Contact.encode)
+    yield from _mapping("preference", old.preferences, new.preferences, Preference.encode)
     yield from _single("cover", old.cover, new.cover)
     if new.channels is not old.channels:
         for channel_id, channel in new.channels.items():
@@ -270,6 +273,8 @@ def _load(records: Records) -> State:
         exposures=_all(records, "exposure", ChannelExposure.decode),
         givings=_all(records, "giving", Giving.decode),
         marks=_all(records, "mark", Mark.decode),
+        contacts=_all(records, "contact", Contact.decode),
+        preferences=_all(records, "preference", Preference.decode),
         cover=_one(records, "cover", Cover),
         announcements={
             int.from_bytes(key, "big"): value

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from cloister.client.binding import dids_of
+from cloister.client.contacts import is_blocked, is_of_blocked
 from cloister.client.content import (
     MAX_RECEIPT_MISSING,
     Content,
@@ -68,7 +69,8 @@ def on_mark_read(turn: Turn, act: MarkRead) -> None:
     """Note how far the person has read, where that is told."""
     channel = channel_named(turn.state, act.conversation)
     giving = turn.state.givings.get(channel.channel_id)
-    if giving is not None and giving.level is ReceiptLevel.READ:
+    is_wanted = giving is not None and not is_of_blocked(turn.state, channel)
+    if giving is not None and is_wanted and giving.level is ReceiptLevel.READ:
         read_n = min(act.n + 1, channel.next_n)
         if read_n > max(giving.read_n, giving.from_n):
             _tell_later(turn, channel.channel_id, replace(giving, read_n=read_n))
@@ -83,7 +85,10 @@ def on_text(turn: Turn, channel_id: bytes, author: DeviceId) -> None:
     if giving is None or roster is None:
         return
     own = roster.devices[did_of(turn.state)].member_id
-    if roster.devices[author].member_id != own:
+    if is_blocked(turn.state, author):
+        # Who is blocked is not told; what others wrote beside it is.
+        on_unreadable(turn, channel_id, turn.state.channels[channel_id].next_n - 1)
+    elif roster.devices[author].member_id != own:
         _tell_later(turn, channel_id, giving)
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cloister import mls
+from cloister.client.contact_records import Contact, Preference
 from cloister.client.home_records import Adoption, HomeMove
 from cloister.client.receipt_records import Cover, Giving, Mark
 from cloister.client.records import (
@@ -255,6 +256,10 @@ class State:
     """channel -> the receipts that this device gives there."""
     marks: Mapping[bytes, Mark] = field(default_factory=dict)
     """channel id and did -> how far another device has come, by its receipts."""
+    contacts: Mapping[bytes, Contact] = field(default_factory=dict)
+    """member id -> what this device's person says of them."""
+    preferences: Mapping[bytes, Preference] = field(default_factory=dict)
+    """channel -> whether it is muted or pinned on this device."""
     cover: Cover | None = None
     """Cover traffic, if a person wants it."""
     cover_at: int = 0

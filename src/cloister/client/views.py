@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from cloister.client.binding import conversation_of, dids_of
+from cloister.client.contact_records import PLAIN
+from cloister.client.contacts import contact_of, is_of_blocked, names_here, partner_of
 from cloister.client.content import QUIET
 from cloister.client.identity import did_of
 from cloister.client.joining import digits_of
@@ -16,11 +18,13 @@ from cloister.client.safe_text import safe_line
 from cloister.client.seating import term_view
 from cloister.client.standing import WORDS, Standing, standing_of
 from cloister.client.state import Channel, State
+from cloister.client.verification import trust_view
 from cloister.errors import NotFoundError, UsageError
 from cloister.ids import MemberId
 from cloister.limits import STALE_WARN_S
 from cloister.roster.content import InviteKind
 from cloister.roster.join_request import fingerprint
+from cloister.roster.name import skeleton
 from cloister.roster.state import OpenRequest, RequestState
 
 COMMONS_NAME: Final = "commons"
@@ -80,31 +84,30 @@ def channel_named(state: State, name: str) -> Channel:
     )
 
 
+def members_in(state: State, channel: Channel) -> set[MemberId]:
+    """Return whose devices are in a channel."""
+    roster = state.roster
+    if roster is None:
+        return set()
+    records = (roster.devices.get(did) for did in dids_of(channel.group).values())
+    return {record.member_id for record in records if record is not None}
+
+
 def member_names(state: State, channel: Channel) -> list[str]:
-    """Return the shown names of a channel's members."""
+    """Return the names that a channel's members have in the circle."""
     roster = state.roster
     if roster is None:
         return []
     names = roster.shown_names()
-    found = []
-    for did in dids_of(channel.group).values():
-        record = roster.devices.get(did)
-        if record is not None:
-            found.append(safe_line(names[record.member_id]))
-    return sorted(set(found))
+    return sorted({safe_line(names[one]) for one in members_in(state, channel)})
 
 
 def _is_with(state: State, channel: Channel, wanted: str) -> bool:
-    others = [one for one in member_names(state, channel) if one != _own_name(state)]
-    return len(others) == 1 and others[0].casefold() == wanted
-
-
-def _own_name(state: State) -> str:
-    roster = state.roster
-    if roster is None or state.identity is None:
-        return ""
-    record = roster.devices.get(did_of(state))
-    return safe_line(roster.shown_names()[record.member_id]) if record else ""
+    partner, roster = partner_of(state, channel), state.roster
+    if partner is None or roster is None:
+        return False
+    names = (roster.shown_names()[partner], contact_of(state, partner).own_name)
+    return wanted in {safe_line(name).casefold() for name in names if name}
 
 
 def phase_of(state: State) -> str:
@@ -206,6 +209,7 @@ def members_view(state: State) -> list[View]:
     names = roster.shown_names()
     commons = state.commons
     inside = set(dids_of(commons.group).values()) if commons else set()
+    here = names_here(state)
     proposed = {proposal.member_id for proposal in roster.sealed_proposals.values()}
     return [
         {
@@ -220,6 +224,10 @@ def members_view(state: State) -> list[View]:
             "devices": [did.hex() for did in member.devices],
             "in_commons": any(did in inside for did in member.devices),
             "removal_proposed": member.member_id in proposed,
+            "own_name": safe_line(contact_of(state, member.member_id).own_name),
+            "shown": here[member.member_id],
+            "blocked": contact_of(state, member.member_id).is_blocked,
+            **trust_view(state, roster, member),
         }
         for member in roster.members.values()
     ]
@@ -260,6 +268,7 @@ def _asks_as(asked: OpenRequest, names: Mapping[MemberId, str]) -> str:
 
 def conversations_view(state: State) -> list[View]:
     """The commons and all conversations of this device."""
+    names = names_here(state)
     return [
         {
             "title": _title(state, channel),
@@ -267,6 +276,7 @@ def conversations_view(state: State) -> list[View]:
             "kind": channel.kind.name.lower(),
             "members": member_names(state, channel),
             **_rights_view(state, channel),
+            **_preference_view(state, channel, names),
             "state": channel.state.name.lower(),
             "reason": channel.reason,
             "queued": _queued(channel),
@@ -276,6 +286,25 @@ def conversations_view(state: State) -> list[View]:
         for channel in state.channels.values()
         if channel.state is not ChannelState.OPENING or not state.is_former_commons(channel)
     ]
+
+
+def _preference_view(state: State, channel: Channel, names: Mapping[MemberId, str]) -> View:
+    """How this device calls a conversation and those in it, and how its person wants it."""
+    roster, partner, title = state.roster, partner_of(state, channel), _title(state, channel)
+    shown = title
+    if partner is not None and roster is not None:
+        # What was called by the circle's name is called by the own one; another title stays.
+        is_theirs = skeleton(title) == skeleton(roster.shown_names()[partner])
+        shown = names[partner] if is_theirs else title
+    wanted = state.preferences.get(channel.channel_id, PLAIN)
+    return {
+        "shown": shown,
+        "partner": partner.hex() if partner is not None else "",
+        "people": sorted({names[one] for one in members_in(state, channel)}),
+        "muted_until": wanted.muted_until,
+        "pinned": wanted.is_pinned,
+        "blocked": is_of_blocked(state, channel),
+    }
 
 
 def _queued(channel: Channel) -> int:

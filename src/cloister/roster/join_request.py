@@ -22,13 +22,13 @@ from cloister.codec import (
     vector,
 )
 from cloister.crypto.errors import DecryptError
-from cloister.crypto.hashing import digest
 from cloister.crypto.hpke import HpkeKey, hpke_seal
 from cloister.crypto.signature import Ed25519Key, verify_ed25519
 from cloister.ids import CircleId, InviteId, MemberId
 from cloister.limits import MAX_NAME_BYTES
 from cloister.roster.content import invite_id_of
 from cloister.roster.device_card import DeviceCard
+from cloister.roster.digits import sixty_digits
 from cloister.roster.fields import (
     CIRCLE_ID,
     ED25519_SIGNATURE_BYTES,
@@ -54,9 +54,6 @@ REQUEST_HASH_LABEL: Final = b"JoinRequest"
 FINGERPRINT_LABEL: Final = b"JoinRequest fingerprint"
 # Binds a sealed request to the invitation whose HPKE key it is sealed to.
 SEALED_REQUEST_LABEL: Final = b"sealed JoinRequest"
-
-_FINGERPRINT_ROUNDS: Final = 5200  # as in Signal's safety numbers: a forger pays them for each try
-_FINGERPRINT_GROUPS: Final = 12
 
 
 @layout
@@ -155,18 +152,9 @@ def verify_device_proof(request: JoinRequest) -> None:
 def fingerprint(request: JoinRequest) -> str:
     """The sixty digits newcomer and voucher compare: twelve groups of five, with spaces between.
 
-    h = SHA-512(label || J), then 5,199 times h = SHA-512(h || H(J)); group i is the number in
-    bytes 5i to 5i+4 of h, modulo 100,000. About 199 bits.
+    Of J, bound to H(J): see ``digits``.
     """
-    request_hash = request.request_hash
-    value = digest("sha512", framed(FINGERPRINT_LABEL) + request.encode())
-    for _ in range(_FINGERPRINT_ROUNDS - 1):
-        value = digest("sha512", value + request_hash)
-    groups = (
-        int.from_bytes(value[start : start + 5], "big") % 100_000
-        for start in range(0, 5 * _FINGERPRINT_GROUPS, 5)
-    )
-    return " ".join(f"{group:05d}" for group in groups)
+    return sixty_digits(FINGERPRINT_LABEL, request.encode(), request.request_hash)
 
 
 def seal_join_request(request: JoinRequest, invite_hpke_public: bytes) -> bytes:

@@ -1,0 +1,71 @@
+"""Acts on what a person keeps of others and of conversations: on this device alone.
+
+Each is answered at once, also without a relay.  A ``member`` is given by the name that the circle
+or this device has for them, or by the whole member id in hexadecimal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cloister.client.inputs import Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameContact(Act):
+    """Call a member by a name of one's own; empty: as the circle does again."""
+
+    member: str
+    own_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockContact(Act):
+    """Fold a member's texts away and be told of none, or show them again."""
+
+    member: str
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteVerified(Act):
+    """Note that the digits of a member were compared, and were the same."""
+
+    member: str
+    fingerprint: bytes
+    """Of what was compared (``verification``); if it is another by now, nothing is noted.
+    Empty: the comparison counts no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteTold(Act):
+    """Note that the person has read what changed about a member: new devices, a removal."""
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MuteConversation(Act):
+    """Be told of nothing in a conversation until a time, s since the Unix epoch; 0: again."""
+
+    conversation: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinConversation(Act):
+    """Have a conversation on top of the list, or where it belongs."""
+
+    conversation: str
+    pinned: bool
+
+
+CONTACT_ACTS: Final[tuple[type[Act], ...]] = (
+    NameContact,
+    BlockContact,
+    NoteVerified,
+    NoteTold,
+    MuteConversation,
+    PinConversation,
+)
