@@ -27,6 +27,9 @@ class Ending:
     async def history(self, name: str, limit: int = 100, after: int | None = None) -> list[Message]:
         return [row for row in self.rows if after is None or row.position > after]
 
+    async def members(self) -> list[Any]:
+        return []
+
     async def mark_read(self, name: str, position: int) -> None:
         raise DeviceClosed("the process that holds this profile has ended")
 

@@ -166,7 +166,8 @@ class TestHelp:
             *("remove", "leave", "conversation new", "conversation list", "send", "read"),
             *("conversation add", "conversation remove", "conversation rename"),
             *("conversation admins", "conversation rights", "conversation announce"),
-            *("conversation leave",),
+            *("conversation leave", "conversation mute", "conversation pin"),
+            *("contact list", "contact name", "contact block", "contact verify"),
             *("status", "agent run", "config show"),
         ],
     )

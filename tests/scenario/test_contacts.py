@@ -307,12 +307,19 @@ def test_a_new_device_of_a_verified_member_is_told_with_who_vouched() -> None:
     play(story())
 
 
-def test_who_is_out_is_told_once() -> None:
+def test_who_is_out_is_told_once_and_known_as_the_other_of_two() -> None:
     async def story() -> None:
         desk = Desk()
         ada, _, cyd = await desk.open()
+        act = OpenConversation(ref=desk.circle.ref(), title="Two", members=("Cyd",))
+        await desk.circle.act(ada, act)
+        partner = listed(ada, "Two")["partner"]
+        assert partner == seen(ada, "Cyd")["member_id"]
         await desk.circle.act(cyd, Leave(ref=desk.circle.ref()))
         await desk.circle.settle()
+        assert listed(ada, "Two")["people"] == ["Ada"]
+        assert listed(ada, "Two")["partner"] == partner
+        assert listed(ada, TITLE)["partner"] == seen(ada, "Ben")["member_id"]
         assert seen(ada, "Cyd")["untold_state"]
         await desk.do(ada, NoteTold(ref=desk.circle.ref(), member="Cyd"))
         ada.crash()

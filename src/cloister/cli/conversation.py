@@ -78,7 +78,8 @@ def line_of(view: View) -> str:
     """Return a conversation in a line."""
     from cloister.cli.circle import word_of
 
-    parts = [f"{view['unread']} unread", str(view["state"]), word_of(view["members"])]
+    people = word_of(view.get("people", view["members"]))
+    parts = [f"{view['unread']} unread", str(view["state"]), people]
     admins = word_of(view.get("admins"))
     if view.get("changing") == "admins":
         parts.append(f"changed by admins only ({admins})")
@@ -88,7 +89,10 @@ def line_of(view: View) -> str:
         parts.append(f"receipts: {view['receipts']}")
     if view.get("leaving"):
         parts.append("you are leaving")
-    return f"{view['title']}: " + ", ".join(parts)
+    parts += [word for word in ("pinned", "muted", "blocked") if view.get(word)]
+    shown = view.get("shown", view["title"])
+    title = view["title"] if shown == view["title"] else f"{shown} ({view['title']})"
+    return f"{title}: " + ", ".join(parts)
 
 
 @conversation.command("add")
@@ -144,6 +148,84 @@ def receipts(person: Person, *, title: str, level: str) -> None:
     act = SetReceipts(ref=0, conversation=title, level=LEVELS[level])
     answer = person.act(lambda device: device.act(act), online=False)
     person.output.data({"title": title, "receipts": answer}, answer)
+
+
+@conversation.command("mute")
+@click.argument("title")
+@click.option("--hours", type=click.IntRange(1, 8760), metavar="N", help="Only for so long.")
+@person_command
+def mute(person: Person, *, title: str, hours: int | None) -> None:
+    """Be told of nothing in the conversation TITLE; what is unread goes on being counted.
+
+    It holds on this device, until `unmute` or until the hours are over. Nobody is told.
+
+    \b
+    Examples:
+      cloister conversation mute commons
+      cloister conversation mute Newsdesk --hours 8
+    """
+    import time
+
+    from cloister.client.contact_records import FOR_EVER
+    from cloister.clock import ahead_s
+
+    until = FOR_EVER if hours is None else int(time.time()) + ahead_s() + hours * 3600
+    _mute(person, title, until)
+
+
+@conversation.command("unmute")
+@click.argument("title")
+@person_command
+def unmute(person: Person, *, title: str) -> None:
+    """Be told again of what comes in the conversation TITLE.
+
+    \b
+    Examples:
+      cloister conversation unmute commons
+    """
+    _mute(person, title, 0)
+
+
+def _mute(person: Person, title: str, until: int) -> None:
+    from cloister.client.contact_acts import MuteConversation
+
+    act = MuteConversation(ref=0, conversation=title, until=until)
+    state = person.act(lambda device: device.act(act), online=False)
+    person.output.data({"title": title, "state": state, "until": until}, state)
+
+
+@conversation.command("pin")
+@click.argument("title")
+@person_command
+def pin(person: Person, *, title: str) -> None:
+    """Have the conversation TITLE on top of the list, on this device.
+
+    \b
+    Examples:
+      cloister conversation pin Newsdesk
+    """
+    _pin(person, title, pinned=True)
+
+
+@conversation.command("unpin")
+@click.argument("title")
+@person_command
+def unpin(person: Person, *, title: str) -> None:
+    """Have the conversation TITLE where it belongs in the list.
+
+    \b
+    Examples:
+      cloister conversation unpin Newsdesk
+    """
+    _pin(person, title, pinned=False)
+
+
+def _pin(person: Person, title: str, *, pinned: bool) -> None:
+    from cloister.client.contact_acts import PinConversation
+
+    act = PinConversation(ref=0, conversation=title, pinned=pinned)
+    state = person.act(lambda device: device.act(act), online=False)
+    person.output.data({"title": title, "state": state}, state)
 
 
 @conversation.command("rename")

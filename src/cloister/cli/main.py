@@ -54,6 +54,7 @@ FAMILIES: dict[str, Family] = {
     "commons": Family("cloister.cli.commons:commons", "Reset the commons when it is broken."),
     "policy": Family("cloister.cli.governance:policy", "Show or propose the circle's rules."),
     "conversation": Family("cloister.cli.conversation:conversation", "Open, list, change, leave."),
+    "contact": Family("cloister.cli.contact:contact", "Own names, blocking, comparing keys."),
     "open": Family("cloister.cli.interface:open_interface", "Open the full-screen interface."),
     "chat": Family("cloister.cli.interface:chat", "Talk line by line."),
     "send": Family("cloister.cli.messages:send", "Send a text."),

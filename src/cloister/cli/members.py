@@ -65,8 +65,9 @@ def members(
 
     for view in views:
         by = word_of(view.get("vouched_by"))
+        own = f" (you say {view['own_name']})" if view.get("own_name") else ""
         person.output.data(
-            view, f"{view['name']}: {view['role']}, {view['state']}, vouched by {by}"
+            view, f"{view['name']}{own}: {view['role']}, {view['state']}, vouched by {by}"
         )
 
 

@@ -124,14 +124,26 @@ class _Reader:
         self, device: Facade, messages: list[Message], *, is_new: bool = False
     ) -> None:
         told = await self._told(device, messages)
+        blocked = await self._blocked(device, messages)
         for message in messages:
             self._person.output.message(
-                message, self._name, is_new=is_new, told=told.get(message.message_id)
+                message,
+                self._name,
+                is_new=is_new,
+                told=told.get(message.message_id),
+                is_blocked=message.sender in blocked,
             )
             # Noted before anything is asked: the process may end in between.
             self._last = message.position
         if messages and self._last is not None:
             await device.mark_read(self._name, self._last)
+
+    async def _blocked(self, device: Facade, messages: list[Message]) -> set[bytes]:
+        """The authors among these whose texts are folded away."""
+        if all(one.own for one in messages):
+            return set()
+        views = await device.members()
+        return {bytes.fromhex(did) for v in views if v["blocked"] for did in v["devices"]}
 
     async def _told(self, device: Facade, messages: list[Message]) -> dict[bytes, Told]:
         """What receipts say of the own texts among these, by message id."""

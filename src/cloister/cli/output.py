@@ -52,11 +52,15 @@ class Output:
         *,
         is_new: bool = False,
         told: Told | None = None,
+        is_blocked: bool = False,
     ) -> None:
         """Print one row of a timeline.  ``is_new``: that it is still queued goes without saying.
 
-        ``told``: what receipts say of it."""
+        ``told``: what receipts say of it.  ``is_blocked``: its text is folded away, for people."""
         view = message_view(message, conversation)
+        if is_blocked:
+            self.data({**view, "blocked": True}, folded_text(message))
+            return
         if told is not None:
             view |= {"delivered": told.delivered, "read": told.read, "others": told.others}
         self.data(view, message_text(message, is_new=is_new, told=told))
@@ -102,6 +106,11 @@ def message_text(message: Message, *, is_new: bool = False, told: Told | None = 
         read = f", read {told.read}" if told.read else ""
         state = f" (delivered {told.delivered} of {told.others}{read})"
     return f"{name}, {when}{state}: {body}"
+
+
+def folded_text(message: Message) -> str:
+    """Return what stands in the place of a blocked member's text."""
+    return f"* {_when(message.at)}: a text of {safe_line(message.sender_name)}, who is blocked"
 
 
 def _when(at: int) -> str:

@@ -88,11 +88,23 @@ def others_in(state: State, channel: Channel) -> frozenset[MemberId]:
 
 
 def partner_of(state: State, channel: Channel) -> MemberId | None:
-    """Return the other of a conversation of two; nothing where there are more, or fewer."""
-    others = others_in(state, channel)
-    if channel.kind is not ChannelKind.CONVERSATION or len(others) != 1:
+    """Return the other of a conversation of two; nothing where there are more.
+
+    Where nobody else is left: the only one who ever was in it."""
+    if channel.kind is not ChannelKind.CONVERSATION:
         return None
-    return next(iter(others))
+    others = others_in(state, channel) or _others_before(state, channel)
+    return next(iter(others)) if len(others) == 1 else None
+
+
+def _others_before(state: State, channel: Channel) -> frozenset[MemberId]:
+    """Return whose devices were ever in a channel, as far as this device saw, but one's own."""
+    roster, exposure = state.roster, state.exposures.get(channel.channel_id)
+    if roster is None or exposure is None or state.identity is None:
+        return frozenset()
+    records = (roster.devices.get(did) for did in (did_of(state), *(s.did for s in exposure.spans)))
+    own, *others = (None if record is None else record.member_id for record in records)
+    return frozenset(one for one in others if one is not None and one != own)
 
 
 def is_blocked(state: State, did: DeviceId) -> bool:

@@ -198,6 +198,8 @@ class _Agent:
                 return None
             case "receipts":
                 return await device.receipts(_text(args, "conversation"))
+            case "comparison":
+                return await device.comparison(_text(args, "member"))
             case "change_pin":
                 await device.change_pin(_text(args, "old"), _text(args, "new"))
                 return None

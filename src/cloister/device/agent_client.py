@@ -135,6 +135,10 @@ class RemoteDevice:
         result = await self._call("receipts", conversation=conversation)
         return cast("View", protocol.value_of(result))
 
+    async def comparison(self, member: str) -> View:
+        """Return what two people compare; see ``Facade``."""
+        return cast("View", protocol.value_of(await self._call("comparison", member=member)))
+
     async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices; see ``Facade``."""
         async with self._stream("follow", {}) as items:

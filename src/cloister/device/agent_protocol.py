@@ -16,9 +16,8 @@ import msgspec
 
 from cloister import errors
 from cloister.client import inputs
-from cloister.client.effects import Alarm, Changed, Message, Revised, Shown
 from cloister.client.contact_acts import CONTACT_ACTS
-from cloister.client.effects import Alarm, Changed, Message, Shown
+from cloister.client.effects import Alarm, Changed, Message, Revised, Shown
 from cloister.client.powers import POWERS
 from cloister.device.facade import FollowedNotice
 from cloister.errors import CloisterError, LocalError, RemoteError

@@ -87,7 +87,7 @@ class Facade(Protocol):
         ...
 
     async def conversations(self) -> list[View]:
-        """Return the conversations with their unread counts."""
+        """Return the conversations with their unread counts; ``muted``: now, by this clock."""
         ...
 
     async def governance(self, what: str, about: str = "") -> list[View]:
@@ -114,7 +114,7 @@ class Facade(Protocol):
         before: int | None = None,
     ) -> list[Message]:
         """Return messages in order: the last ``limit`` (before a position, where one is given),
-        or the first after a position.
+        or the first after a position; each under its author's present name on this device.
 
         Raises ``NotFoundError`` for an unknown conversation.
         """
@@ -144,6 +144,13 @@ class Facade(Protocol):
         """Return how far the others have come, by what they tell: see ``client.receipt_views``.
 
         Raises ``NotFoundError`` for an unknown conversation.
+        """
+        ...
+
+    async def comparison(self, member: str) -> View:
+        """Return what this person and another compare: digits, words, a code, a fingerprint.
+
+        Raises ``NotFoundError`` for an unknown member, ``UsageError`` for oneself.
         """
         ...
 

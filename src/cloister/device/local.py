@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -12,7 +11,6 @@ from cloister.client.effects import (
     Answer,
     Changed,
     Message,
-    MessageKind,
     MessageState,
     Notice,
     Shown,
@@ -21,20 +19,20 @@ from cloister.client.inputs import Act, Annotate, MarkRead, SendText
 from cloister.client.seam import ClientCore
 from cloister.crypto.secret import Secret
 from cloister.device import annotating
+from cloister.device.authors import told_by_name
 from cloister.device.engine import Engine
 from cloister.device.errors import FellBehind, NotAnswered
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
+from cloister.device.reading import Reading
 from cloister.device.unlock.upkeep import Upkeep
 from cloister.device.vault import Vault
 from cloister.device.views import Views
-from cloister.errors import CloisterError, NotFoundError, TrustError
+from cloister.errors import CloisterError, TrustError
 
 MOST_NOTICES: Final = 4096
 """Notices kept for a reader that is busy; beyond it the reader goes back to the vault."""
 QUIET_S: Final = 0.25
 """The relay has said nothing for this long, and nothing is outstanding: caught up."""
-PAGE_ROWS: Final = 1000
-"""Rows of a timeline read at once for a report."""
 ROUNDS: Final = 3
 """Failures of every route after which an impatient act gives up."""
 
@@ -67,6 +65,7 @@ class Device:
         self._vault = vault
         self._views = views
         self._upkeep = upkeep
+        self._reading = Reading(engine, vault, views)
         self.locked = asyncio.Event()
         """Set when somebody asked to lock: whoever holds the device closes it then."""
 
@@ -104,7 +103,8 @@ class Device:
             act = SendText(ref=0, conversation=conversation, text=text, reply_to=answered)
             answer = await self.act(act)
             # The act's own notices may come before or after its answer.
-            latest = await self._own_row(conversation, answer)
+            channel_id = self._channel(conversation)
+            latest = await self._reading.own_row(channel_id, bytes.fromhex(answer))
             waiting = asyncio.ensure_future(_until_sent(notices, latest))
             giving_up = asyncio.ensure_future(self._hopeless(ROUNDS))
             try:
@@ -121,21 +121,7 @@ class Device:
 
     async def message(self, conversation: str, name: str) -> Message:
         """Return one message; see :class:`Facade`."""
-        channel_id = self._channel(conversation)
-        if name in {"last", "mine"}:
-            rows = await self._engine.on_disk(
-                lambda: self._vault.timeline.history(channel_id, limit=PAGE_ROWS)
-            )
-            for row in reversed(rows):
-                is_meant = row.kind is MessageKind.TEXT and not row.since.retracted
-                if is_meant and (row.own or name == "last"):
-                    return row
-            raise NotFoundError("there is no such message in the conversation")
-        digits = annotating.checked_digits(name)
-        rows = await self._engine.on_disk(
-            lambda: self._vault.timeline.beginning(channel_id, digits)
-        )
-        return annotating.only_one(rows, digits)
+        return await self._reading.message(self._channel(conversation), name)
 
     async def annotate(
         self, conversation: str, message_id: str, kind: AnnotationKind, text: str = ""
@@ -150,11 +136,7 @@ class Device:
 
     async def versions(self, conversation: str, message_id: str) -> list[View]:
         """Return the texts that a message has had; see :class:`Facade`."""
-        row = await self.message(conversation, message_id)
-        found = await self._engine.on_disk(
-            lambda: self._vault.timeline.versions(row.channel_id, row.message_id)
-        )
-        return [{"at": at, "text": text} for at, text in found]
+        return await self._reading.versions(await self.message(conversation, message_id))
 
     async def settle(self, timeout_s: float, *, required: bool = False) -> bool:
         """Wait until caught up; see :class:`Facade`."""
@@ -193,7 +175,7 @@ class Device:
     async def status(self) -> View:
         """Return the state; see :class:`Facade`."""
         trouble = self._engine.trouble.error
-        unread = await self._engine.on_disk(self._vault.timeline.unread)
+        unread = await self._unread()
         link = "up" if self._engine.is_connected else "down" if self._has_routes else "off"
         return {
             **self._views.status(self._engine.core, self._engine.now()),
@@ -219,11 +201,19 @@ class Device:
 
     async def conversations(self) -> list[View]:
         """Return the conversations with what is unread."""
-        unread = await self._engine.on_disk(self._vault.timeline.unread)
+        unread, now = await self._unread(), self._engine.now()
         return [
-            {**view, "unread": unread.get(bytes.fromhex(view["channel_id"]), 0)}
+            {
+                **view,
+                "unread": unread.get(bytes.fromhex(view["channel_id"]), 0),
+                "muted": view["muted_until"] > now,
+            }
             for view in self._views.conversations(self._engine.core)
         ]
+
+    async def _unread(self) -> dict[bytes, int]:
+        blocked = self._views.blocked(self._engine.core)
+        return await self._engine.on_disk(lambda: self._vault.timeline.unread(blocked))
 
     async def governance(self, what: str, about: str = "") -> list[View]:
         """Return a view of governance."""
@@ -233,20 +223,8 @@ class Device:
         """Return what a device could have read; the vault has the timelines it needs."""
         core = self._engine.core
         channels = self._views.exposed_channels(core, device)
-        rows = {
-            channel_id: await self._engine.on_disk(functools.partial(self._timeline, channel_id))
-            for channel_id in channels
-        }
+        rows = {channel_id: await self._reading.whole(channel_id) for channel_id in channels}
         return self._views.exposure(core, device, rows)
-
-    def _timeline(self, channel_id: bytes) -> list[Message]:
-        """Read a whole timeline, page by page."""
-        rows: list[Message] = []
-        while page := self._vault.timeline.history(
-            channel_id, limit=PAGE_ROWS, after=rows[-1].position if rows else 0
-        ):
-            rows += page
-        return rows
 
     async def log(self, start: int, limit: int) -> list[View]:
         """Return entries of the circle's log in words; folding takes a thread of its own."""
@@ -274,20 +252,15 @@ class Device:
         before: int | None = None,
     ) -> list[Message]:
         """Return messages; see :class:`Facade`."""
-        channel_id = self._channel(conversation)
-        return await self._engine.on_disk(
-            lambda: self._vault.timeline.history(
-                channel_id, limit=limit, after=after, before=before
-            )
-        )
+        return await self._reading.history(self._channel(conversation), limit, after, before)
 
     async def newest(self) -> list[Message]:
         """Return the last row of every timeline."""
-        return await self._engine.on_disk(self._vault.timeline.newest)
+        return await self._reading.newest()
 
     async def search(self, words: str, limit: int = 100) -> list[Message]:
         """Return the newest texts that hold every word."""
-        return await self._engine.on_disk(lambda: self._vault.timeline.search(words, limit))
+        return await self._reading.search(words, limit)
 
     async def drafts(self) -> dict[str, str]:
         """Return what has been begun."""
@@ -314,6 +287,10 @@ class Device:
         """Return how far the others have come; see :class:`Facade`."""
         return self._views.receipts(self._engine.core, conversation)
 
+    async def comparison(self, member: str) -> View:
+        """Return what two people compare; a forger's price for the digits is some milliseconds."""
+        return await asyncio.to_thread(self._views.comparison, self._engine.core, member)
+
     async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices; see :class:`Facade`."""
         notices = Notices()
@@ -321,7 +298,7 @@ class Device:
         watching = asyncio.ensure_future(self._tell_of_the_link(notices))
         try:
             while True:
-                yield await notices.next()
+                yield told_by_name(await notices.next(), self._views.authors(self._engine.core))
         finally:
             watching.cancel()
             self._engine.unlisten(notices)
@@ -349,14 +326,6 @@ class Device:
 
     def _channel(self, conversation: str) -> bytes:
         return self._views.channel_id(self._engine.core, conversation)
-
-    async def _own_row(self, conversation: str, message_id: str) -> Message:
-        channel_id = self._channel(conversation)
-        wanted = bytes.fromhex(message_id)
-        row = await self._engine.on_disk(lambda: self._vault.timeline.message(channel_id, wanted))
-        if row is None:
-            raise NotFoundError("the message is not in the timeline", hint="report this")
-        return row
 
     async def _hopeless(self, rounds: int) -> CloisterError:
         attempts = self._engine.trouble.attempts

@@ -108,6 +108,7 @@ class Client:
 
     async def messages(self, *, unread: bool = False) -> AsyncIterator[Received]:
         """Yield the texts of others from now on, each once; ``unread``: those waiting first.
+        Not those of members whom this device has blocked.
 
         A text is not marked as read by being yielded: a program that ends before it has answered
         gets it again with ``unread``.
@@ -131,27 +132,39 @@ class Client:
                 continue
 
     async def _newer(self, last: dict[str, int]) -> AsyncIterator[Received]:
+        blocked: set[bytes] | None = None
         for conversation in await self.conversations():
             channel = conversation.conversation_id
             while rows := await self.device.history(
                 channel, limit=PAGE, after=last.setdefault(channel, -1)
             ):
+                blocked = await self._blocked() if blocked is None else blocked
                 for row in rows:
                     last[channel] = row.position
-                    if not row.own and row.kind is MessageKind.TEXT:
+                    if _is_heard(row, blocked):
                         yield Received(conversation, row)
 
     async def _waiting(self) -> list[Received]:
         found: list[Received] = []
+        blocked = await self._blocked()
         for view in await self.device.conversations():
             count = int(view["unread"])
             conversation = Conversation(
                 self, str(view["channel_id"]), str(view["title"]), tuple(view["members"])
             )
             rows = await self.device.history(conversation.conversation_id, limit=count + PAGE)
-            theirs = [row for row in rows if not row.own and row.kind is MessageKind.TEXT]
+            theirs = [row for row in rows if _is_heard(row, blocked)]
             found += [Received(conversation, row) for row in theirs[len(theirs) - count :] if count]
         return found
+
+    async def _blocked(self) -> set[bytes]:
+        """Return the dids of those whose texts are folded away."""
+        views = await self.device.members()
+        return {bytes.fromhex(did) for v in views if v["blocked"] for did in v["devices"]}
+
+
+def _is_heard(row: Message, blocked: set[bytes]) -> bool:
+    return not row.own and row.kind is MessageKind.TEXT and row.sender not in blocked
 
 
 Handler = Callable[[Received], Awaitable[None]]

@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any, Protocol, cast
 
 from cloister.client import (
+    contacts,
     exposure,
     governance_views,
     governing_holds,
     log_words,
     receipt_views,
+    verification,
     verify_log,
     views,
 )
@@ -20,6 +22,7 @@ from cloister.client.effects import Message
 from cloister.client.naming import one_device, roster_in_force
 from cloister.client.seam import ClientCore
 from cloister.device.facade import View
+from cloister.device.word_list import words_of
 
 
 class Views(Protocol):
@@ -57,6 +60,18 @@ class Views(Protocol):
         """Return the channels of which a legal hold keeps everything."""
         ...
 
+    def authors(self, core: ClientCore) -> Mapping[bytes, str]:
+        """Return the name under which each device's texts are shown, by did."""
+        ...
+
+    def blocked(self, core: ClientCore) -> frozenset[bytes]:
+        """Return the dids of the members whom the person has blocked."""
+        ...
+
+    def comparison(self, core: ClientCore, member: str) -> View:
+        """Return what the person compares with a member.  Raises ``NotFoundError``."""
+        ...
+
     def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
         """Return a view of governance by its name.  Raises ``NotFoundError``."""
         ...
@@ -84,6 +99,10 @@ class Views(Protocol):
 
 class CoreViews:
     """The views of the client's own core."""
+
+    def __init__(self) -> None:
+        self._named: tuple[object, object] = (None, None)
+        self._authors: Mapping[bytes, str] = {}
 
     def status(self, core: ClientCore, now: int) -> View:
         """Return the device's state."""
@@ -118,6 +137,33 @@ class CoreViews:
     def held_channels(self, core: ClientCore) -> frozenset[bytes]:
         """Return the channels of which a legal hold keeps everything."""
         return governing_holds.held_channels(_state(core))
+
+    def authors(self, core: ClientCore) -> Mapping[bytes, str]:
+        """Return the name of each device's member; made anew when roster or own names change."""
+        state = _state(core)
+        made_of = (state.roster, state.contacts)
+        if any(one is not known for one, known in zip(made_of, self._named, strict=True)):
+            names = contacts.author_names(state)
+            self._named, self._authors = made_of, {bytes(did): name for did, name in names.items()}
+        return self._authors
+
+    def blocked(self, core: ClientCore) -> frozenset[bytes]:
+        """Return the dids of the members whom the person has blocked."""
+        return frozenset(contacts.blocked_devices(_state(core)))
+
+    def comparison(self, core: ClientCore, member: str) -> View:
+        """Return what the person compares with a member."""
+        state = _state(core)
+        other = contacts.member_here(state, roster_in_force(state), member)
+        made = verification.comparison_of(verification.compared_with(state, other))
+        return {
+            "member_id": other.member_id.hex(),
+            "name": contacts.names_here(state)[other.member_id],
+            "fingerprint": made.fingerprint.hex(),
+            "digits": made.digits,
+            "words": words_of(made.fingerprint),
+            "code": made.code,
+        }
 
     def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
         """Return a view of governance by its name."""

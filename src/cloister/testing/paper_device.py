@@ -83,6 +83,14 @@ class PaperDevice:
                 "devices": [f"{len(self.people) + 100:064x}"],
                 "in_commons": True,
                 "removal_proposed": False,
+                "own_name": "",
+                "shown": name,
+                "blocked": False,
+                "trust": "own" if name == self.name else "vouched" if by else "founder",
+                "verified_at": 0,
+                "replaced": False,
+                "added_devices": [],
+                "untold_state": False,
                 **changes,
             }
         )
@@ -92,9 +100,16 @@ class PaperDevice:
         channel_id = f"{len(self.titles) + 1:032x}"
         self.titles[channel_id] = {
             "title": title,
+            "shown": title,
             "channel_id": channel_id,
             "kind": "commons" if title == "commons" else "conversation",
             "members": sorted({*members, self.name}),
+            "people": sorted({*members, self.name}),
+            "partner": "",
+            "muted_until": 0,
+            "muted": False,
+            "pinned": False,
+            "blocked": False,
             "changing": "everyone",
             "posting": "everyone",
             "admins": [],
@@ -117,7 +132,7 @@ class PaperDevice:
             channel_id=bytes.fromhex(channel_id),
             message_id=position.to_bytes(16, "big"),
             position=position,
-            sender=bytes(32),
+            sender=self._did_of(name),
             sender_name=name,
             own=own,
             kind=MessageKind.TEXT,
@@ -316,6 +331,20 @@ class PaperDevice:
         self._id(conversation)
         return {"given": "off", "members": []}
 
+    async def comparison(self, member: str) -> View:
+        """Return what would be compared with a member on the list."""
+        view = next((one for one in self.people if member in {one["name"], one["member_id"]}), None)
+        if view is None:
+            raise NotFoundError(f"nobody in the circle is called “{member}”")
+        return {
+            "member_id": view["member_id"],
+            "name": view["shown"],
+            "fingerprint": "5a" * 32,
+            "digits": " ".join(f"{n:05}" for n in range(10_417, 99_999, 7_001))[:71],
+            "words": [f"{word}{n}" for n in range(3) for word in ("lamp", "river", "oak", "bell")],
+            "code": "CL1:NFVW4LSOMFWHI23GOFRHK4LTNZSXA5DJ",
+        }
+
     async def mark_read(self, conversation: str, position: int) -> None:
         """Move the read marker forward."""
         channel = self._id(conversation)
@@ -338,6 +367,10 @@ class PaperDevice:
         """Note that it is locked."""
         self.is_locked = True
 
+    def _did_of(self, name: str) -> bytes:
+        devices = (one["devices"] for one in self.people if one["name"] == name)
+        return bytes.fromhex(next(devices, ["00" * 32])[0])
+
     def _id(self, conversation: str) -> str:
         for channel, view in self.titles.items():
             if conversation in {channel, view["title"]}:
@@ -345,6 +378,9 @@ class PaperDevice:
         raise NotFoundError(f"there is no conversation called “{conversation}”")
 
     def _unread(self, channel: str) -> int:
+        blocked = {did for view in self.people if view["blocked"] for did in view["devices"]}
         read = self.read.get(channel, -1)
         rows = self.rows[channel]
-        return sum(not row.own and row.position > read for row in rows)
+        return sum(
+            not row.own and row.position > read and row.sender.hex() not in blocked for row in rows
+        )

@@ -132,19 +132,24 @@ VIEWS: Any = SimpleNamespace(
     status=lambda core, now: {"phase": "member", "name": "Amira"},
     circle=lambda core: {"circle_id": "00", "forming": False},
     members=lambda core: [
-        {"name": "Amira", "role": "steward", "state": "active", "vouched_by": [], "devices": []},
+        {"name": "Amira", "role": "steward", "state": "active", "vouched_by": [], "devices": [],
+         "blocked": False},
     ],
     requests=lambda core: [
         {"name": "Jonas", "asks_as": "", "fingerprint": " ".join(f"{n:05}" for n in range(12)),
          "vouches": ["Amira"], "needed": 2, "state": "open"},
     ],
     conversations=lambda core: [
-        {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "state": "active"},
+        {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "state": "active",
+         "muted_until": 0},
     ],
     log=lambda core, entries, start, limit: [{"seq": start, "limit": limit}],
     verify_log=lambda core, entries: {"log_size": len(entries), "checks": []},
     held_channels=lambda core: frozenset(),
     channel_id=_channel_id,
+    authors=lambda core: {},
+    blocked=lambda core: frozenset(),
+    comparison=lambda core, member: {"name": member, "digits": "12345"},
     receipts=lambda core, conversation: {"given": "off", "members": []},
 )  # fmt: skip
 

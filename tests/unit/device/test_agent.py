@@ -7,11 +7,13 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cloister.client.contact_acts import NoteVerified
 from cloister.client.effects import MessageState, PutMessage, Shown
 from cloister.client.inputs import Join, Leave, MarkRead
 from cloister.crypto.entropy import SystemEntropy
@@ -54,6 +56,15 @@ def with_agent(folder: Path, story: Story, **core: Any) -> None:
     asyncio.run(main())
 
 
+async def _first_two(remote: RemoteDevice) -> list[object]:
+    got: list[object] = []
+    async for notice in remote.follow():
+        got.append(notice)
+        if len(got) == 2:
+            return got
+    return got
+
+
 def test_every_question_gives_the_same_answer_as_in_the_process_itself(tmp_path: Path) -> None:
     async def story(device: Device, remote: RemoteDevice) -> None:
         assert await remote.status() == await device.status()
@@ -73,6 +84,7 @@ def test_every_question_gives_the_same_answer_as_in_the_process_itself(tmp_path:
         assert await remote.drafts() == await device.drafts() == {CHANNEL.hex(): "half a li"}
         assert await remote.conversations() == await device.conversations()
         assert await remote.receipts("desk") == await device.receipts("desk")
+        assert await remote.comparison("Ben") == await device.comparison("Ben")
         await remote.mark_read("desk", sent.position)
         assert await remote.settle(0.1) is False
         assert await remote.log(-50, 50) == await device.log(-50, 50)
@@ -96,11 +108,56 @@ def test_reading_is_told_to_the_core_where_a_person_wants_it_told(
     with_agent(tmp_path, story)
 
 
+def test_rows_stand_under_the_present_name_of_their_author(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VIEWS, "authors", lambda core: {text_message(3).sender: "Brother"})
+
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        device._vault.commit([PutMessage(message=text_message(3))])
+        assert text_message(3).sender_name != "Brother"
+        for rows in (
+            await remote.history("desk"),
+            await remote.newest(),
+            await remote.search(text_message(3).text),
+        ):
+            assert [row.sender_name for row in rows] == ["Brother"]
+        monkeypatch.setattr(VIEWS, "authors", lambda core: {bytes(32): "Me"})
+        heard = asyncio.ensure_future(_first_two(remote))
+        await until(lambda: bool(device._engine._listeners))
+        sent = await device.send("desk", "hello", 5)
+        names = {one.message.sender_name for one in await heard if isinstance(one, Shown)}
+        assert names == {sent.sender_name} == {"Me"}
+
+    with_agent(tmp_path, story)
+
+
+def test_who_is_blocked_counts_as_nothing_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        others = replace(text_message(2), sender=b"\x07" * 32)
+        device._vault.commit([PutMessage(message=one) for one in (text_message(1), others)])
+
+        async def unread() -> tuple[int, int]:
+            (view,) = await remote.conversations()
+            return view["unread"], (await remote.status())["unread"]
+
+        assert await unread() == (2, 2)
+        monkeypatch.setattr(VIEWS, "blocked", lambda core: frozenset({others.sender}))
+        assert await unread() == (1, 1)
+
+    with_agent(tmp_path, story)
+
+
 def test_acts_travel_with_all_their_fields(tmp_path: Path) -> None:
     async def story(device: Device, remote: RemoteDevice) -> None:
         assert await remote.act(Leave(ref=0)) == "Leave"
         assert await remote.act(Join(ref=5, code="CLOISTER1:X", name="Jonas")) == "Join"
+        verified = NoteVerified(ref=0, member="Ben", fingerprint=bytes(range(32)))
+        assert await remote.act(verified) == "NoteVerified"
         seen = device._engine.core.seen  # type: ignore[attr-defined]
+        assert seen[2].fingerprint == bytes(range(32))
         assert seen[1] == Join(ref=2, code="CLOISTER1:X", name="Jonas")
 
     with_agent(tmp_path, story)
@@ -137,14 +194,6 @@ def test_followers_hear_what_happens_from_then_on(tmp_path: Path) -> None:
             MessageState.QUEUED,
             MessageState.SENT,
         )
-
-    async def _first_two(remote: RemoteDevice) -> list[object]:
-        got: list[object] = []
-        async for notice in remote.follow():
-            got.append(notice)
-            if len(got) == 2:
-                return got
-        return got
 
     with_agent(tmp_path, story)
 

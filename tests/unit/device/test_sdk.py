@@ -45,6 +45,27 @@ def test_what_waits_comes_first_and_each_comes_once() -> None:
     assert device.read[channel] == 4
 
 
+def test_who_is_blocked_is_not_answered() -> None:
+    device, channel = desk()
+    device.add_member("Amira")
+    device.add_member("Mallory", blocked=True)
+    device.write(channel, "Mallory", "waiting")
+    device.write(channel, "Amira", "waiting too")
+
+    async def story() -> list[str]:
+        got = []
+        async with asyncio.timeout(5):
+            async for message in Client(device).messages(unread=True):
+                got.append(message.text)
+                if len(got) == 2:
+                    break
+                device.write(channel, "Mallory", "new")
+                device.write(channel, "Amira", "new too")
+        return got
+
+    assert asyncio.run(story()) == ["waiting too", "new too"]
+
+
 def test_a_conversation_by_its_title() -> None:
     device, channel = desk()
 

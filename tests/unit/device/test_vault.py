@@ -155,6 +155,7 @@ def test_history_gives_the_last_ones_or_those_after_a_position(folder: Path) -> 
     vault.mark_read(CHANNEL, 7, 0)
     vault.mark_read(CHANNEL, 3, 0)
     assert vault.timeline.unread() == {CHANNEL: 3}
+    assert vault.timeline.unread({text_message(1).sender}) == {}
     vault.close()
 
 

@@ -83,11 +83,11 @@ _QUOTED: Final = (
     " WHERE channel_id = ? AND message_id IN ({})"
 )
 _UNREAD: Final = (
-    "SELECT message.channel_id, count(*) FROM message"
+    "SELECT message.channel_id, message.sender, count(*) FROM message"
     " LEFT JOIN read_marker ON read_marker.channel_id = message.channel_id"
     " WHERE message.own = 0 AND message.kind = ? AND message.retracted = 0"
     " AND message.position > coalesce(read_marker.position, -1)"
-    " GROUP BY message.channel_id"
+    " GROUP BY message.channel_id, message.sender"
 )
 _QUOTE_CHARACTERS: Final = 120
 _IN_CHANNEL: Final = frozenset({MessageState.SENT, MessageState.RECEIVED})
@@ -221,10 +221,15 @@ class Timeline:
         rows = self._run(_FOUND, (int(MessageKind.TEXT), words.casefold(), limit))
         return self._shown(rows)
 
-    def unread(self) -> dict[bytes, int]:
-        """Return how many texts of others lie after the read marker, channel -> count."""
-        rows = self._run(_UNREAD, (int(MessageKind.TEXT),))
-        return {bytes(channel_id): int(count) for channel_id, count in rows}
+    def unread(self, without: Collection[bytes] = ()) -> dict[bytes, int]:
+        """Return how many texts of others lie after the read marker, channel -> count.
+
+        ``without``: the dids of authors who do not count."""
+        found: dict[bytes, int] = defaultdict(int)
+        for channel_id, sender, count in self._run(_UNREAD, (int(MessageKind.TEXT),)):
+            if bytes(sender) not in without:
+                found[bytes(channel_id)] += int(count)
+        return dict(found)
 
     def versions(self, channel_id: bytes, message_id: bytes) -> list[tuple[int, str]]:
         """Return the texts that a message has had, oldest first, each with its author's clock."""

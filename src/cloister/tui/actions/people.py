@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 from cloister.client.inputs import Invite, Join, Leave, ShowInvitation, Vouch
 from cloister.client.powers import WithdrawInvitation, WithdrawVouch
 from cloister.device.facade import View
-from cloister.errors import TrustError
 from cloister.tui import words
 from cloister.tui.actions import asking
+from cloister.tui.riddle import Riddle
 from cloister.tui.talk import Choice, Talk
 
 HOW: Final = {"met": 1, "voice": 2, "neither": 3}
@@ -103,27 +103,23 @@ async def vouch(talk: Talk) -> None:
             "vouch all the same",
         )
     else:
-        await compare(talk, called(view), groups)
+        await compare(talk, called(view), groups, "nothing was vouched for")
     digits = "".join(groups)
     answer = await asking.do(talk, Vouch(ref=0, request=digits, how=HOW[how]))
     talk.tell(f"You have vouched for {called(view)}. {answer}".strip())
 
 
-async def compare(talk: Talk, name: str, groups: list[str]) -> None:
-    """Have two groups typed that the other person reads aloud: a yes is given too easily.
+async def compare(talk: Talk, name: str, parts: Sequence[str], otherwise: str) -> None:
+    """Have two groups, or words, typed that the other person reads aloud.
 
-    Raises ``TrustError`` when what was typed is not what stands here.
+    Raises ``TrustError`` when what was typed is not what stands here; ``otherwise``: what was not
+    done then.
     """
-    hidden = sorted(secrets.SystemRandom().sample(range(len(groups)), 2))
-    shown = ["....." if number in hidden else five for number, five in enumerate(groups)]
-    about = f"Let {name} read the digits to you.\n" + words.digit_rows(shown)
-    for number in hidden:
-        typed = await talk.ask(f"Type group {number + 1} of 12 as you hear it", about=about)
-        if "".join(one for one in typed if one.isdigit()) != groups[number]:
-            raise TrustError(
-                "these are not the digits: nothing was vouched for",
-                hint="read again together; if they still differ, it is not this person's request",
-            )
+    riddle = Riddle.of(parts)
+    about = f"Let {name} read {'the digits' if parts[0].isdigit() else 'the words'} to you.\n"
+    for place in riddle.hidden:
+        typed = await talk.ask(riddle.question(place), about=about + riddle.rows)
+        riddle.check(place, typed, otherwise)
 
 
 async def invite(talk: Talk) -> None:
