@@ -169,8 +169,8 @@ def test_a_member_who_commits_a_removal_on_his_own_does_not_end_a_membership(
             forging.setattr(merging, "check_commons_removals", lambda *given: None)
             forging.setattr(
                 duties,
-                "leaves_to_remove",
-                lambda state, channel: (1,) if channel.kind is ChannelKind.COMMONS else (),
+                "_difference",
+                lambda _state, one: ((1,) if one.kind is ChannelKind.COMMONS else (), ()),
             )
             ada.feed(SendText(ref=circle.ref(), conversation="commons", text="x"))
             for _ in range(40):

@@ -44,6 +44,10 @@ NO_PACKAGE_RETRY_S: Final = 30
 NO_COMMIT_RETRY_S: Final = 300
 DUTY_LABEL: Final = b"Cloister 1.0 duty"
 
+_Difference = tuple[tuple[int, ...], tuple[DeviceId, ...]]
+_KEPT: Final = 256
+_kept: dict[tuple[DeviceId, bytes], tuple[Roster, tuple[object, ...], _Difference]] = {}
+
 
 def advance(turn: Turn) -> None:
     """Look for work in the log and in every group, and do what is due."""
@@ -112,6 +116,34 @@ def deadlines(roster: Roster) -> set[int]:
 # --- who is in a group --------------------------------------------------------------------------
 
 
+def _difference(state: State, channel: Channel) -> _Difference:
+    """Return ``leaves_to_remove`` and ``devices_to_add``.
+
+    Kept for the channels asked about last: every input asks of every channel, and a look through
+    a circle of hundreds costs more than most inputs.  A roster never changes, and an epoch's
+    authenticator names its leaves and rights.
+    """
+    roster = state.roster
+    if roster is None:
+        return (), ()
+    place = (did_of(state), channel.channel_id)
+    made_of = (
+        channel.group.epoch_authenticator,
+        channel.kind,
+        channel.wanted,
+        channel.dropped,
+        channel.leaving,
+    )
+    known = _kept.get(place)
+    if known is not None and known[0] is roster and known[1] == made_of:
+        return known[2]
+    found = leaves_to_remove(state, channel), devices_to_add(state, channel)
+    if len(_kept) >= _KEPT and place not in _kept:
+        _kept.pop(next(iter(_kept)))
+    _kept[place] = roster, made_of, found
+    return found
+
+
 def leaves_to_remove(state: State, channel: Channel) -> tuple[int, ...]:
     """Return the leaves of devices that are not active in the newest settled log (C3)."""
     roster = state.roster
@@ -139,6 +171,8 @@ def devices_to_add(state: State, channel: Channel) -> tuple[DeviceId, ...]:
 
 def _to_bring_back(state: State, channel: Channel, roster: Roster) -> Sequence[DeviceId]:
     """Return who was out for a time and is active again, as far as this member may add them."""
+    if not channel.dropped:
+        return []
     rights = rights_of(roster, channel.group)
     own = roster.devices[did_of(state)].member_id
     return [
@@ -169,7 +203,7 @@ def batch_size(leaves: int) -> int:
 def _keep_members(turn: Turn, channel: Channel) -> None:
     if not turn.is_current(channel.channel_id):
         return
-    removes = leaves_to_remove(turn.state, channel)
+    removes, adds = _difference(turn.state, channel)
     if channel.group.own_leaf in removes:
         return  # this device itself is out: others commit that
     if removes and _is_removal_due(turn, channel, removes):
@@ -177,7 +211,6 @@ def _keep_members(turn: Turn, channel: Channel) -> None:
         return
     if not removes and _change(turn, channel):
         return
-    adds = devices_to_add(turn.state, channel)
     if adds and not removes and _may_add(turn, channel):
         _add(turn, channel, adds)
     elif not adds and channel.update_at and channel.update_at <= turn.now:

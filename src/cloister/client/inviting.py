@@ -168,8 +168,8 @@ def advance(turn: Turn) -> None:
     roster = turn.state.roster
     if roster is None:
         return
-    for record in roster.invites.values():
-        own = turn.state.invitations.get(bytes(record.invite.invite_id))
+    for invite_id, record in roster.invites.items():
+        own = turn.state.invitations.get(bytes(invite_id))
         placed = own is None or own.step is InvitingStep.READY
         moves = roster.governance.moves
         if moves and record.seq <= moves[-1].seq:

@@ -72,18 +72,12 @@ def _writes(old: State, new: State) -> Iterator[Write]:
     if new.inbox_cursor != old.inbox_cursor:
         value = new.inbox_cursor.to_bytes(_NUMBER_BYTES, "big")
         yield PutRecord(table="inbox_cursor", key=ONE, value=value)
-    yield from _mapping(
-        "log_key",
-        {g.to_bytes(4, "big"): key for g, key in old.log_keys.items()},
-        {g.to_bytes(4, "big"): key for g, key in new.log_keys.items()},
-        Secret.expose,
-    )
-    yield from _mapping(
-        "announcement",
-        {g.to_bytes(4, "big"): content for g, content in old.announcements.items()},
-        {g.to_bytes(4, "big"): content for g, content in new.announcements.items()},
-        bytes,
-    )
+    if new.log_keys is not old.log_keys:
+        before, after = _of_generations(old.log_keys), _of_generations(new.log_keys)
+        yield from _mapping("log_key", before, after, Secret.expose)
+    if new.announcements is not old.announcements:
+        written, wanted = _of_generations(old.announcements), _of_generations(new.announcements)
+        yield from _mapping("announcement", written, wanted, bytes)
     if new.intents is not old.intents:
         yield from _mapping("intent", _intents(old), _intents(new), Intent.encode)
     yield from _mapping("invitation", old.invitations, new.invitations, OwnInvitation.encode)
@@ -94,9 +88,9 @@ def _writes(old: State, new: State) -> Iterator[Write]:
     yield from _mapping("enrolment", old.enrolments, new.enrolments, Enrolment.encode)
     yield from _mapping("order", old.orders, new.orders, PendingOrder.encode)
     yield from _mapping("lock", old.locks, new.locks, OwnLock.encode)
-    yield from _mapping(
-        "named_key", dict.fromkeys(old.named_keys, b""), dict.fromkeys(new.named_keys, b""), bytes
-    )
+    if new.named_keys is not old.named_keys:
+        known, named = dict.fromkeys(old.named_keys, b""), dict.fromkeys(new.named_keys, b"")
+        yield from _mapping("named_key", known, named, bytes)
     yield from _mapping("exposure", old.exposures, new.exposures, ChannelExposure.encode)
     yield from _mapping("giving", old.givings, new.givings, Giving.encode)
     yield from _mapping("mark", old.marks, new.marks, Mark.encode)
@@ -105,9 +99,9 @@ def _writes(old: State, new: State) -> Iterator[Write]:
     yield from _single("cover", old.cover, new.cover)
     if new.channels is not old.channels:
         for channel_id, channel in new.channels.items():
-            before = old.channels.get(channel_id)
-            if channel is not before:
-                yield from _channel(before, channel)
+            known_channel = old.channels.get(channel_id)
+            if channel is not known_channel:
+                yield from _channel(known_channel, channel)
         for channel_id, channel in old.channels.items():
             if channel_id not in new.channels:
                 yield from _forget(channel)
@@ -135,6 +129,10 @@ def _mapping(
             yield DeleteRecord(table=table, key=key)
 
 
+def _of_generations(mapping: Mapping[int, V]) -> dict[bytes, V]:
+    return {generation.to_bytes(4, "big"): value for generation, value in mapping.items()}
+
+
 def _intents(state: State) -> dict[bytes, Intent]:
     return {
         position.to_bytes(4, "big") + intent.intent_id: intent
@@ -159,12 +157,12 @@ def _channel(old: Channel | None, new: Channel) -> Iterator[Write]:
             yield DeleteRecord(table="staged", key=key)
         else:
             yield PutRecord(table="staged", key=key, value=new.staged.encode())
-    before = {key + one.message_id: one for one in (old.outbox if old else ())}
-    after = {key + one.message_id: one for one in new.outbox}
-    yield from _mapping("outbox", before, after, Outgoing.encode)
-    yield from _mapping(
-        "chain", _numbered(key, old.chains if old else {}), _numbered(key, new.chains), bytes
-    )
+    if old is None or new.outbox is not old.outbox:
+        before = {key + one.message_id: one for one in (old.outbox if old else ())}
+        after = {key + one.message_id: one for one in new.outbox}
+        yield from _mapping("outbox", before, after, Outgoing.encode)
+    if old is None or new.chains is not old.chains:
+        yield from _chains(key, old.chains if old else {}, new.chains)
 
 
 def _group(channel_id: bytes, old: mls.Group | None, new: mls.Group) -> Iterator[Write]:
@@ -190,6 +188,15 @@ def _forget(channel: Channel) -> Iterator[Write]:
         yield DeleteRecord(table="outbox", key=channel.channel_id + outgoing.message_id)
     for key in _numbered(channel.channel_id, channel.chains):
         yield DeleteRecord(table="chain", key=key)
+
+
+def _chains(key: bytes, old: Mapping[int, bytes], new: Mapping[int, bytes]) -> Iterator[Write]:
+    """An item adds one value and drops one of hundreds: keys are made of those two alone."""
+    for n, chain in new.items():
+        if old.get(n) is not chain:
+            yield PutRecord(table="chain", key=key + n.to_bytes(_NUMBER_BYTES, "big"), value=chain)
+    for n in old.keys() - new.keys():
+        yield DeleteRecord(table="chain", key=key + n.to_bytes(_NUMBER_BYTES, "big"))
 
 
 def _numbered(key: bytes, chains: Mapping[int, bytes]) -> dict[bytes, bytes]:

@@ -34,11 +34,11 @@ def missing(state: State) -> tuple[RelayCard, ...]:
     roster = state.roster
     if roster is None or state.identity is None or state.home_move is not None:
         return ()
+    if not roster.governance.moves or not roster.policy.unlock_shares:
+        return ()
     record = roster.devices.get(did_of(state))
     is_in = record is not None and record.is_active and not roster.is_held_member(record.member_id)
-    if record is None or not is_in or not roster.policy.unlock_shares:
-        return ()
-    if not roster.governance.moves:
+    if record is None or not is_in:
         return ()
     known = {one.receipt.relay_id for one in record.receipts}
     return tuple(one for one in share_relays(roster.relay_set) if one.relay_id not in known)

@@ -132,7 +132,7 @@ class Channel:
     """next_n -> chain value, the last ``CHAIN_WINDOW`` of this epoch."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see ``replacing``
 class Session:
     """What is known of the present connection; nothing of it is persisted."""
 
@@ -217,7 +217,7 @@ class Session:
     """did -> key package taken for the next commit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class State:
     """Everything: persisted state, session, and what is owed to the person's program.
 

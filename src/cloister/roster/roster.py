@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from cloister.crypto.hybrid_signature import HybridPublic
@@ -78,7 +78,13 @@ class Roster(RosterView):
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read a stored roster back. Raises SnapshotError: fold the log anew then."""
-        return cls._derive(read_snapshot(data))
+        read = cls._derive(read_snapshot(data))
+        # Else every question whether something is due would be a look through all there is, until
+        # an entry comes.  Where something is due already, it is left to that entry.
+        draft = read._thaw()
+        if derive_standing(draft, read.size, read.ts):
+            return read
+        return replace(read, next_due=draft.next_due)
 
     def encode(self) -> bytes:
         """The stored form; equal rosters have equal bytes. It holds private keys of invitations."""

@@ -14,6 +14,7 @@ from cloister.roster.events import (
 from cloister.roster.governance_state import SUSPENSION_S
 from cloister.roster.orders import EntryReference, StewardSuspend
 from cloister.roster.readable import ReadableType, steward_key_id
+from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
 from cloister.roster.state import MemberState
 from unit.roster.circle import DAY, Circle, circle_of_three, person
@@ -56,6 +57,16 @@ def test_one_steward_suspends_at_once_and_for_a_week() -> None:
     assert not circle.roster.sealed_proposals
     assert not circle.roster.needs_tick(until + 400 * DAY)
     assert len(circle.roster.devices[CLEO.did].spans) == 2
+
+
+def test_roster_that_was_read_back_knows_what_falls_due_next() -> None:
+    circle = circle_with_two_stewards()
+    suspended(circle)
+    until = circle.now + SUSPENSION_S
+    read = Roster.decode(circle.roster.encode())
+    assert read.next_due == circle.roster.next_due == until
+    assert not read.needs_tick(until - 1)
+    assert read.needs_tick(until)
 
 
 def test_two_stewards_suspend_until_two_reinstate() -> None:
