@@ -8,6 +8,9 @@ from cloister.cli.person import Person, person_command
 from cloister.cli.power import confirm, exercise, waiting_text
 from cloister.errors import UsageError
 
+EXPORTS = ("free", "logged", "refused")
+"""Names of the values of ``roster.policy.ExportRule``, in their order."""
+
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Do not ask the relay first.")
@@ -150,6 +153,7 @@ def set_policy(person: Person, *, changes: tuple[str, ...], yes: bool) -> None:
     \b
     Examples:
       cloister policy set vouches=3
+      cloister policy set export=logged
     """
     from cloister.client.powers import SetPolicy
 
@@ -159,7 +163,13 @@ def set_policy(person: Person, *, changes: tuple[str, ...], yes: bool) -> None:
 
 
 def _change(text: str) -> tuple[str, int]:
+    from cloister.client.powers import EXPORT_FIELD
+
     name, _, value = text.partition("=")
+    if name == EXPORT_FIELD and value in EXPORTS:
+        return name, EXPORTS.index(value)
+    if name == EXPORT_FIELD:
+        raise UsageError(f"{text!r} is none of the rules for exports", hint=", ".join(EXPORTS))
     if not name or not value.isdecimal():
         raise UsageError(f"{text!r} is not of the form FIELD=VALUE", hint="for example vouches=3")
     return name, int(value)

@@ -44,6 +44,7 @@ _POWERS: Final = frozenset(
         SealedType.STEWARD_KEY,
         SealedType.POLICY,
         SealedType.OBJECTION,
+        SealedType.EXPORT,
     }
 )
 """Sealed acts of power, answered with the entry's hash; so are all readable ones."""

@@ -8,10 +8,22 @@ from typing import Final, Protocol
 from cloister.ids import DeviceId, MemberId, RelayId
 from cloister.roster import events as sealed
 from cloister.roster import governance_events as readable
-from cloister.roster.content import Acquaintance, InviteKind, RemovalKind, RevokeKind, Role
+from cloister.roster.content import (
+    Acquaintance,
+    ExportScope,
+    InviteKind,
+    RemovalKind,
+    RevokeKind,
+    Role,
+)
 from cloister.roster.events import Event
 from cloister.roster.orders import EraseReason, HoldScope, Target
 
+EXPORTS: Final = {
+    ExportScope.CONVERSATION: "the history of one conversation, readable",
+    ExportScope.EVERYTHING: "its whole history, readable",
+    ExportScope.BACKUP: "its whole history as a sealed backup",
+}
 ROLES: Final = {Role.MEMBER: "a member", Role.STEWARD: "a steward", Role.OFFICER: "an officer"}
 HOW: Final = {
     Acquaintance.MET: "met face to face",
@@ -173,6 +185,8 @@ def _standing(event: Event, names: Names) -> str:
             pauses = "; enough do that stewards must pause it" if event.pauses else ""
             who, what = names.member(event.member_id), names.entry(event.entry_hash)
             return _why(f"{who} objects to the erasure of {what}{pauses}", event.reason)
+        case sealed.Exported():
+            return f"{names.device(event.did)} takes out {EXPORTS[event.scope]}"
         case sealed.SeatsRenewed():
             who = _list(names.device(did) for did in event.dids)
             return f"seats are paid until {names.moment(event.term_end)}: {who}"

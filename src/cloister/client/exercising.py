@@ -14,6 +14,7 @@ from cloister.client import (
     governing_offices,
     powers,
     resetting,
+    taking_out,
     withdrawing,
 )
 from cloister.client.inputs import Act
@@ -41,6 +42,7 @@ _HANDLERS: Final[Mapping[type[Act], Callable[[Turn, Any], None]]] = {
     powers.ConsentToUnlock: governing_devices.on_consent,
     powers.EraseDevice: governing_devices.on_erase,
     powers.RetireDevice: governing_devices.on_retire,
+    powers.TakeHistory: taking_out.on_take_history,
     powers.PlaceHold: governing_holds.on_place,
     powers.ResetCommons: resetting.on_reset,
     powers.ReleaseHold: governing_holds.on_release,

@@ -71,6 +71,10 @@ _WORDS: Final[Mapping[Rule, tuple[str, str]]] = {
         "The owner runs `cloister unlock-device --consent` anew, and another steward uses it.",
     ),
     Rule.OBJECTION_AGAIN: ("you have objected already", "A second member's objection pauses it."),
+    Rule.EXPORT_REFUSED: (
+        "the circle's rules refuse exports",
+        "`cloister policy show` has them. A sealed backup can be made: cloister backup FILE.",
+    ),
     Rule.REVOUCH_TWICE: ("you stand behind this member already", "Somebody else has to vouch."),
 }
 """Rule -> what it means to the person, and what to do.  Others are shown as they stand."""

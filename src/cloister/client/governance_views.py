@@ -25,7 +25,7 @@ from cloister.client.naming import (
     shown,
 )
 from cloister.client.notes import read_note
-from cloister.client.powers import POLICY_FIELDS
+from cloister.client.powers import EXPORT_FIELD, POLICY_FIELDS
 from cloister.client.records import OwnLock
 from cloister.client.safe_text import safe_line
 from cloister.client.standing import standing_of
@@ -368,10 +368,14 @@ def policy_view(state: State, _about: str = "") -> list[View]:
     roster = state.roster
     if roster is None:
         return []
-    return [
+    policy = roster.policy
+    numbers = asdict(policy) | {"flags": policy.fixed_flags}
+    rows = [
         {"field": name, "value": value, "can_change": name in POLICY_FIELDS}
-        for name, value in asdict(roster.policy).items()
+        for name, value in numbers.items()
     ]
+    export = {"field": EXPORT_FIELD, "value": policy.export.name.lower(), "can_change": True}
+    return [*rows, export]
 
 
 VIEWS: Final[Mapping[str, Callable[[State, str], list[View]]]] = {

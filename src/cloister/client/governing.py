@@ -15,7 +15,7 @@ from cloister.client.inputs import Remove as RemoveAct
 from cloister.client.inputs import Vouch as VouchAct
 from cloister.client.matters import MatterKind, find_matter, matters_of
 from cloister.client.naming import member_named, own_member, roster_in_force, shown
-from cloister.client.powers import POLICY_FIELDS, SetPolicy
+from cloister.client.powers import CHANGEABLE, EXPORT_FIELD, SetPolicy
 from cloister.client.powers import Object as ObjectAct
 from cloister.client.powers import Reinstate as ReinstateAct
 from cloister.client.powers import Suspend as SuspendAct
@@ -40,7 +40,7 @@ from cloister.roster.content import (
 from cloister.roster.entry import SealedType
 from cloister.roster.join_request import fingerprint
 from cloister.roster.orders import StewardSuspend
-from cloister.roster.policy import Policy
+from cloister.roster.policy import ExportRule, Policy, with_export
 from cloister.roster.readable import ReadableType
 from cloister.roster.roster import Roster
 from cloister.roster.state import Member, OpenRequest, RequestState, changed
@@ -207,19 +207,21 @@ def on_set_policy(turn: Turn, act: SetPolicy) -> None:
 def with_changes(policy: Policy, changes: tuple[tuple[str, int], ...]) -> Policy:
     """Return a policy with other values.  Raises ``UsageError`` for what cannot be changed."""
     if not changes:
-        raise UsageError("name what changes", hint=f"One of: {', '.join(POLICY_FIELDS)}.")
+        raise UsageError("name what changes", hint=f"One of: {', '.join(CHANGEABLE)}.")
     for name, value in changes:
-        if name not in POLICY_FIELDS:
+        if name not in CHANGEABLE:
             raise UsageError(
                 f"{safe_line(name)} is fixed for the life of the circle, or is no rule of it",
-                hint=f"These can be changed: {', '.join(POLICY_FIELDS)}.",
+                hint=f"These can be changed: {', '.join(CHANGEABLE)}.",
             )
         if not 0 <= value < 2**32:
             raise UsageError(f"{name} cannot be {value}")
     try:
-        made = changed(policy, **dict(changes))
+        numbers = dict(changes)
+        rule = ExportRule(numbers.pop(EXPORT_FIELD, policy.export))
+        made = with_export(changed(policy, **numbers), rule)
         made.encode()
-    except EncodeError:
+    except (EncodeError, ValueError):
         raise UsageError("a value is out of range") from None
     return made
 

@@ -18,6 +18,7 @@ from cloister.client.naming import (
     roster_in_force,
     shown,
 )
+from cloister.client.powers import EXPORT_FIELD
 from cloister.client.safe_text import safe_line
 from cloister.client.state import State
 from cloister.errors import NotFoundError, UsageError
@@ -275,10 +276,13 @@ def holder_in_words(roster: Roster, key_id: bytes) -> str:
 
 def rules_in_words(now: Policy, then: Policy) -> str:
     """Say which rules a proposed policy would change: who approves has to know."""
-    before = asdict(now)
+    before, after = (
+        asdict(one) | {"flags": one.fixed_flags, EXPORT_FIELD: one.export.name.lower()}
+        for one in (now, then)
+    )
     words = [
         f"{name} {before[name]} becomes {value}"
-        for name, value in asdict(then).items()
+        for name, value in after.items()
         if value != before[name]
     ]
     return ", ".join(words) or "nothing changes"

@@ -123,7 +123,10 @@ POLICY_FIELDS: Final = (
     "veto_s",
     "max_open_invites",
 )
-"""What two stewards may change of the policy; what relays apply is fixed in the genesis."""
+"""Numbers of the policy that two stewards may change; what relays apply the genesis fixed."""
+EXPORT_FIELD: Final = "export"
+"""What becomes of exports, a value of ``roster.policy.ExportRule``: they may change that, too."""
+CHANGEABLE: Final = (*POLICY_FIELDS, EXPORT_FIELD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +198,18 @@ class RetireDevice(Act):
     device: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeHistory(Act):
+    """Ask whether history may be taken out of the vault of this device.
+
+    Answered with nothing where the circle's policy leaves it free, else with the hash of the
+    entry that tells everybody, once that is settled.
+    """
+
+    scope: int
+    """A value of ``roster.content.ExportScope``."""
+
+
 # --- holds ----------------------------------------------------------------------------------------
 
 
@@ -248,6 +263,7 @@ Power = (
     | ConsentToUnlock
     | EraseDevice
     | RetireDevice
+    | TakeHistory
     | PlaceHold
     | ReleaseHold
     | ResetCommons
@@ -274,6 +290,7 @@ POWERS: Final[tuple[type[Act], ...]] = (
     ConsentToUnlock,
     EraseDevice,
     RetireDevice,
+    TakeHistory,
     PlaceHold,
     ReleaseHold,
     ResetCommons,

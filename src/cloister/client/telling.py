@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from cloister.client.event_words import EXPORTS
 from cloister.client.identity import did_of
 from cloister.client.matters import (
     REFERENCE_DIGITS,
@@ -43,7 +44,7 @@ def tell(turn: Turn, settled: SettledEntry) -> None:
     own = own_member(turn.state)
     for event in settled.events:
         words = in_words(roster, event)
-        if not words:
+        if not words or (is_own and isinstance(event, sealed.Exported)):
             continue
         concerned = own.member_id in subjects_of(roster, event) or _is_for_all(event)
         if concerned or (own.role is not Role.MEMBER and not is_own):
@@ -75,6 +76,7 @@ def subjects_of(roster: Roster, event: sealed.Event) -> Collection[MemberId]:
             | sealed.RevouchOverdue()
             | sealed.RemovalProposed()
             | sealed.RoleChanged()
+            | sealed.Exported()
         ):
             return (event.member_id,)
         case readable.HoldPlaced() | readable.EraseProposed() | readable.EraseDue():
@@ -145,6 +147,8 @@ def _sealed_in_words(roster: Roster, event: sealed.Event) -> str:
             return f"{proposer} proposes other rules. {_reference(event.entry_hash)}"
         case sealed.PolicyChanged():
             return "Other rules are in force: cloister policy."
+        case sealed.Exported():
+            return f"{device_name(roster, event.did)} takes out {EXPORTS[event.scope]}."
         case sealed.Objected():
             pauses = " Stewards pause it." if event.pauses else ""
             return f"{shown(roster, event.member_id)} objects to an erasure.{pauses}"

@@ -21,7 +21,7 @@ from cloister.crypto.hpke import HpkeKey
 from cloister.crypto.hybrid_signature import HybridPublic, HybridSignature
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
-from cloister.ids import BoxId, DeviceId, InviteId, MemberId
+from cloister.ids import SHORT_ID_BYTES, BoxId, DeviceId, InviteId, MemberId
 from cloister.roster.fields import (
     BOX_ID,
     DEVICE_ID,
@@ -78,6 +78,16 @@ class RevokeKind(IntEnum):
     """For good."""
     LOST = 2
     """Locked: an unlock lets it in again."""
+
+
+class ExportScope(IntEnum):
+    """How much of its history a device writes out."""
+
+    CONVERSATION = 1
+    """One conversation, and not which: members outside it need not know that there is one."""
+    EVERYTHING = 2
+    BACKUP = 3
+    """Everything, sealed under a passphrase."""
 
 
 class Acquaintance(IntEnum):
@@ -247,3 +257,12 @@ class Objection(Struct):
 
     entry_hash: bytes = fixed(HASH_BYTES)
     reason: str = text(MAX_REASON_BYTES)
+
+
+@layout
+class Export(Struct):
+    """struct { opaque export_id[16]; ExportScope scope; } Export: the author's device takes its
+    history out of its vault. ``export_id`` is random: two exports are two entries."""
+
+    export_id: bytes = fixed(SHORT_ID_BYTES)
+    scope: ExportScope = enum8(ExportScope)

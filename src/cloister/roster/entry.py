@@ -78,6 +78,7 @@ class SealedType(IntEnum):
     SEAT = 18
     ERASE_RECEIPT = 19
     SHARES = 20
+    EXPORT = 21
 
 
 @layout

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cloister.ids import DeviceId, InviteId, MemberId, RelayId
-from cloister.roster.content import Acquaintance, InviteKind, RemovalKind, RevokeKind, Role
+from cloister.roster.content import (
+    Acquaintance,
+    ExportScope,
+    InviteKind,
+    RemovalKind,
+    RevokeKind,
+    Role,
+)
 from cloister.roster.policy import Policy
 from cloister.roster.rules import Rule
 
@@ -301,6 +308,15 @@ class Objected(Event):
     member_id: MemberId
     reason: str
     pauses: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported(Event):
+    """A device takes its history, or one conversation of it, out of its vault."""
+
+    member_id: MemberId
+    did: DeviceId
+    scope: ExportScope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

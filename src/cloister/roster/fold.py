@@ -17,6 +17,7 @@ from cloister.roster.approving import on_approve
 from cloister.roster.content import (
     Approve,
     DeviceRevoke,
+    Export,
     Invite,
     InviteRevoke,
     Leave,
@@ -42,6 +43,7 @@ from cloister.roster.entry import (
 from cloister.roster.erasing import on_erase_receipt, on_objection
 from cloister.roster.errors import NeedsLogKey, RuleViolation, UpdateNeeded
 from cloister.roster.events import Event, Ignored, Ticked
+from cloister.roster.exporting import on_export
 from cloister.roster.governance_state import NEVER
 from cloister.roster.inviting import on_invite, on_invite_revoke
 from cloister.roster.join_request import JoinRequest
@@ -105,6 +107,7 @@ _HANDLERS: Mapping[int, Handler] = {
     SealedType.SEAT: _handler(SeatTerm, on_seat),
     SealedType.SHARES: _handler(Shares, on_shares),
     SealedType.ERASE_RECEIPT: _handler(ErasureReceipt, on_erase_receipt),
+    SealedType.EXPORT: _handler(Export, on_export),
 }
 
 

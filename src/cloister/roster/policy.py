@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from enum import IntFlag
+from dataclasses import replace
+from enum import IntEnum, IntFlag
 from typing import Final
 
 from cloister.codec import Struct, layout, uint8, uint32
@@ -24,6 +25,23 @@ class PolicyFlag(IntFlag):
 
     TEST_CIRCLE = 1
     SINGLE_OPERATOR = 2
+    EXPORT_LOGGED = 4
+    EXPORT_REFUSED = 8
+
+
+EXPORT_FLAGS: Final = PolicyFlag.EXPORT_LOGGED | PolicyFlag.EXPORT_REFUSED
+"""What is between members only: two stewards may change it, and no relay acts on it."""
+
+
+class ExportRule(IntEnum):
+    """What members' programs do when somebody wants the own history out of the vault."""
+
+    FREE = 0
+    """They write it."""
+    LOGGED = 1
+    """They write it after an entry that every member can read."""
+    REFUSED = 2
+    """They do not write it where others could read it."""
 
 
 @layout
@@ -60,6 +78,18 @@ class Policy(Struct):
         """Whether the circle knows that one operator runs both its relays."""
         return bool(self.flags & PolicyFlag.SINGLE_OPERATOR)
 
+    @property
+    def export(self) -> ExportRule:
+        """What becomes of a wish to export; refused where a policy says both."""
+        if self.flags & PolicyFlag.EXPORT_REFUSED:
+            return ExportRule.REFUSED
+        return ExportRule(bool(self.flags & PolicyFlag.EXPORT_LOGGED))
+
+    @property
+    def fixed_flags(self) -> int:
+        """The flags that the genesis fixes."""
+        return self.flags & ~int(EXPORT_FLAGS)
+
 
 def default_policy(
     *,
@@ -92,17 +122,28 @@ def default_policy(
     )
 
 
+def with_export(policy: Policy, rule: ExportRule) -> Policy:
+    """The same policy with another rule for exports."""
+    said = {
+        ExportRule.FREE: PolicyFlag(0),
+        ExportRule.LOGGED: PolicyFlag.EXPORT_LOGGED,
+        ExportRule.REFUSED: PolicyFlag.EXPORT_REFUSED,
+    }
+    return replace(policy, flags=policy.fixed_flags | int(said[rule]))
+
+
 def unknown_in_policy(policy: Policy) -> str | None:
     """What this program cannot apply in ``policy`` (ROS-013), or None when it knows all of it.
 
     A single vouch would make every member a gatekeeper alone, and without a day's delay nobody
     could object in time; both are left to test circles.
     """
-    known_flags = int(PolicyFlag.TEST_CIRCLE | PolicyFlag.SINGLE_OPERATOR)
+    known_flags = int(PolicyFlag.TEST_CIRCLE | PolicyFlag.SINGLE_OPERATOR | EXPORT_FLAGS)
     least = 1 if policy.is_test_circle else 2
     least_delay = 0 if policy.is_test_circle else DAY_S
     checks: tuple[tuple[str, bool], ...] = (
         ("flags", policy.flags & ~known_flags == 0),
+        ("flags", policy.flags & EXPORT_FLAGS != EXPORT_FLAGS),
         ("unlock_shares", policy.unlock_shares <= 1),
         ("seats", policy.seats <= policy.unlock_shares),
         ("vouches", least <= policy.vouches <= policy.vouches_large),

@@ -316,7 +316,8 @@ class Rule(Enum):
     POLICY_RANGE = _Text("ROS-204", "policy-range", _I, "policy_change:on_policy",
         "a proposed policy is one that a genesis might have")
     POLICY_FIXED = _Text("ROS-205", "policy-fixed", _I, "policy_change:on_policy",
-        "a proposed policy leaves as it is what relays act on: flags, shares, seats and delays")
+        "a proposed policy leaves as it is what relays act on: flags but those of exports, shares, "
+        "seats and delays")
     # --- devices: lost, seated, erased ---------------------------------------------------------
     REVOKE_OWN = _Text("ROS-210", "revoke-not-own", _I, "revoking:on_device_revoke",
         "a device is revoked by a device of the same member")
@@ -351,6 +352,8 @@ class Rule(Enum):
         "a share is erased once")
     SHARES_HELD = _Text("ROS-226", "shares-held", _I, "share_renewal:on_shares",
         "whoever is under a legal hold brings no other shares")
+    EXPORT_REFUSED = _Text("ROS-230", "export-refused", _I, "exporting:on_export",
+        "where the policy refuses exports, a device takes out nothing but a sealed backup")
     # fmt: on
 
     @property

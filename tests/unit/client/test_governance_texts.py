@@ -88,7 +88,15 @@ def test_every_act_of_power_crosses_the_agents_socket() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [(), (("cool_off_s", 0),), (("vouches", -1),), (("vouches", 300),), (("x", 1),)]
+    "changes",
+    [
+        (),
+        (("cool_off_s", 0),),
+        (("vouches", -1),),
+        (("vouches", 300),),
+        (("x", 1),),
+        (("export", 3),),
+    ],
 )
 def test_rules_that_cannot_be_changed_so(changes: tuple[tuple[str, int], ...]) -> None:
     with pytest.raises(UsageError):

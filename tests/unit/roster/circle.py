@@ -22,6 +22,7 @@ from cloister.roster.content import (
     Acquaintance,
     Approve,
     DeviceRevoke,
+    Export,
     Invite,
     InviteKind,
     InviteRevoke,
@@ -87,6 +88,7 @@ TYPES = {
     SeatTerm: SealedType.SEAT,
     ErasureReceipt: SealedType.ERASE_RECEIPT,
     Shares: SealedType.SHARES,
+    Export: SealedType.EXPORT,
 }
 
 

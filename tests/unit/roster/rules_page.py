@@ -33,7 +33,8 @@ _SECTIONS: Final = (
     (189, "6.5"),
     (199, "6.6"),
     (209, "6.7"),
-    (239, "6.8"),
+    (229, "6.8"),
+    (239, "6.9"),
 )
 """The last rule number of each part of the table, and its section of the specification."""
 
