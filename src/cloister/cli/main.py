@@ -59,6 +59,7 @@ FAMILIES: dict[str, Family] = {
     "chat": Family("cloister.cli.interface:chat", "Talk line by line."),
     "send": Family("cloister.cli.messages:send", "Send a text."),
     "read": Family("cloister.cli.messages:read", "Read a conversation."),
+    "export": Family("cloister.cli.export:export", "Write out one's own history."),
     "status": Family("cloister.cli.status:status", "Say where this device stands."),
     "doctor": Family("cloister.cli.doctor:doctor", "Look for what is wrong with this device."),
     "agent": Family("cloister.cli.agent:agent", "Keep this device connected."),

@@ -99,12 +99,13 @@ class Person:
 
         async def viewing(device: Facade) -> T:
             if not offline:
-                await self._catch_up(device)
+                await self.catch_up(device)
             return await work(device)
 
         return self.run(viewing, resumable=True)
 
-    async def _catch_up(self, device: Facade) -> None:
+    async def catch_up(self, device: Facade) -> None:
+        """Let the device catch up with its relay; say so if it could not."""
         if not await device.settle(SETTLE_S):
             status = await device.status()
             if status["link"] != "off":

@@ -20,6 +20,8 @@ FollowedNotice = Shown | Revised | Changed | Alarm
 """What :meth:`Facade.follow` yields."""
 
 DEFAULT_TIMEOUT_S: Final = 60.0
+BEFORE_ALL: Final = -(2**53)
+"""A position before that of every row."""
 
 
 class Facade(Protocol):

@@ -9,7 +9,7 @@ from cloister.client.effects import Message, MessageKind
 from cloister.device import annotating
 from cloister.device.authors import all_named
 from cloister.device.engine import Engine
-from cloister.device.facade import View
+from cloister.device.facade import BEFORE_ALL, View
 from cloister.device.vault import Vault
 from cloister.device.views import Views
 from cloister.errors import NotFoundError
@@ -76,7 +76,7 @@ class Reading:
     def _pages(self, channel_id: bytes) -> list[Message]:
         rows: list[Message] = []
         while page := self._timeline.history(
-            channel_id, limit=PAGE_ROWS, after=rows[-1].position if rows else 0
+            channel_id, limit=PAGE_ROWS, after=rows[-1].position if rows else BEFORE_ALL
         ):
             rows += page
         return rows
