@@ -57,7 +57,7 @@ def test_rows_that_stand_there_are_not_printed_by_the_next(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [text_message(number, f"text {number}") for number in (1, 2, 3)]
-    reader = _Reader(Person(Settings(), {}, Output(), None), "desk")
+    reader = _Reader(Person(Settings(), {}, Output(), None), "desk", ids=False)
 
     async def through(device: Ending) -> None:
         facade = cast("Facade", device)

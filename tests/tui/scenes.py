@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from cloister.client.effects import MessageKind, Quote, Reaction, Since
 from cloister.errors import PolicyError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.access import Phase
@@ -61,6 +62,29 @@ def _refused(device: PaperDevice) -> None:
     device.refusal = PolicyError("you are suspended", hint="Talk to a steward.")
 
 
+def _annotated(device: PaperDevice) -> None:
+    """The conversation that is open first, with everything that can be said of a message."""
+    channel = next(one for one, view in device.titles.items() if view["title"] == "Front page")
+    *_, asked, mine = [row for row in device.rows[channel] if row.kind is MessageKind.TEXT]
+    place = {row.message_id: n for n, row in enumerate(device.rows[channel])}
+    marks = (
+        Reaction(name="Amira", own=False, mark="ok"),
+        Reaction(name="Jonas", own=True, mark="+1"),
+        Reaction(name="Mei", own=False, mark="ok"),
+    )
+    device.rows[channel][place[asked.message_id]] = replace(
+        asked, since=Since(edits=2, reactions=marks)
+    )
+    device.rows[channel][place[mine.message_id]] = replace(
+        mine, since=Since(pending=("an edit waits to be sent",))
+    )
+    quote = Quote(name=asked.sender_name, text=asked.text)
+    device.write(channel, "Mei", "I take it.", reply_to=b"q" * 16, since=Since(quote=quote))
+    device.write(channel, "Mei", "", since=Since(retracted=True))
+    device.write(channel, "Amira", "And that?", reply_to=b"g" * 16, since=Since(quote=Quote()))
+    device.titles[channel]["lifetime_s"] = 86_400
+
+
 def _out(device: PaperDevice) -> None:
     device.state["standing"] = {
         "state": "removed",
@@ -79,6 +103,12 @@ SCENES: Final = (
     Scene("the seat runs out", (), prepare=_in_grace),
     Scene("a conversation", ("enter",)),
     Scene("writing two lines", ("enter", *"hold", "ctrl+j", *"until six")),
+    Scene("what was said of messages", ("enter",), prepare=_annotated),
+    Scene("picking a message", ("enter", "ctrl+o"), prepare=_annotated),
+    Scene("what to do with it", ("enter", "ctrl+o", "down", "down", "down", "enter")),
+    Scene("an answer", ("enter", "ctrl+o", "enter", "enter", *"soon")),
+    Scene("taking back", ("enter", *action("take-back", "enter"))),
+    Scene("how long texts are kept", ("enter", *action("timer"))),
     Scene("no relay", ("enter", *"later", "enter"), prepare=_away),
     Scene("a text refused", ("enter", *"hold", "enter"), prepare=_refused),
     Scene("a suspended member", ("down", "enter")),

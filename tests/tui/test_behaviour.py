@@ -271,12 +271,12 @@ def test_a_circle_that_lets_one_in_is_told() -> None:
 def test_keys_can_be_given_to_others(tmp_path: Path) -> None:
     file = tmp_path / "keys.toml"
     assert load_keys(file) == KEYS
-    file.write_text('lock = "ctrl+o"\n')
+    file.write_text('lock = "ctrl+p"\n')
     keys = load_keys(file)
-    assert "Ctrl+O" in help_lines(keys)
+    assert "Ctrl+P" in help_lines(keys)
 
     async def story(app: Interface, pilot: Pilot[str]) -> None:
-        await press(pilot, "ctrl+o")
+        await press(pilot, "ctrl+p")
 
     assert play(newsroom(), story, keys=keys) == "locked"
 
@@ -292,3 +292,69 @@ def test_keys_that_cannot_be_are_refused(tmp_path: Path, text: str) -> None:
 
 def test_every_state_of_a_message_has_words() -> None:
     assert set(STATES) == set(MessageState)
+
+
+def test_a_message_is_picked_and_answered_edited_reacted_to_and_taken_back() -> None:
+    device = newsroom()
+    desk = "2".zfill(32)
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter")
+        await press(pilot, "ctrl+o")
+        await press(pilot, "enter", "enter", *"where", "ctrl+j", *"from?", "enter")
+        answer = device.rows[desk][-1]
+        assert answer.text == "where\nfrom?"
+        assert answer.reply_to == device.rows[desk][-2].message_id
+        assert "> Lin:" in grid(app)
+        await press(pilot, "ctrl+o")
+        await press(pilot, "enter", "down", "enter", "enter")
+        assert [one.mark for one in device.rows[desk][-1].since.reactions] == ["+1"]
+        await press(pilot, "ctrl+o")
+        await press(pilot, "enter", *"edit", "enter", *" exactly", "enter")
+        assert device.rows[desk][-1].text == "where\nfrom? exactly"
+        assert "(edited)" in grid(app)
+        await press(pilot, "ctrl+o")
+        await press(pilot, "enter", *"take", "enter", "down", "enter")
+        assert device.rows[desk][-1].since.retracted
+        assert "(taken back)" in grid(app)
+        assert "exactly" not in grid(app)
+
+    play(device, story)
+
+
+def test_a_text_that_was_found_is_in_sight_and_what_comes_later_too() -> None:
+    device = newsroom()
+    desk = "2".zfill(32)
+    for number in range(3 * PAGE):
+        device.write(desk, "Lin", f"line {number}" if number != 57 else "a needle")
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "ctrl+f", *"needle", "enter", "enter")
+        for _ in range(20):
+            await settled(pilot)
+        assert "a needle" in grid(app)
+        log = app.screen.query_one(MessageLog)
+        positions = [one.position for one in log.messages]
+        assert positions == list(range(positions[0], positions[0] + len(positions)))
+        assert log.messages[-1].text == f"line {3 * PAGE - 1}"
+        device.write(desk, "Lin", "the newest")
+        await settled(pilot)
+        assert "a needle" in grid(app)
+        assert log.messages[-1].text == "the newest"
+
+    play(device, story)
+
+
+def test_texts_that_have_come_to_their_time_leave_the_screen() -> None:
+    device = newsroom()
+    desk = "2".zfill(32)
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter")
+        assert "lead is confirmed" in grid(app)
+        device.expire(desk, "lead is confirmed")
+        for _ in range(5):
+            await settled(pilot)
+        assert "lead is confirmed" not in grid(app)
+
+    play(device, story)

@@ -51,7 +51,7 @@ async def play(scene: Scene, colours: Colours, sizes: tuple[tuple[int, int], ...
         await settled(pilot)
         for key in scene.keys:
             await pilot.press(key)
-            if key in {"enter", "ctrl+k"}:
+            if key in {"enter", "ctrl+k", "ctrl+o"}:
                 await settled(pilot)
         await settled(pilot)
         for size in sizes:

@@ -87,6 +87,10 @@ def line_of(view: View) -> str:
         parts.append(f"posts by admins only ({admins})")
     if view.get("receipts", "off") != "off":
         parts.append(f"receipts: {view['receipts']}")
+    if view.get("lifetime_s"):
+        from cloister.client.spans import span_in_words
+
+        parts.append(f"kept {span_in_words(int(view['lifetime_s']))}")
     if view.get("leaving"):
         parts.append("you are leaving")
     parts += [word for word in ("pinned", "muted", "blocked") if view.get(word)]
@@ -294,6 +298,41 @@ def announce(person: Person, *, title: str, who: str) -> None:
       cloister conversation announce Rota admins
     """
     _change(person, title, f"posts: {who}", posting=WHO[who])
+
+
+@conversation.command("timer")
+@click.argument("title")
+@click.argument("span", metavar="SPAN")
+@person_command
+def timer(person: Person, *, title: str, span: str) -> None:
+    """Say how long new texts in TITLE are kept after they were read: 90m, 12h, 7d, or "off".
+
+    They are deleted on every device whose program keeps the rules, a minute to a year after their
+    reader has read them. It stops nobody from keeping a copy. Under a legal hold nothing is
+    deleted.
+
+    \b
+    Examples:
+      cloister conversation timer Newsdesk 7d
+      cloister conversation timer Newsdesk off
+    """
+    from cloister.tui.words import lifetime
+
+    seconds = seconds_of(span)
+    _change(person, title, lifetime(seconds), lifetime_s=seconds)
+
+
+def seconds_of(span: str) -> int:
+    """Return a span in seconds; "off" is 0.  Raises ``UsageError``."""
+    from cloister.errors import UsageError
+
+    units = {"m": 60, "h": 3600, "d": 86_400}
+    if span == "off":
+        return 0
+    count, unit = span[:-1], units.get(span[-1:])
+    if unit is None or not (count.isascii() and count.isdigit()) or len(count) > 6:
+        raise UsageError(f"{span!r} is no span of time", hint='for example 90m, 12h, 7d, or "off"')
+    return int(count) * unit
 
 
 @conversation.command("leave")

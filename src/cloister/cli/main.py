@@ -58,6 +58,7 @@ FAMILIES: dict[str, Family] = {
     "open": Family("cloister.cli.interface:open_interface", "Open the full-screen interface."),
     "chat": Family("cloister.cli.interface:chat", "Talk line by line."),
     "send": Family("cloister.cli.messages:send", "Send a text."),
+    "message": Family("cloister.cli.message:message", "Edit, take back, react."),
     "read": Family("cloister.cli.messages:read", "Read a conversation."),
     "export": Family("cloister.cli.export:export", "Write out one's own history."),
     "status": Family("cloister.cli.status:status", "Say where this device stands."),

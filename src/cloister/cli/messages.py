@@ -22,8 +22,9 @@ PAGE: Final = 500
 @click.argument("name")
 @click.argument("text", required=False)
 @click.option("--wait", is_flag=True, help="Fail (4) if the relay does not confirm it in time.")
+@click.option("--reply-to", metavar="MESSAGE", default="", help="The message that it answers.")
 @person_command
-def send(person: Person, *, name: str, text: str | None, wait: bool) -> None:
+def send(person: Person, *, name: str, text: str | None, wait: bool, reply_to: str) -> None:
     """Send TEXT to the conversation NAME; "-" or nothing takes it from standard input.
 
     Without a relay in reach the text is queued (exit 0, "queued") and goes out later. For a text
@@ -34,21 +35,22 @@ def send(person: Person, *, name: str, text: str | None, wait: bool) -> None:
       cloister send Newsdesk "lead is confirmed"
       git log -1 | cloister send Newsdesk
       cloister send Newsdesk - < note.txt
+      cloister send Newsdesk "I take it" --reply-to last
     """
     from cloister.client.effects import MessageState
 
-    body = _body(text)
+    body = body_from(text)
     settings = person.settings
     wait_s = settings.timeout_s if wait else settings.send_wait_s
 
     async def sending(device: Facade) -> Message:
         try:
-            return await device.send(name, body, wait_s)
+            return await device.send(name, body, wait_s, reply_to=reply_to)
         except NotFoundError:
             # Opened elsewhere since this device was last connected?
             if not await device.settle(settings.send_wait_s):
                 raise
-            return await device.send(name, body, wait_s)
+            return await device.send(name, body, wait_s, reply_to=reply_to)
 
     message = person.act(sending, online=False)
     state = message.state.name.lower()
@@ -68,8 +70,9 @@ def send(person: Person, *, name: str, text: str | None, wait: bool) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Stay and print what comes.")
 @click.option("--limit", "-n", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @click.option("--offline", is_flag=True, help="Do not ask the relay first.")
+@click.option("--ids", is_flag=True, help="Show how each message's id begins.")
 @person_command
-def read(person: Person, *, name: str, follow: bool, limit: int, offline: bool) -> None:
+def read(person: Person, *, name: str, follow: bool, limit: int, offline: bool, ids: bool) -> None:
     """Print the last messages of the conversation NAME, oldest first.
 
     With --follow each message is printed once, when it has come (own ones when queued).
@@ -79,7 +82,7 @@ def read(person: Person, *, name: str, follow: bool, limit: int, offline: bool) 
       cloister read Newsdesk
       cloister read Newsdesk --follow --json
     """
-    reader = _Reader(person, name)
+    reader = _Reader(person, name, ids=ids)
 
     async def reading(device: Facade) -> None:
         await reader.print_last(device, limit)
@@ -92,8 +95,9 @@ def read(person: Person, *, name: str, follow: bool, limit: int, offline: bool) 
 class _Reader:
     """One `cloister read`, through every process that holds the vault meanwhile."""
 
-    def __init__(self, person: Person, name: str) -> None:
+    def __init__(self, person: Person, name: str, *, ids: bool) -> None:
         self._person = person
+        self._ids = ids
         self._name = name
         self._last: int | None = None
         """Position of the last row printed: whichever process is asked next goes on after it."""
@@ -132,6 +136,7 @@ class _Reader:
                 is_new=is_new,
                 told=told.get(message.message_id),
                 is_blocked=message.sender in blocked,
+                with_id=self._ids,
             )
             # Noted before anything is asked: the process may end in between.
             self._last = message.position
@@ -158,7 +163,8 @@ class _Reader:
         return {key: told for key, told in found.items() if told is not None}
 
 
-def _body(text: str | None) -> str:
+def body_from(text: str | None) -> str:
+    """Return a text from the argument, or from standard input.  Raises ``UsageError``."""
     if text is not None and text != "-":
         return text
     if text is None and sys.stdin.isatty():

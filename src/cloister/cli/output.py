@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloister.client.effects import Alarm, Message, MessageKind, MessageState
 from cloister.client.safe_text import safe_line, safe_text
+from cloister.tui import words
 
 if TYPE_CHECKING:
     from cloister.client.told import Told
@@ -53,17 +54,20 @@ class Output:
         is_new: bool = False,
         told: Told | None = None,
         is_blocked: bool = False,
+        with_id: bool = False,
     ) -> None:
         """Print one row of a timeline.  ``is_new``: that it is still queued goes without saying.
 
-        ``told``: what receipts say of it.  ``is_blocked``: its text is folded away, for people."""
+        ``told``: what receipts say of it.  ``is_blocked``: its text is folded away, for people.
+        ``with_id``: how its id begins stands before it."""
         view = message_view(message, conversation)
         if is_blocked:
             self.data({**view, "blocked": True}, folded_text(message))
             return
         if told is not None:
             view |= {"delivered": told.delivered, "read": told.read, "others": told.others}
-        self.data(view, message_text(message, is_new=is_new, told=told))
+        text = message_text(message, is_new=is_new, told=told)
+        self.data(view, f"{message.message_id.hex()[:8]}  {text}" if with_id else text)
 
 
 def message_view(message: Message, conversation: str) -> dict[str, Any]:
@@ -84,6 +88,13 @@ def message_view(message: Message, conversation: str) -> dict[str, Any]:
         "text": message.text,
         "reason": message.reason,
         "envelope_hash": message.envelope_hash.hex(),
+        "reply_to": message.reply_to.hex(),
+        "edits": message.since.edits,
+        "retracted": message.since.retracted,
+        "reactions": [{"name": one.name, "mark": one.mark} for one in message.since.reactions],
+        "pending": list(message.since.pending),
+        "lifetime_s": message.lifetime_s,
+        "expires_at": message.expires_at,
     }
 
 
@@ -92,10 +103,10 @@ def message_text(message: Message, *, is_new: bool = False, told: Told | None = 
 
     Further lines are set in, so that no text can look like a message of somebody else.
     """
-    when = _when(message.at)
-    body = safe_text(message.text).replace("\n", "\n    ")
+    at = when(message.at)
+    body = safe_text(words.body_of(message)).replace("\n", "\n    ")
     if message.kind is MessageKind.NOTICE:
-        return f"* {when}: {body}"
+        return f"* {at}: {body}"
     name = safe_line(message.sender_name)
     state = ""
     if message.state is MessageState.QUEUED and not is_new:
@@ -105,16 +116,18 @@ def message_text(message: Message, *, is_new: bool = False, told: Told | None = 
     elif told is not None:
         read = f", read {told.read}" if told.read else ""
         state = f" (delivered {told.delivered} of {told.others}{read})"
-    return f"{name}, {when}{state}: {body}"
+    answers = f" (answers {words.quote_line(message)[2:62].rstrip()})" if message.reply_to else ""
+    after = "".join(f"\n    {one}" for one in words.since_lines(message))
+    return f"{name}, {at}{state}{answers}: {body}{after}"
 
 
 def folded_text(message: Message) -> str:
     """Return what stands in the place of a blocked member's text."""
-    return f"* {_when(message.at)}: a text of {safe_line(message.sender_name)}, who is blocked"
+    return f"* {when(message.at)}: a text of {safe_line(message.sender_name)}, who is blocked"
 
 
-def _when(at: int) -> str:
-    """The author's clock may say anything, also what no calendar has."""
+def when(at: int) -> str:
+    """Return a moment of an author's clock, which may say anything, also what no calendar has."""
     try:
         return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
     except (OverflowError, OSError, ValueError):

@@ -28,6 +28,7 @@ from cloister.client.outbox import fail_all, queue
 from cloister.client.records import ChannelKind, ChannelState, Wish
 from cloister.client.rights import Rights, rights_of
 from cloister.client.safe_text import safe_line
+from cloister.client.spans import span_in_words
 from cloister.client.state import Channel, State
 from cloister.client.turn import Turn
 from cloister.client.views import COMMONS_NAME, channel_named, channel_titles
@@ -255,12 +256,7 @@ def lifetime_words(seconds: int) -> str:
     """Say how long texts are kept."""
     if not seconds:
         return "texts are kept for good from now on"
-    for unit, name in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        if seconds % unit == 0:
-            count = seconds // unit
-            span = f"{count} {name}{'s' if count > 1 else ''}"
-            break
-    return f"new texts are deleted {span} after they were read"
+    return f"new texts are deleted {span_in_words(seconds)} after they were read"
 
 
 def _named(roster: Roster, members: Sequence[MemberId] | set[MemberId], what: str) -> list[str]:

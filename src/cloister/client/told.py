@@ -35,6 +35,28 @@ def told_of(view: View, n: int) -> Told | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class NamesTold:
+    """Of whom it is known that a text has arrived, or was read."""
+
+    delivered: tuple[str, ...]
+    read: tuple[str, ...]
+
+
+def names_told(view: View, n: int) -> NamesTold | None:
+    """Return who says to have the text at ``n``; nothing when nobody gives receipts there."""
+    members = view["members"]
+    if not isinstance(members, list) or not any(one["marks"] for one in members):
+        return None
+    covering = [(one, [mark for mark in one["marks"] if _covers(mark, n)]) for one in members]
+    return NamesTold(
+        delivered=tuple(str(one["name"]) for one, marks in covering if marks),
+        read=tuple(
+            str(one["name"]) for one, marks in covering if any(n < mark["read_n"] for mark in marks)
+        ),
+    )
+
+
 def _covers(mark: dict[str, object], n: int) -> bool:
     from_n, until_n, missing = mark["from_n"], mark["until_n"], mark["missing"]
     return (

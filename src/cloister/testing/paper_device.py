@@ -154,6 +154,11 @@ class PaperDevice:
         rows[place] = replace(row, state=state, reason=reason)
         self._tell(Shown(message=rows[place]))
 
+    def expire(self, channel_id: str, text: str) -> None:
+        """Let a text come to its time."""
+        self.rows[channel_id] = [row for row in self.rows[channel_id] if row.text != text]
+        self._tell(Changed(what="timeline", text=channel_id))
+
     def connect(self, link: str, trouble: str | None = None) -> None:
         """Let the relay come or go."""
         self.state |= {"link": link, "trouble": trouble}

@@ -120,6 +120,8 @@ class Interface(TypeAhead):
         home = HomeScreen(session)
         session.on_change = lambda: self._changed(home)
         session.on_message = self._hear
+        session.on_revised = home.revise
+        session.on_swept = home.reload
         session.on_alarm = self._alarm
         await self.switch_screen(home) if self.screen_stack[1:] else await self.push_screen(home)
         self.run_worker(self._watch(session), group="session")
@@ -221,16 +223,16 @@ class Interface(TypeAhead):
         """Show a screen whose answer nobody waits for."""
         self.push_screen(screen)
 
-    def go_to(self, conversation: str) -> None:
-        """Open a conversation, whatever is in front of it."""
+    def go_to(self, conversation: str, at: int | None = None) -> None:
+        """Open a conversation, whatever is in front of it; ``at``: a position in it."""
         self.is_opening = True
-        self.run_worker(self._go_to(conversation))
+        self.run_worker(self._go_to(conversation, at))
 
-    async def _go_to(self, conversation: str) -> None:
+    async def _go_to(self, conversation: str, at: int | None) -> None:
         home = self.home
         if home is not None:
             await home.session.refresh()
-            await home.open(conversation)
+            await home.open(conversation, at)
 
     # --- keys ----------------------------------------------------------------------------------
 
@@ -323,6 +325,11 @@ class Interface(TypeAhead):
         """Search all texts."""
         if self.home is not None and self.is_watched:
             self._picked(("do", "search"))
+
+    def action_message(self) -> None:
+        """Pick a message, then what to do with it."""
+        if self.home is not None and self.is_watched and self.home.conversation:
+            self._picked(("do", "message"))
 
     def action_help(self) -> None:
         """Show the keys."""

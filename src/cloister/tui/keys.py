@@ -29,6 +29,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("next_unread", "ctrl+n", "next conversation with something unread"),
     Key("next_conversation", "tab", "next conversation", "conversations"),
     Key("previous_conversation", "shift+tab", "previous conversation", "conversations"),
+    Key("message", "ctrl+o", "pick a message: answer, react, edit, take back"),
     Key("search", "ctrl+f", "search all texts"),
     Key("lock", "ctrl+l", "lock now: the vault is closed, the screen cleared"),
     Key("help", "ctrl+g", "this help"),

@@ -35,10 +35,14 @@ def message_block(
         lines.append(_header(message, state, width))
     mark = words.mark_of(message)
     role = "own" if message.own else "text"
-    for number, one in enumerate(wrap(message.text, width - INDENT)):
+    if quote := words.quote_line(message):
+        lines.append((("  ", "dim"), (fit(quote, width - INDENT), "dim")))
+    for number, one in enumerate(wrap(words.body_of(message), width - INDENT)):
         lead = f"{mark} " if number == 0 else "  "
         mark_role = "fail" if message.state is MessageState.FAILED else "dim"
         lines.append(((lead, mark_role), (one, role)))
+    for one in words.since_lines(message):
+        lines += [((f"  {part}", "dim"),) for part in wrap(one, width - INDENT)]
     if message.own and message.state is MessageState.FAILED:
         lines += [((f"  {one}", "fail"),) for one in wrap(_why(message), width - INDENT)]
     return lines
@@ -109,4 +113,4 @@ def _preview(newest: Message | None) -> str:
         return newest.text
     if newest.state is MessageState.FAILED:
         return f"failed: {newest.text}"
-    return f"{words.name_of(newest)}: {newest.text}"
+    return f"{words.name_of(newest)}: {words.body_of(newest)}"

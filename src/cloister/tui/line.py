@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
-from cloister.client.effects import Alarm, Changed, Message, MessageState, Shown
+from cloister.client.effects import Alarm, Changed, Message, MessageState, Revised, Shown
 from cloister.client.safe_text import safe_line
 from cloister.device.errors import FellBehind
 from cloister.device.facade import Facade, FollowedNotice
@@ -22,6 +22,8 @@ from cloister.tui.line_input import Lines
 from cloister.tui.line_talk import LineTalk
 
 LAST_ROWS: Final = 20
+AROUND: Final = 3
+"""Messages shown on either side of one that was gone to."""
 PAGE: Final = 200
 QUEUED_S: Final = 4.0
 """A text that is still queued after this long is said to be."""
@@ -143,7 +145,18 @@ class LineMode:
     async def _arrive(self) -> None:
         if self._talk.going_to:
             going_to, self._talk.going_to = self._talk.going_to, ""
+            at, self._talk.going_at = self._talk.going_at, None
             await self._go(going_to)
+            if at is not None:
+                await self._show_around(at)
+
+    async def _show_around(self, position: int) -> None:
+        """Show a message that was gone to, with what was said before and after it."""
+        device, conversation = self._device, self._talk.conversation
+        rows = await device.history(conversation, limit=AROUND, before=position)
+        rows += await device.history(conversation, limit=AROUND + 1, after=position - 1)
+        self._first = rows[0].position if rows else self._first
+        self._lines.show("\n".join(["* From there:", *map(words.message_line, rows)]))
 
     async def _older(self) -> None:
         rows = await self._device.history(
@@ -223,6 +236,8 @@ class LineMode:
                 self._note(message)
             case Shown(message=message) if message.own:
                 self._note(message)
+            case Revised() if notice.channel_id.hex() == self._talk.conversation:
+                await self._revise(notice.message_id)
             case Shown(message=message):
                 await self._announce(message)
             case _:
@@ -240,6 +255,13 @@ class LineMode:
                 if not (row.own and self._lines.is_typed and row.message_id in self._typed_here):
                     self._lines.show(words.message_line(row, is_new=True))
             await self._device.mark_read(conversation, self._last)
+
+    async def _revise(self, message_id: bytes) -> None:
+        """Show a message again that reads otherwise now: nothing above can be changed."""
+        with suppress(NotFoundError):
+            row = await self._device.message(self._talk.conversation, message_id.hex())
+            if row.position >= self._first:
+                self._lines.show("* Now: " + words.message_line(row))
 
     async def _announce(self, message: Message) -> None:
         conversation = message.channel_id.hex()

@@ -24,6 +24,8 @@ class LineTalk:
         self.timeout_s = timeout_s
         self.going_to = ""
         """The conversation that an action went to, until the line mode has gone there."""
+        self.going_at: int | None = None
+        """The position of the message that it went to."""
         self.ending = ""
         """"locked" or "left" once an action has asked for it."""
         self._lines = lines
@@ -43,6 +45,16 @@ class LineTalk:
             self._lines.say(about)
         self._lines.say(f"{question}:")
         return await self._line(secret=secret)
+
+    async def write(self, title: str, *, about: str, text: str) -> str:
+        """Ask for a text; what stands there now is shown, for who wants to copy it."""
+        if self._given:
+            return self._rest()
+        self._lines.say(about)
+        if text:
+            self._lines.say(f"It says now: {text}")
+        self._lines.say(f"{title}:")
+        return await self._line()
 
     async def ask_optional(self, question: str) -> str:
         """Ask for a line, or nothing; a command that came with its answers is asked no more."""
@@ -89,9 +101,10 @@ class LineTalk:
         """Show what came of it."""
         self._lines.say(text)
 
-    def open(self, conversation: str) -> None:
-        """Go to a conversation."""
+    def open(self, conversation: str, at: int | None = None) -> None:
+        """Go to a conversation, and show it from around a message."""
         self.going_to = conversation
+        self.going_at = at
 
     def lock(self) -> None:
         """Close the vault."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cloister.device.facade import Facade
 from cloister.errors import NotFoundError
 from cloister.tui.screens.asking import AskScreen, ChooseScreen, ConfirmScreen, TellScreen
+from cloister.tui.screens.writing import WriteScreen
 from cloister.tui.talk import NOTHING, Cancelled, Choice
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ class ScreenTalk:
         screen = AskScreen(question, about=about, secret=secret)
         answer = await self._app.push_screen_wait(screen)
         if not answer or not answer[0]:
+            raise Cancelled
+        return answer[0]
+
+    async def write(self, title: str, *, about: str, text: str) -> str:
+        """Ask for a text of several lines."""
+        answer = await self._app.push_screen_wait(WriteScreen(title, about=about, text=text))
+        if not answer or not answer[0].strip():
             raise Cancelled
         return answer[0]
 
@@ -75,9 +83,9 @@ class ScreenTalk:
         is_list = "\n\n" not in text
         self._app.show_screen(TellScreen(self._doing, text, hang=2 if is_list else 0))
 
-    def open(self, conversation: str) -> None:
-        """Go to a conversation."""
-        self._app.go_to(conversation)
+    def open(self, conversation: str, at: int | None = None) -> None:
+        """Go to a conversation, or to a message of it."""
+        self._app.go_to(conversation, at)
 
     def lock(self) -> None:
         """Lock."""

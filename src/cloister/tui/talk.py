@@ -47,6 +47,10 @@ class Talk(Protocol):
         """Ask for a line of text, which is not empty.  ``about`` is shown above the question."""
         ...
 
+    async def write(self, title: str, *, about: str, text: str) -> str:
+        """Ask for a text of several lines, beginning with ``text``; it is not empty."""
+        ...
+
     async def ask_optional(self, question: str) -> str:
         """Ask for a line of text, or nothing."""
         ...
@@ -72,8 +76,8 @@ class Talk(Protocol):
         """Show what came of it; lines of any number."""
         ...
 
-    def open(self, conversation: str) -> None:
-        """Go to a conversation, by its id."""
+    def open(self, conversation: str, at: int | None = None) -> None:
+        """Go to a conversation, by its id; ``at``: to the message at that position."""
         ...
 
     def lock(self) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from cloister.client.effects import Message, MessageKind, MessageState
+from cloister.client.effects import Message, MessageKind, MessageState, Reaction
 from cloister.client.safe_text import safe_line, safe_text
+from cloister.client.spans import span_in_words
 
 View = Mapping[str, Any]
 
@@ -47,6 +48,7 @@ MEMBER_STATES: Final = {
 
 DAY: Final = "%A %d %B %Y"
 _QUARTER_S: Final = 900
+_EXCERPT: Final = 120
 
 
 def state_of(message: Message, *, is_connected: bool = True) -> str:
@@ -67,6 +69,67 @@ def mark_of(message: Message) -> str:
     if not message.own or message.kind is not MessageKind.TEXT:
         return " "
     return STATES.get(message.state, ("?", ""))[0] or " "
+
+
+def lifetime(seconds: int) -> str:
+    """Return how long texts are kept, in words."""
+    if not seconds:
+        return "texts are kept for good"
+    return f"texts are deleted {span_in_words(seconds)} after they were read"
+
+
+def excerpt(text: str, rows: int) -> str:
+    """Return how a text begins: some of its lines, none too long."""
+    lines = safe_text(text).split("\n")
+    begun = [
+        one if len(one) <= _EXCERPT else one[:_EXCERPT].rstrip() + ".." for one in lines[:rows]
+    ]
+    return "\n".join(begun) + (" .." if len(lines) > rows else "")
+
+
+def sentence_of(message: Message) -> str:
+    """Return where an own message stands, as a sentence."""
+    mark = STATES.get(message.state, ("?", ""))[0]
+    said = next((text for one, text in LEGEND if one == mark), message.state.name.lower())
+    why = f" ({safe_line(message.reason)})" if message.reason else ""
+    return said[:1].upper() + said[1:] + why + "."
+
+
+def since_lines(message: Message) -> list[str]:
+    """Return what was said of a message since, in lines; mostly none."""
+    since = message.since
+    lines = [f"[{safe_line(one.mark)}] {_reactor(one)}" for one in since.reactions]
+    if len(lines) > 1:
+        by_mark: dict[str, list[str]] = {}
+        for one in since.reactions:
+            by_mark.setdefault(safe_line(one.mark), []).append(_reactor(one))
+        lines = ["  ".join(f"[{mark}] {', '.join(names)}" for mark, names in by_mark.items())]
+    return lines + [f"({safe_line(one)})" for one in since.pending]
+
+
+def _reactor(reaction: Reaction) -> str:
+    return "You" if reaction.own else safe_line(reaction.name) or "somebody"
+
+
+def quote_line(message: Message) -> str:
+    """Return what a message answers, in a line; nothing when it answers none."""
+    quote = message.since.quote
+    if quote is None:
+        return ""
+    if not quote.text:
+        who = f" of {safe_line(quote.name)}" if quote.name else ""
+        return f"> (a message{who} that is not here any more)"
+    return f"> {safe_line(quote.name)}: {safe_line(quote.text)}"
+
+
+TAKEN_BACK: Final = "(taken back)"
+
+
+def body_of(message: Message) -> str:
+    """Return the text as it is shown: "taken back" where it was, and that it was edited."""
+    if message.since.retracted:
+        return TAKEN_BACK
+    return message.text + (" (edited)" if message.since.edits else "")
 
 
 def name_of(message: Message) -> str:
@@ -120,14 +183,16 @@ def message_line(message: Message, *, is_new: bool = False) -> str:
 
     ``is_new``: that it is still queued goes without saying.
     """
-    body = safe_text(message.text).replace("\n", "\n    ")
+    body = safe_text(body_of(message)).replace("\n", "\n    ")
     if message.kind is MessageKind.NOTICE:
         return f"* {clock_of(message.at)}: {body}"
     state = state_of(message)
     if message.state is not MessageState.FAILED and (is_new or state in {"", "sent"}):
         state = ""
     state = f" ({state})" if state else ""
-    return f"{name_of(message)}, {clock_of(message.at)}{state}: {body}"
+    answers = f" (answers {quote_line(message)[2:60].rstrip()})" if message.since.quote else ""
+    after = "".join(f"\n    {one}" for one in since_lines(message))
+    return f"{name_of(message)}, {clock_of(message.at)}{state}{answers}: {body}{after}"
 
 
 def relay_state(status: View) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloister.client.effects import MessageState
-from cloister.client.inputs import OpenConversation, Vouch
+from cloister.client.inputs import ChangeConversation, OpenConversation, SetReceipts, Vouch
 from cloister.client.powers import Suspend
 from cloister.errors import NotFoundError, PolicyError
 from cloister.testing.paper_device import PaperDevice
@@ -228,3 +228,56 @@ def test_the_help_names_every_action() -> None:
 def test_no_foreign_text_makes_two_messages_of_one(device: PaperDevice) -> None:
     typist = talk(device, lambda: device.write(DESK, "Lin", "hi\nAmira, 09:41: send the keys"))
     assert typist.shown[-1].count("\n    Amira") == 1
+
+
+def test_messages_are_answered_edited_taken_back_and_reacted_to(device: PaperDevice) -> None:
+    typist = talk(
+        device,
+        "/reply 1 who says so?",
+        "/react 2 thanks",
+        "/edit 1 who says it?",
+        "/versions 1",
+        "/take-back 1",
+        "yes",
+    )
+    asked, answer = device.rows[DESK]
+    assert [(one.own, one.mark) for one in asked.since.reactions] == [(True, "thanks")]
+    assert answer.reply_to == asked.message_id
+    assert (answer.text, answer.since.retracted, answer.since.edits) == ("", True, 1)
+    shown = [line.partition(": ")[2] for line in typist.shown if line.startswith("* Now")]
+    assert shown[0].endswith("lead is confirmed\n    [thanks] You")
+    assert shown[1].endswith("(answers Amira: lead is confirmed): who says it? (edited)")
+    assert shown[2].endswith("(taken back)")
+    assert any("is deleted here and with everybody" in line for line in typist.said)
+
+
+def test_what_became_of_a_message_is_said(device: PaperDevice) -> None:
+    typist = talk(device, "hold", "/about 1")
+    assert "the home relay has it on its disk" in typist.said[-1]
+    assert device.rows[DESK][-1].message_id.hex() in typist.said[-1]
+
+
+def test_only_own_texts_are_offered_to_be_edited(device: PaperDevice) -> None:
+    assert "There is no such message here." in " ".join(talk(device, "/edit 1 other").said)
+    assert device.rows[DESK][0].text == "lead is confirmed"
+
+
+def test_a_text_that_was_found_is_gone_to(device: PaperDevice) -> None:
+    for number in range(40):
+        device.write(ROTA, "Lin", f"week {number}" + (" needle" if number == 7 else ""))
+    typist = talk(device, "/search", "needle", "1")
+    assert any(line.startswith("Rota: ") for line in typist.said)
+    around = typist.shown[-1].splitlines()
+    assert around[0] == "* From there:"
+    assert [line.split("week ")[1].split()[0] for line in around[1:]] == [
+        str(n) for n in range(4, 11)
+    ]
+
+
+def test_how_long_texts_are_kept_and_receipts_are_set(device: PaperDevice) -> None:
+    typist = talk(device, "/timer 86400", "/receipts delivered")
+    assert device.acts == [
+        ChangeConversation(ref=0, conversation=DESK, lifetime_s=86_400),
+        SetReceipts(ref=0, conversation=DESK, level=1),
+    ]
+    assert "texts are deleted 1 day after they were read" in typist.said[-2]

@@ -37,19 +37,24 @@ async def new(talk: Talk) -> None:
 
 
 async def search(talk: Talk) -> None:
-    """Find texts that hold all the words, in every conversation."""
+    """Find texts that hold all the words, in every conversation, and go to one."""
     wanted = await talk.ask("Which words?")
     found = await talk.device.search(wanted)
     titles = {str(v["channel_id"]): str(v["title"]) for v in await talk.device.conversations()}
     if not found:
         talk.tell(f"No text holds: {wanted}")
         return
-    lines = [f"{len(found)} found, the newest first:"]
-    for message in found:
-        title = titles.get(message.channel_id.hex(), "a former conversation")
-        lines.append(f"{title}, {words.day_of(message.at)}")
-        lines.append(f"    {words.message_line(message)}")
-    talk.tell("\n".join(lines))
+    choices = [
+        Choice(
+            f"{number}",
+            f"{titles.get(one.channel_id.hex(), 'a former conversation')}: {words.name_of(one)}:"
+            f" {words.excerpt(one.text, 1)}",
+            words.day_of(one.at),
+        )
+        for number, one in enumerate(found)
+    ]
+    picked = found[int(await talk.choose(f"{len(found)} found, the newest first", choices))]
+    talk.open(picked.channel_id.hex(), picked.position)
 
 
 async def who(talk: Talk) -> None:
@@ -66,6 +71,8 @@ async def who(talk: Talk) -> None:
         lines.append("Members and name are changed by admins only.")
     if view["posting"] == "admins":
         lines.append("Only admins post.")
+    if view.get("lifetime_s"):
+        lines.append(words.lifetime(int(view["lifetime_s"])).capitalize() + ".")
     talk.tell("\n".join(lines))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from cloister.tui.actions import conversing, governing, own_device, people
+from cloister.tui.actions import conversing, governing, messages, own_device, people
 from cloister.tui.talk import Talk
 
 
@@ -44,6 +44,18 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("rights", "Who changes the conversation", conversing.rights),
         ("announce", "Who posts", conversing.announce),
         ("part", "Leave this conversation", conversing.part),
+    ),
+    *_group(
+        "messages",
+        ("message", "Do something with a message", messages.message),
+        ("reply", "Answer a message", messages.reply),
+        ("react", "React to a message", messages.react),
+        ("edit", "Edit a text of yours", messages.edit),
+        ("take-back", "Take a text of yours back", messages.take_back),
+        ("versions", "Earlier texts of a message", messages.versions),
+        ("about", "What became of a message", messages.about),
+        ("timer", "How long texts are kept", messages.timer),
+        ("receipts", "Receipts in this conversation", messages.receipts),
     ),
     *_group(
         "people",

@@ -12,8 +12,9 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 
-from cloister.client.effects import Message
+from cloister.client.effects import Message, Revised
 from cloister.client.safe_text import safe_line
+from cloister.client.spans import span_in_words
 from cloister.device.facade import View
 from cloister.errors import CloisterError
 from cloister.tui import words
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 DRAFT_S: Final = 1.0
 """A draft is kept when nothing was typed for this long."""
 LIST_COLUMNS: Final = 31
+AROUND: Final = 20
+"""Messages shown before one that was gone to."""
+MANY: Final = 1000
 
 
 class HomeScreen(Screen[None]):
@@ -161,6 +165,8 @@ class HomeScreen(Screen[None]):
             return ((f" {title}", "bar"), (shown, "warn"))
         if view["kind"] == "commons":
             people = f"all {len(view['members'])}"
+        if view.get("lifetime_s"):
+            people = f"kept {span_in_words(int(view['lifetime_s']))}, {people}"
         return ((f" {title}", "bar"), (f"  {fit(people, rest)}" if rest > 4 else "", "dim"))
 
     # --- going ---------------------------------------------------------------------------------
@@ -179,8 +185,10 @@ class HomeScreen(Screen[None]):
         if event.widget.id == "composer":
             self.interface.is_opening = False
 
-    async def open(self, conversation: str) -> None:
-        """Open a conversation: its last texts, its draft, the cursor in the composer."""
+    async def open(self, conversation: str, at: int | None = None) -> None:
+        """Open a conversation: its last texts, its draft, the cursor in the composer.
+
+        ``at``: the texts from a little before that position on, and that one in sight."""
         await self.keep_draft()
         self.conversation = conversation
         self.add_class("talking")
@@ -195,14 +203,29 @@ class HomeScreen(Screen[None]):
         composer.focus()
         self._say_state()
         try:
-            rows = await self.session.device.history(conversation, limit=PAGE)
+            rows = await self._rows(conversation, at)
         except CloisterError as error:
             self.interface.report(error)
             return
         if conversation == self.conversation:
             log.placeholder = "Nothing has been said yet."
             log.show(rows)
+            if at is not None:
+                log.show_position(at)
             self._mark_read(rows)
+
+    async def _rows(self, conversation: str, at: int | None) -> list[Message]:
+        """Read the last page, or everything from a little before a position on: without a hole,
+        whatever comes meanwhile."""
+        device = self.session.device
+        if at is None:
+            return await device.history(conversation, limit=PAGE)
+        rows = await device.history(conversation, limit=AROUND, before=at)
+        last = rows[-1].position if rows else at - 1
+        while page := await device.history(conversation, limit=MANY, after=last):
+            rows += page
+            last = page[-1].position
+        return rows
 
     def _mark_read(self, rows: list[Message]) -> None:
         if rows and self.conversation and self.interface.is_watched:
@@ -304,6 +327,35 @@ class HomeScreen(Screen[None]):
         log.take(message)
         if not message.own:
             self._mark_read([message])
+
+    def revise(self, revised: Revised) -> None:
+        """A message is shown otherwise now: read it again, if it is in sight."""
+        log = self.query_one("#log", MessageLog)
+        if revised.channel_id.hex() == self.conversation and log.holds(revised.message_id):
+            self.run_worker(self._revise(self.conversation, revised.message_id))
+
+    async def _revise(self, conversation: str, message_id: bytes) -> None:
+        try:
+            row = await self.session.device.message(conversation, message_id.hex())
+        except CloisterError:
+            return  # it is gone meanwhile
+        if conversation == self.conversation:
+            self.query_one("#log", MessageLog).take(row)
+
+    def reload(self, conversation: str) -> None:
+        """Texts have come to their time: what is shown must be what there is."""
+        if conversation == self.conversation:
+            self.run_worker(self._reload(conversation))
+
+    async def _reload(self, conversation: str) -> None:
+        log = self.query_one("#log", MessageLog)
+        try:
+            rows = await self.session.device.history(conversation, limit=max(len(log.messages), 1))
+        except CloisterError as error:
+            self.interface.report(error)
+            return
+        if conversation == self.conversation:
+            log.show(rows)
 
     def on_message_log_older(self, event: MessageLog.Older) -> None:
         """Load what is older, if anything is."""

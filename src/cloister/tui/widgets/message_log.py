@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message as Posted
 
-from cloister.client.effects import Message
+from cloister.client.effects import Message, Since
 from cloister.tui.layout import message_block
 from cloister.tui.lines import Line
 from cloister.tui.widgets.painted import Painted
@@ -38,6 +39,8 @@ class MessageLog(Painted):
         self._blocks: list[list[Line]] = []
         self._is_connected = True
         self.is_at_end = True
+        self._goal: int | None = None
+        """Position of the message to have in sight, until this is laid out."""
         self.placeholder = ""
         """What stands there while there are no messages."""
 
@@ -58,10 +61,34 @@ class MessageLog(Painted):
         self.relay()
         self.scroll_to(y=at + len(self.lines) - before, animate=False, force=True)
 
+    def holds(self, message_id: bytes) -> bool:
+        """Tell whether a message is loaded."""
+        return any(one.message_id == message_id for one in self.messages)
+
+    def show_position(self, position: int) -> None:
+        """Have the first line of a message in sight, two lines from the top."""
+        if len(self._blocks) != len(self.messages):
+            self._goal, self.is_at_end = position, False  # once there is a width
+            return
+        above = sum(
+            len(block)
+            for one, block in zip(self.messages, self._blocks, strict=True)
+            if one.position < position
+        )
+        last = max(len(self.lines) - self.size.height, 0)
+        at = min(max(above - 2, 0), last)
+        self.is_at_end = at >= last
+        self.scroll_to(y=at, animate=False, force=True, immediate=True)
+
     def take(self, message: Message) -> None:
-        """Add a message, or show what has become of one."""
+        """Add a message, or show what has become of one.
+
+        What has become of it is said without what was said of it since: that stays."""
         for number in range(len(self.messages) - 1, -1, -1):
-            if self.messages[number].message_id == message.message_id:
+            known = self.messages[number]
+            if known.message_id == message.message_id:
+                if message.since == Since() != known.since:
+                    message = replace(message, since=known.since, text=known.text)
                 self.messages[number] = message
                 self._renew(number)
                 return
@@ -110,6 +137,9 @@ class MessageLog(Painted):
         if self.size.width != self._laid_out_for:
             self._blocks = []
             self.relay()
+        if self._goal is not None:
+            goal, self._goal = self._goal, None
+            self.show_position(goal)
         if self.is_at_end:
             self.to_end()
 

@@ -1,0 +1,44 @@
+"""The screen on which a text of several lines is written: an answer, or another text."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+
+from cloister.client.safe_text import safe_text
+from cloister.tui.lines import wrap
+from cloister.tui.screens.asking import Asked
+from cloister.tui.widgets.entry import Composer
+from cloister.tui.widgets.painted import Row, Text
+
+
+class WriteScreen(Asked):
+    """What it is about, and the composer; Enter is done, as in a conversation."""
+
+    CSS = """
+    WriteScreen Composer { max-height: 8; }
+    """
+
+    def __init__(self, title: str, *, about: str, text: str) -> None:
+        super().__init__(title, "Enter: done   Ctrl+J: new line   Esc: leave it")
+        self._about = safe_text(about)
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """Title, what it is about, the text."""
+        yield Row(id="title")
+        yield Text(self._about, role="dim", id="about")
+        yield Row(id="gap")
+        yield Composer(id="answer")
+        yield Row(id="keys")
+
+    def on_mount(self) -> None:
+        """What it is about takes the lines it needs, four at most."""
+        super().on_mount()
+        about = self.query_one("#about", Text)
+        about.can_focus = False
+        about.styles.height = min(len(wrap(self._about, self.size.width - 1)), 4)
+        self.query_one("#answer", Composer).fill(self._text)
+
+    def on_composer_sent(self, event: Composer.Sent) -> None:
+        """Take the text."""
+        _ = self.dismiss((safe_text(event.text),))
