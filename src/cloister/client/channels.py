@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from cloister import mls
-from cloister.client import annotating, merging, receipts, relocating
+from cloister.client import annotating, merging, putting_again, receipts, relocating
 from cloister.client.binding import BindingError, dids_of
 from cloister.client.checking import roster_of
 from cloister.client.content import (
@@ -30,13 +30,13 @@ from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.client.linking import credit, follow, on_common_refusal, prove_channel
 from cloister.client.log import heard_of
 from cloister.client.outbox import check_acknowledged, confirm
-from cloister.client.persistence import with_chain
 from cloister.client.placing import place
 from cloister.client.records import ChannelState, Counter
 from cloister.client.rights import rights_of
 from cloister.client.safe_text import safe_line
 from cloister.client.state import UNKNOWN, UNPLACED, Channel, Purpose, State, with_item, without
 from cloister.client.stopping import stop, title_of
+from cloister.client.stored_channels import with_chain
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
 from cloister.crypto.hashing import sha256
@@ -74,6 +74,7 @@ def on_proved(turn: Turn, purpose: Purpose, event: Proved) -> None:
     if purpose.number != channel.group.epoch:
         return  # of a Welcome into another epoch of the same channel
     channel = place(turn, channel, event.first_n)
+    channel = putting_again.on_proved(turn, channel, event.next_n)
     if not begins_later_life(event.next_n, channel.next_n):
         # A restored relay that has nothing yet of its new life: how much there is is not said.
         promised = with_item(turn.session.promised, channel.channel_id, event.next_n)
@@ -164,11 +165,11 @@ def _skip_to_life(turn: Turn, channel: Channel, n: int) -> Channel:
     turn.alarm(
         "restored",
         f"The home relay was restored from a backup. In {title_of(turn.state, channel)}, messages "
-        f"from number {channel.next_n} on that this device has not seen are lost, and what it sent "
-        "shortly before may not have reached everybody: ask, and send again.",
+        f"from number {channel.next_n} on that this device has not seen come when their authors' "
+        "devices connect and send them again; what stays missing is lost.",
     )
     chain = chain_start(channel.group.epoch_authenticator)
-    channel = replace(channel, next_n=n, chain=chain, chains={n: chain})
+    channel = replace(channel, next_n=n, chain=chain, chains={n: chain}, seen=channel.counters)
     turn.put_channel(channel)
     return channel
 
@@ -192,9 +193,10 @@ def _on_message(turn: Turn, channel: Channel, event: Item) -> None:
         return
     except mls.MLSError as error:
         turn.put_channel(moved)
-        is_known = channel.channel_id in turn.state.seen_before
-        if is_known and isinstance(error, mls.ConsumedGeneration):
-            return  # the same bytes were at the home that is lost, and were read there
+        if channel.seen and isinstance(error, mls.ConsumedGeneration):
+            # The same bytes were at the relay before it lost them, and were read there.
+            receipts.on_repeated(turn, channel.channel_id)
+            return
         turn.alarm(
             "unreadable",
             f"Item {event.n} of {title_of(turn.state, channel)} cannot be read ({error}).",
@@ -238,9 +240,11 @@ def _show(
     counted = count(known, did, content.counter)
     if counted is None:
         turn.put_channel(moved)
-        seen = turn.state.seen_before.get(moved.channel_id, {}).get(did)
+        seen = moved.seen.get(did)
         if seen is not None and count(seen, did, content.counter) is None:
-            return  # it was at the home that is lost, and its author could not know that it came
+            # It was at the relay before, and its author could not know that it came.
+            receipts.on_repeated(turn, moved.channel_id)
+            return
         turn.alarm("replay", f"A message of {title_of(turn.state, moved)} came a second time.")
         return
     skipped = content.counter - 1 - (known.counter if known else content.counter - 1)

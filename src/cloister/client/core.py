@@ -34,6 +34,7 @@ from cloister.client import (
     objects,
     outbox,
     pool,
+    putting_again,
     receipts,
     relocating,
     renewing,
@@ -128,8 +129,10 @@ class Core:
         """When to call with ``Tick``; ``None``: not before another input."""
         if not self.state.session.nonce:
             move = self.state.home_move
-            return move.until if move is not None and is_reading(self.state) else None
+            waits = [move.until] if move is not None and is_reading(self.state) else []
+            return min((*waits, *putting_again.forgets_at(self.state)), default=None)
         times = [
+            *putting_again.forgets_at(self.state),
             *self.state.session.not_before.values(),
             *self.state.duties.values(),
             *(one.update_at for one in self.state.channels.values() if one.update_at),
@@ -226,6 +229,7 @@ _ADVANCE: Final[tuple[Callable[[Turn], None], ...]] = (
     committing.advance,
     receipts.advance,
     covering.advance,
+    putting_again.advance,
     outbox.advance,
 )
 _ADVANCE_READING: Final[tuple[Callable[[Turn], None], ...]] = (
@@ -246,6 +250,7 @@ _ADVANCE_OUT: Final[tuple[Callable[[Turn], None], ...]] = (
     merging.advance,
     objects.advance,
     log.advance,
+    putting_again.advance,
 )
 """What a device does that is out: it reads what it may, and waits for a Welcome."""
 

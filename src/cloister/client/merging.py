@@ -28,6 +28,7 @@ from cloister.client.linking import channel_key
 from cloister.client.log import is_caught_up
 from cloister.client.objects import whole_commit
 from cloister.client.outbox import fail_all
+from cloister.client.putting_again import in_next_epoch
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.rights import check_removal, check_rights, rights_of
 from cloister.client.standing import WORDS, Standing, standing_of
@@ -178,6 +179,8 @@ def _merge(turn: Turn, channel: Channel, received: mls.CommitReceived, event: Co
             wanted=tuple(did for did in channel.wanted if did not in inside),
             dropped=_dropped(turn.state, channel, group),
             counters={did: one for did, one in channel.counters.items() if did in inside},
+            seen={did: one for did, one in channel.seen.items() if did in inside},
+            sent=in_next_epoch(channel, has_grown=bool(leaves_gone(group, channel.group))),
         )
     )
     exposure.on_merged(turn, channel, channel.group, group, event.n)
@@ -277,6 +280,7 @@ def _on_removed(
             wishes=(),
             leavers=(),
             leaving=channel.leaving and is_out,
+            sent=in_next_epoch(channel, has_grown=True),
         )
     )
     if not is_out:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cloister.client import annotating
 from cloister.client.content import (
-    ANNOTATING,
     CONTENT_VERSION,
     SAID,
     TEXTS,
@@ -24,6 +22,7 @@ from cloister.client.effects import MessageState
 from cloister.client.identity import did_of, identity_of
 from cloister.client.linking import on_common_refusal, refusal_error
 from cloister.client.own_messages import find_outgoing, finish, row_of
+from cloister.client.putting_again import SAID_BEFORE, closed_in, index_before, keep
 from cloister.client.records import ChannelState, Outgoing
 from cloister.client.rights import rights_of
 from cloister.client.state import Channel, Purpose, State, Work, with_item, without
@@ -39,8 +38,6 @@ from cloister.wire.events import Done, Failed
 UNPAID_RETRY_S = 300
 """A message that the relay does not take for want of a seat is tried again this often."""
 ONLY_ADMINS = "only admins of the conversation post there"
-MAX_KEPT = 64
-"""Acknowledged messages of a channel kept in memory, should the home be lost just then."""
 MAX_IN_FLIGHT = 64
 """Puts of one channel under way; more would only wait in the relay's queue."""
 
@@ -161,12 +158,19 @@ def _advance_channel(turn: Turn, channel_id: bytes) -> None:
 
 
 def _fail_what_may_not_be_said(turn: Turn, channel_id: bytes) -> None:
-    """What was queued before only admins could post.  What may be stored is asked about."""
-    if may_post(turn.state, turn.state.channels[channel_id]):
+    """What was queued before only admins could post, and what a relay lost that those who
+    have come in since did not hear.  What may be stored is asked about."""
+    channel = turn.state.channels[channel_id]
+    closed, is_heard = closed_in(channel), may_post(turn.state, channel)
+    if is_heard and not closed:
         return
-    for outgoing in turn.state.channels[channel_id].outbox:
-        if outgoing.kind in SAID and (not outgoing.envelope or outgoing.stale):
-            channel = turn.state.channels[channel_id]
+    for outgoing in channel.outbox:
+        if outgoing.envelope and not outgoing.stale:
+            continue
+        channel = turn.state.channels[channel_id]
+        if outgoing.message_id in closed:
+            finish(turn, channel, outgoing, MessageState.FAILED, 0, SAID_BEFORE)
+        elif outgoing.kind in SAID and not is_heard:
             finish(turn, channel, outgoing, MessageState.FAILED, 0, ONLY_ADMINS)
 
 
@@ -225,11 +229,12 @@ def on_done(turn: Turn, purpose: Purpose, event: Done) -> None:
         return
     channel, outgoing = found
     turn.change_session(full=turn.session.full - {channel.channel_id})
+    before = index_before(channel, purpose.subject)
     confirm(turn, channel, purpose.subject, event.n)
     if event.n >= channel.next_n:
         place = (channel.channel_id, event.n)
         turn.change(acknowledged=with_item(turn.state.acknowledged, place, purpose.subject))
-    elif outgoing.epoch == channel.group.epoch:
+    elif outgoing.epoch == channel.group.epoch and event.n != before:
         # Its own item would have come before this answer, and have been the answer.
         _not_there(turn, channel)
 
@@ -258,37 +263,8 @@ def confirm(turn: Turn, channel: Channel, message_id: bytes, n: int) -> None:
     """Take an acknowledged message out of the outbox; a second confirmation does nothing."""
     for outgoing in channel.outbox:
         if outgoing.message_id == message_id:
-            known = turn.state.sent.get(channel.channel_id, ())
-            kept = (*known, (n, outgoing))[-MAX_KEPT:]
-            turn.change(sent=with_item(turn.state.sent, channel.channel_id, kept))
-            finish(turn, channel, outgoing, MessageState.SENT, n, "")
-
-
-def put_back(turn: Turn, channel: Channel, first_n: int) -> Channel:
-    """Queue again what a home that is lost had acknowledged from ``first_n`` on: the channel goes
-    on there without it.  Id and counter stay, so nobody shows it twice."""
-    lost = [one for n, one in turn.state.sent.get(channel.channel_id, ()) if n >= first_n]
-    lost = [one for one in lost if one.kind in SAID]
-    turn.change(
-        sent=without(turn.state.sent, channel.channel_id),
-        acknowledged={
-            place: one
-            for place, one in turn.state.acknowledged.items()
-            if place[0] != channel.channel_id
-        },
-    )
-    if not lost:
-        return channel
-    again = tuple(replace(one, envelope=b"", epoch=0, stale=False) for one in lost)
-    channel = replace(channel, outbox=(*again, *channel.outbox))
-    turn.put_channel(channel)
-    name = identity_of(turn.state).name
-    for one in again:
-        if one.kind in ANNOTATING:
-            annotating.store_own(turn, channel, one, MessageState.QUEUED, 0, "")
-        else:
-            turn.store_message(row_of(turn, channel, one, name, MessageState.QUEUED, 0, ""))
-    return channel
+            kept = keep(turn, channel, outgoing, n)
+            finish(turn, kept, outgoing, MessageState.SENT, n, "")
 
 
 def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
@@ -355,8 +331,10 @@ def send_elsewhere(turn: Turn, old: Channel, new: Channel, reason: str) -> None:
         # While the old channel is read, only the relay's answer tells (D4).
         if outgoing.envelope and not outgoing.stale and not is_over:
             continue
-        finish(turn, turn.state.channels[old.channel_id], outgoing, MessageState.FAILED, 0, reason)
-        if outgoing.kind in TEXTS:
+        is_closed = outgoing.message_id in closed_in(old)
+        why = SAID_BEFORE if is_closed else reason
+        finish(turn, turn.state.channels[old.channel_id], outgoing, MessageState.FAILED, 0, why)
+        if outgoing.kind in TEXTS and not is_closed:
             # What is said of a message stays behind: the message is not in the new channel.
             target = turn.state.channels[new.channel_id]
             kind = ContentKind(outgoing.kind)

@@ -29,6 +29,11 @@ def finish(
             channel,
             outbox=tuple(one for one in channel.outbox if one.message_id != outgoing.message_id),
             leavers=leavers,
+            sent=tuple(
+                one
+                for one in channel.sent
+                if state is MessageState.SENT or one.outgoing.message_id != outgoing.message_id
+            ),
         )
     )
     if outgoing.kind in QUIET:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Final
 
 from cloister.client.content import UNKNOWN_CHAIN
-from cloister.client.outbox import put_back
+from cloister.client.putting_again import put_back
 from cloister.client.records import ChannelState
-from cloister.client.state import UNPLACED, Channel, with_item
+from cloister.client.state import UNPLACED, Channel
 from cloister.client.stopping import stop, title_of
 from cloister.client.turn import Turn
 
@@ -28,8 +28,7 @@ def place(turn: Turn, channel: Channel, first_n: int) -> Channel:
     if move is None or channel.channel_id not in move.unplaced:
         return channel
     # Their authors may not know that it was stored, and repeat it.
-    seen = with_item(turn.state.seen_before, channel.channel_id, channel.counters)
-    turn.change(seen_before=seen)
+    channel = replace(channel, seen=channel.counters)
     if channel.next_n not in (UNPLACED, first_n):
         channel = _jump(turn, channel, first_n)
     channel = put_back(turn, channel, first_n)

@@ -92,6 +92,13 @@ def on_text(turn: Turn, channel_id: bytes, author: DeviceId) -> None:
         _tell_later(turn, channel_id, giving)
 
 
+def on_repeated(turn: Turn, channel_id: bytes) -> None:
+    """A message that had come before came at another index: a receipt says so for this one."""
+    giving = turn.state.givings.get(channel_id)
+    if giving is not None:
+        _tell_later(turn, channel_id, giving)
+
+
 def on_unreadable(turn: Turn, channel_id: bytes, n: int) -> None:
     """Item ``n`` came and is no message here: no receipt covers it."""
     giving = turn.state.givings.get(channel_id)

@@ -30,6 +30,7 @@ from cloister.client.records import (
     Staged,
     Wish,
 )
+from cloister.client.sent_records import Sent
 from cloister.crypto.secret import Secret
 from cloister.ids import DeviceId, MemberId
 from cloister.roster.roster import Roster
@@ -128,6 +129,11 @@ class Channel:
     reason: str = ""
     staged: Staged | None = None
     outbox: tuple[Outgoing, ...] = ()
+    sent: tuple[Sent, ...] = ()
+    """Own messages of this epoch that were acknowledged lately; those that are put again wait in
+    ``outbox`` as well (``putting_again``)."""
+    seen: Mapping[DeviceId, Counter] = field(default_factory=dict)
+    """What had come before the relay lost items: authors may repeat it, and that is no alarm."""
     chains: Mapping[int, bytes] = field(default_factory=dict)
     """next_n -> chain value, the last ``CHAIN_WINDOW`` of this epoch."""
 
@@ -202,6 +208,8 @@ class Session:
     """When the relay last said how long the seats are paid for, s."""
     seats: Seats | None = None
     """What it said, verified."""
+    lives: Mapping[bytes, int] = field(default_factory=dict)
+    """channel -> life of the relay (``cloister.lives``) as of the last proof."""
     promised: Mapping[bytes, int] = field(default_factory=dict)
     """channel -> index up to which the relay has said that it has items for this proof."""
     behind: Mapping[bytes, int] = field(default_factory=dict)
@@ -289,10 +297,6 @@ class State:
     acknowledged: Mapping[tuple[bytes, int], bytes] = field(default_factory=dict)
     """(channel, n) -> own message that the relay says is stored there, until it comes (memory
     only)."""
-    sent: Mapping[bytes, tuple[tuple[int, Outgoing], ...]] = field(default_factory=dict)
-    """channel -> own messages that were acknowledged lately, each with its index (memory only)."""
-    seen_before: Mapping[bytes, Mapping[DeviceId, Counter]] = field(default_factory=dict)
-    """channel -> what had come at a home that is lost: its authors may repeat it (memory only)."""
     log_ahead: tuple[int, int] = (0, 0)
     """A size of the log that a member went by and this device was not shown, and since when it
     waits, s (memory only)."""

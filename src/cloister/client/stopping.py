@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloister.client.outbox import fail_all
+from cloister.client.putting_again import in_next_epoch
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import Channel, State, with_item
 from cloister.client.turn import Turn
@@ -27,7 +28,15 @@ def stop(turn: Turn, channel: Channel, reason: str, *, evidence: bytes) -> None:
         )
         turn.drop_link("suspect")
         return
-    turn.put_channel(replace(channel, state=ChannelState.STUCK, reason=reason, staged=None))
+    turn.put_channel(
+        replace(
+            channel,
+            state=ChannelState.STUCK,
+            reason=reason,
+            staged=None,
+            sent=in_next_epoch(channel, has_grown=True),
+        )
+    )
     turn.alarm(
         "stuck",
         f"The conversation {title_of(turn.state, channel)} stands still: {reason}.  "

@@ -9,6 +9,7 @@ from cloister.client.binding import BindingError, conversation_of
 from cloister.client.checking import LogBehind, check_group
 from cloister.client.content import chain_start
 from cloister.client.linking import prove_welcome, unprove
+from cloister.client.putting_again import in_next_epoch
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import UNPLACED, Channel, with_item, without
 from cloister.client.trees import TreeNotYet, tree_for
@@ -97,6 +98,7 @@ def add_channel(turn: Turn, channel_id: bytes, group: mls.Group) -> None:
             position=before.position if before else 0,
             own_counter=before.own_counter if before else 0,
             outbox=before.outbox if before else (),
+            sent=in_next_epoch(before, has_grown=True) if before else (),
             leaving=before.leaving if before else False,
         )
     )
