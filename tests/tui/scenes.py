@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from cloister.client.effects import MessageKind, Quote, Reaction, Since
 from cloister.errors import PolicyError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.access import Phase
-from tui.stage import newsroom
+from tui.stage import NOW, newsroom
 
 SIZES: Final = ((50, 15), (60, 20), (80, 24), (100, 30), (160, 50))
 
@@ -93,6 +93,35 @@ def _out(device: PaperDevice) -> None:
     }
 
 
+def _member(device: PaperDevice, name: str, **changes: Any) -> None:
+    next(one for one in device.people if one["name"] == name).update(changes)
+
+
+def _verified(device: PaperDevice) -> None:
+    _member(device, "Lin", trust="verified", verified_at=NOW, own_name="Lina")
+    _member(device, "Lin", shown="Lina")
+    lin = device.add_conversation("Lin", ("Lin",), shown="Lina")
+    device.add_conversation("Amira", ("Amira",), pinned=True)
+    device.add_conversation("Lunch", ("Amira", "Zoë"), muted=True)
+    device.write(lin, "Lina", "the negatives are safe", at=NOW - 600)
+
+
+def _changed(device: PaperDevice) -> None:
+    _verified(device)
+    added = {"device": "Lin/2", "vouched_by": ["Oskar"], "told": False}
+    _member(device, "Lin", trust="changed", added_devices=[added])
+
+
+def _gone(device: PaperDevice) -> None:
+    _member(device, "Oskar", state="removed", untold_state=True)
+    oskar = device.add_conversation("Oskar", ("Oskar",))
+    device.write(oskar, "Oskar", "see you on Monday", at=NOW - 600)
+
+
+def _blocked(device: PaperDevice) -> None:
+    _member(device, "Amira", blocked=True)
+
+
 SCENES: Final = (
     Scene("unlock", (), Phase.LOCKED),
     Scene("a wrong PIN", ("1", "2", "enter"), Phase.LOCKED),
@@ -122,6 +151,18 @@ SCENES: Final = (
     Scene("requests", action("requests")),
     Scene("how one knows them", action("vouch", "enter")),
     Scene("two groups to type", action("vouch", "enter", "enter")),
+    Scene("as one likes it", (), prepare=_verified),
+    Scene("a conversation of two", ("down", "enter"), prepare=_verified),
+    Scene("keys have changed", (), prepare=_changed),
+    Scene("keys have changed, put off", ("enter",), prepare=_changed),
+    Scene("the other of two is gone", ("enter",), prepare=_gone),
+    Scene("texts folded away", ("enter",), prepare=_blocked),
+    Scene("ways to compare", action("compare", "enter")),
+    Scene("two words to type", action("compare", "enter", "down", "enter")),
+    Scene("a code to scan", action("compare", "enter", "down", "down", "down", "enter")),
+    Scene("a name of one's own", action("call", "enter")),
+    Scene("before blocking", action("block", "enter")),
+    Scene("for how long it is quiet", ("enter", *action("mute"))),
     Scene("what waits", action("pending")),
     Scene("consequences", action("suspend", "enter", "enter")),
     Scene("where things stand", action("status")),

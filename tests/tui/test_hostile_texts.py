@@ -17,8 +17,12 @@ from cloister.testing.paper_device import PaperDevice
 from cloister.tui import layout, line_input, lines, themes
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.app import Interface
+from cloister.tui.folding import folded_block
 from cloister.tui.screens.asking import AskScreen, ChooseScreen, ConfirmScreen, TellScreen
+from cloister.tui.screens.change import ChangeScreen
+from cloister.tui.screens.code import CodeScreen
 from cloister.tui.talk import Choice
+from cloister.tui.trust import label_of, trust_of_member
 from cloister.tui.widgets.entry import Composer, Entry
 from counts import is_long
 from tui.hostile import HOSTILE, concoction, of_segments, offences
@@ -39,9 +43,12 @@ def hostile_device(texts: list[str]) -> PaperDevice:
     names = [f"{n}{take()}" for n in range(4)]
     device.add_member("Jonas")
     for name in names:
-        device.add_member(name, state="active", role=take())
+        added = {"device": take(), "vouched_by": [take()], "told": True}
+        device.add_member(name, state="active", role=take(), own_name=take(), shown=take())
+        device.people[-1] |= {"trust": "changed", "vouched_by": [take()], "added_devices": [added]}
+    device.people[1]["blocked"] = True
     channel = device.add_conversation(take(), tuple(names), reason=take())
-    device.add_conversation(take(), tuple(names[:1]), state=take())
+    device.add_conversation(take(), tuple(names[:1]), state=take(), shown=take())
     while texts:
         device.write(channel, take(), take(), reason=take())
     device.begun[channel] = HOSTILE[1]
@@ -97,6 +104,22 @@ def test_lists_titles_texts_drafts_and_state() -> None:
     play(hostile_device(list(HOSTILE) * 4), story)
 
 
+def test_what_changed_about_somebody() -> None:
+    async def story(app: Interface, pilot: Any) -> None:
+        for size in ((60, 20), (50, 15)):
+            await pilot.resize_terminal(*size)
+            app._check_resize()
+            await settled(pilot)
+            assert isinstance(app.screen, ChangeScreen)
+            assert drawn(app) == ""
+
+    for text in HOSTILE if is_long() else (HOSTILE[1], HOSTILE[9], "".join(HOSTILE)):
+        device = hostile_device([text] * 40)
+        for view in device.people[1:]:
+            view["added_devices"] = [{"device": text, "vouched_by": [text, text], "told": False}]
+        play(device, story)
+
+
 def test_every_action_and_every_question() -> None:
     """Each action is begun and its first screens are gone through, whatever they are."""
 
@@ -128,6 +151,10 @@ def test_screens_that_ask_and_tell() -> None:
                 AskScreen(text, about=text),
                 ChooseScreen(text, [Choice(text, text, text)], about=text),
                 ConfirmScreen(text, text),
+                ChangeScreen(text, text, may_compare=True),
+                CodeScreen(
+                    {"name": text, "digits": text, "words": [text] * 12, "code": "CL1:A"}, "none"
+                ),
             ):
                 app.show_screen(screen)
                 await pilot.pause()
@@ -183,6 +210,10 @@ def test_concoctions_in_every_kind_of_line() -> None:
         view = {**device.titles[channel], "title": text, "unread": 1}
         drawn_lines = layout.message_block(row, None, 40)
         drawn_lines += layout.conversation_rows(view, row, text, text, 40, 0.0)
+        drawn_lines += layout.conversation_rows({**view, "shown": text}, row, "", "", 40, 0.0, text)
+        drawn_lines += folded_block([row], 0, {row.sender}, 40) or []
+        member = {"name": text, "own_name": text, "trust": "vouched", "vouched_by": [text]}
+        drawn_lines += lines.plain_lines(f"{label_of(member)} {trust_of_member(member)}", 40)
         drawn_lines += lines.plain_lines(text, 40, hang=2)
         drawn_lines.append(lines.with_note(text, text, 40))
         for line in drawn_lines:

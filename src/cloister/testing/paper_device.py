@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
 
+from cloister.client.contact_acts import BlockContact, NoteTold
 from cloister.client.effects import (
     Alarm,
     AnnotationKind,
@@ -27,6 +28,7 @@ from cloister.client.inputs import Act, OpenConversation
 from cloister.device import annotating
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
 from cloister.errors import CloisterError, NotFoundError
+from cloister.testing.paper_views import PLAIN_CONVERSATION, PLAIN_MEMBER
 
 
 class PaperDevice:
@@ -72,25 +74,14 @@ class PaperDevice:
         ids = {str(one["name"]): str(one["member_id"]) for one in self.people}
         self.people.append(
             {
+                **PLAIN_MEMBER,
                 "name": name,
                 "member_id": f"{len(self.people):064x}",
-                "role": "member",
-                "state": "active",
                 "vouched_by": list(by),
                 "voucher_ids": [ids[one] for one in by],
-                "inviter_id": "",
-                "needs_revouch": False,
                 "devices": [f"{len(self.people) + 100:064x}"],
-                "in_commons": True,
-                "removal_proposed": False,
-                "own_name": "",
                 "shown": name,
-                "blocked": False,
                 "trust": "own" if name == self.name else "vouched" if by else "founder",
-                "verified_at": 0,
-                "replaced": False,
-                "added_devices": [],
-                "untold_state": False,
                 **changes,
             }
         )
@@ -98,26 +89,16 @@ class PaperDevice:
     def add_conversation(self, title: str, members: tuple[str, ...], **changes: Any) -> str:
         """Put a conversation on the list; return its id."""
         channel_id = f"{len(self.titles) + 1:032x}"
+        alone = [one for one in self.people if members == (one["name"],) and title != "commons"]
         self.titles[channel_id] = {
+            **PLAIN_CONVERSATION,
             "title": title,
             "shown": title,
             "channel_id": channel_id,
             "kind": "commons" if title == "commons" else "conversation",
             "members": sorted({*members, self.name}),
             "people": sorted({*members, self.name}),
-            "partner": "",
-            "muted_until": 0,
-            "muted": False,
-            "pinned": False,
-            "blocked": False,
-            "changing": "everyone",
-            "posting": "everyone",
-            "admins": [],
-            "leaving": False,
-            "state": "active",
-            "reason": "",
-            "queued": 0,
-            "epoch": 1,
+            "partner": alone[0]["member_id"] if alone else "",
             **changes,
         }
         self.rows[channel_id] = []
@@ -184,7 +165,18 @@ class PaperDevice:
         if isinstance(act, OpenConversation):
             self.add_conversation(act.title, act.members)
             self._tell(Changed(what="conversations"))
+        if isinstance(act, BlockContact | NoteTold):
+            self._keep(act)
         return ""
+
+    def _keep(self, act: BlockContact | NoteTold) -> None:
+        view = next(one for one in self.people if act.member in {one["name"], one["member_id"]})
+        if isinstance(act, BlockContact):
+            view["blocked"] = act.blocked
+        else:
+            told = [{**one, "told": True} for one in view["added_devices"]]
+            view |= {"added_devices": told, "untold_state": False}
+        self._tell(Changed(what="members"))
 
     async def send(
         self, conversation: str, text: str, wait_s: float, *, reply_to: str = ""

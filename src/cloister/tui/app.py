@@ -15,6 +15,7 @@ from cloister.errors import CloisterError
 from cloister.tui.access import Access, Phase
 from cloister.tui.keys import KEYS, Key, help_lines, key_name
 from cloister.tui.lines import sentence
+from cloister.tui.notifications import NOTIFY_EVERY_S, signal_of
 from cloister.tui.screens.unlock import UnlockScreen
 from cloister.tui.setting import Setting
 from cloister.tui.themes import Colours, OneBit, palette, theme
@@ -24,22 +25,12 @@ if TYPE_CHECKING:
     from cloister.client.effects import Alarm, Message
     from cloister.device.facade import Facade
     from cloister.tui.actions.table import Action
+    from cloister.tui.changes import Changes
     from cloister.tui.screens.home import HomeScreen
     from cloister.tui.screens.palette import Picked
     from cloister.tui.session import Session
 
-NOTIFY_EVERY_S: Final = 5.0
 HINT_S: Final = 4.0
-TOLD: Final = "Cloister: new message"
-"""All that a notification says: never who, never what."""
-
-_NOTIFICATIONS: Final = {
-    "bell": "\a",
-    "osc9": f"\x1b]9;{TOLD}\a",
-    "osc777": f"\x1b]777;notify;Cloister;{TOLD}\a",
-    "osc99": f"\x1b]99;;{TOLD}\x1b\\",
-    "none": "",
-}
 
 
 class Interface(TypeAhead):
@@ -80,6 +71,8 @@ class Interface(TypeAhead):
         self._standing = "active"
         self._phase = ""
         self._is_asking = False
+        self._changes: Changes | None = None
+        self.colours = colours
         self.never_held = frozenset(key.key for key in keys if key.action == "lock")
         for key in keys:
             self._bindings.bind(key.key, key.action, show=False, priority=True)
@@ -146,12 +139,13 @@ class Interface(TypeAhead):
 
         phase = str(session.status["phase"])
         if phase == "empty":
-            self.run_worker(self._do(BY_NAME["join"]))
+            self.do(BY_NAME["join"])
         elif phase.startswith("joining") and session.status["digits"]:
             self.show("Waiting to be let in", read_out(str(session.status["digits"])))
 
     def _changed(self, home: HomeScreen) -> None:
         home.redraw()
+        self.tell_changes()
         phase = str(home.session.status.get("phase", ""))
         if phase == "member" and self._phase.startswith("joining"):
             if not self.is_watched:
@@ -188,13 +182,24 @@ class Interface(TypeAhead):
         is_seen = home is not None and home.conversation == message.channel_id.hex()
         if message.own or message.kind.name != "TEXT" or (is_seen and self.is_watched):
             return
+        if self.session is not None and self.session.is_quiet(message):
+            return
         now = time.monotonic()
         if now - self._notified >= NOTIFY_EVERY_S and self._driver is not None:
             self._notified = now
-            self._driver.write(_NOTIFICATIONS.get(self.setting.notify, "\a"))
+            self._driver.write(signal_of(self.setting.notify))
             self._driver.flush()
 
+    def tell_changes(self) -> None:
+        """Show what changed about somebody, if the person does not know it yet."""
+        from cloister.tui.changes import Changes
+
+        self._changes = self._changes or Changes(self)
+        self._changes.tell()
+
     def _alarm(self, alarm: Alarm) -> None:
+        if alarm.code == "new device":
+            return  # a screen of its own says it, until it was read
         self.show(f"ALARM ({alarm.code})", alarm.text, role="fail")
 
     def report(self, error: CloisterError) -> None:
@@ -264,7 +269,7 @@ class Interface(TypeAhead):
         if kind == "go":
             home.go(value)
         else:
-            self.run_worker(self._do(BY_NAME[value]))
+            self.do(BY_NAME[value])
 
     def is_home(self, screen: Screen[Any]) -> bool:
         """Tell whether a screen is the one with the conversations."""
@@ -277,6 +282,10 @@ class Interface(TypeAhead):
     def is_asking(self) -> bool:
         """Tell whether an action is under way."""
         return self._is_asking
+
+    def do(self, action: Action) -> None:
+        """Begin an action."""
+        self.run_worker(self._do(action))
 
     async def _do(self, action: Action) -> None:
         from cloister.tui.screen_talk import ScreenTalk

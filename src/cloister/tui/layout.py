@@ -87,18 +87,25 @@ def conversation_rows(
     draft: str,
     width: int,
     now: float,
+    calm: str = "",
 ) -> tuple[Line, Line]:
-    """Return the two lines of a conversation in the list, without the marker before them."""
+    """Return the two lines of a conversation in the list, without the marker before them.
+
+    ``trust``: what must be known; ``calm``: what is said where there is room, and nothing is wrong.
+    """
     unread = int(view.get("unread") or 0)
     count = f"({unread}) " if unread else ""
     at = words.when(newest.at, now) if newest is not None else ""
     room = max(width - len(count) - len(at) - 1, 4)
-    title = fit(str(view["title"]), room)
+    title = fit(words.shown_title(view), room)
     left = room - cell_len(title) - 3
     note = f" [{fit(trust, left)}]" if trust and left >= min(cell_len(trust), 12) else ""
+    note_role = "warn"
+    if calm and not trust and left >= min(cell_len(calm), 12):
+        note, note_role = f" [{fit(calm, left)}]", "dim"
     gap = " " * max(width - len(count) - cell_len(title) - cell_len(note) - len(at), 1)
     role = "unread" if unread else "title"
-    first: Line = ((count + title, role), (note, "warn"), (gap + at, "dim"))
+    first: Line = ((count + title, role), (note, note_role), (gap + at, "dim"))
     if draft:
         return first, (("draft: ", "warn"), (fit(draft, width - 7), "dim"))
     if note == "" and trust:

@@ -11,15 +11,18 @@ import shlex
 from contextlib import aclosing, suppress
 from typing import Final
 
+from cloister.client.contact_acts import NoteTold
 from cloister.client.effects import Alarm, Changed, Message, MessageState, Revised, Shown
 from cloister.client.safe_text import safe_line
 from cloister.device.errors import FellBehind
-from cloister.device.facade import Facade, FollowedNotice
+from cloister.device.facade import Facade, FollowedNotice, View
 from cloister.errors import CloisterError, LockedError, NotFoundError
 from cloister.tui import words
 from cloister.tui.actions.table import ACTIONS, BY_NAME
+from cloister.tui.folding import folded_line, is_folded
 from cloister.tui.line_input import Lines
 from cloister.tui.line_talk import LineTalk
+from cloister.tui.trust import untold
 
 LAST_ROWS: Final = 20
 AROUND: Final = 3
@@ -53,6 +56,8 @@ class LineMode:
         """Own texts that stand on the screen because they were typed there."""
         self._announced: set[str] = set()
         """Other conversations that were named as having something new."""
+        self._blocked: set[bytes] = set()
+        """The devices of those whose texts are folded away."""
         self._link = ""
         self._sending = asyncio.Lock()
         """So that no own text is heard of before it is known to have been typed here."""
@@ -156,7 +161,7 @@ class LineMode:
         rows = await device.history(conversation, limit=AROUND, before=position)
         rows += await device.history(conversation, limit=AROUND + 1, after=position - 1)
         self._first = rows[0].position if rows else self._first
-        self._lines.show("\n".join(["* From there:", *map(words.message_line, rows)]))
+        self._lines.show("\n".join(["* From there:", *map(self._line, rows)]))
 
     async def _older(self) -> None:
         rows = await self._device.history(
@@ -166,7 +171,7 @@ class LineMode:
             self._lines.say("Nothing is older.")
             return
         self._first = rows[0].position
-        self._lines.show("\n".join(map(words.message_line, rows)))
+        self._lines.show("\n".join(map(self._line, rows)))
 
     async def _until_sent(self) -> None:
         """The lines have ended: see own texts off, as far as that goes."""
@@ -193,23 +198,45 @@ class LineMode:
         alone = [v for v in views if {one for one in v["members"] if one != own} == {name}]
         return str(alone[0]["channel_id"]) if alone else name
 
+    def _line(self, row: Message, *, is_new: bool = False) -> str:
+        if is_folded(row, self._blocked):
+            return f"* {words.clock_of(row.at)}: {folded_line(row.sender_name, 1)}"
+        return words.message_line(row, is_new=is_new)
+
+    async def _people(self) -> list[View]:
+        """Return the members; what those wrote who are blocked is folded away from now on."""
+        views = await self._device.members()
+        self._blocked = {bytes.fromhex(did) for v in views if v["blocked"] for did in v["devices"]}
+        return views
+
+    async def _tell_changes(self, view: View, members: list[View]) -> None:
+        """Say what changed about somebody; what was typed to has been heard."""
+        for member in members:
+            title, text = untold(member, [view])
+            if title:
+                self._lines.say(f"ATTENTION. {title}.\n{text}")
+                if self._lines.is_typed:
+                    await self._device.act(NoteTold(ref=0, member=str(member["member_id"])))
+
     async def _go(self, conversation: str) -> None:
         views = await self._device.conversations()
         view = next((v for v in views if v["channel_id"] == conversation), None)
         if view is None:
             raise NotFoundError("this conversation is not there any more")
-        self._talk.conversation, self._talk.title = conversation, str(view["title"])
+        self._talk.conversation, self._talk.title = conversation, words.shown_title(view)
         self._announced.discard(conversation)
         rows = await self._device.history(conversation, limit=LAST_ROWS)
         self._last = rows[-1].position if rows else -1
         self._first = rows[0].position if rows else 0
-        people = ", ".join(map(str, view["members"]))
-        note = words.trust_of(view, await self._device.members())
-        self._lines.say(f"{view['title']}: {people}." + (f" {note}." if note else ""))
+        people = ", ".join(words.people_in(view))
+        members = await self._people()
+        note = words.trust_of(view, members) or words.assurance_of(view, members)
+        self._lines.say(f"{self._talk.title}: {people}." + (f" {note}." if note else ""))
+        await self._tell_changes(view, members)
         if self._lines.is_typed:
             self._lines.say("A line is a text; /help lists the commands, /quit ends.")
         for row in rows:
-            self._lines.show(words.message_line(row))
+            self._lines.show(self._line(row))
         if rows:
             await self._device.mark_read(conversation, self._last)
 
@@ -229,6 +256,8 @@ class LineMode:
         match notice:
             case Alarm() if self._tells_alarms:
                 self._lines.say(f"ALARM ({notice.code}): {notice.text}")
+            case Changed(what="members"):
+                await self._people()
             case Changed(what="link"):
                 await self._say_link()
             case Shown(message=message) if message.channel_id.hex() == self._talk.conversation:
@@ -253,7 +282,7 @@ class LineMode:
             for row in rows:
                 self._last = row.position
                 if not (row.own and self._lines.is_typed and row.message_id in self._typed_here):
-                    self._lines.show(words.message_line(row, is_new=True))
+                    self._lines.show(self._line(row, is_new=True))
             await self._device.mark_read(conversation, self._last)
 
     async def _revise(self, message_id: bytes) -> None:
@@ -261,16 +290,19 @@ class LineMode:
         with suppress(NotFoundError):
             row = await self._device.message(self._talk.conversation, message_id.hex())
             if row.position >= self._first:
-                self._lines.show("* Now: " + words.message_line(row))
+                self._lines.show("* Now: " + self._line(row))
 
     async def _announce(self, message: Message) -> None:
         conversation = message.channel_id.hex()
-        if conversation in self._announced:
+        if conversation in self._announced or is_folded(message, self._blocked):
+            return
+        views = await self._device.conversations()
+        view = next((v for v in views if v["channel_id"] == conversation), None)
+        if view is None or view["muted"] or view["blocked"]:
             return
         self._announced.add(conversation)
-        views = await self._device.conversations()
-        title = next((v["title"] for v in views if v["channel_id"] == conversation), "")
-        self._lines.say(f"* New in {title}. /go {shlex.quote(str(title))} goes there.")
+        title = words.shown_title(view)
+        self._lines.say(f"* New in {title}. /go {shlex.quote(title)} goes there.")
 
     def _note(self, row: Message) -> None:
         """Follow what becomes of an own text."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cloister.client.safe_text import safe_line
-from cloister.device.facade import Facade
+from cloister.device.facade import Facade, View
 from cloister.errors import NotFoundError, UsageError
+from cloister.tui import words
 from cloister.tui.line_input import Lines
 from cloister.tui.talk import NOTHING, Cancelled, Choice
 
@@ -32,10 +33,10 @@ class LineTalk:
         self._given: list[str] = []
         self._had_some = False
 
-    def give(self, words: list[str]) -> None:
+    def give(self, given: list[str]) -> None:
         """Take the words after a command's name as the first answers."""
-        self._given = words
-        self._had_some = bool(words)
+        self._given = given
+        self._had_some = bool(given)
 
     async def ask(self, question: str, *, about: str = "", secret: bool = False) -> str:
         """Ask for a line."""
@@ -97,6 +98,12 @@ class LineTalk:
         if (await self._line()).casefold() != "yes":
             raise Cancelled
 
+    async def show_code(self, view: View) -> None:
+        """Say digits, words and the code; a drawing says nothing here."""
+        digits = words.digit_rows(words.groups_of(str(view["digits"])))
+        spoken = words.digit_rows(map(str, view["words"]), each=6)
+        self._lines.say(f"With {view['name']}:\n{digits}\n\n{spoken}\n\n{view['code']}")
+
     def tell(self, text: str) -> None:
         """Show what came of it."""
         self._lines.say(text)
@@ -121,8 +128,8 @@ class LineTalk:
         return line.strip()
 
     def _rest(self) -> str:
-        words, self._given = self._given, []
-        return " ".join(words)
+        given, self._given = self._given, []
+        return " ".join(given)
 
     def _offer(self, question: str, choices: Sequence[Choice]) -> None:
         if not choices:

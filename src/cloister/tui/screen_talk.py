@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cloister.device.facade import Facade
+from cloister.device.facade import Facade, View
 from cloister.errors import NotFoundError
 from cloister.tui.screens.asking import AskScreen, ChooseScreen, ConfirmScreen, TellScreen
 from cloister.tui.screens.writing import WriteScreen
@@ -77,6 +77,12 @@ class ScreenTalk:
         """Name the consequences, and go on only at a yes."""
         if await self._app.push_screen_wait(ConfirmScreen(consequences, do)) is None:
             raise Cancelled
+
+    async def show_code(self, view: View) -> None:
+        """Show digits, words and a QR code, until they are put away."""
+        from cloister.tui.screens.code import CodeScreen
+
+        await self._app.push_screen_wait(CodeScreen(view, self._app.colours))
 
     def tell(self, text: str) -> None:
         """Show what came of it."""

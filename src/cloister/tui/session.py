@@ -16,9 +16,13 @@ from cloister.device.errors import DeviceClosed, FellBehind
 from cloister.device.facade import Facade, FollowedNotice, View
 from cloister.errors import CloisterError
 from cloister.tui import words
+from cloister.tui.folding import is_folded
 
 TOGETHER_S: Final = 0.15
 """Changes within this time are asked for once."""
+
+LOOK_BACK: Final = 50
+"""Rows in which something is looked for that a blocked member did not write."""
 
 
 class Session:
@@ -31,6 +35,8 @@ class Session:
         self.members: list[View] = []
         self.newest: dict[str, Message] = {}
         self.drafts: dict[str, str] = {}
+        self.blocked: frozenset[bytes] = frozenset()
+        """The devices of those whose texts are folded away."""
         self.asking = 0
         """How many ask to be let in."""
         self.on_change: Callable[[], None] = lambda: None
@@ -60,15 +66,30 @@ class Session:
             device.requests(),
         )
         self.asking = sum(view["state"] == "open" for view in requests)
+        self.blocked = frozenset(
+            bytes.fromhex(did) for one in self.members if one["blocked"] for did in one["devices"]
+        )
         self.newest = {row.channel_id.hex(): row for row in newest}
+        for channel, row in list(self.newest.items()):
+            if is_folded(row, self.blocked):
+                self.newest[channel] = await self._newest_shown(row)
         self.conversations = sorted(views, key=self._order)
         self.on_change()
 
-    def _order(self, view: View) -> tuple[bool, bool, int]:
-        """Unread first, then by the last word; what is left behind comes last."""
+    async def _newest_shown(self, row: Message) -> Message:
+        """Return the last of some rows that is not folded away, or this one."""
+        rows = await self.device.history(row.channel_id.hex(), limit=LOOK_BACK)
+        shown = (one for one in reversed(rows) if not is_folded(one, self.blocked))
+        return next(shown, row)
+
+    def _order(self, view: View) -> tuple[bool, bool, bool, bool, int]:
+        """What is pinned first, then unread, then by the last word; what is left behind, and what
+        blocked members alone are in, comes last."""
         newest = self.newest.get(str(view["channel_id"]))
         is_over = view["state"] in {"left"}
-        return is_over, not view["unread"], -(newest.at if newest else 0)
+        is_first = view["unread"] and not view["muted"]
+        at = -(newest.at if newest else 0)
+        return is_over, view["blocked"], not view["pinned"], not is_first, at
 
     def view(self, conversation: str) -> View | None:
         """Return a conversation by its id."""
@@ -78,6 +99,16 @@ class Session:
     def trust(self, view: View) -> str:
         """Return what must be known before trusting a conversation."""
         return words.trust_of(view, self.members)
+
+    def calm(self, view: View) -> str:
+        """Return what is said of a conversation in which nothing is wrong."""
+        notes = [word for word in ("pinned", "muted") if view.get(word)]
+        return ", ".join(filter(None, (*notes, words.assurance_of(view, self.members))))
+
+    def is_quiet(self, message: Message) -> bool:
+        """Tell whether a message rings for nobody: it is muted, or its author is blocked."""
+        view = self.view(message.channel_id.hex()) or {}
+        return bool(view.get("muted") or view.get("blocked")) or is_folded(message, self.blocked)
 
     def touch(self) -> None:
         """Say that something may have changed."""

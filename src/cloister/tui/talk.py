@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from cloister.device.facade import Facade
+from cloister.device.facade import Facade, View
 from cloister.errors import UsageError
 
 NOTHING: Final = "there is nothing to choose from"
@@ -70,6 +70,10 @@ class Talk(Protocol):
 
     async def confirm(self, consequences: str, do: str) -> None:
         """Name the consequences, and go on only when the person says so; ``do`` is the verb."""
+        ...
+
+    async def show_code(self, view: View) -> None:
+        """Show what another needs to compare keys: digits, words, and a code to scan."""
         ...
 
     def tell(self, text: str) -> None:

@@ -6,11 +6,15 @@ Out of the views alone, so that lists, screens, lines and commands say the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from cloister.client.safe_text import safe_line
 
 View = Mapping[str, Any]
+
+NOBODY: Final = "nobody that is known"
+NOT_COMPARED: Final = "new device, not compared"
+"""Of a verified member, in a list: cut off, it must not read "verified"."""
 
 
 def label_of(member: View) -> str:
@@ -47,7 +51,7 @@ def _what_came(member: View) -> str:
     what = "a device was added" if len(added) == 1 else f"{len(added)} devices were added"
     if member.get("replaced"):
         what = "came back on a new device" if len(added) == 1 else "came back on new devices"
-    return f"{what} (vouched for by {', '.join(by) or 'nobody that is known'})"
+    return f"{what} (vouched for by {', '.join(by) or NOBODY})"
 
 
 def untold(member: View, conversations: Iterable[View]) -> tuple[str, str]:
@@ -67,10 +71,12 @@ def untold(member: View, conversations: Iterable[View]) -> tuple[str, str]:
 
 def _changed_text(member: View) -> str:
     name = label_of(member)
-    lines = [f"You have verified {name}. Since then {_what_came(member)}:"]
+    lines = [f"You have verified {name}. Since then there is:"]
     for one in member["added_devices"]:
         by = ", ".join(safe_line(str(voucher)) for voucher in one["vouched_by"])
-        lines.append(f"  {safe_line(str(one['device']))}: vouched for by {by or 'nobody known'}")
+        lines.append(f"  {safe_line(str(one['device']))}, vouched for by {by or NOBODY}")
+    if member.get("replaced"):
+        lines.append("None of the devices that you compared is in use any more.")
     advice = (
         f"Ask {name} in person, or by a voice that you know, whether it is theirs, and ask those"
         " who vouched. Then compare again: the action “Verify a member”. Until you have, what you"

@@ -14,6 +14,7 @@ from typing import Any, Final
 from cloister.client.effects import Message, MessageKind, MessageState, Reaction
 from cloister.client.safe_text import safe_line, safe_text
 from cloister.client.spans import span_in_words
+from cloister.tui.trust import NOT_COMPARED, is_changed, trust_of_member
 
 View = Mapping[str, Any]
 
@@ -255,20 +256,49 @@ def brief_state(status: View) -> str:
 
 
 def trust_of(conversation: View, members: Iterable[View]) -> str:
-    """Return what must be known before trusting a conversation, in words; mostly nothing."""
+    """Return what must be known before trusting a conversation, in words; mostly nothing.
+
+    What is as it should be is said by ``assurance_of``.
+    """
     own_state = CONVERSATION_STATES.get(
         str(conversation.get("state")), str(conversation.get("state"))
     )
     inside = set(conversation.get("members") or ())
+    partner = conversation.get("partner")
     parts = [own_state] if own_state else []
     for member in members:
-        if conversation.get("kind") == "commons" or member.get("name") not in inside:
+        is_here = member.get("name") in inside or member.get("member_id") == partner
+        if conversation.get("kind") == "commons" or not is_here:
             continue
-        if word := member_state(member):
-            parts.append(f"{member['name']}: {word}")
+        word = member_state(member)
+        if is_changed(member):
+            word = ", ".join(filter(None, (word, NOT_COMPARED)))
+        if word and member.get("member_id") == partner:
+            parts.append(word)
+        elif word:
+            parts.append(f"{member.get('shown') or member['name']}: {word}")
+    if conversation.get("blocked"):
+        parts.append("blocked")
     if conversation.get("leaving"):
         parts.append("you are leaving")
     return ", ".join(parts)
+
+
+def assurance_of(conversation: View, members: Iterable[View]) -> str:
+    """Return what stands behind the keys of the other of two, where all is as it should be."""
+    partner = conversation.get("partner")
+    found = (one for one in members if partner and one.get("member_id") == partner)
+    return next((trust_of_member(one) for one in found if not is_changed(one)), "")
+
+
+def shown_title(conversation: View) -> str:
+    """Return what this device calls a conversation."""
+    return safe_line(str(conversation.get("shown") or conversation["title"]))
+
+
+def people_in(conversation: View) -> list[str]:
+    """Return what this device calls those who are in a conversation."""
+    return [safe_line(str(name)) for name in conversation.get("people") or conversation["members"]]
 
 
 def member_state(member: View) -> str:

@@ -8,6 +8,7 @@ from cloister.client.inputs import Act
 from cloister.device.facade import View
 from cloister.tui import words
 from cloister.tui.talk import Choice, Talk
+from cloister.tui.trust import label_of
 
 REASONS: Final = (
     Choice("departure", "departure", "nothing bad: they go"),
@@ -49,7 +50,7 @@ async def members(talk: Talk, *, others: bool = True) -> list[Choice]:
     """Return those who are in the circle, as choices."""
     own = await own_name(talk) if others else ""
     return [
-        Choice(str(view["name"]), str(view["name"]), words.member_state(view))
+        Choice(str(view["name"]), label_of(view), words.member_state(view))
         for view in await talk.device.members()
         if view["state"] not in {"removed", "left"} and view["name"] != own
     ]
@@ -73,7 +74,7 @@ async def here(talk: Talk, question: str = "Which conversation?") -> tuple[str, 
         return talk.conversation, talk.title
     views = await talk.device.conversations()
     choices = [
-        Choice(str(view["channel_id"]), str(view["title"]), words.trust_of(view, ()))
+        Choice(str(view["channel_id"]), words.shown_title(view), words.trust_of(view, ()))
         for view in views
     ]
     picked = await talk.choose(question, choices)

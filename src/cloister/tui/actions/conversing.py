@@ -6,6 +6,7 @@ from cloister.client.inputs import ChangeConversation, LeaveConversation, OpenCo
 from cloister.tui import words
 from cloister.tui.actions import asking
 from cloister.tui.talk import Choice, Talk
+from cloister.tui.trust import label_of, trust_of_member
 
 _WHO = (Choice("1", "everyone", "in the conversation"), Choice("2", "admins", "only"))
 
@@ -17,7 +18,7 @@ async def go(talk: Talk) -> None:
     choices = [
         Choice(
             str(view["channel_id"]),
-            str(view["title"]),
+            words.shown_title(view),
             f"{view['unread']} unread" if view["unread"] else words.trust_of(view, ()),
         )
         for view in views
@@ -40,7 +41,8 @@ async def search(talk: Talk) -> None:
     """Find texts that hold all the words, in every conversation, and go to one."""
     wanted = await talk.ask("Which words?")
     found = await talk.device.search(wanted)
-    titles = {str(v["channel_id"]): str(v["title"]) for v in await talk.device.conversations()}
+    views = await talk.device.conversations()
+    titles = {str(view["channel_id"]): words.shown_title(view) for view in views}
     if not found:
         talk.tell(f"No text holds: {wanted}")
         return
@@ -61,12 +63,13 @@ async def who(talk: Talk) -> None:
     """Say who is in the conversation, who may do what, and how everybody stands."""
     channel, title = await asking.here(talk)
     view = next(v for v in await talk.device.conversations() if v["channel_id"] == channel)
-    standing = {str(m["name"]): words.member_state(m) for m in await talk.device.members()}
+    members = {str(m["name"]): m for m in await talk.device.members()}
     lines = [f"{title}: {len(view['members'])} people"]
     for name in view["members"]:
-        notes = [standing.get(name, ""), "admin" if name in view["admins"] else ""]
-        extra = ", ".join(note for note in notes if note)
-        lines.append(f"  {name}" + (f" ({extra})" if extra else ""))
+        member = members.get(name, {"name": name, "state": "active"})
+        notes = [words.member_state(member), "admin" if name in view["admins"] else ""]
+        extra = ", ".join(note for note in (*notes, trust_of_member(member)) if note)
+        lines.append(f"  {label_of(member)}" + (f" ({extra})" if extra else ""))
     if view["changing"] == "admins":
         lines.append("Members and name are changed by admins only.")
     if view["posting"] == "admins":

@@ -13,6 +13,7 @@ from cloister.tui import words
 from cloister.tui.actions import asking
 from cloister.tui.riddle import Riddle
 from cloister.tui.talk import Choice, Talk
+from cloister.tui.trust import label_of, trust_of_member
 
 HOW: Final = {"met": 1, "voice": 2, "neither": 3}
 NOBODY: Final = "Nobody asks to be let in."
@@ -39,11 +40,15 @@ def tree_lines(views: list[View]) -> list[str]:
 
     def write(view: View, depth: int) -> None:
         notes = [str(view["role"]) if view["role"] != "member" else "", words.member_state(view)]
+        if view["trust"] in {"verified", "changed"}:
+            notes.append(trust_of_member(view))
+        if view["blocked"]:
+            notes.append("blocked")
         others = [str(name) for name in view["vouched_by"][1:]]
         if others:
             notes.append("also vouched for by " + ", ".join(others))
         extra = ", ".join(note for note in notes if note)
-        lines.append("  " * depth + str(view["name"]) + (f" ({extra})" if extra else ""))
+        lines.append("  " * depth + label_of(view) + (f" ({extra})" if extra else ""))
         for child in below.pop(str(view["member_id"]), []):
             write(child, depth + 1)
 

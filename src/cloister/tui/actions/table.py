@@ -6,7 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from cloister.tui.actions import conversing, governing, messages, own_device, people
+from cloister.tui.actions import (
+    contacts,
+    conversing,
+    governing,
+    messages,
+    own_device,
+    people,
+)
 from cloister.tui.talk import Talk
 
 
@@ -43,6 +50,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("unadmin", "Drop admins", conversing.drop_admin),
         ("rights", "Who changes the conversation", conversing.rights),
         ("announce", "Who posts", conversing.announce),
+        ("mute", "Mute the conversation", contacts.mute),
+        ("unmute", "Unmute the conversation", contacts.unmute),
+        ("pin-up", "Pin the conversation", contacts.pin),
+        ("unpin", "Unpin the conversation", contacts.unpin),
         ("part", "Leave this conversation", conversing.part),
     ),
     *_group(
@@ -60,6 +71,11 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *_group(
         "people",
         ("people", "People, by whose word", people.members),
+        ("compare", "Verify a member: compare keys", contacts.verify_member),
+        ("uncompare", "Count a member as not verified", contacts.unverify),
+        ("call", "Call a member by a name of your own", contacts.own_name),
+        ("block", "Block a member", contacts.block),
+        ("unblock", "Unblock a member", contacts.unblock),
         ("join", "Join with an invitation", people.join),
         ("requests", "Who asks to be let in", people.requests),
         ("vouch", "Vouch for somebody", people.vouch),

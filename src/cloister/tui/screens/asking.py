@@ -118,7 +118,7 @@ class ChooseScreen(Asked):
             one for one in self._choices if all(word in one.label.casefold() for word in wanted)
         ]
         chosen = self.query_one("#choices", ChoiceList)
-        chosen.fill([Item(one.value, _lines_of(one)) for one in found])
+        chosen.fill([choice_item(one) for one in found])
 
     def on_input_changed(self, event: Entry.Changed) -> None:
         """Narrow down."""
@@ -162,6 +162,11 @@ class ChooseScreen(Asked):
         )
 
 
+def choice_item(choice: Choice) -> Item:
+    """Return a choice as a row of a list."""
+    return Item(choice.value, _lines_of(choice))
+
+
 def _lines_of(choice: Choice) -> Callable[[int], list[Line]]:
     def lines(width: int) -> list[Line]:
         return [with_note(choice.label, choice.note, width)]
@@ -190,7 +195,7 @@ class ConfirmScreen(Asked):
         choices = self.query_one("#answer", ChoiceList)
         choices.styles.height = 2
         ways = (Choice("no", "No, leave it"), Choice("yes", f"Yes, {self._do}"))
-        choices.fill([Item(way.value, _lines_of(way)) for way in ways])
+        choices.fill([choice_item(way) for way in ways])
 
     def on_choice_list_picked(self, event: ChoiceList.Picked) -> None:
         """Take the way that was picked."""

@@ -13,7 +13,6 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from cloister.client.effects import Message, Revised
-from cloister.client.safe_text import safe_line
 from cloister.client.spans import span_in_words
 from cloister.device.facade import View
 from cloister.errors import CloisterError
@@ -119,14 +118,16 @@ class HomeScreen(Screen[None]):
         def item(view: View) -> Item:
             channel = str(view["channel_id"])
             trust, newest = session.trust(view), session.newest.get(channel)
+            calm = session.calm(view)
             draft = session.drafts.get(channel, "") if channel != self.conversation else ""
 
             def lines(width: int) -> tuple[Line, Line]:
-                return conversation_rows(view, newest, trust, draft, width, now)
+                return conversation_rows(view, newest, trust, draft, width, now, calm)
 
             return Item(channel, lines)
 
         self.query_one("#list", ChoiceList).fill([item(view) for view in session.conversations])
+        self.query_one("#log", MessageLog).fold(session.blocked)
         self.query_one("#log", MessageLog).connected(session.is_connected)
         self._say_state()
 
@@ -155,11 +156,12 @@ class HomeScreen(Screen[None]):
         return (*title, (" " * gap, "bar"), (fit(state, width), role))
 
     def _title(self, view: View, width: int) -> Line:
-        title = fit(str(view["title"]), width - 1)
+        title = fit(words.shown_title(view), width - 1)
         rest = width - cell_len(title) - 3
         trust = self.session.trust(view)
         own = str(self.session.status.get("name", ""))
-        people = ", ".join(safe_line(str(name)) for name in view["members"] if name != own)
+        people = ", ".join(name for name in words.people_in(view) if name != own)
+        people = words.assurance_of(view, self.session.members) or people
         if trust:
             shown = f" [{fit(trust, rest - 2)}]" if rest > 8 else ""
             return ((f" {title}", "bar"), (shown, "warn"))
@@ -168,6 +170,10 @@ class HomeScreen(Screen[None]):
         if view.get("lifetime_s"):
             people = f"kept {span_in_words(int(view['lifetime_s']))}, {people}"
         return ((f" {title}", "bar"), (f"  {fit(people, rest)}" if rest > 4 else "", "dim"))
+
+    def on_screen_resume(self) -> None:
+        """Nothing stands before the conversations any more: what changed about somebody may."""
+        self.interface.tell_changes()
 
     # --- going ---------------------------------------------------------------------------------
 
@@ -213,6 +219,7 @@ class HomeScreen(Screen[None]):
             if at is not None:
                 log.show_position(at)
             self._mark_read(rows)
+            self.interface.tell_changes()
 
     async def _rows(self, conversation: str, at: int | None) -> list[Message]:
         """Read the last page, or everything from a little before a position on: without a hole,

@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 
 from cloister.client.safe_text import safe_line
+from cloister.tui import words
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.lines import Line, with_note
 from cloister.tui.session import Session
@@ -43,7 +44,7 @@ class PaletteScreen(Screen[Picked]):
         self._entries: list[tuple[str, str, Item]] = []
         for view in session.conversations:
             unread = f"{view['unread']} unread" if view["unread"] else "conversation"
-            self._add(f"go {view['channel_id']}", str(view["title"]), unread)
+            self._add(f"go {view['channel_id']}", words.shown_title(view), unread)
         for action in ACTIONS:
             self._add(f"do {action.name}", action.title, f"/{action.name}")
 

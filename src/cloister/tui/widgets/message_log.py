@@ -11,6 +11,7 @@ from textual.geometry import Size
 from textual.message import Message as Posted
 
 from cloister.client.effects import Message, Since
+from cloister.tui.folding import folded_block, is_folded
 from cloister.tui.layout import message_block
 from cloister.tui.lines import Line
 from cloister.tui.widgets.painted import Painted
@@ -41,6 +42,7 @@ class MessageLog(Painted):
         self.is_at_end = True
         self._goal: int | None = None
         """Position of the message to have in sight, until this is laid out."""
+        self.blocked: frozenset[bytes] = frozenset()
         self.placeholder = ""
         """What stands there while there are no messages."""
 
@@ -99,6 +101,13 @@ class MessageLog(Painted):
         self._blocks.insert(place, [])
         self._renew(place)
 
+    def fold(self, blocked: frozenset[bytes]) -> None:
+        """Say whose texts are folded away: those of devices with these dids."""
+        if blocked != self.blocked:
+            self.blocked = blocked
+            self._blocks = []
+            self.relay()
+
     def connected(self, is_connected: bool) -> None:
         """Say whether the relay is in reach: what is queued is called accordingly."""
         if is_connected is not self._is_connected:
@@ -108,7 +117,9 @@ class MessageLog(Painted):
 
     def _renew(self, number: int) -> None:
         """Lay one message out anew, and the next, whose name depends on it."""
-        if self.size.width <= 0 or len(self._blocks) != len(self.messages):
+        if is_folded(self.messages[number], self.blocked):
+            self._blocks = []  # the first of a row counts the others
+        elif self.size.width <= 0 or len(self._blocks) != len(self.messages):
             self._blocks = []
         else:
             for place in (number, number + 1):
@@ -119,6 +130,9 @@ class MessageLog(Painted):
             self.to_end()
 
     def _block(self, number: int) -> list[Line]:
+        folded = folded_block(self.messages, number, self.blocked, self.room)
+        if folded is not None:
+            return folded
         before = self.messages[number - 1] if number else None
         return message_block(
             self.messages[number], before, self.room, is_connected=self._is_connected

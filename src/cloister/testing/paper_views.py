@@ -1,0 +1,37 @@
+"""A member and a conversation of whom nothing special is to be said, as views on paper."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cloister.device.facade import View
+
+PLAIN_MEMBER: Final[View] = {
+    "role": "member",
+    "state": "active",
+    "inviter_id": "",
+    "needs_revouch": False,
+    "in_commons": True,
+    "removal_proposed": False,
+    "own_name": "",
+    "blocked": False,
+    "verified_at": 0,
+    "replaced": False,
+    "added_devices": [],
+    "untold_state": False,
+}
+PLAIN_CONVERSATION: Final[View] = {
+    "muted_until": 0,
+    "muted": False,
+    "pinned": False,
+    "blocked": False,
+    "changing": "everyone",
+    "posting": "everyone",
+    "admins": [],
+    "leaving": False,
+    "lifetime_s": 0,
+    "state": "active",
+    "reason": "",
+    "queued": 0,
+    "epoch": 1,
+}
