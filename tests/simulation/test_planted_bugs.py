@@ -12,18 +12,19 @@ import pytest
 from cloister.testing.simulation.run import run
 from counts import is_long
 from simulation.planted import BUGS
+from simulation.test_seeds import PLAIN
 
 FOUND_AT: Final = {
-    "lost ack": 0,
+    "lost ack": 2,
     "double show": 0,
     "reordered delivery": 0,
     "early delete": 0,
-    "re-encrypted retry": 0,
+    "re-encrypted retry": 2,
     "retry under another id": 0,
     "merged lost commit": 10,
     "sent before stored": 5,
-    "overtaken in doubt": 4,
-    "forgotten ids": 0,
+    "overtaken in doubt": 33,
+    "forgotten ids": 7,
 }
 """The first seed that found it, of 2,000 that were allowed."""
 KIND: Final = {
@@ -65,5 +66,5 @@ def test_a_planted_bug_is_found(name: str) -> None:
 
 
 def test_without_a_bug_the_same_seeds_find_nothing() -> None:
-    for seed in sorted(set(FOUND_AT.values())):
-        assert not run(seed).violations
+    """``test_seeds`` plays them, in every run."""
+    assert max(FOUND_AT.values()) < PLAIN

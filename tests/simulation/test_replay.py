@@ -13,7 +13,7 @@ from cloister.testing.simulation.circle import unrecorded
 from cloister.testing.simulation.run import run
 
 
-@pytest.mark.parametrize("seed", [0, 4])
+@pytest.mark.parametrize("seed", [4, pytest.param(0, marks=pytest.mark.nightly)])
 def test_a_seed_plays_again_event_for_event(seed: int) -> None:
     first, second = run(seed, keeps_all=True), run(seed, keeps_all=True)
     assert first.lines == second.lines
@@ -31,7 +31,7 @@ def test_two_seeds_are_two_stories() -> None:
 
 def test_another_process_with_another_order_of_sets_plays_the_same() -> None:
     # That of this process is drawn when Python starts, unless somebody has set it to 1.
-    digests = {run(3).digest, _digest_in_a_process(seed=3, hash_seed="1")}
+    digests = {run(1).digest, _digest_in_a_process(seed=1, hash_seed="1")}
     assert len(digests) == 1
 
 

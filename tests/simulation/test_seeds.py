@@ -5,13 +5,18 @@ A failure prints the command that plays the seed again, event for event.
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 
 from cloister.testing.simulation.run import run
 from counts import seeds
 
+PLAIN: Final = 40
+"""Seeds of every run."""
 
-@pytest.mark.parametrize("seed", seeds(plain=20, nightly=2000))
+
+@pytest.mark.parametrize("seed", seeds(plain=PLAIN, nightly=2000))
 def test_every_text_is_on_every_screen_once_and_in_order(seed: int) -> None:
     outcome = run(seed)
     assert not outcome.violations, outcome.report()
