@@ -257,7 +257,14 @@ def test_clock_a_day_off_keeps_nobody_from_locking_and_moves_no_log(pair: Pair) 
 # --- what is destroyed stays destroyed ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("after_s", [0, 0.02, 0.2])
+@pytest.mark.parametrize(
+    "after_s",
+    [
+        pytest.param(0, marks=pytest.mark.nightly),
+        0.02,
+        pytest.param(0.2, marks=pytest.mark.nightly),
+    ],
+)
 def test_relays_killed_while_they_erase_have_erased(own_pair: Pair, after_s: float) -> None:
     async def order() -> tuple[GovernedCircle, bytes]:
         world = await GovernedCircle.found(own_pair)

@@ -35,9 +35,15 @@ pytestmark = pytest.mark.process
 IN_FLIGHT = 40
 IN_PROCESSES = pytest.mark.parametrize("own_pair", [0, 2], ids=["one", "several"], indirect=True)
 """Relays of one process, and of several."""
+IN_SEVERAL = pytest.mark.parametrize(
+    "own_pair",
+    [pytest.param(0, id="one", marks=pytest.mark.nightly), pytest.param(2, id="several")],
+    indirect=True,
+)
+"""What ``tests/crash`` does to a relay of one process in every run."""
 
 
-@IN_PROCESSES
+@IN_SEVERAL
 def test_sigkill_in_a_burst_loses_nothing_that_was_acknowledged(own_pair: Pair) -> None:
     acknowledged: dict[bytes, int] = {}
 
@@ -193,7 +199,7 @@ def test_a_folder_that_is_none_gives_exit_3_and_no_traceback(tmp_path: Path) -> 
     assert "no relay folder" in done.stderr
 
 
-@IN_PROCESSES
+@IN_SEVERAL
 def test_a_disk_that_fails_stops_the_home_without_a_false_answer(own_pair: Pair) -> None:
     async def main() -> None:
         device = await Device.connect(own_pair)

@@ -30,6 +30,9 @@ from scenario.governed import admit_steward, other_alarms, roster_of, send
 from scenario.hostile import play
 from scenario.test_moving_home import decide, decide_without, follow, lose_home, three
 
+SOME_TRIES_S = 60
+"""How long a relay refuses: a device goes on trying, and each try costs what the first did."""
+
 
 def stays(device: SimulatedDevice, circle: SimulatedCircle) -> bool:
     """Whether a device still belongs to the first home."""
@@ -131,7 +134,7 @@ def test_only_a_stewards_word_lets_a_relay_take_a_circle_over(lie: object) -> No
         ada, ben, _ = await three(circle)
         home = circle.relays.add_home()
         ada.hinder = lie  # type: ignore[assignment]
-        await decide(circle, home, ada, ben)
+        await decide(circle, home, ada, ben, SOME_TRIES_S)
         assert home.logs.get(roster_of(ada).origin) is None
         assert any("refused to take the circle over" in one.text for one in ada.alarms)
         ada.hinder = lambda request: (request,)
@@ -177,7 +180,7 @@ def test_the_word_of_a_suspended_steward_lets_no_relay_take_a_circle_over() -> N
             return signed
 
         ada.hinder = signed_by(suspended)
-        await decide(circle, home, ada, cyd)
+        await decide(circle, home, ada, cyd, SOME_TRIES_S)
         assert home.logs.get(roster_of(ada).origin) is None
         assert any("refused to take the circle over" in one.text for one in ada.alarms)
         ada.hinder = signed_by(obeyed)

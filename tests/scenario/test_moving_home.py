@@ -32,17 +32,23 @@ async def three(circle: SimulatedCircle) -> tuple[SimulatedDevice, ...]:
 
 
 async def decide(
-    circle: SimulatedCircle, home: SimulatedHome, by: SimulatedDevice, second: SimulatedDevice
+    circle: SimulatedCircle,
+    home: SimulatedHome,
+    by: SimulatedDevice,
+    second: SimulatedDevice,
+    within_s: int = 900,
 ) -> None:
-    """Two stewards want another home."""
+    """Two stewards want another home; what comes of it is given ``within_s``."""
     move = MoveHome(
         ref=circle.ref(), home_card=home.card.encode(), activation_code="code-of-the-new-home"
     )
     await circle.act(by, move)
     await circle.settle()
     (waiting,) = [one for one in view(second, "pending") if one["kind"] == "change of relays"]
-    await circle.act(second, Approve(ref=circle.ref(), reference=str(waiting["reference"])))
-    await circle.settle()
+    approving = Approve(ref=circle.ref(), reference=str(waiting["reference"]))
+    second.feed(approving)
+    await circle.settle(within_s=within_s)
+    circle.result(second, approving)
 
 
 def groups(device: SimulatedDevice) -> dict[bytes, tuple[str, bytes]]:

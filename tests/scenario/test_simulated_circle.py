@@ -26,7 +26,7 @@ from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from counts import seeds
 
 EXPECTED_ALARMS = {"removed", "power"}
-SEEDS, NIGHTLY_SEEDS = 8, 100
+SEEDS, NIGHTLY_SEEDS = 4, 100
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
