@@ -20,6 +20,7 @@ def peer() -> Iterator[Peer]:
         check_node()
     except NotHere as error:
         pytest.skip(f"no live interoperability: {error}")
+    installation.wait()
     if not installation.is_current():
         reason = f"no live interoperability: {installation.why_not()}"
         if os.environ.get("CI"):

@@ -11,6 +11,7 @@ be: the environment variable CI is set, node is there, and the packages are not.
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import io
 import os
@@ -75,6 +76,16 @@ class Installation:
     def reason_file(self) -> Path:
         """Why the last attempt failed, for whoever wonders why tests were skipped."""
         return self.root / ".interop.reason"
+
+    @property
+    def guard_file(self) -> Path:
+        """Locked by ``./cloister test`` as long as it has this installed."""
+        return self.root / ".interop.lock"
+
+    def wait(self) -> None:
+        """Wait until nobody installs any more."""
+        with self.guard_file.open("a") as guard:
+            fcntl.flock(guard, fcntl.LOCK_SH)
 
     def fingerprint(self) -> str:
         """What the folder must have been made from."""

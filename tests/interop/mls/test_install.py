@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import io
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,22 @@ def test_it_installs_once(installation: Installation) -> None:
     assert module.read_bytes() == b"export {}"
     assert runs_of_npm(installation) == 1
     assert [path.name for path in installation.root.iterdir()] == [".interop"]
+
+
+def test_who_wants_it_waits_as_long_as_it_is_being_installed(installation: Installation) -> None:
+    installed = threading.Event()
+
+    def wait() -> None:
+        installation.wait()
+        installed.set()
+
+    with installation.guard_file.open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        assert not installed.wait(0.1)
+    waiting.join(10)
+    assert installed.is_set()
 
 
 def test_a_changed_lock_installs_again(installation: Installation) -> None:
