@@ -61,6 +61,19 @@ class PinConversation(Act):
     pinned: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSaid(Act):
+    """Take over what a backup says of members and conversations, where nothing is said here.
+
+    Made by the program that reads the backup; no command sends it.
+    """
+
+    contacts: tuple[tuple[bytes, bytes], ...]
+    """Member id and encoded ``Contact``."""
+    preferences: tuple[tuple[bytes, bytes], ...]
+    """Channel id and encoded ``Preference``."""
+
+
 CONTACT_ACTS: Final[tuple[type[Act], ...]] = (
     NameContact,
     BlockContact,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cloister.client import (
+    contact_acts,
     following,
     governing,
     governing_devices,
@@ -14,6 +15,7 @@ from cloister.client import (
     governing_offices,
     powers,
     resetting,
+    said_again,
     taking_out,
     withdrawing,
 )
@@ -43,6 +45,7 @@ _HANDLERS: Final[Mapping[type[Act], Callable[[Turn, Any], None]]] = {
     powers.EraseDevice: governing_devices.on_erase,
     powers.RetireDevice: governing_devices.on_retire,
     powers.TakeHistory: taking_out.on_take_history,
+    contact_acts.RestoreSaid: said_again.on_restore_said,
     powers.PlaceHold: governing_holds.on_place,
     powers.ResetCommons: resetting.on_reset,
     powers.ReleaseHold: governing_holds.on_release,

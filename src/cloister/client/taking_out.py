@@ -5,11 +5,16 @@ It binds programs like this one. Whoever can read a text can copy it down.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from cloister.client.effects import Answer
 from cloister.client.foresight import append
+from cloister.client.identity import did_of
+from cloister.client.naming import shown
 from cloister.client.powers import TakeHistory
+from cloister.client.state import State
 from cloister.client.turn import Turn
-from cloister.errors import PolicyError, UsageError
+from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import SHORT_ID_BYTES
 from cloister.roster.content import Export, ExportScope
 from cloister.roster.entry import SealedType
@@ -44,3 +49,24 @@ def on_take_history(turn: Turn, act: TakeHistory) -> None:
         )
     content = Export(export_id=turn.entropy.random(SHORT_ID_BYTES), scope=scope)
     append(turn, act.ref, SealedType.EXPORT, content.encode())
+
+
+class Whose(NamedTuple):
+    """Whose history a vault holds."""
+
+    circle_id: bytes
+    member_id: bytes
+    did: bytes
+    name: str
+
+
+def whose_history(state: State) -> Whose:
+    """Say whose device this is.  Raises ``NotFoundError`` before it has been let in."""
+    roster = state.roster
+    device = None if roster is None or state.identity is None else roster.devices.get(did_of(state))
+    if roster is None or device is None:
+        raise NotFoundError(
+            "this device is not in a circle yet", hint="`cloister status` says what it waits for"
+        )
+    name = shown(roster, device.member_id)
+    return Whose(roster.circle_id, device.member_id, device.card.did, name)

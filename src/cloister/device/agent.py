@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from cloister.client.effects import AnnotationKind, Message
 from cloister.device import agent_protocol as protocol
-from cloister.device.facade import DEFAULT_TIMEOUT_S, Facade
+from cloister.device.facade import DEFAULT_TIMEOUT_S, Facade, View
 from cloister.device.local import Device
 from cloister.device.private_socket import bound_socket, peer_uid, remove_stale
 from cloister.errors import CloisterError, UsageError
@@ -23,6 +23,8 @@ from cloister.errors import CloisterError, UsageError
 MOST_CONNECTIONS: Final = 64
 STREAMS: Final = frozenset({"history", "newest", "search"})
 """Operations that are answered message by message."""
+PROGRESS: Final = frozenset({"backup", "restore"})
+"""Operations that say how far they are."""
 FINISH_S: Final = 20.0
 """How long the calls of others may go on when the command that served them has done its own."""
 LOCK_S: Final = 1.0
@@ -112,7 +114,13 @@ class _Agent:
             if call.op == "follow":
                 await self._follow(call_id, reader, writer)
                 return
-            if call.op in STREAMS:
+            if call.op in PROGRESS:
+                async with aclosing(self._progress(call)) as views:
+                    async for view in views:
+                        writer.write(_line(call_id, item=protocol.raw(view)))
+                        await writer.drain()
+                writer.write(protocol.encode_line(protocol.Reply(id=call_id, end=True)))
+            elif call.op in STREAMS:
                 for message in await self._messages(call):
                     writer.write(_line(call_id, item=protocol.raw(message)))
                     await writer.drain()
@@ -124,6 +132,17 @@ class _Agent:
             body = protocol.error_body(error)
             writer.write(protocol.encode_line(protocol.Reply(id=call_id, error=body)))
         await writer.drain()
+
+    def _progress(self, call: protocol.Call) -> AsyncGenerator[View, None]:
+        path, passphrase = _text(call.args, "path"), _text(call.args, "passphrase")
+        match call.op:
+            case "backup":
+                force = call.args.get("force") is True
+                return self._device.backup(path, passphrase, force=force)
+            case "restore":
+                return self._device.restore(path, passphrase)
+            case _:
+                raise UsageError(f"the agent does not say how far {call.op[:32]!r} is")
 
     async def _messages(self, call: protocol.Call) -> list[Message]:
         device, args = self._device, call.args

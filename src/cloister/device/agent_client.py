@@ -139,6 +139,21 @@ class RemoteDevice:
         """Return what two people compare; see ``Facade``."""
         return cast("View", protocol.value_of(await self._call("comparison", member=member)))
 
+    async def backup(
+        self, path: str, passphrase: str, *, force: bool = False
+    ) -> AsyncGenerator[View, None]:
+        """Have the agent seal the whole history into a file; see ``Facade``."""
+        arguments = {"path": path, "passphrase": passphrase, "force": force}
+        async with self._stream("backup", arguments) as items:
+            async for item in items:
+                yield cast("View", protocol.value_of(item))
+
+    async def restore(self, path: str, passphrase: str) -> AsyncGenerator[View, None]:
+        """Have the agent read such a file as history; see ``Facade``."""
+        async with self._stream("restore", {"path": path, "passphrase": passphrase}) as items:
+            async for item in items:
+                yield cast("View", protocol.value_of(item))
+
     async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices; see ``Facade``."""
         async with self._stream("follow", {}) as items:

@@ -156,6 +156,25 @@ class Facade(Protocol):
         """
         ...
 
+    def backup(
+        self, path: str, passphrase: str, *, force: bool = False
+    ) -> AsyncGenerator[View, None]:
+        """Seal the whole history into a file; yield how far it is, and at the end what it holds.
+
+        The process that holds the vault writes the file, so ``path`` is absolute.  Where the
+        circle's policy wants it told, an entry of the log is settled first.  Raises
+        ``PolicyError`` where it cannot be told, and what ``device.archive`` raises.
+        """
+        ...
+
+    def restore(self, path: str, passphrase: str) -> AsyncGenerator[View, None]:
+        """Read such a file of the same member as history; yield how far it is.
+
+        Nothing is written before all of it has been found to be right.  Raises what
+        ``device.archive`` raises.
+        """
+        ...
+
     def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices from now on, ``Changed`` "link" among them when the relay comes or goes.
 

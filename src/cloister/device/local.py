@@ -23,6 +23,7 @@ from cloister.device.authors import told_by_name
 from cloister.device.engine import Engine
 from cloister.device.errors import FellBehind, NotAnswered
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
+from cloister.device.keeping import Keeping
 from cloister.device.reading import Reading
 from cloister.device.unlock.upkeep import Upkeep
 from cloister.device.vault import Vault
@@ -66,6 +67,7 @@ class Device:
         self._views = views
         self._upkeep = upkeep
         self._reading = Reading(engine, vault, views)
+        self._keeping = Keeping(engine, vault, views)
         self.locked = asyncio.Event()
         """Set when somebody asked to lock: whoever holds the device closes it then."""
 
@@ -202,13 +204,14 @@ class Device:
     async def conversations(self) -> list[View]:
         """Return the conversations with what is unread."""
         unread, now = await self._unread(), self._engine.now()
+        live = self._views.conversations(self._engine.core)
         return [
             {
                 **view,
                 "unread": unread.get(bytes.fromhex(view["channel_id"]), 0),
                 "muted": view["muted_until"] > now,
             }
-            for view in self._views.conversations(self._engine.core)
+            for view in (*live, *await self._keeping.conversations(live))
         ]
 
     async def _unread(self) -> dict[bytes, int]:
@@ -252,7 +255,8 @@ class Device:
         before: int | None = None,
     ) -> list[Message]:
         """Return messages; see :class:`Facade`."""
-        return await self._reading.history(self._channel(conversation), limit, after, before)
+        channel_id = await self._keeping.channel(conversation)
+        return await self._reading.history(channel_id, limit, after, before)
 
     async def newest(self) -> list[Message]:
         """Return the last row of every timeline."""
@@ -274,9 +278,11 @@ class Device:
 
     async def mark_read(self, conversation: str, position: int) -> None:
         """Move the read marker."""
-        channel_id = self._channel(conversation)
+        channel_id = await self._keeping.channel(conversation)
         now = self._engine.now()
         await self._engine.on_disk(lambda: self._vault.mark_read(channel_id, position, now))
+        if not self._keeping.is_live(channel_id):
+            return  # known by its history only: nobody is there to be told
         if self._views.receipts(self._engine.core, conversation)["given"] != "read":
             return
         n = await self._engine.on_disk(lambda: self._vault.newest_index(channel_id, position))
@@ -290,6 +296,16 @@ class Device:
     async def comparison(self, member: str) -> View:
         """Return what two people compare; a forger's price for the digits is some milliseconds."""
         return await asyncio.to_thread(self._views.comparison, self._engine.core, member)
+
+    def backup(
+        self, path: str, passphrase: str, *, force: bool = False
+    ) -> AsyncGenerator[View, None]:
+        """Seal the whole history into a file; see :class:`Facade`."""
+        return self._keeping.backup(path, passphrase, self.act, force=force)
+
+    def restore(self, path: str, passphrase: str) -> AsyncGenerator[View, None]:
+        """Read such a file as history; see :class:`Facade`."""
+        return self._keeping.restore(path, passphrase, self.act)
 
     async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices; see :class:`Facade`."""

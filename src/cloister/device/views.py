@@ -13,6 +13,7 @@ from cloister.client import (
     governing_holds,
     log_words,
     receipt_views,
+    taking_out,
     verification,
     verify_log,
     views,
@@ -70,6 +71,10 @@ class Views(Protocol):
 
     def comparison(self, core: ClientCore, member: str) -> View:
         """Return what the person compares with a member.  Raises ``NotFoundError``."""
+        ...
+
+    def whose(self, core: ClientCore) -> taking_out.Whose:
+        """Return whose history the vault holds.  Raises ``NotFoundError``."""
         ...
 
     def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
@@ -164,6 +169,10 @@ class CoreViews:
             "words": words_of(made.fingerprint),
             "code": made.code,
         }
+
+    def whose(self, core: ClientCore) -> taking_out.Whose:
+        """Return whose history the vault holds."""
+        return taking_out.whose_history(_state(core))
 
     def governance(self, core: ClientCore, what: str, about: str) -> list[View]:
         """Return a view of governance by its name."""

@@ -65,6 +65,7 @@ class PaperDevice:
         """What every act and text is refused with, if set."""
         self.sent_as = MessageState.SENT
         self.is_locked = False
+        self.backups: list[str] = []  # files that were asked for
         self._listeners: list[asyncio.Queue[FollowedNotice]] = []
 
     # --- what a test sets ---------------------------------------------------------------------
@@ -346,6 +347,19 @@ class PaperDevice:
         """Move the read marker forward."""
         channel = self._id(conversation)
         self.read[channel] = max(position, self.read.get(channel, -1))
+
+    async def backup(
+        self, path: str, passphrase: str, *, force: bool = False
+    ) -> AsyncGenerator[View, None]:
+        """Say what a backup would say; nothing is written."""
+        count = sum(map(len, self.rows.values()))
+        self.backups.append(path)
+        yield {"done": True, "messages": count, "file": path, "entry": "", "made_at": 0}
+
+    async def restore(self, path: str, passphrase: str) -> AsyncGenerator[View, None]:
+        """Say that the backup has nothing new."""
+        self.backups.append(path)
+        yield {"done": True, "messages": 0, "new": 0, "of": 0, "made_at": 0, "unknown": 0}
 
     async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices from now on."""

@@ -24,6 +24,7 @@ from cloister.client.effects import (
 from cloister.client.errands import Errand
 from cloister.client.inputs import Act, AnyInput, LogRead, Received, SendText, Tick
 from cloister.client.seam import Records
+from cloister.client.taking_out import Whose
 from cloister.crypto.entropy import Entropy
 from cloister.errors import NotFoundError
 from cloister.roster.relay_card import RelayCard
@@ -150,6 +151,7 @@ VIEWS: Any = SimpleNamespace(
     authors=lambda core: {},
     blocked=lambda core: frozenset(),
     comparison=lambda core, member: {"name": member, "digits": "12345"},
+    whose=lambda core: Whose(bytes(32), bytes(16), bytes(32), "Amira"),
     receipts=lambda core, conversation: {"given": "off", "members": []},
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import socket
 import stat
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 from cloister.client.contact_acts import NoteVerified
-from cloister.client.effects import MessageState, PutMessage, Shown
+from cloister.client.effects import Message, MessageState, PutMessage, Shown
 from cloister.client.inputs import Join, Leave, MarkRead
+from cloister.client.kept import Places
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device import agent
@@ -27,7 +29,8 @@ from cloister.device.local import Device
 from cloister.device.paths import socket_path
 from cloister.device.private_socket import peer_uid
 from cloister.device.vault import Cost, Vault, VaultWriteFailed
-from cloister.errors import NetworkError, NotFoundError
+from cloister.device.vault.kept_rows import KeptMessage
+from cloister.errors import LockedError, NetworkError, NotFoundError, UsageError
 from unit.device.scripted import CHANNEL, VIEWS, core_class, text_message
 
 Story = Callable[[Device, RemoteDevice], Coroutine[Any, Any, None]]
@@ -318,3 +321,73 @@ def test_an_agent_killed_before_it_has_answered_is_said_to_have_ended(
                 await RemoteDevice(path).status()
 
     asyncio.run(main())
+
+
+def test_a_backup_is_made_and_read_by_the_process_that_holds_the_vault(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    target = str(tmp_path / "backup")
+
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        sent = await remote.send("desk", "kept", 5)
+        steps = [view async for view in remote.backup(target, "a long passphrase")]
+        assert steps[-1]["done"] is True
+        assert (steps[-1]["messages"], steps[-1]["file"]) == (1, target)
+        # The core was asked first: this one answers every act with its name.
+        assert steps[-1]["entry"] == "TakeHistory"
+        assert [view["done"] for view in steps[:-1]] == [False] * (len(steps) - 1)
+        with pytest.raises(UsageError, match="is there already"):
+            _ = [view async for view in device.backup(target, "a long passphrase")]
+        _ = [view async for view in remote.backup(target, "a long passphrase", force=True)]
+        read = [view async for view in remote.restore(target, "a long passphrase")]
+        assert (read[-1]["messages"], read[-1]["new"], read[-1]["done"]) == (1, 0, True)
+        with pytest.raises(LockedError):
+            _ = [view async for view in remote.restore(target, "another passphrase")]
+        for asked in (remote.backup("here", "a long passphrase"), remote.restore("here", "x")):
+            with pytest.raises(UsageError, match="whole path"):
+                await anext(asked)
+        assert await remote.history("desk") == [sent]
+
+    with_agent(tmp_path / "p", story)
+
+
+def test_who_hangs_up_in_a_backup_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        rows = [PutMessage(message=text_message(n, "x" * 5000)) for n in range(1, 3000)]
+        device._vault.commit(rows)
+        asked = remote.backup(str(tmp_path / "backup"), "a long passphrase")
+        await anext(asked)
+        await asked.aclose()
+        # Another task removes it.
+        while list(tmp_path.glob("*backup*")):  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.01)
+
+    with_agent(tmp_path / "p", story)
+
+
+def test_history_that_nothing_else_knows_of_is_listed_and_read(tmp_path: Path) -> None:
+    other = b"an old channel id"[:16]
+
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        kept = device._vault.kept
+        row = text_message(4, "from before", channel_id=other)
+        kept.keep_titles({other: "Old desk", bytes(15) + b"e": "Nothing here"})
+        kept.restore_messages([KeptMessage(**_fields(row))], Places())
+        views = await remote.conversations()
+        assert [view["title"] for view in views] == ["desk", "Old desk"]
+        assert (views[1]["state"], views[1]["unread"], views[1]["members"]) == ("kept", 0, [])
+        for name in ("old desk", other.hex(), other.hex()[:10]):
+            [found] = await remote.history(name)
+            assert found.text == "from before"
+        await remote.mark_read("Old desk", found.position)
+        with pytest.raises(NotFoundError):
+            await remote.history("Nowhere")
+        with pytest.raises(NotFoundError):
+            await remote.send("Old desk", "hello?", 1)
+
+    with_agent(tmp_path, story)
+
+
+def _fields(row: Message) -> dict[str, Any]:
+    return {one.name: getattr(row, one.name) for one in dataclasses.fields(row)}

@@ -42,6 +42,7 @@ from cloister.device.vault.files import (
     sync_folder,
     write_new_file,
 )
+from cloister.device.vault.kept_rows import KeptRows
 from cloister.device.vault.key_file import (
     DEFAULT_COST,
     KEY_BYTES,
@@ -69,7 +70,9 @@ _MARK: Final = (
     "INSERT INTO read_marker (channel_id, position) VALUES (?, ?)"
     " ON CONFLICT (channel_id) DO UPDATE SET position = max(position, excluded.position)"
 )
-_NEWEST_N: Final = "SELECT max(n) FROM message WHERE channel_id = ? AND position <= ? AND own = 0"
+_NEWEST_N: Final = (
+    "SELECT max(n) FROM message WHERE channel_id = ? AND position BETWEEN 0 AND ? AND own = 0"
+)
 
 
 class Vault:
@@ -84,6 +87,8 @@ class Vault:
         connection.create_function("has_words", 2, timeline.has_words, deterministic=True)
         self.timeline: Final = timeline.Timeline(self._rows)
         """What of the timelines is shown."""
+        self.kept: Final = KeptRows(self._rows, self._by_itself)
+        """What backups are made of and restored to."""
 
     @classmethod
     def create(

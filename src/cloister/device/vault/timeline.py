@@ -35,7 +35,10 @@ _PUT_MESSAGE: Final = (
     " ON CONFLICT (channel_id, message_id) DO UPDATE SET n = excluded.n, state = excluded.state,"
     " reason = excluded.reason, envelope_hash = excluded.envelope_hash,"
     " lifetime_s = excluded.lifetime_s, expires_at = excluded.expires_at"
-    " WHERE message.own = 1 AND excluded.own = 1"
+    " WHERE (message.own = 1 AND excluded.own = 1)"
+    # A restored text that had not been sent may have been since, by the device that wrote it.
+    f" OR (message.position < 0 AND message.own = 1 AND message.state = {int(MessageState.FAILED)}"
+    " AND message.sender = excluded.sender)"
 )
 _PUT_ANNOTATION: Final = (
     f"INSERT INTO annotation ({', '.join(ANNOTATION_COLUMNS)})"  # noqa: S608
