@@ -4,15 +4,15 @@ Let it join a circle as a member of its own (`cloister join`, vouched for like a
 "Echo (bot)"), keep `cloister agent run --profile echo` running, then: python examples/echo_bot.py
 """
 
-from cloister.device.sdk import Bot, Received
+from cloister import Bot, Context
 
 bot = Bot("echo")
 
 
 @bot.command("echo")
-async def echo(message: Received) -> None:
+async def echo(context: Context) -> None:
     """Answer with what follows the command."""
-    await message.reply(message.text.partition(" ")[2] or "(nothing)")
+    await context.reply(context.rest or "(nothing)")
 
 
 if __name__ == "__main__":

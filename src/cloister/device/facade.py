@@ -89,7 +89,8 @@ class Facade(Protocol):
         ...
 
     async def conversations(self) -> list[View]:
-        """Return the conversations with their unread counts; ``muted``: now, by this clock."""
+        """Return the conversations with ``unread``, a count, and ``read_to``, a position or -1;
+        ``muted``: now, by this clock."""
         ...
 
     async def governance(self, what: str, about: str = "") -> list[View]:

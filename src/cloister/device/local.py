@@ -202,16 +202,19 @@ class Device:
         return self._views.requests(self._engine.core)
 
     async def conversations(self) -> list[View]:
-        """Return the conversations with what is unread."""
+        """Return the conversations with what is unread, and up to which position all is read."""
         unread, now = await self._unread(), self._engine.now()
         live = self._views.conversations(self._engine.core)
+        read_to = await self._engine.on_disk(self._vault.timeline.read_markers)
         return [
             {
                 **view,
-                "unread": unread.get(bytes.fromhex(view["channel_id"]), 0),
+                "unread": unread.get(channel, 0),
+                "read_to": read_to.get(channel, -1),
                 "muted": view["muted_until"] > now,
             }
             for view in (*live, *await self._keeping.conversations(live))
+            for channel in [bytes.fromhex(view["channel_id"])]
         ]
 
     async def _unread(self) -> dict[bytes, int]:

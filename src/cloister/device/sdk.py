@@ -1,27 +1,32 @@
-"""The Python interface for scripts and bots: ``Client`` and ``Bot``.
+"""The Python interface for scripts: ``Client`` and what it gives.  ``device.bot`` answers commands.
 
-Both ask the agent of a profile, which holds the vault: a script has no PIN and no key.  A bot is a
-device like any other, vouched for and listed; others do not see that no person sits there, so say
-so in its name.
+A client asks the agent of a profile, which holds the vault: a script has no PIN and no key.  It
+takes any facade, so that what is written for an agent can be tried on ``cloister.testing.circle``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.device.agent_client import find_agent
-from cloister.device.errors import FellBehind
-from cloister.device.facade import Facade
+from cloister.device.errors import FellBehind, NotAnswered
+from cloister.device.facade import DEFAULT_TIMEOUT_S, Facade, View
 from cloister.device.paths import profile_folder, socket_path
 from cloister.errors import LockedError, NotFoundError, PolicyError
 
 PAGE: Final = 200
+"""Rows that are read at once, and the most that lie in memory."""
+
+RECHECK_S: Final = 2.0
+"""How often the vault is asked although nothing was told: a notice may be lost, a text may not."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +39,21 @@ class Conversation:
     members: tuple[str, ...]
 
     async def send(self, text: str, *, wait_s: float = 0.0) -> str:
-        """Queue a text; return "sent" or "queued".  Raises ``PolicyError`` where it is refused."""
-        row = await self.client.device.send(self.conversation_id, text, wait_s)
+        """Queue a text; return "sent" if a relay confirmed it in ``wait_s``, else "queued".
+
+        A queued text is in the vault and goes out when a relay is in reach.  Raises
+        ``PolicyError`` where it is refused, ``UsageError`` where it is too long.
+        """
+        sending = self.client.device.send(self.conversation_id, text, wait_s)
+        row = await self.client.bounded(sending, extra_s=wait_s)
         if row.state is MessageState.FAILED:
             raise PolicyError(f"it was not sent: {row.reason}")
         return row.state.name.lower()
 
     async def history(self, limit: int = 100) -> list[Received]:
         """Return the last texts, own ones too, in order."""
-        rows = await self.client.device.history(self.conversation_id, limit=limit)
+        reading = self.client.device.history(self.conversation_id, limit=limit)
+        rows = await self.client.bounded(reading)
         return [Received(self, row) for row in rows if row.kind is MessageKind.TEXT]
 
 
@@ -63,26 +74,36 @@ class Received:
         """The name of the member who wrote it."""
         return self.row.sender_name
 
-    async def reply(self, text: str) -> str:
-        """Say something in the same conversation."""
-        return await self.conversation.send(text)
+    @property
+    def is_own(self) -> bool:
+        """Whether this device wrote it."""
+        return self.row.own
+
+    async def reply(self, text: str, *, wait_s: float = 0.0) -> str:
+        """Say something in the same conversation; see ``Conversation.send``."""
+        return await self.conversation.send(text, wait_s=wait_s)
 
     async def mark_read(self) -> None:
         """Note that everything up to here has been read."""
-        conversation = self.conversation
-        await conversation.client.device.mark_read(conversation.conversation_id, self.row.position)
+        client = self.conversation.client
+        marking = client.device.mark_read(self.conversation.conversation_id, self.row.position)
+        await client.bounded(marking)
 
 
 class Client:
-    """A device that an agent holds open."""
+    """A device, by its facade."""
 
-    def __init__(self, device: Facade) -> None:
+    def __init__(self, device: Facade, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self.device: Final = device
-        """The whole facade, for what is not here."""
+        """The whole facade, for what is not here; it waits as long as it is told."""
+        self.timeout_s: Final = timeout_s
+        """How long anything that is here may take; beyond it ``NotAnswered`` (exit 4) is raised."""
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, profile: str | Path = "default") -> AsyncIterator[Client]:
+    async def open(
+        cls, profile: str | Path = "default", *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> AsyncIterator[Client]:
         """Use the agent of a profile, given by name or folder.  Raises ``LockedError``."""
         device = await find_agent(socket_path(profile_folder(str(profile))))
         if device is None:
@@ -90,14 +111,12 @@ class Client:
                 "no agent of this profile has its vault open",
                 hint="start one with: cloister agent run; open it with: cloister unlock",
             )
-        yield cls(device)
+        yield cls(device, timeout_s=timeout_s)
 
     async def conversations(self) -> list[Conversation]:
         """Return the commons and all conversations."""
-        return [
-            Conversation(self, str(v["channel_id"]), str(v["title"]), tuple(v["members"]))
-            for v in await self.device.conversations()
-        ]
+        views = await self.bounded(self.device.conversations())
+        return [self._conversation(view) for view in views]
 
     async def conversation(self, title: str) -> Conversation:
         """Return the one conversation of that title.  Raises ``NotFoundError``."""
@@ -106,37 +125,59 @@ class Client:
             raise NotFoundError(f"{len(found)} conversations are called “{title}”")
         return found[0]
 
-    async def messages(self, *, unread: bool = False) -> AsyncIterator[Received]:
-        """Yield the texts of others from now on, each once; ``unread``: those waiting first.
-        Not those of members whom this device has blocked.
+    async def messages(self, *, unread: bool = False) -> AsyncGenerator[Received, None]:
+        """Yield the texts of others, each once: those from now on; ``unread``: and those before
+        that are not marked as read.  Not those of members whom this device has blocked.
 
+        Nothing is read ahead but a page: who takes long to answer finds the rest in the vault.
         A text is not marked as read by being yielded: a program that ends before it has answered
         gets it again with ``unread``.
         """
         last: dict[str, int] = {}
-        for view in await self.device.conversations():
-            rows = await self.device.history(str(view["channel_id"]), limit=1)
-            last[str(view["channel_id"])] = rows[-1].position if rows else -1
-        if unread:
-            for one in await self._waiting():
-                yield one
-        while True:
-            try:
-                async with aclosing(self.device.follow()) as notices:
-                    async for one in self._newer(last):
+        for view in await self.bounded(self.device.conversations()):
+            channel = str(view["channel_id"])
+            if unread:
+                last[channel] = int(view["read_to"])
+            else:
+                rows = await self.bounded(self.device.history(channel, limit=1))
+                last[channel] = rows[-1].position if rows else -1
+        woken = asyncio.Event()
+        listening = asyncio.ensure_future(_listen(self.device, woken))
+        listening.add_done_callback(lambda _: woken.set())
+        try:
+            while True:
+                if listening.done():
+                    listening.result()
+                woken.clear()
+                async with aclosing(self._newer(last)) as newer:
+                    async for one in newer:
                         yield one
-                    async for _ in notices:
-                        async for one in self._newer(last):
-                            yield one
-            except FellBehind:
-                continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RECHECK_S):
+                        await woken.wait()
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
-    async def _newer(self, last: dict[str, int]) -> AsyncIterator[Received]:
+    async def bounded(self, asking: Awaitable[T], *, extra_s: float = 0.0) -> T:
+        """Wait for an answer of the device.  Raises ``NotAnswered`` after ``timeout_s`` more than
+        ``extra_s``."""
+        try:
+            async with asyncio.timeout(self.timeout_s + extra_s):
+                return await asking
+        except TimeoutError:
+            raise NotAnswered(
+                f"the device did not answer within {self.timeout_s + extra_s:.0f} s",
+                hint="its agent is overloaded or stopped; look with: cloister status",
+            ) from None
+
+    async def _newer(self, last: dict[str, int]) -> AsyncGenerator[Received, None]:
         blocked: set[bytes] | None = None
         for conversation in await self.conversations():
             channel = conversation.conversation_id
-            while rows := await self.device.history(
-                channel, limit=PAGE, after=last.setdefault(channel, -1)
+            last.setdefault(channel, -1)
+            while rows := await self.bounded(
+                self.device.history(channel, limit=PAGE, after=last[channel])
             ):
                 blocked = await self._blocked() if blocked is None else blocked
                 for row in rows:
@@ -144,63 +185,27 @@ class Client:
                     if _is_heard(row, blocked):
                         yield Received(conversation, row)
 
-    async def _waiting(self) -> list[Received]:
-        found: list[Received] = []
-        blocked = await self._blocked()
-        for view in await self.device.conversations():
-            count = int(view["unread"])
-            conversation = Conversation(
-                self, str(view["channel_id"]), str(view["title"]), tuple(view["members"])
-            )
-            rows = await self.device.history(conversation.conversation_id, limit=count + PAGE)
-            theirs = [row for row in rows if _is_heard(row, blocked)]
-            found += [Received(conversation, row) for row in theirs[len(theirs) - count :] if count]
-        return found
+    def _conversation(self, view: View) -> Conversation:
+        return Conversation(
+            self, str(view["channel_id"]), str(view["title"]), tuple(view["members"])
+        )
 
     async def _blocked(self) -> set[bytes]:
         """Return the dids of those whose texts are folded away."""
-        views = await self.device.members()
+        views = await self.bounded(self.device.members())
         return {bytes.fromhex(did) for v in views if v["blocked"] for did in v["devices"]}
 
 
 def _is_heard(row: Message, blocked: set[bytes]) -> bool:
-    return not row.own and row.kind is MessageKind.TEXT and row.sender not in blocked
+    is_theirs = not row.own and row.sender not in blocked
+    return is_theirs and row.kind is MessageKind.TEXT and not row.since.retracted
 
 
-Handler = Callable[[Received], Awaitable[None]]
-
-
-class Bot:
-    """Answers commands, such as ``!status``, in every conversation that it is in."""
-
-    def __init__(self, profile: str | Path = "default", *, prefix: str = "!") -> None:
-        self._profile = profile
-        self._prefix = prefix
-        self._handlers: dict[str, Handler] = {}
-
-    def command(self, name: str) -> Callable[[Handler], Handler]:
-        """Decorate a coroutine function that answers ``!name``."""
-
-        def decorate(handler: Handler) -> Handler:
-            self._handlers[name] = handler
-            return handler
-
-        return decorate
-
-    def run(self) -> None:
-        """Serve until interrupted, or until the vault is closed: then raise ``DeviceClosed``."""
-        asyncio.run(self._run())
-
-    async def _run(self) -> None:
-        async with Client.open(self._profile) as client:
-            await self.serve(client)
-
-    async def serve(self, client: Client) -> None:
-        """Answer what waits and what comes; each is marked as read when it is answered."""
-        async for message in client.messages(unread=True):
-            first = message.text.split(maxsplit=1)[:1]
-            if first and first[0].startswith(self._prefix):
-                handler = self._handlers.get(first[0].removeprefix(self._prefix))
-                if handler is not None:
-                    await handler(message)
-            await message.mark_read()
+async def _listen(device: Facade, woken: asyncio.Event) -> None:
+    """Note that something was told; what it is stands in the vault."""
+    while True:
+        with suppress(FellBehind):
+            async with aclosing(device.follow()) as notices:
+                async for _ in notices:
+                    woken.set()
+        woken.set()

@@ -269,7 +269,10 @@ class PaperDevice:
 
     async def conversations(self) -> list[View]:
         """Return the conversations with what is unread."""
-        return [{**view, "unread": self._unread(one)} for one, view in self.titles.items()]
+        return [
+            {**view, "unread": self._unread(one), "read_to": self.read.get(one, -1)}
+            for one, view in self.titles.items()
+        ]
 
     async def governance(self, what: str, about: str = "") -> list[View]:
         """Return what waits; nothing of the rest."""

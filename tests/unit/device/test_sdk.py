@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 from pathlib import Path
 
 import pytest
 
+from cloister import Bot, Client, Context
+from cloister.client.effects import MessageState
+from cloister.device.errors import NotAnswered
 from cloister.device.local import Device
-from cloister.device.sdk import Client
-from cloister.errors import LockedError, NotFoundError
+from cloister.errors import LockedError, NotFoundError, PolicyError, UsageError
 from cloister.testing.paper_device import PaperDevice
 from unit.device.test_agent import with_agent
 
@@ -81,27 +84,128 @@ def test_a_conversation_by_its_title() -> None:
     assert device.rows[channel][0].own
 
 
-def test_the_example_bot_answers_its_command_and_nothing_else() -> None:
-    specification = importlib.util.spec_from_file_location("echo_bot", EXAMPLE)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+def test_what_waits_is_read_by_pages_and_ends_where_the_marker_stands() -> None:
     device, channel = desk()
-    device.write(channel, "Amira", "!echo one two")
-    device.write(channel, "Amira", "echo not me")
-    device.write(channel, "Amira", "!nope")
+    for number in range(450):
+        device.write(channel, "Amira" if number % 2 else "Echo", str(number))
+    device.read[channel] = 11
+
+    async def story() -> list[str]:
+        got: list[str] = []
+        async with asyncio.timeout(5):
+            async for message in Client(device).messages(unread=True):
+                got.append(message.text)
+                if message.text == "449":
+                    break
+        return got
+
+    assert asyncio.run(story()) == [str(number) for number in range(11, 450, 2)]
+
+
+def test_a_device_that_does_not_answer_is_not_waited_for_for_ever() -> None:
+    class Hangs(PaperDevice):
+        async def conversations(self) -> list[dict[str, object]]:
+            await asyncio.Event().wait()
+            return []
 
     async def story() -> None:
-        serving = asyncio.ensure_future(module.bot.serve(Client(device)))
-        async with asyncio.timeout(5):
-            while device.read.get(channel, 0) < 3:  # noqa: ASYNC110 (a value on paper)
-                await asyncio.sleep(0)
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        with pytest.raises(NotAnswered):
+            await Client(Hangs(), timeout_s=0.01).conversations()
 
     asyncio.run(story())
-    assert [row.text for row in device.rows[channel] if row.own] == ["one two"]
+
+
+def test_a_text_that_is_refused_raises() -> None:
+    device, _ = desk()
+    device.sent_as = MessageState.FAILED
+
+    async def story() -> None:
+        found = await Client(device).conversation("Desk")
+        with pytest.raises(PolicyError):
+            await found.send("hello")
+
+    device.refusal = PolicyError("only admins post here")
+    asyncio.run(story())
+
+
+async def served(bot: Bot, device: PaperDevice, channel: str, until: int) -> None:
+    """Serve a bot until it has read up to a position."""
+    serving = asyncio.ensure_future(bot.serve(Client(device)))
+    async with asyncio.timeout(5):
+        while device.read.get(channel, 0) < until and not serving.done():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+def test_a_command_gets_its_arguments() -> None:
+    device, channel = desk()
+    bot = Bot()
+    got: list[Context] = []
+
+    @bot.command("say")
+    async def say(context: Context) -> None:
+        got.append(context)
+
+    for text in ("!say  one\ttwo ", "!say", "!says no", "say no", "", "!"):
+        device.write(channel, "Amira", text)
+    asyncio.run(served(bot, device, channel, 6))
+    assert [(one.rest, one.arguments) for one in got] == [("one\ttwo", ("one", "two")), ("", ())]
+    assert {one.sender for one in got} == {"Amira"}
+
+
+def test_a_handler_that_fails_or_hangs_is_logged_without_text_and_the_bot_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    device, channel = desk()
+    bot = Bot(handler_s=0.02)
+
+    @bot.command("fail")
+    async def fail(context: Context) -> None:
+        raise ValueError(context.rest)
+
+    @bot.command("hang")
+    async def hang(context: Context) -> None:
+        await asyncio.Event().wait()
+
+    @bot.command("lost")
+    async def lost(context: Context) -> None:
+        raise NotFoundError(f"no conversation {context.rest}")
+
+    @bot.command("go")
+    async def go(context: Context) -> None:
+        await context.reply("gone on")
+
+    for text in ("!fail secret", "!hang secret", "!lost secret", "!go"):
+        device.write(channel, "Amira", text)
+    with caplog.at_level(logging.ERROR, "cloister.bot"):
+        asyncio.run(served(bot, device, channel, 4))
+    assert [row.text for row in device.rows[channel] if row.own] == ["gone on"]
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 3
+    assert "fail failed: ValueError at test_sdk.py:" in said[0]
+    assert "TimeoutError" in said[1]
+    assert "NotFoundError" in said[2]
+    assert "secret" not in caplog.text
+
+
+def test_what_the_device_raises_ends_the_bot() -> None:
+    class Closes(PaperDevice):
+        async def mark_read(self, conversation: str, position: int) -> None:
+            raise LockedError("another command has locked the vault")
+
+    device = Closes(name="Echo")
+    device.write(device.add_conversation("Desk", ("Amira",)), "Amira", "!nothing")
+    with pytest.raises(LockedError):
+        asyncio.run(Bot().serve(Client(device)))
+
+
+@pytest.mark.parametrize("name", ["", "two words", " one", "taken"])
+def test_a_command_that_cannot_be_used_is_refused(name: str) -> None:
+    bot = Bot()
+    bot.command("taken")(lambda _context: asyncio.sleep(0))
+    with pytest.raises(UsageError):
+        bot.command(name)(lambda _context: asyncio.sleep(0))
 
 
 def test_over_an_agent(tmp_path: Path) -> None:
@@ -119,3 +223,16 @@ def test_without_an_agent_it_is_locked(tmp_path: Path) -> None:
 
     with pytest.raises(LockedError):
         asyncio.run(story())
+
+
+def test_the_example_bot_answers_its_command_and_nothing_else() -> None:
+    specification = importlib.util.spec_from_file_location("echo_bot", EXAMPLE)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    device, channel = desk()
+    for text in ("!echo one two", "echo not me", "!nope"):
+        device.write(channel, "Amira", text)
+    asyncio.run(served(module.bot, device, channel, 3))
+    assert [row.text for row in device.rows[channel] if row.own] == ["one two"]

@@ -234,6 +234,11 @@ class Timeline:
                 found[bytes(channel_id)] += int(count)
         return dict(found)
 
+    def read_markers(self) -> dict[bytes, int]:
+        """Return how far the person has read, channel -> position, where anything was read."""
+        rows = self._run("SELECT channel_id, position FROM read_marker", ())
+        return {bytes(channel_id): int(position) for channel_id, position in rows}
+
     def versions(self, channel_id: bytes, message_id: bytes) -> list[tuple[int, str]]:
         """Return the texts that a message has had, oldest first, each with its author's clock."""
         place = (channel_id, message_id)
