@@ -78,8 +78,10 @@ def line_of(view: View) -> str:
     """Return a conversation in a line."""
     from cloister.cli.circle import word_of
 
-    people = word_of(view.get("people", view["members"]))
-    parts = [f"{view['unread']} unread", str(view["state"]), people]
+    bots = view.get("bots") or ()
+    people: list[str] = view.get("people") or view["members"]
+    named = word_of([f"{name} (bot)" if name in bots else name for name in people])
+    parts = [f"{view['unread']} unread", str(view["state"]), named]
     admins = word_of(view.get("admins"))
     if view.get("changing") == "admins":
         parts.append(f"changed by admins only ({admins})")

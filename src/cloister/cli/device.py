@@ -47,7 +47,8 @@ def list_devices(person: Person, *, name: str | None, offline: bool) -> None:
         if view["seat_until"]:
             seat += f" until {when(view['seat_until'])}"
         held = ", under legal hold" if view["held"] else ""
-        text = f"{view['device']}  {view['short_id']}  {view['state']}{seat}{held}"
+        kind = ", a bot" if view["bot"] else ""
+        text = f"{view['device']}  {view['short_id']}  {view['state']}{kind}{seat}{held}"
         person.output.data(view, text)
 
 

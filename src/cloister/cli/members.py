@@ -66,9 +66,9 @@ def members(
     for view in views:
         by = word_of(view.get("vouched_by"))
         own = f" (you say {view['own_name']})" if view.get("own_name") else ""
-        person.output.data(
-            view, f"{view['name']}{own}: {view['role']}, {view['state']}, vouched by {by}"
-        )
+        kind = "a bot, " if view.get("bot") else "has a bot, " if view.get("bots") else ""
+        standing = f"{view['role']}, {kind}{view['state']}"
+        person.output.data(view, f"{view['name']}{own}: {standing}, vouched by {by}")
 
 
 def _draw(
@@ -108,6 +108,7 @@ def _node_view(node: Node) -> View:
         "name": node.name,
         "role": node.role,
         "state": node.state,
+        "bot": node.bot,
         "children": [child.member_id for child in node.children],
         "also_vouched": list(node.others),
         "below": node.below,

@@ -62,9 +62,10 @@ def invite(
 @click.command()
 @click.argument("code")
 @click.option("--name", help="Your name in the circle.")
+@click.option("--bot", is_flag=True, help="A program reads here; everybody sees that, for good.")
 @click.option("--wait", is_flag=True, help="Stay until you are admitted and in.")
 @person_command
-def join(person: Person, *, code: str, name: str | None, wait: bool) -> None:
+def join(person: Person, *, code: str, name: str | None, bot: bool, wait: bool) -> None:
     """Ask to be let into the circle of an invitation CODE ("-" reads it from standard input).
 
     Read the 60 digits to those who vouch for you, over the telephone or face to face.
@@ -73,6 +74,7 @@ def join(person: Person, *, code: str, name: str | None, wait: bool) -> None:
     Examples:
       cloister join CLOISTER1:8H3K... --name Jonas
       cloister join - --name Jonas --wait < code.txt
+      cloister join - --name Alerts --bot --profile alerts < code.txt
     """
     import time
 
@@ -92,7 +94,7 @@ def join(person: Person, *, code: str, name: str | None, wait: bool) -> None:
             )
             digits = str(status["digits"])
         else:
-            act = Join(ref=0, code=code, name=name or _ask_name())
+            act = Join(ref=0, code=code, name=name or _ask_name(), bot=bot)
             digits = await device.act(act, person.settings.timeout_s, impatient=True)
         person.output.talk("Your request is with the circle. Read these digits to your vouchers:")
         person.output.data({"state": "asked", "fingerprint": digits}, groups(digits))

@@ -79,6 +79,7 @@ def message_view(message: Message, conversation: str) -> dict[str, Any]:
         "position": message.position,
         "sender": message.sender.hex(),
         "name": message.sender_name,
+        "bot": message.bot,
         "own": message.own,
         "kind": MessageKind(message.kind).name.lower(),
         "state": MessageState(message.state).name.lower(),
@@ -107,7 +108,7 @@ def message_text(message: Message, *, is_new: bool = False, told: Told | None = 
     body = safe_text(words.body_of(message)).replace("\n", "\n    ")
     if message.kind is MessageKind.NOTICE:
         return f"* {at}: {body}"
-    name = safe_line(message.sender_name)
+    name = safe_line(message.sender_name) + (" (bot)" if message.bot else "")
     state = ""
     if message.state is MessageState.QUEUED and not is_new:
         state = " (queued)"

@@ -107,6 +107,8 @@ class Message:
     """When it is deleted, s since the Unix epoch; 0: not before it was read, or never."""
     since: Since = Since()
     """Filled by who reads it from the vault; nothing that is written."""
+    bot: bool = False
+    """Whether its author is a bot; not stored, but told by the roster (``client.bots``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,11 @@ class Names(Protocol):
         ...
 
     def device(self, did: DeviceId) -> str:
-        """``Ada/2``."""
+        """``Ada/2``, or ``Ada/2 (a bot)``."""
+        ...
+
+    def newcomer(self, member_id: MemberId, did: DeviceId) -> str:
+        """``Echo (a bot)``: a member by the device that it comes with."""
         ...
 
     def key(self, key_id: bytes) -> str:
@@ -95,7 +99,8 @@ def words_of(event: Event, names: Names) -> str:
             until = names.moment(event.expires)
             return f"{names.member(event.inviter)} invites {whom}{hope}, until {until}"
         case sealed.Asked():
-            return f"{event.name} asks to be let in (put here by {names.member(event.poster)})"
+            who, poster = names.request(event.request_hash), names.member(event.poster)
+            return f"{who} asks to be let in (put here by {poster})"
         case sealed.Contested():
             return f"{len(event.request_hashes)} requests came on one invitation: none counts"
         case sealed.Vouched():
@@ -108,7 +113,7 @@ def words_of(event: Event, names: Names) -> str:
         case sealed.InviteRevoked():
             return f"{names.member(event.by)} closes an invitation"
         case sealed.Admitted():
-            return f"{names.member(event.member_id)} is a member"
+            return f"{names.newcomer(event.member_id, event.did)} is a member"
         case sealed.DeviceAdded():
             return f"{names.member(event.member_id)} has one more device, {names.device(event.did)}"
         case sealed.Returned():

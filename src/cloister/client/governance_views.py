@@ -137,6 +137,7 @@ def _device(state: State, roster: Roster, record: DeviceRecord, in_commons: bool
         "member": shown(roster, record.member_id),
         "id": record.did.hex(),
         "short_id": record.did.hex()[:SHORT_DID_DIGITS],
+        "bot": record.card.bot,
         "state": standing_of(roster, record.did).name.lower(),
         "seat": seat_in_words(roster, record),
         "seat_until": record.term_end or None,

@@ -33,7 +33,7 @@ class NoIdentity(LocalError):
     exit_code = 3
 
 
-def make_identity(name: str, entropy: Entropy, *, steward: bool) -> Identity:
+def make_identity(name: str, entropy: Entropy, *, steward: bool, bot: bool = False) -> Identity:
     """Make all keys of a new device from fresh entropy."""
 
     def seed() -> Secret:
@@ -53,6 +53,7 @@ def make_identity(name: str, entropy: Entropy, *, steward: bool) -> Identity:
         unlock_seed=seed(),
         confirm_seed=seed(),
         owner_secret=seed(),
+        bot=bot,
     )
 
 
@@ -73,7 +74,7 @@ def device_card(identity: Identity) -> DeviceCard:
         hpke_key=HpkeKey(identity.hpke_seed).public,
         inbox_id=InboxId(identity.inbox_id),
         inbox_key=Ed25519Key(identity.inbox_seed).public,
-        bot=False,
+        bot=identity.bot,
     )
 
 

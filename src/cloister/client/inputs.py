@@ -103,6 +103,8 @@ class Join(Act):
 
     code: str = field(repr=False)
     name: str
+    bot: bool = False
+    """Whether a program, not a person, is to read here: it stands on the device's card for good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

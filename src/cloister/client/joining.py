@@ -74,7 +74,7 @@ def on_join(turn: Turn, act: Join) -> None:
     parse_invitation(act.code, now=turn.now)
     name = check_new_name(act.name)
     turn.change(
-        identity=make_identity(name, turn.entropy, steward=False),
+        identity=make_identity(name, turn.entropy, steward=False, bot=act.bot),
         joining=Joining(
             step=JoiningStep.FETCHING_LETTER,
             code=act.code,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cloister.client.bots import is_bot
 from cloister.client.event_words import words_of
 from cloister.client.safe_text import safe_line
 from cloister.codec import DecodeError
@@ -181,7 +182,8 @@ class _Book:
         if self.roster is None or record is None:
             return f"device {did.hex()[:SHORT_HASH_DIGITS]}"
         number = self.roster.members[record.member_id].devices.index(did) + 1
-        return f"{self.member(record.member_id)}/{number}"
+        kind = " (a bot)" if record.card.bot else ""
+        return f"{self.member(record.member_id)}/{number}{kind}"
 
     def key(self, key_id: bytes) -> str:
         """Whose steward key this is; the founder's stands in the genesis."""
@@ -192,12 +194,17 @@ class _Book:
             return self.member(owner)
         return f"key {key_id.hex()[:SHORT_HASH_DIGITS]}"
 
+    def newcomer(self, member_id: MemberId, did: DeviceId) -> str:
+        """``Echo (a bot)``: a member by the device that it comes with."""
+        kind = " (a bot)" if is_bot(self.roster, did) else ""
+        return self.member(member_id) + kind
+
     def request(self, request_hash: bytes) -> str:
         """Who asked in a join request."""
         asked = self.roster.requests.get(request_hash) if self.roster else None
         if asked is None:
             return f"request {request_hash.hex()[:SHORT_HASH_DIGITS]}"
-        return safe_line(asked.request.name)
+        return safe_line(asked.request.name) + (" (a bot)" if asked.request.device.bot else "")
 
     def relay(self, relay_id: RelayId) -> str:
         """A relay's name."""

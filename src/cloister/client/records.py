@@ -117,6 +117,7 @@ class Identity(Struct):
     """Of the confirm key at each share relay."""
     owner_secret: Secret = secret(32)
     """The member's, the same on all its devices: each can lock any other of them."""
+    bot: bool = flag()
 
 
 @layout

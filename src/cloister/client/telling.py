@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from cloister.client.bots import is_bot
 from cloister.client.event_words import EXPORTS
 from cloister.client.identity import did_of
 from cloister.client.matters import (
@@ -137,9 +138,11 @@ def _sealed_in_words(roster: Roster, event: sealed.Event) -> str:
         case sealed.DeviceErased() if event.complete:
             return f"The unlock shares of {device_name(roster, event.did)} are destroyed."
         case sealed.DeviceAdded():
-            return f"{shown(roster, event.member_id)} has one more device."
+            kind = ", a bot" if is_bot(roster, event.did) else ""
+            return f"{shown(roster, event.member_id)} has one more device{kind}."
         case sealed.Returned():
-            return f"{shown(roster, event.member_id)} is back on a new device."
+            kind = ", a bot" if is_bot(roster, event.did) else ""
+            return f"{shown(roster, event.member_id)} is back on a new device{kind}."
         case sealed.RoleChanged():
             return f"{shown(roster, event.member_id)} is {event.role.name.lower()} now."
         case sealed.PolicyProposed():

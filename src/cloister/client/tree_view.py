@@ -27,6 +27,8 @@ class Node:
     name: str
     role: str
     state: str
+    bot: bool
+    """Whether no person reads there."""
     others: tuple[str, ...]
     """Ids of members who vouched too."""
     children: tuple[Node, ...]
@@ -35,8 +37,9 @@ class Node:
 
     @property
     def standing(self) -> str:
-        """Role, and state where it is not the usual one, in words."""
-        return self.role if self.state == "active" else f"{self.role}, {self.state}"
+        """Role, that it is a bot, and state where it is not the usual one, in words."""
+        state = "" if self.state == "active" else self.state
+        return ", ".join(one for one in (self.role, "a bot" if self.bot else "", state) if one)
 
     @property
     def is_out(self) -> bool:
@@ -70,6 +73,7 @@ def trees_of(members: Sequence[MemberView]) -> tuple[Node, ...]:
             name=safe_line(str(one["name"])),
             role=str(one["role"]),
             state=_state(one),
+            bot=bool(one.get("bot")),
             others=tuple(who for who in one.get("voucher_ids", ()) if who != parent),
             children=children,
             below=sum(1 + child.below for child in children),

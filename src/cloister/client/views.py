@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cloister.client.binding import conversation_of, dids_of
+from cloister.client.bots import bot_names, bots_of, is_only_bots
 from cloister.client.contact_records import PLAIN
 from cloister.client.contacts import contact_of, is_of_blocked, names_here, partner_of
 from cloister.client.content import QUIET
@@ -146,6 +147,7 @@ def status_view(state: State, now: int) -> View:
         "phase": phase_of(state),
         "name": state.identity.name if state.identity else "",
         "device": did_of(state).hex() if state.identity else "",
+        "bot": state.identity.bot if state.identity else False,
         "term": term_view(state, now),
         "standing": _standing_view(state) if state.circle else None,
         "linked": bool(state.session.nonce),
@@ -222,6 +224,8 @@ def members_view(state: State) -> list[View]:
             "inviter_id": member.invited_by.hex() if member.invited_by else "",
             "needs_revouch": member.needs_revouch,
             "devices": [did.hex() for did in member.devices],
+            "bot": is_only_bots(roster, member),
+            "bots": [did.hex() for did in bots_of(roster, member)],
             "in_commons": any(did in inside for did in member.devices),
             "removal_proposed": member.member_id in proposed,
             "own_name": safe_line(contact_of(state, member.member_id).own_name),
@@ -243,6 +247,7 @@ def requests_view(state: State) -> list[View]:
         {
             "name": safe_line(asked.request.name),
             "asks_as": _asks_as(asked, names),
+            "bot": asked.request.device.bot,
             "fingerprint": fingerprint(asked.request),
             "request_hash": asked.request_hash.hex(),
             "vouches": [safe_line(names[one.voucher]) for one in asked.vouches],
@@ -255,15 +260,16 @@ def requests_view(state: State) -> list[View]:
 
 
 def _asks_as(asked: OpenRequest, names: Mapping[MemberId, str]) -> str:
-    """Say who asks, when it is a member: the name on the request is the device's own word."""
+    """Say who asks, when it is a bot or a member: the name on the request is the device's word."""
     member = safe_line(names.get(asked.request.member_id, ""))
+    is_a_bot = asked.request.device.bot
     match asked.kind:
         case InviteKind.DEVICE:
-            return f"one more device of {member}"
+            return f"one more device of {member}" + (", a bot" if is_a_bot else "")
         case InviteKind.RETURN:
-            return f"{member}, coming back on a new device"
+            return f"{member}, coming back on a new device" + (", a bot" if is_a_bot else "")
         case _:
-            return ""
+            return "a bot" if is_a_bot else ""
 
 
 def conversations_view(state: State) -> list[View]:
@@ -275,6 +281,7 @@ def conversations_view(state: State) -> list[View]:
             "channel_id": channel.channel_id.hex(),
             "kind": channel.kind.name.lower(),
             "members": member_names(state, channel),
+            "bots": bot_names(state, channel),
             **_rights_view(state, channel),
             **_preference_view(state, channel, names),
             "state": channel.state.name.lower(),

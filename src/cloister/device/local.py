@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Final
 
 from cloister.client.effects import (
@@ -317,7 +318,9 @@ class Device:
         watching = asyncio.ensure_future(self._tell_of_the_link(notices))
         try:
             while True:
-                yield told_by_name(await notices.next(), self._views.authors(self._engine.core))
+                core = self._engine.core
+                names, bots = self._views.authors(core), self._views.bots(core)
+                yield told_by_name(await notices.next(), names, bots)
         finally:
             watching.cancel()
             self._engine.unlisten(notices)
@@ -372,5 +375,5 @@ async def _until_sent(notices: Notices, latest: Message) -> Message:
     while latest.state is MessageState.QUEUED:
         notice = await notices.next()
         if isinstance(notice, Shown) and notice.message.message_id == latest.message_id:
-            latest = notice.message
+            latest = replace(notice.message, bot=latest.bot)
     return latest

@@ -82,4 +82,5 @@ class Reading:
         return rows
 
     def _named(self, rows: list[Message]) -> list[Message]:
-        return all_named(rows, self._views.authors(self._engine.core))
+        core = self._engine.core
+        return all_named(rows, self._views.authors(core), self._views.bots(core))

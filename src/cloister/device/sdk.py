@@ -37,6 +37,8 @@ class Conversation:
     conversation_id: str
     title: str
     members: tuple[str, ...]
+    bots: tuple[str, ...]
+    """Those members who are in it with bots only."""
 
     async def send(self, text: str, *, wait_s: float = 0.0) -> str:
         """Queue a text; return "sent" if a relay confirmed it in ``wait_s``, else "queued".
@@ -73,6 +75,11 @@ class Received:
     def sender(self) -> str:
         """The name of the member who wrote it."""
         return self.row.sender_name
+
+    @property
+    def is_from_bot(self) -> bool:
+        """Whether its author is a bot."""
+        return self.row.bot
 
     @property
     def is_own(self) -> bool:
@@ -187,7 +194,11 @@ class Client:
 
     def _conversation(self, view: View) -> Conversation:
         return Conversation(
-            self, str(view["channel_id"]), str(view["title"]), tuple(view["members"])
+            client=self,
+            conversation_id=str(view["channel_id"]),
+            title=str(view["title"]),
+            members=tuple(view["members"]),
+            bots=tuple(view["bots"]),
         )
 
     async def _blocked(self) -> set[bytes]:

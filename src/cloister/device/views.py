@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol, cast
 
 from cloister.client import (
+    bots,
     contacts,
     exposure,
     governance_views,
@@ -65,6 +66,10 @@ class Views(Protocol):
         """Return the name under which each device's texts are shown, by did."""
         ...
 
+    def bots(self, core: ClientCore) -> frozenset[bytes]:
+        """Return the dids of all bots, former ones too."""
+        ...
+
     def blocked(self, core: ClientCore) -> frozenset[bytes]:
         """Return the dids of the members whom the person has blocked."""
         ...
@@ -108,6 +113,7 @@ class CoreViews:
     def __init__(self) -> None:
         self._named: tuple[object, object] = (None, None)
         self._authors: Mapping[bytes, str] = {}
+        self._bots: frozenset[bytes] = frozenset()
 
     def status(self, core: ClientCore, now: int) -> View:
         """Return the device's state."""
@@ -150,7 +156,13 @@ class CoreViews:
         if any(one is not known for one, known in zip(made_of, self._named, strict=True)):
             names = contacts.author_names(state)
             self._named, self._authors = made_of, {bytes(did): name for did, name in names.items()}
+            self._bots = bots.bot_devices(state)
         return self._authors
+
+    def bots(self, core: ClientCore) -> frozenset[bytes]:
+        """Return the dids of all bots, kept with the names."""
+        self.authors(core)
+        return self._bots
 
     def blocked(self, core: ClientCore) -> frozenset[bytes]:
         """Return the dids of the members whom the person has blocked."""

@@ -47,6 +47,7 @@ class PaperDevice:
         self.state: View = {
             "phase": "member",
             "name": name,
+            "bot": False,
             "link": "up",
             "trouble": None,
             "trust_problem": False,

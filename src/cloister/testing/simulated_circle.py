@@ -253,6 +253,8 @@ class SimulatedCircle:
         self.now = START
         self.relays = SimulatedRelays(lambda: self.now, accounts, entropy=entropy("relays"))
         self.devices: Final[list[SimulatedDevice]] = []
+        self.bots: Final[set[str]] = set()
+        """Names of devices that ask to be let in as bots."""
         self._next_ref = 0
 
     def add(self, name: str) -> SimulatedDevice:
@@ -357,11 +359,7 @@ class SimulatedCircle:
         return await self._bring_in(name, owner, vouchers, Invite(ref=self.ref(), kind="device"))
 
     async def bring_back(
-        self,
-        member: str,
-        name: str,
-        inviter: SimulatedDevice,
-        vouchers: Iterable[SimulatedDevice],
+        self, member: str, name: str, inviter: SimulatedDevice, vouchers: Iterable[SimulatedDevice]
     ) -> SimulatedDevice:
         """Let a member return on a new device that is called ``name``; return it."""
         invite = Invite(ref=self.ref(), kind="return", member=member)
@@ -376,7 +374,9 @@ class SimulatedCircle:
     ) -> SimulatedDevice:
         code = await self.act(inviter, invite)
         device = self.add(name)
-        digits = await self.act(device, Join(ref=self.ref(), code=code, name=name))
+        digits = await self.act(
+            device, Join(ref=self.ref(), code=code, name=name, bot=name in self.bots)
+        )
         for voucher in vouchers:
             await self.act(voucher, Vouch(ref=self.ref(), request=digits[:11], how=1))
         return device

@@ -56,7 +56,8 @@ def _header(message: Message, state: str, width: int) -> Line:
     clock = words.clock_of(message.at)
     shown = "failed" if message.state is MessageState.FAILED and message.own else state
     tail = f" {clock}" + (f" {shown}" if shown else "")
-    name = fit(words.name_of(message), max(width - len(tail), 4))
+    bot = words.bot_mark(message)
+    name = fit(words.bare_name_of(message), max(width - len(tail) - len(bot), 4)) + bot
     return ((name, "own-name" if message.own else "name"), (tail, "dim"))
 
 

@@ -228,7 +228,7 @@ class LineMode:
         rows = await self._device.history(conversation, limit=LAST_ROWS)
         self._last = rows[-1].position if rows else -1
         self._first = rows[0].position if rows else 0
-        people = ", ".join(words.people_in(view))
+        people = ", ".join(words.people_of(view))
         members = await self._people()
         note = words.trust_of(view, members) or words.assurance_of(view, members)
         self._lines.say(f"{self._talk.title}: {people}." + (f" {note}." if note else ""))

@@ -137,7 +137,25 @@ def name_of(message: Message) -> str:
     """Return who wrote a message: "You" is clearer than one's own name."""
     if message.kind is MessageKind.NOTICE:
         return ""
+    return bare_name_of(message) + bot_mark(message)
+
+
+def bare_name_of(message: Message) -> str:
+    """The same without the mark of a bot, which must not be cut off with the end of a name."""
     return "You" if message.own else safe_line(message.sender_name) or "somebody"
+
+
+def bot_mark(message: Message) -> str:
+    """Return what follows the name of an author that is a bot."""
+    return " (bot)" if message.bot and message.kind is not MessageKind.NOTICE else ""
+
+
+def people_of(conversation: View, *, but: str = "") -> list[str]:
+    """Return who is in a conversation, bots marked, less the one who looks."""
+    bots = set(conversation.get("bots") or ())
+    here = conversation.get("people") or conversation.get("members") or ()
+    names = [str(name) for name in here if name != but]
+    return [safe_line(name) + (" (bot)" if name in bots else "") for name in names]
 
 
 def _moment(at: int) -> datetime | None:
@@ -263,13 +281,16 @@ def trust_of(conversation: View, members: Iterable[View]) -> str:
     own_state = CONVERSATION_STATES.get(
         str(conversation.get("state")), str(conversation.get("state"))
     )
-    inside = set(conversation.get("members") or ())
+    inside, bots = set(conversation.get("members") or ()), set(conversation.get("bots") or ())
     partner = conversation.get("partner")
     parts = [own_state] if own_state else []
     for member in members:
         is_here = member.get("name") in inside or member.get("member_id") == partner
         if conversation.get("kind") == "commons" or not is_here:
             continue
+        if member.get("shown", member.get("name")) in bots:
+            by = ", ".join(str(name) for name in member.get("vouched_by") or ()) or "nobody"
+            parts.append(f"{member.get('shown') or member['name']}: a bot, vouched for by {by}")
         word = member_state(member)
         if is_changed(member):
             word = ", ".join(filter(None, (word, NOT_COMPARED)))
@@ -294,11 +315,6 @@ def assurance_of(conversation: View, members: Iterable[View]) -> str:
 def shown_title(conversation: View) -> str:
     """Return what this device calls a conversation."""
     return safe_line(str(conversation.get("shown") or conversation["title"]))
-
-
-def people_in(conversation: View) -> list[str]:
-    """Return what this device calls those who are in a conversation."""
-    return [safe_line(str(name)) for name in conversation.get("people") or conversation["members"]]
 
 
 def member_state(member: View) -> str:

@@ -38,6 +38,9 @@ class Named:
     def request(self, request_hash: bytes) -> str:
         return "REQUEST"
 
+    def newcomer(self, member_id: object, did: object) -> str:
+        return "NEWCOMER"
+
     def relay(self, relay_id: object) -> str:
         return "RELAY"
 

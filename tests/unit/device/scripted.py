@@ -138,11 +138,11 @@ VIEWS: Any = SimpleNamespace(
     ],
     requests=lambda core: [
         {"name": "Jonas", "asks_as": "", "fingerprint": " ".join(f"{n:05}" for n in range(12)),
-         "vouches": ["Amira"], "needed": 2, "state": "open"},
+         "bot": False, "vouches": ["Amira"], "needed": 2, "state": "open"},
     ],
     conversations=lambda core: [
-        {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "state": "active",
-         "muted_until": 0},
+        {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "bots": [],
+         "state": "active", "muted_until": 0},
     ],
     log=lambda core, entries, start, limit: [{"seq": start, "limit": limit}],
     verify_log=lambda core, entries: {"log_size": len(entries), "checks": []},
@@ -152,6 +152,7 @@ VIEWS: Any = SimpleNamespace(
     blocked=lambda core: frozenset(),
     comparison=lambda core, member: {"name": member, "digits": "12345"},
     whose=lambda core: Whose(bytes(32), bytes(16), bytes(32), "Amira"),
+    bots=lambda core: frozenset(),
     receipts=lambda core, conversation: {"given": "off", "members": []},
 )  # fmt: skip
 

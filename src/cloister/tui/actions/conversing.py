@@ -67,7 +67,8 @@ async def who(talk: Talk) -> None:
     lines = [f"{title}: {len(view['members'])} people"]
     for name in view["members"]:
         member = members.get(name, {"name": name, "state": "active"})
-        notes = [words.member_state(member), "admin" if name in view["admins"] else ""]
+        bot = "a bot" if label_of(member) in (view.get("bots") or ()) else ""
+        notes = [bot, words.member_state(member), "admin" if name in view["admins"] else ""]
         extra = ", ".join(note for note in (*notes, trust_of_member(member)) if note)
         lines.append(f"  {label_of(member)}" + (f" ({extra})" if extra else ""))
     if view["changing"] == "admins":

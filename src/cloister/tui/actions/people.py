@@ -39,7 +39,9 @@ def tree_lines(views: list[View]) -> list[str]:
     lines: list[str] = []
 
     def write(view: View, depth: int) -> None:
-        notes = [str(view["role"]) if view["role"] != "member" else "", words.member_state(view)]
+        bot = "a bot" if view.get("bot") else "has a bot" if view.get("bots") else ""
+        role = str(view["role"]) if view["role"] != "member" else ""
+        notes = [role, bot, words.member_state(view)]
         if view["trust"] in {"verified", "changed"}:
             notes.append(trust_of_member(view))
         if view["blocked"]:

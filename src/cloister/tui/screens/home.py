@@ -160,7 +160,7 @@ class HomeScreen(Screen[None]):
         rest = width - cell_len(title) - 3
         trust = self.session.trust(view)
         own = str(self.session.status.get("name", ""))
-        people = ", ".join(name for name in words.people_in(view) if name != own)
+        people = ", ".join(words.people_of(view, but=own))
         people = words.assurance_of(view, self.session.members) or people
         if trust:
             shown = f" [{fit(trust, rest - 2)}]" if rest > 8 else ""
