@@ -14,10 +14,11 @@ _PLACES = {
     "Conversation": "cloister.device.sdk:Conversation",
     "Received": "cloister.device.sdk:Received",
     "errors": "cloister.errors:",
+    "sync": "cloister.device.sync:",
     "testing": "cloister.testing:",
 }
 
-__all__ = ["Bot", "Client", "Context", "Conversation", "Received", "errors", "testing"]
+__all__ = ["Bot", "Client", "Context", "Conversation", "Received", "errors", "sync", "testing"]
 
 
 def __getattr__(name: str) -> object:

@@ -198,6 +198,10 @@ class Engine:
         if self._link is None and now - self._last_attempt > HURRY_S:
             self._hurry.set()
 
+    def look_at_the_clock(self) -> None:
+        """The clock was set: see whether the core's time has come, without waiting for a minute."""
+        self._something.set()
+
     def listen(self, listener: Listener) -> None:
         """Tell this listener every notice that is no answer, from now on."""
         self._listeners.append(listener)

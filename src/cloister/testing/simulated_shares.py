@@ -35,7 +35,7 @@ from cloister.wire.frame import PROTOCOL_VERSION, decode_events, decode_requests
 # Nobody cuts the power of a simulated relay: where the system has a file system in memory, what
 # the real one waits for its disk to keep costs nothing.
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  only the parent of a folder made safely
-_MEMORY: Final = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+MEMORY: Final = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
 
 
 class SimulatedShares:
@@ -57,7 +57,7 @@ class SimulatedShares:
         self._now = now
         self._card = identity.card
         # The folder goes when this object does.
-        self._temporary = tempfile.TemporaryDirectory(prefix="cloister-shares-", dir=_MEMORY)
+        self._temporary = tempfile.TemporaryDirectory(prefix="cloister-shares-", dir=MEMORY)
         self.folder = Path(self._temporary.name)
         if like is not None:
             # Nothing is under way there: each job is done when it is submitted.

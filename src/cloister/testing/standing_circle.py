@@ -5,6 +5,7 @@ In a copy both relays have restarted, and every device connects anew with the st
 
 from __future__ import annotations
 
+from cloister.client.effects import PutEntry, PutMessage, PutRecord, Write
 from cloister.testing.simulated_circle import START, SimulatedCircle, SimulatedDevice
 from cloister.testing.simulated_relays import SimulatedRelays
 
@@ -41,3 +42,15 @@ def _copy(device: SimulatedDevice, circle: SimulatedCircle) -> None:
     copy.answers = dict(device.answers)
     copy.alarms = list(device.alarms)
     copy._errand_not_before = dict(device._errand_not_before)
+
+
+def stored_by(device: SimulatedDevice) -> list[Write]:
+    """Return what brings an empty vault to where a device's is."""
+    writes: list[Write] = [
+        PutRecord(table=table, key=key, value=value)
+        for table, rows in device.records.items()
+        for key, value in rows.items()
+    ]
+    writes += [PutEntry(seq=seq, entry=one) for seq, one in device.entries.items()]
+    writes += [PutMessage(message=one) for one in device.messages.values()]
+    return writes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import logging
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from cloister.device.local import Device
 from cloister.errors import LockedError, NotFoundError, PolicyError, UsageError
 from cloister.testing.paper_device import PaperDevice
 from unit.device.test_agent import with_agent
-
-EXAMPLE = Path(__file__).parents[3] / "examples/echo_bot.py"
 
 
 def desk() -> tuple[PaperDevice, str]:
@@ -223,16 +220,3 @@ def test_without_an_agent_it_is_locked(tmp_path: Path) -> None:
 
     with pytest.raises(LockedError):
         asyncio.run(story())
-
-
-def test_the_example_bot_answers_its_command_and_nothing_else() -> None:
-    specification = importlib.util.spec_from_file_location("echo_bot", EXAMPLE)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    device, channel = desk()
-    for text in ("!echo one two", "echo not me", "!nope"):
-        device.write(channel, "Amira", text)
-    asyncio.run(served(module.bot, device, channel, 3))
-    assert [row.text for row in device.rows[channel] if row.own] == ["one two"]

@@ -9,7 +9,6 @@ from copy import deepcopy
 from functools import cache
 from typing import Final
 
-from cloister.client.effects import PutEntry, PutMessage, PutRecord, Write
 from cloister.client.inputs import OpenConversation
 from cloister.relay.folder import Identity
 from cloister.relay.storage.memory import MemoryStore
@@ -17,6 +16,7 @@ from cloister.testing.simulated_circle import SimulatedCircle
 from cloister.testing.simulation.chance import SeededEntropy
 from cloister.testing.simulation.device_disk import SimulatedVault
 from cloister.testing.simulation.recorded import PATH, load, signing_as_recorded
+from cloister.testing.standing_circle import stored_by
 
 NAMES: Final = ("Anna", "Ben", "Cleo", "Dan", "Eve")
 FIRST: Final = "first"
@@ -37,14 +37,7 @@ class Founded:
         self._entry_rows = relays.mirrored
         self._vaults = {device.name: SimulatedVault() for device in circle.devices}
         for device in circle.devices:
-            writes: list[Write] = [
-                PutRecord(table=table, key=key, value=value)
-                for table, rows in device.records.items()
-                for key, value in rows.items()
-            ]
-            writes += [PutEntry(seq=seq, entry=one) for seq, one in device.entries.items()]
-            writes += [PutMessage(message=one) for one in device.messages.values()]
-            self._vaults[device.name].commit(writes)
+            self._vaults[device.name].commit(stored_by(device))
 
     def home_rows(self) -> MemoryStore:
         """Return a copy of what the home relay has stored."""

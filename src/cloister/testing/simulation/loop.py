@@ -42,6 +42,12 @@ class Process:
         loop = asyncio.get_running_loop()
         self._tasks.append(loop.create_task(work, context=self.context))
 
+    async def end(self) -> None:
+        """Cancel its tasks and let them end, as a program does that is told to stop."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def kill(self) -> None:
         """Let nothing of it run any more."""
         self.is_alive = False
