@@ -46,6 +46,7 @@ class Reaction:
     name: str
     own: bool
     mark: str
+    member_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class Quote:
 
     name: str = ""
     text: str = ""
+    sender: bytes = b""
+    """did of its author."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,39 +1,59 @@
-"""Who wrote a row, by the name that this device has for them now.
+"""Who wrote a row and what is said of it, by the names that this device has for them now.
 
 The vault keeps the name of the time when a text came; people rename, and newcomers bring names
-that are taken.  That a device is a bot stands on its card and in no row.
+that are taken.  That a device is a bot stands on its card and in no row.  What a blocked member
+wrote is not quoted, and their marks are not shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from cloister.client.effects import Message, Shown
+from cloister.client.effects import Message, Quote, Shown, Since
 from cloister.device.facade import FollowedNotice
 
 
-def named(row: Message, names: Mapping[bytes, str], bots: Collection[bytes]) -> Message:
-    """Return a row under its author's present name, and marked if that is a bot.
+@dataclass(frozen=True, slots=True)
+class Authors:
+    """What is known of authors; devices and members are both looked up by their ids."""
 
-    ``names``: did -> name; ``bots``: dids.
-    """
-    name, bot = names.get(row.sender, row.sender_name), row.sender in bots
-    is_so = name == row.sender_name and bot is row.bot
-    return row if is_so else replace(row, sender_name=name, bot=bot)
+    names: Mapping[bytes, str] = field(default_factory=dict)
+    bots: frozenset[bytes] = frozenset()
+    """dids, of former devices too."""
+    blocked: frozenset[bytes] = frozenset()
 
 
-def all_named(
-    rows: Iterable[Message], names: Mapping[bytes, str], bots: Collection[bytes]
-) -> list[Message]:
+def named(row: Message, authors: Authors) -> Message:
+    """Return a row under its author's present name, and marked if that is a bot."""
+    name = authors.names.get(row.sender, row.sender_name)
+    bot = row.sender in authors.bots
+    since = _since(row.since, authors)
+    is_so = name == row.sender_name and bot is row.bot and since is row.since
+    return row if is_so else replace(row, sender_name=name, bot=bot, since=since)
+
+
+def _since(since: Since, authors: Authors) -> Since:
+    quote = since.quote
+    if quote is not None and quote.sender:
+        is_blocked = quote.sender in authors.blocked
+        name = authors.names.get(quote.sender, quote.name)
+        quote = Quote(sender=quote.sender, name=name, text="" if is_blocked else quote.text)
+    reactions = tuple(
+        replace(one, name=authors.names.get(one.member_id, one.name))
+        for one in since.reactions
+        if one.member_id not in authors.blocked
+    )
+    if (quote, reactions) == (since.quote, since.reactions):
+        return since
+    return replace(since, quote=quote, reactions=reactions)
+
+
+def all_named(rows: Iterable[Message], authors: Authors) -> list[Message]:
     """Return rows under their authors' present names."""
-    return [named(row, names, bots) for row in rows]
+    return [named(row, authors) for row in rows]
 
 
-def told_by_name(
-    notice: FollowedNotice, names: Mapping[bytes, str], bots: Collection[bytes]
-) -> FollowedNotice:
+def told_by_name(notice: FollowedNotice, authors: Authors) -> FollowedNotice:
     """Return a notice in which the author of what it shows has the present name."""
-    if isinstance(notice, Shown):
-        return Shown(message=named(notice.message, names, bots))
-    return notice
+    return Shown(message=named(notice.message, authors)) if isinstance(notice, Shown) else notice

@@ -319,8 +319,7 @@ class Device:
         try:
             while True:
                 core = self._engine.core
-                names, bots = self._views.authors(core), self._views.bots(core)
-                yield told_by_name(await notices.next(), names, bots)
+                yield told_by_name(await notices.next(), self._views.authors(core))
         finally:
             watching.cancel()
             self._engine.unlisten(notices)

@@ -83,4 +83,4 @@ class Reading:
 
     def _named(self, rows: list[Message]) -> list[Message]:
         core = self._engine.core
-        return all_named(rows, self._views.authors(core), self._views.bots(core))
+        return all_named(rows, self._views.authors(core))

@@ -23,6 +23,7 @@ from cloister.client.core import Core
 from cloister.client.effects import Message
 from cloister.client.naming import one_device, roster_in_force
 from cloister.client.seam import ClientCore
+from cloister.device.authors import Authors
 from cloister.device.facade import View
 from cloister.device.word_list import words_of
 
@@ -62,12 +63,8 @@ class Views(Protocol):
         """Return the channels of which a legal hold keeps everything."""
         ...
 
-    def authors(self, core: ClientCore) -> Mapping[bytes, str]:
-        """Return the name under which each device's texts are shown, by did."""
-        ...
-
-    def bots(self, core: ClientCore) -> frozenset[bytes]:
-        """Return the dids of all bots, former ones too."""
+    def authors(self, core: ClientCore) -> Authors:
+        """Return how those who write are called, which are bots, and who is blocked."""
         ...
 
     def blocked(self, core: ClientCore) -> frozenset[bytes]:
@@ -111,9 +108,8 @@ class CoreViews:
     """The views of the client's own core."""
 
     def __init__(self) -> None:
-        self._named: tuple[object, object] = (None, None)
-        self._authors: Mapping[bytes, str] = {}
-        self._bots: frozenset[bytes] = frozenset()
+        self._made_of: tuple[object, object] = (None, None)
+        self._authors = Authors()
 
     def status(self, core: ClientCore, now: int) -> View:
         """Return the device's state."""
@@ -149,20 +145,18 @@ class CoreViews:
         """Return the channels of which a legal hold keeps everything."""
         return governing_holds.held_channels(_state(core))
 
-    def authors(self, core: ClientCore) -> Mapping[bytes, str]:
-        """Return the name of each device's member; made anew when roster or own names change."""
+    def authors(self, core: ClientCore) -> Authors:
+        """Return what is known of authors; made anew when roster or contacts change."""
         state = _state(core)
         made_of = (state.roster, state.contacts)
-        if any(one is not known for one, known in zip(made_of, self._named, strict=True)):
-            names = contacts.author_names(state)
-            self._named, self._authors = made_of, {bytes(did): name for did, name in names.items()}
-            self._bots = bots.bot_devices(state)
+        if any(one is not known for one, known in zip(made_of, self._made_of, strict=True)):
+            names: dict[bytes, str] = {bytes(k): v for k, v in contacts.author_names(state).items()}
+            names |= {bytes(k): v for k, v in contacts.names_here(state).items()}
+            hidden = {bytes(did) for did in contacts.blocked_devices(state)}
+            hidden |= {bytes(k) for k, said in state.contacts.items() if said.is_blocked}
+            self._authors = Authors(names, bots.bot_devices(state), frozenset(hidden))
+            self._made_of = made_of
         return self._authors
-
-    def bots(self, core: ClientCore) -> frozenset[bytes]:
-        """Return the dids of all bots, kept with the names."""
-        self.authors(core)
-        return self._bots
 
     def blocked(self, core: ClientCore) -> frozenset[bytes]:
         """Return the dids of the members whom the person has blocked."""

@@ -26,6 +26,7 @@ from cloister.client.inputs import Act, AnyInput, LogRead, Received, SendText, T
 from cloister.client.seam import Records
 from cloister.client.taking_out import Whose
 from cloister.crypto.entropy import Entropy
+from cloister.device.authors import Authors
 from cloister.errors import NotFoundError
 from cloister.roster.relay_card import RelayCard
 from cloister.roster.share import OpenedReceipt
@@ -148,11 +149,10 @@ VIEWS: Any = SimpleNamespace(
     verify_log=lambda core, entries: {"log_size": len(entries), "checks": []},
     held_channels=lambda core: frozenset(),
     channel_id=_channel_id,
-    authors=lambda core: {},
+    authors=lambda core: Authors(),
     blocked=lambda core: frozenset(),
     comparison=lambda core, member: {"name": member, "digits": "12345"},
     whose=lambda core: Whose(bytes(32), bytes(16), bytes(32), "Amira"),
-    bots=lambda core: frozenset(),
     receipts=lambda core, conversation: {"given": "off", "members": []},
 )  # fmt: skip
 

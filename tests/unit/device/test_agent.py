@@ -24,6 +24,7 @@ from cloister.device import agent
 from cloister.device.agent import serve
 from cloister.device.agent_client import RemoteDevice, find_agent
 from cloister.device.app import run_device
+from cloister.device.authors import Authors
 from cloister.device.errors import DeviceClosed
 from cloister.device.local import Device
 from cloister.device.paths import socket_path
@@ -114,7 +115,8 @@ def test_reading_is_told_to_the_core_where_a_person_wants_it_told(
 def test_rows_stand_under_the_present_name_of_their_author(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(VIEWS, "authors", lambda core: {text_message(3).sender: "Brother"})
+    brothers = Authors({text_message(3).sender: "Brother"})
+    monkeypatch.setattr(VIEWS, "authors", lambda core: brothers)
 
     async def story(device: Device, remote: RemoteDevice) -> None:
         device._vault.commit([PutMessage(message=text_message(3))])
@@ -125,7 +127,7 @@ def test_rows_stand_under_the_present_name_of_their_author(
             await remote.search(text_message(3).text),
         ):
             assert [row.sender_name for row in rows] == ["Brother"]
-        monkeypatch.setattr(VIEWS, "authors", lambda core: {bytes(32): "Me"})
+        monkeypatch.setattr(VIEWS, "authors", lambda core: Authors({bytes(32): "Me"}))
         heard = asyncio.ensure_future(_first_two(remote))
         await until(lambda: bool(device._engine._listeners))
         sent = await device.send("desk", "hello", 5)

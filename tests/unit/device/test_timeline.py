@@ -125,8 +125,8 @@ def test_the_newest_mark_of_each_member_counts(vault: Vault) -> None:
     vault.commit([said(4, REACTION, "thanks")])
     marks = row(vault).since.reactions
     assert marks == (
-        Reaction(name="Jonas", own=False, mark="?"),
-        Reaction(name="Amira", own=False, mark="thanks"),
+        Reaction(name="Jonas", own=False, mark="?", member_id=b"j" * 16),
+        Reaction(name="Amira", own=False, mark="thanks", member_id=b"a" * 16),
     )
     vault.commit([said(5, REACTION, ""), said(6, REACTION, "x", target=77)])
     assert [one.name for one in row(vault).since.reactions] == ["Jonas"]
@@ -161,10 +161,10 @@ def test_a_reply_shows_how_that_begins_which_it_answers(vault: Vault) -> None:
     answer = text_message(2, "yes", sender=JONAS, reply_to=(1).to_bytes(16, "big"))
     lost = text_message(3, "no", sender=JONAS, reply_to=(99).to_bytes(16, "big"))
     vault.commit([PutMessage(message=answer), PutMessage(message=lost)])
-    assert row(vault, 2).since.quote == Quote(name="Amira", text="first")
+    assert row(vault, 2).since.quote == Quote(sender=AMIRA, name="Amira", text="first")
     assert row(vault, 3).since.quote == Quote()
     vault.commit([said(4, RETRACTION)])
-    assert row(vault, 2).since.quote == Quote(name="Amira", text="")
+    assert row(vault, 2).since.quote == Quote(sender=AMIRA, name="Amira", text="")
 
 
 def test_a_text_for_a_time_goes_that_long_after_it_was_read_and_no_sooner(vault: Vault) -> None:

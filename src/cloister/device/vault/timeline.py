@@ -82,7 +82,7 @@ _SAID: Final = (
     " WHERE channel_id = ? AND target IN ({}) ORDER BY n = 0, n"
 )
 _QUOTED: Final = (
-    "SELECT message_id, sender_name, CASE retracted WHEN 1 THEN '' ELSE text END FROM message"
+    "SELECT message_id, sender, sender_name, CASE retracted WHEN 1 THEN '' ELSE text END FROM message"
     " WHERE channel_id = ? AND message_id IN ({})"
 )
 _UNREAD: Final = (
@@ -292,8 +292,10 @@ class Timeline:
     def _quotes(self, channel_id: bytes, ids: list[bytes]) -> dict[bytes, Quote]:
         rows = self._run(_QUOTED.format(_places(ids)), (channel_id, *ids))
         return {
-            bytes(message_id): Quote(name=str(name), text=str(text)[:_QUOTE_CHARACTERS])
-            for message_id, name, text in rows
+            bytes(message_id): Quote(
+                sender=bytes(sender), name=str(name), text=str(text)[:_QUOTE_CHARACTERS]
+            )
+            for message_id, sender, name, text in rows
         }
 
 
@@ -318,7 +320,9 @@ def _since(said: list[tuple[Any, ...]]) -> Since:
         elif kind is AnnotationKind.REACTION:
             marks.pop(bytes(member_id), None)
             if text:
-                marks[bytes(member_id)] = Reaction(name=str(name), own=bool(own), mark=str(text))
+                marks[bytes(member_id)] = Reaction(
+                    name=str(name), own=bool(own), mark=str(text), member_id=bytes(member_id)
+                )
     return Since(edits=edits, reactions=tuple(marks.values()), pending=tuple(pending))
 
 
