@@ -528,3 +528,51 @@ def test_an_agent_that_starts_before_the_relays_waits_for_them(
     assert "waiting" in agent.stderr.readline()
     own_circle.home.start()
     assert read_line(agent) == "running\n"
+
+
+@pytest.mark.slow
+def test_history_goes_to_a_second_device_and_nothing_is_sent_from_there(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive of one device, read by the other: history, and no more than that."""
+    circle.join("Jonas", "Amira")
+    circle.do("Amira", "conversation", "new", "Desk", "Jonas")
+    circle.do("Amira", "send", "Desk", "lead is confirmed")
+    circle.do("Jonas", "send", "Desk", "seen")
+    said = [("Amira", "lead is confirmed"), ("Jonas", "seen")]
+    assert circle.texts("Amira", "Desk") == said
+
+    (circle.folder / "words").write_text("six random words are good\n")
+    monkeypatch.setenv("CLOISTER_BACKUP_PASSPHRASE_FILE", str(circle.folder / "words"))
+    file = str(circle.folder / "history.cloister")
+    (made,) = circle.lines("Amira", "backup", file)
+    assert (made["done"], made["entry"]) == (True, "")
+    circle.do("Amira", "backup", file, expect=2)
+
+    code = circle.do("Amira", "device", "add").strip()
+    circle.do("Amira-2", "join", code, "--name", "laptop")
+    circle.do("Jonas", "vouch", "laptop", "--met")
+    assert circle.lines("Amira-2", "status")[0]["phase"] == "member"
+    (read,) = circle.lines("Amira-2", "restore", file)
+    assert (read["messages"], read["new"]) == (made["messages"], made["messages"])
+    rows = circle.lines("Amira-2", "read", "Desk")
+    kept = [row for row in rows if row["restored"] and row["kind"] == "text"]
+    assert [(row["name"], row["text"]) for row in kept] == said
+    assert ", restored: lead is confirmed" in circle.do("Amira-2", "read", "Desk")
+    listed = {view["title"]: view for view in circle.lines("Amira-2", "conversation", "list")}
+    assert listed["Desk"]["unread"] == 0
+    assert circle.lines("Amira-2", "restore", file)[0]["new"] == 0
+
+    # Nobody was sent anything by all that, and what is said goes on from the device's own keys.
+    assert circle.texts("Jonas", "Desk") == said
+    circle.do("Amira", "send", "Desk", "goes on")
+    assert circle.texts("Jonas", "Desk")[-1] == ("Amira", "goes on")
+
+    _, words = circle.told("Jonas", "restore", file, expect=5)
+    assert "another member" in words
+    (circle.folder / "words").write_text("six other words are not\n")
+    _, words = circle.told("Amira", "restore", file, expect=7)
+    assert "the passphrase of the backup is not right" in words
+    (circle.folder / "words").write_text("short\n")
+    _, words = circle.told("Amira", "backup", file + "2", expect=2)
+    assert "at least 12 characters" in words

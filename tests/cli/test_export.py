@@ -84,6 +84,14 @@ def test_text_has_dates_names_and_states_and_nothing_a_terminal_obeys(
     assert "log" not in err
 
 
+def test_what_is_kept_for_a_time_only_is_left_out(run: Run, history: Callable[..., None]) -> None:
+    history(*ROWS, text_message(9, "for an hour", lifetime_s=3600))
+    _, out, err = run("export", "desk", "--offline")
+    assert "for an hour" not in out
+    assert "4 messages" in err
+    assert "1 texts that are kept for a time only were left out" in err
+
+
 def test_json_is_what_read_prints(run: Run, history: Callable[..., None]) -> None:
     history()
     exported = run("export", "--all", "--format", "json", "--offline")[1]
@@ -100,7 +108,7 @@ def test_a_file_is_private_and_never_takes_the_place_of_another(
     status, out, _ = run("export", "desk", "--offline", "--out", str(target), "--json")
     assert status == 0
     assert json.loads(out) == {
-        "v": 1, "messages": 4, "conversations": 1, "file": str(target), "entry": "",
+        "v": 1, "messages": 4, "left_out": 0, "conversations": 1, "file": str(target), "entry": "",
     }  # fmt: skip
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     before = target.read_bytes()

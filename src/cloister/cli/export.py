@@ -62,8 +62,14 @@ def export(
         views = await _named(device, name)
         with _target(out, force=force) as write:
             entry = await _permitted(person, device, everything=everything)
-            count = await _write(device, views, form, write)
-        return {"messages": count, "conversations": len(views), "file": out or "", "entry": entry}
+            count, left = await _write(device, views, form, write)
+        return {
+            "messages": count,
+            "left_out": left,
+            "conversations": len(views),
+            "file": out or "",
+            "entry": entry,
+        }
 
     done = person.run(exporting)
     words = f"{done['messages']} messages of {done['conversations']} conversation(s)"
@@ -71,6 +77,8 @@ def export(
         person.output.talk(f"{words}.")
     else:
         person.output.data(done, f"{words} are in {out}; whoever has it can read it.")
+    if done["left_out"]:
+        person.output.talk(f"{done['left_out']} texts that are kept for a time only were left out.")
     if done["entry"]:
         person.output.talk("It stands in the circle's log.")
 
@@ -109,18 +117,25 @@ def _target(out: str | None, *, force: bool) -> Iterator[Write]:
         yield lambda text: file.write(text.encode("utf-8"))
 
 
-async def _write(device: Facade, views: list[View], form: str, write: Write) -> int:
-    """Write page by page; return how many messages there were."""
+async def _write(device: Facade, views: list[View], form: str, write: Write) -> tuple[int, int]:
+    """Write page by page; return how many messages there were, and how many were left out.
+
+    A file would keep for ever what is kept for a time only.  Of what was taken back nothing is
+    said: there is nothing left of it.
+    """
     from cloister.cli.output import message_text, message_view
     from cloister.client.safe_text import safe_line, safe_text
 
-    count = 0
+    count = left = 0
     for view in views:
         title = str(view["title"])
         if form == "text":
             members = ", ".join(safe_line(str(one)) for one in view["members"])
             write(f"{safe_line(title)}" + (f" ({members})" if members else "") + "\n\n")
         async for message in _rows(device, view):
+            if message.since.retracted or message.lifetime_s:
+                left += not message.since.retracted
+                continue
             if form == "text":
                 write(safe_text(message_text(message)) + "\n")
             else:
@@ -129,7 +144,7 @@ async def _write(device: Facade, views: list[View], form: str, write: Write) -> 
             count += 1
         if form == "text":
             write("\n")
-    return count
+    return count, left
 
 
 async def _rows(device: Facade, view: View) -> AsyncIterator[Message]:

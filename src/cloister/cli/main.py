@@ -61,6 +61,8 @@ FAMILIES: dict[str, Family] = {
     "message": Family("cloister.cli.message:message", "Edit, take back, react."),
     "read": Family("cloister.cli.messages:read", "Read a conversation."),
     "export": Family("cloister.cli.export:export", "Write out one's own history."),
+    "backup": Family("cloister.cli.keeping:backup", "Seal one's own history into a file."),
+    "restore": Family("cloister.cli.keeping:restore", "Read such a file as history."),
     "status": Family("cloister.cli.status:status", "Say where this device stands."),
     "doctor": Family("cloister.cli.doctor:doctor", "Look for what is wrong with this device."),
     "agent": Family("cloister.cli.agent:agent", "Keep this device connected."),

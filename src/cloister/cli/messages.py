@@ -153,9 +153,14 @@ class _Reader:
     async def _told(self, device: Facade, messages: list[Message]) -> dict[bytes, Told]:
         """What receipts say of the own texts among these, by message id."""
         from cloister.client.effects import MessageState
+        from cloister.client.kept import is_kept
         from cloister.client.told import told_of
 
-        sent = [one for one in messages if one.own and one.state is MessageState.SENT]
+        sent = [
+            one
+            for one in messages
+            if one.own and one.state is MessageState.SENT and not is_kept(one)
+        ]
         if not sent:
             return {}
         view = await device.receipts(self._name)

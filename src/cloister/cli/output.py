@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cloister.client.effects import Alarm, Message, MessageKind, MessageState
+from cloister.client.kept import is_kept
 from cloister.client.safe_text import safe_line, safe_text
 from cloister.tui import words
 
@@ -96,6 +97,7 @@ def message_view(message: Message, conversation: str) -> dict[str, Any]:
         "pending": list(message.since.pending),
         "lifetime_s": message.lifetime_s,
         "expires_at": message.expires_at,
+        "restored": is_kept(message),
     }
 
 
@@ -104,7 +106,7 @@ def message_text(message: Message, *, is_new: bool = False, told: Told | None = 
 
     Further lines are set in, so that no text can look like a message of somebody else.
     """
-    at = when(message.at)
+    at = when(message.at) + (", restored" if is_kept(message) else "")
     body = safe_text(words.body_of(message)).replace("\n", "\n    ")
     if message.kind is MessageKind.NOTICE:
         return f"* {at}: {body}"

@@ -23,6 +23,7 @@ from cloister.errors import LockedError, UsageError
 MOST_SECRET_BYTES: Final = 4096
 PASSPHRASE_CREDENTIAL: Final = "cloister-passphrase"  # noqa: S105 (a name, not a secret)
 NEW_PASSPHRASE_CREDENTIAL: Final = "cloister-new-passphrase"  # noqa: S105
+BACKUP_CREDENTIAL: Final = "cloister-backup-passphrase"
 
 
 def can_ask() -> bool:
@@ -80,12 +81,33 @@ def new_pin(descriptor: int | None) -> Secret:
     return Secret(given)
 
 
+def backup_passphrase(descriptor: int | None, *, new: bool) -> Secret:
+    """Return the passphrase of a backup, which is no PIN; a person who chooses one types it twice.
+
+    Raises ``UsageError`` when it comes from nowhere.
+    """
+    given = read_secret(descriptor, "CLOISTER_BACKUP_PASSPHRASE_FILE", BACKUP_CREDENTIAL)
+    if given is None:
+        if not can_ask():
+            raise UsageError(
+                "the passphrase of the backup is needed, and there is nobody to ask",
+                hint="give it with --backup-passphrase-fd N or CLOISTER_BACKUP_PASSPHRASE_FILE",
+            )
+        question = "Passphrase of the backup: "
+        given = _ask("A passphrase for the backup, not the PIN: " if new else question)
+        if new and given != _ask("The same again: "):
+            raise UsageError("the two differ", hint="start again")
+    if not given:
+        raise UsageError("the passphrase of the backup is empty")
+    return Secret(given)
+
+
 def as_text(secret: Secret) -> str:
     """Return a secret as the text that crosses the agent's socket.  Raises ``UsageError``."""
     try:
         return secret.expose().decode("utf-8")
     except UnicodeDecodeError:
-        raise UsageError("a PIN that is changed must be text (UTF-8)") from None
+        raise UsageError("a PIN or passphrase must be text here (UTF-8)") from None
 
 
 def one_line_secret(

@@ -27,9 +27,11 @@ def on_restore_said(turn: Turn, act: RestoreSaid) -> None:
     contacts = dict(turn.state.contacts)
     for key, value in act.contacts:
         said, member_id = _contact(value), MemberId(key)
-        is_news = key not in contacts and said != UNKNOWN
-        if is_news and member_id in roster.members and member_id != own:
-            contacts[key] = _without_taken_name(turn.state, member_id, said)
+        if key in contacts or member_id not in roster.members or member_id == own:
+            continue
+        said = _without_taken_name(turn.state, member_id, said)
+        if said != UNKNOWN:
+            contacts[key] = said
             turn.change(contacts=dict(contacts))
     preferences = dict(turn.state.preferences)
     for key, value in act.preferences:

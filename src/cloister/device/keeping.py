@@ -29,7 +29,7 @@ KEPT: Final = "kept"
 LEAST_ID_DIGITS: Final = 8
 """Hexadecimal digits by which a conversation may be named, as in ``views.channel_named``."""
 
-_KEPT_VIEW: Final[View] = {
+KEPT_VIEW: Final[View] = {
     "kind": "conversation",
     "members": [],
     "changing": "everyone",
@@ -41,6 +41,7 @@ _KEPT_VIEW: Final[View] = {
     "queued": 0,
     "receipts": "off",
     "epoch": 0,
+    "lifetime_s": 0,
     "partner": "",
     "people": [],
     "muted_until": 0,
@@ -150,7 +151,7 @@ class Keeping:
         with_rows = {row.channel_id for row in await self._newest()} if titles else set()
         known = {bytes.fromhex(str(view["channel_id"])) for view in live}
         return [
-            _KEPT_VIEW
+            KEPT_VIEW
             | {
                 "title": safe_line(title),
                 "shown": safe_line(title),

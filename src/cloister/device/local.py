@@ -277,7 +277,7 @@ class Device:
 
     async def keep_draft(self, conversation: str, text: str) -> None:
         """Keep what has been begun in a conversation."""
-        channel_id = self._channel(conversation)
+        channel_id = await self._keeping.channel(conversation)
         await self._engine.on_disk(lambda: self._vault.keep_draft(channel_id, text))
 
     async def mark_read(self, conversation: str, position: int) -> None:

@@ -28,18 +28,19 @@ from cloister.client.inputs import Act, OpenConversation
 from cloister.device import annotating
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
 from cloister.errors import CloisterError, NotFoundError
+from cloister.testing.paper_backup import PaperBackups
 from cloister.testing.paper_views import PLAIN_CONVERSATION, PLAIN_MEMBER
 
 
-class PaperDevice:
+class PaperDevice(PaperBackups):
     """A ``Facade`` over values that a test or a picture sets."""
 
     def __init__(
         self, *, name: str = "Jonas", now: Callable[[], int] = lambda: 1_795_857_600
     ) -> None:
+        super().__init__()
         self.name = name
         self._now = now
-        self.rows: dict[str, list[Message]] = {}
         self.titles: dict[str, View] = {}
         self.people: list[View] = []
         self.asked: list[View] = []
@@ -66,7 +67,6 @@ class PaperDevice:
         """What every act and text is refused with, if set."""
         self.sent_as = MessageState.SENT
         self.is_locked = False
-        self.backups: list[str] = []  # files that were asked for
         self._listeners: list[asyncio.Queue[FollowedNotice]] = []
 
     # --- what a test sets ---------------------------------------------------------------------
@@ -351,19 +351,6 @@ class PaperDevice:
         """Move the read marker forward."""
         channel = self._id(conversation)
         self.read[channel] = max(position, self.read.get(channel, -1))
-
-    async def backup(
-        self, path: str, passphrase: str, *, force: bool = False
-    ) -> AsyncGenerator[View, None]:
-        """Say what a backup would say; nothing is written."""
-        count = sum(map(len, self.rows.values()))
-        self.backups.append(path)
-        yield {"done": True, "messages": count, "file": path, "entry": "", "made_at": 0}
-
-    async def restore(self, path: str, passphrase: str) -> AsyncGenerator[View, None]:
-        """Say that the backup has nothing new."""
-        self.backups.append(path)
-        yield {"done": True, "messages": 0, "new": 0, "of": 0, "made_at": 0, "unknown": 0}
 
     async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
         """Yield notices from now on."""

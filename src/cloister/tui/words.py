@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from cloister.client.effects import Message, MessageKind, MessageState, Reaction
+from cloister.client.kept import is_kept
 from cloister.client.safe_text import safe_line, safe_text
 from cloister.client.spans import span_in_words
 from cloister.tui.trust import NOT_COMPARED, is_changed, trust_of_member
@@ -38,6 +39,7 @@ CONVERSATION_STATES: Final = {
     "stuck": "stands still",
     "left": "you are out of it",
     "out": "out for a time, with this device",
+    "kept": "history only",
 }
 
 MEMBER_STATES: Final = {
@@ -53,7 +55,9 @@ _EXCERPT: Final = 120
 
 
 def state_of(message: Message, *, is_connected: bool = True) -> str:
-    """Return where an own message stands, in words; nothing for what others wrote."""
+    """Return where an own message stands, in words; of others' only that it was restored."""
+    if is_kept(message) and message.state is not MessageState.FAILED:
+        return "restored"
     if not message.own or message.kind is not MessageKind.TEXT:
         return ""
     _, word = STATES.get(message.state, ("?", message.state.name.lower()))

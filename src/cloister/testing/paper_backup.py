@@ -1,0 +1,30 @@
+"""The side of a paper device that is asked for backups."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from cloister.client.effects import Message
+from cloister.device.facade import View
+
+
+class PaperBackups:
+    """Says what a device would say, and notes what it was asked for; nothing is written."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Message]] = {}
+        self.backups: list[str] = []
+        """Files that were asked for."""
+
+    async def backup(
+        self, path: str, passphrase: str, *, force: bool = False
+    ) -> AsyncGenerator[View, None]:
+        """Say what a backup would say."""
+        count = sum(map(len, self.rows.values()))
+        self.backups.append(path)
+        yield {"done": True, "messages": count, "file": path, "entry": "", "made_at": 0}
+
+    async def restore(self, path: str, passphrase: str) -> AsyncGenerator[View, None]:
+        """Say that the backup has nothing new."""
+        self.backups.append(path)
+        yield {"done": True, "messages": 0, "new": 0, "of": 0, "made_at": 0, "unknown": 0}
