@@ -63,6 +63,7 @@ FAMILIES: dict[str, Family] = {
     "export": Family("cloister.cli.export:export", "Write out one's own history."),
     "backup": Family("cloister.cli.keeping:backup", "Seal one's own history into a file."),
     "restore": Family("cloister.cli.keeping:restore", "Read such a file as history."),
+    "keycard": Family("cloister.cli.keycard:keycard", "Print a card for when a device is lost."),
     "status": Family("cloister.cli.status:status", "Say where this device stands."),
     "doctor": Family("cloister.cli.doctor:doctor", "Look for what is wrong with this device."),
     "agent": Family("cloister.cli.agent:agent", "Keep this device connected."),
