@@ -17,11 +17,13 @@ def package_of(module: str) -> str:
 
 
 class Source(NamedTuple):
-    """One module of the package: dotted name, path from the root, text, and what it imports."""
+    """One module of the package: dotted name, path from the root, text, the same parsed, and what
+    it imports."""
 
     module: str
     path: Path
     text: str
+    tree: ast.Module
     imports: frozenset[str]
 
     @property
@@ -30,9 +32,9 @@ class Source(NamedTuple):
         return package_of(self.module)
 
 
-def _imports(text: str, module: str, is_package: bool) -> frozenset[str]:
+def _imports(tree: ast.Module, module: str, is_package: bool) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -61,9 +63,9 @@ def sources() -> list[Source]:
         parts = relative.parts[:-1] if is_package else relative.parts
         text = path.read_text(encoding="utf-8")
         module = ".".join(parts)
-        found.append(
-            Source(module, path.relative_to(ROOT), text, _imports(text, module, is_package))
-        )
+        tree = ast.parse(text)
+        imports = _imports(tree, module, is_package)
+        found.append(Source(module, path.relative_to(ROOT), text, tree, imports))
     return found
 
 

@@ -49,7 +49,7 @@ def test_every_module_says_what_it_is(sources: list[Source]) -> None:
     silent = [
         str(source.path)
         for source in sources
-        if source.text.strip() and not ast.get_docstring(ast.parse(source.text))
+        if source.text.strip() and not ast.get_docstring(source.tree)
     ]
     assert not silent
 
@@ -58,7 +58,7 @@ def test_no_assert_in_source(sources: list[Source]) -> None:
     found = [
         f"{source.path}:{node.lineno}"
         for source in sources
-        for node in ast.walk(ast.parse(source.text))
+        for node in ast.walk(source.tree)
         if isinstance(node, ast.Assert)
     ]
     assert not found

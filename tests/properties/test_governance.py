@@ -128,7 +128,7 @@ def fold_as_members(log: Governed) -> Roster:
     return roster
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(_moves, min_size=5, max_size=40))
 def test_relays_and_members_never_differ(moves: list[tuple[int, int, int, int]]) -> None:
     log = governed(*STEWARDS, officers=OFFICERS, change_delay_s=HOUR)
@@ -140,7 +140,7 @@ def test_relays_and_members_never_differ(moves: list[tuple[int, int, int, int]])
     assert Governance.decode(log.governance.record()) == log.governance
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(_moves, min_size=5, max_size=40))
 def test_attack_one_steward_and_one_officer_achieve_nothing_that_takes_two(
     moves: list[tuple[int, int, int, int]],
@@ -161,7 +161,7 @@ def test_attack_one_steward_and_one_officer_achieve_nothing_that_takes_two(
     assert states <= {ErasureState.STOPPED, ErasureState.HELD, ErasureState.LAPSED}
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(_moves, min_size=5, max_size=40))
 def test_attack_two_of_five_stewards_change_no_stewards(
     moves: list[tuple[int, int, int, int]],

@@ -175,7 +175,7 @@ async def play(store: Store, sequence: list[Write]) -> tuple[list[Any], list[Any
     return result
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(st.one_of(writes, boxed), max_size=25))
 def test_sqlite_and_memory_agree(sequence: list[Write]) -> None:
     # Writes to a box that has expired and was deleted are not in the contract.

@@ -70,8 +70,8 @@ from unit.roster.circle import (
     steward_key,
 )
 
-DEEP = settings(max_examples=examples(40), deadline=None)
-QUICK = settings(max_examples=examples(80), deadline=None)
+DEEP = settings(max_examples=examples(25), deadline=None)
+QUICK = settings(max_examples=examples(40), deadline=None)
 
 PEOPLE = [person(name) for name in ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus")]
 NEWCOMERS = [person(f"Newcomer {number}") for number in range(31)]
