@@ -110,7 +110,9 @@ class Turn:
 
     def answer(self, owed: bytes, text: str = "", error: CloisterError | None = None) -> None:
         """Answer the act that is owed one under this key, if the program still waits."""
-        for ref in self.state.owed.get(owed, ()):
+        if owed not in self.state.owed:
+            return  # asked with every input, of every conversation
+        for ref in self.state.owed[owed]:
             self.notices.append(Answer(ref=ref, text=text, error=error))
         self.change(owed=without(self.state.owed, owed))
 

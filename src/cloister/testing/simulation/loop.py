@@ -95,12 +95,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Take the first callback of a process that is drawn; ``None``: it is not to run."""
         if not ready:
             return None
-        chosen = self._random.randrange(len(ready)) if len(ready) > 1 else 0
-        process = _process_of(ready[chosen])
+        if len(ready) == 1:
+            return _if_it_runs(ready.popleft())
+        process = _process_of(ready[self._random.randrange(len(ready))])
         for place, handle in enumerate(ready):
             if _process_of(handle) is process:
                 del ready[place]
-                return None if handle.cancelled() or not _is_alive(handle) else handle
+                return _if_it_runs(handle)
         return None  # the chosen one is in the list
 
     def _process_events(self, event_list: object) -> None:
@@ -119,6 +120,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 def _process_of(handle: events.Handle) -> Process | None:
     context: Context = handle._context  # type: ignore[attr-defined]
     return context.get(_PROCESS)
+
+
+def _if_it_runs(handle: events.Handle) -> events.Handle | None:
+    return None if handle.cancelled() or not _is_alive(handle) else handle
 
 
 def _is_alive(handle: events.Handle) -> bool:
