@@ -1,12 +1,14 @@
 """A bot that says what it is told: ``!echo text``.
 
-Let it join a circle as a member of its own (`cloister join`, vouched for like anybody; call it
-"Echo (bot)"), keep `cloister agent run --profile echo` running, then: python examples/echo_bot.py
+Let it join a circle as a bot (`cloister join --bot`), keep `cloister agent run` running for its
+profile, then: python examples/echo_bot.py PROFILE
 """
+
+import sys
 
 from cloister import Bot, Context
 
-bot = Bot("echo")
+bot = Bot()
 
 
 @bot.command("echo")
@@ -16,4 +18,4 @@ async def echo(context: Context) -> None:
 
 
 if __name__ == "__main__":
-    bot.run()
+    bot.run(*sys.argv[1:2])

@@ -13,6 +13,8 @@ from typing import Final
 from cloister.device.sdk import Client, Conversation, Received
 from cloister.errors import UsageError
 
+AGENT_S: Final = 60.0
+"""How long a bot waits for its agent when it starts."""
 HANDLER_S: Final = 60.0
 """How long a handler may take unless the bot says otherwise."""
 
@@ -83,12 +85,16 @@ class Bot:
 
         return decorate
 
-    def run(self) -> None:
-        """Serve until interrupted, or until the vault is closed: then raise its error."""
-        asyncio.run(self._run())
+    def run(self, profile: str | Path | None = None, *, wait_s: float = AGENT_S) -> None:
+        """Serve until interrupted, or until the vault is closed: then raise its error.
 
-    async def _run(self) -> None:
-        async with Client.open(self._profile) as client:
+        ``profile``: another one than the bot was made with.  ``wait_s``: how long to wait for an
+        agent that is just being started.
+        """
+        asyncio.run(self._run(self._profile if profile is None else profile, wait_s))
+
+    async def _run(self, profile: str | Path, wait_s: float) -> None:
+        async with Client.open(profile, wait_s=wait_s) as client:
             await self.serve(client)
 
     async def serve(self, client: Client) -> None:

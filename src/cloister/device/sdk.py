@@ -23,6 +23,8 @@ from cloister.errors import LockedError, NotFoundError, PolicyError
 PAGE: Final = 200
 """Rows that are read at once, and the most that lie in memory."""
 
+LOOK_S: Final = 0.2
+"""How often a waiting script looks for an agent, or for a conversation."""
 RECHECK_S: Final = 2.0
 """How often the vault is asked although nothing was told: a notice may be lost, a text may not."""
 
@@ -109,10 +111,17 @@ class Client:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, profile: str | Path = "default", *, timeout_s: float = DEFAULT_TIMEOUT_S
+        cls,
+        profile: str | Path = "default",
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        wait_s: float = 0.0,
     ) -> AsyncIterator[Client]:
-        """Use the agent of a profile, given by name or folder.  Raises ``LockedError``."""
-        device = await find_agent(socket_path(profile_folder(str(profile))))
+        """Use the agent of a profile, given by name or folder.
+
+        ``wait_s``: how long to wait for one that is just being started.  Raises ``LockedError``.
+        """
+        device = await _agent(socket_path(profile_folder(str(profile))), wait_s)
         if device is None:
             raise LockedError(
                 "no agent of this profile has its vault open",
@@ -125,12 +134,20 @@ class Client:
         views = await self.bounded(self.device.conversations())
         return [self._conversation(view) for view in views]
 
-    async def conversation(self, title: str) -> Conversation:
-        """Return the one conversation of that title.  Raises ``NotFoundError``."""
-        found = [one for one in await self.conversations() if one.title == title]
-        if len(found) != 1:
-            raise NotFoundError(f"{len(found)} conversations are called “{title}”")
-        return found[0]
+    async def conversation(self, title: str, *, wait_s: float = 0.0) -> Conversation:
+        """Return the one conversation of that title.  Raises ``NotFoundError``.
+
+        ``wait_s``: how long to wait for somebody to open it, or for the device to hear of it.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        while True:
+            found = [one for one in await self.conversations() if one.title == title]
+            if len(found) == 1:
+                return found[0]
+            if found or loop.time() >= until:
+                raise NotFoundError(f"{len(found)} conversations are called “{title}”")
+            await asyncio.sleep(LOOK_S)
 
     async def messages(self, *, unread: bool = False) -> AsyncGenerator[Received, None]:
         """Yield the texts of others, each once: those from now on; ``unread``: and those before
@@ -210,6 +227,17 @@ class Client:
 def _is_heard(row: Message, blocked: set[bytes]) -> bool:
     is_theirs = not row.own and row.sender not in blocked
     return is_theirs and row.kind is MessageKind.TEXT and not row.since.retracted
+
+
+async def _agent(path: Path, wait_s: float) -> Facade | None:
+    """Find an agent; one that is just being started is another process, so look again and again."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait_s
+    while True:
+        device = await find_agent(path)
+        if device is not None or loop.time() >= until:
+            return device
+        await asyncio.sleep(LOOK_S)
 
 
 async def _listen(device: Facade, woken: asyncio.Event) -> None:
