@@ -247,7 +247,8 @@ def test_the_home_is_moved_by_two_stewards_who_read_what_follows(
     status, out, err = run("home", "move", str(new_home), "--yes")
     assert status == 0
     assert "another home, geyser.example (IS, Geyser), by Ada; waits for another steward" in out
-    for consequence in ("stores nothing more", "invitations lapse", "cannot move back", "shares"):
+    told = ("stores nothing more", "invitations lapse", "cannot move back", "seats", "shares")
+    for consequence in told:
         assert consequence in err
     stage.person = stage.ben
     assert run("approve", out.split()[0])[0] == 0

@@ -43,6 +43,7 @@ from cloister.relay.storage.writes import (
     PutEnvelope,
     Refused,
     Reservation,
+    ReserveSeat,
     SetNote,
     StagePart,
     TakeKeyPackage,
@@ -725,6 +726,25 @@ def test_an_open_box_reserves_a_seat_and_a_full_account_opens_none(run: Any) -> 
         bench.reopen()
         assert bench.store.seats(ACCOUNT, NOW).reserved == 2
         await bench.accept(box(3, 3))
+
+    run(scenario)
+
+
+def test_a_device_that_enrols_anew_reserves_its_seat_once(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.found()
+        await bench.accept(box(1))
+        wanted = Reservation(allowance(), b"\x02" * 32, NOW + HOUR)
+        await bench.accept(ReserveSeat(wanted))
+        await bench.accept(ReserveSeat(wanted))
+        assert bench.store.seats(ACCOUNT, NOW).reserved == 2
+        bench.reopen()
+        other = Reservation(allowance(), b"\x03" * 32, NOW + HOUR)
+        assert await no_seat(bench, ReserveSeat(other))
+        await bench.accept(seat(2))
+        assert bench.store.seats(ACCOUNT, NOW).handles == (b"\x82" * 16,)
+        late = Reservation(allowance(now=NOW + HOUR + 1), b"\x03" * 32, NOW + 2 * HOUR)
+        await bench.accept(ReserveSeat(late))
 
     run(scenario)
 

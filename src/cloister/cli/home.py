@@ -16,7 +16,9 @@ The circle would move to {name} ({jurisdiction}, {operator}):
  - a second steward approves, and the circle's delay passes; then the old home stores nothing more;
  - conversations go on there with the same people, groups and texts;
  - open invitations lapse, and who waits to be let in is invited again;
- - it cannot move back: what was the home once is not the home again.{shares}"""
+ - it cannot move back: what was the home once is not the home again;
+ - seats that were paid for at the old home are not moved. Where the new operator sells seats, the
+   activation code is of an account with one for each device.{shares}"""
 SHARES = """
  - devices get unlock shares at the new home by themselves, while their vaults are open. Until then
    the old home must serve theirs. Where it is lost and the circle has one entry relay, a device

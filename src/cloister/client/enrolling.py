@@ -221,7 +221,6 @@ def enrolled_shares(state: State) -> tuple[tuple[OpenedReceipt, RelayCard], ...]
 
 def seat_of(state: State) -> SeatTerm | None:
     """Return the seat that came with the enrolment at the home relay, if seats are sold."""
-    for enrolment in state.enrolments.values():
-        if enrolment.seat:
-            return SeatTerm.decode(enrolment.seat)
-    return None
+    relays = relay_set_of(state)
+    home = state.enrolments.get(bytes(relays.home.relay_id)) if relays is not None else None
+    return SeatTerm.decode(home.seat) if home is not None and home.seat else None

@@ -149,7 +149,7 @@ def _device(state: State, roster: Roster, record: DeviceRecord, in_commons: bool
 
 def seat_in_words(roster: Roster, record: DeviceRecord) -> str:
     """Say whether a device's seat is paid for."""
-    if not roster.policy.seats:
+    if not record.term_end:
         return "none needed"
     if record.lapsed:
         return "lapsed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cloister.client.following import begin_notice
 from cloister.client.foresight import append
 from cloister.client.home_records import Adoption
@@ -15,6 +17,9 @@ from cloister.roster.readable import ReadableType
 from cloister.roster.relay_card import RelayCard, RelaySet, check_relay_set
 from cloister.roster.roster import Roster
 from cloister.wire.request import MAX_CODE_BYTES
+
+ALREADY_HOME: Final = "that relay is the circle's home already"
+FORMER_HOME: Final = "that relay was the circle's home before; its log there has ended"
 
 
 def on_move_home(turn: Turn, act: MoveHome) -> None:
@@ -54,11 +59,9 @@ def on_bring(turn: Turn, act: BringCircle) -> None:
 def demand_movable(roster: Roster, home: RelayCard) -> None:
     """Raise ``PolicyError`` with the reason why the circle cannot have this home."""
     if home.relay_id == roster.relay_set.home.relay_id:
-        raise UsageError("that relay is the circle's home already")
-    if roster.policy.seats:
-        raise PolicyError("a circle whose devices have seats at its home relay cannot move yet")
+        raise UsageError(ALREADY_HOME)
     if roster.governance.had_home(home.relay_id):
-        raise PolicyError("that relay was the circle's home before; its log there has ended")
+        raise PolicyError(FORMER_HOME)
 
 
 def _keep(turn: Turn, home: RelayCard, code: str) -> None:

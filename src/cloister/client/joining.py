@@ -282,7 +282,7 @@ def _on_inbox_opened(turn: Turn, joining: Joining, given: Given) -> None:
         seen_size=seen.size,
         seen_root=seen.root,
         receipts=enrolling.receipts_of(turn.state),
-        seat=enrolling.seat_of(turn.state) if letter.policy.seats else None,
+        seat=enrolling.seat_of(turn.state),
     )
     # Stored, so that a restart puts the same bytes: another request would contest the first.
     sealed = seal_join_request(request, letter.invite_hpke_key)

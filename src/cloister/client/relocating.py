@@ -268,7 +268,10 @@ def on_refused(turn: Turn, purpose: Purpose, event: Failed) -> None:
     if on_common_refusal(turn, purpose, event):
         return
     words = refusal_error(event, "to take the circle over")
-    turn.alarm("home", f"{words}.  Its operator must have listed the circle's entry relays.")
+    hint = "Its operator must have listed the circle's entry relays."
+    if event.code == Refusal.NO_SEAT:
+        hint = f"The account there has {event.detail} seats, and the circle has more devices."
+    turn.alarm("home", f"{words}.  {hint}")
     turn.change_session(brought=0)
     turn.delay(BRING, REFUSED_S)
     turn.delay(ADOPT, REFUSED_S)

@@ -10,11 +10,11 @@ from typing import Final
 
 from cloister.client import enrolling
 from cloister.client.appending import has_intent, intend
-from cloister.client.identity import did_of
-from cloister.client.linking import on_common_refusal
+from cloister.client.identity import did_of, identity_of
+from cloister.client.linking import on_common_refusal, refusal_error
+from cloister.client.share_keys import ticket_key
 from cloister.client.state import Purpose, State, Work, without
 from cloister.client.turn import Turn
-from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
 from cloister.ids import RelayId
 from cloister.roster.entry import SealedType
@@ -22,6 +22,7 @@ from cloister.roster.relay_card import RelayCard
 from cloister.roster.share import OpenedReceipt, ShareReceipt, share_relays
 from cloister.roster.share_renewal import Shares
 from cloister.wire.adopting import AskTickets
+from cloister.wire.codes import Refusal
 from cloister.wire.events import Failed
 
 ASK: Final = Purpose(Work.ASK_TICKETS)
@@ -58,10 +59,12 @@ def advance(turn: Turn) -> None:
         return  # on its way
     if not turn.is_current(circle.commons_id) or not turn.may_ask(ASK):
         return
-    seed = Secret(turn.entropy.random(32))
-    turn.change_session(ticket_seed=seed)
-    commons_id, key = circle.commons_id, Ed25519Key(seed).public
+    commons_id, key = circle.commons_id, _ticket_key(turn).public
     turn.ask(ASK, lambda rid: AskTickets(rid=rid, commons_id=commons_id, ticket_key=key))
+
+
+def _ticket_key(turn: Turn) -> Ed25519Key:
+    return ticket_key(identity_of(turn.state), turn.session.relay_id)
 
 
 def _receipts(state: State, cards: tuple[RelayCard, ...]) -> tuple[OpenedReceipt, ...]:
@@ -75,17 +78,21 @@ def _receipts(state: State, cards: tuple[RelayCard, ...]) -> tuple[OpenedReceipt
 
 def on_tickets(turn: Turn, tickets: tuple[bytes, ...]) -> None:
     """Enrol with them; where there is a receipt already, nothing is asked."""
-    roster, seed = turn.state.roster, turn.session.ticket_seed
-    if roster is None or seed is None or not missing(turn.state):
+    roster = turn.state.roster
+    if roster is None or not missing(turn.state):
         return
     turn.delay(ASK)
-    enrolling.begin(turn, roster.relay_set, tickets, Ed25519Key(seed))
+    enrolling.begin(turn, roster.relay_set, tickets, _ticket_key(turn))
 
 
 def on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     """Ask again later: the old shares serve until then."""
-    if not on_common_refusal(turn, purpose, event):
-        turn.delay(purpose, REFUSED_S)
+    if on_common_refusal(turn, purpose, event):
+        return
+    if event.code == Refusal.NO_SEAT:
+        words = refusal_error(event, "to enrol this device")
+        turn.alarm("shares", f"{words}.  The unlock shares stay where they are.")
+    turn.delay(purpose, REFUSED_S)
 
 
 def is_under_way(state: State) -> bool:

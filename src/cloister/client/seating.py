@@ -23,28 +23,34 @@ from cloister.errors import RemoteError
 from cloister.limits import SEAT_GRACE_S
 from cloister.roster.content import Role
 from cloister.roster.entry import SealedType
+from cloister.roster.seats import may_have_seats
 from cloister.roster.share import SeatTerm, verify_by_relay
 from cloister.wire.commands import ReadSeats
 from cloister.wire.events import Seats
 
 LOOK_AGAIN_S: Final = 86_400
+LOOK_SOON_S: Final = 60
+"""After a move, until every device that has enrolled at the new home has its term."""
 _DAY_S: Final = 86_400
 
 
 def advance(turn: Turn) -> None:
     """Ask for the term now and then; append one that the circle does not know yet (D1)."""
     roster, circle = turn.state.roster, turn.state.circle
-    if roster is None or circle is None or not roster.policy.seats:
+    if roster is None or circle is None:
+        return
+    if not may_have_seats(roster.policy, roster.governance):
         return
     commons_id = circle.commons_id
     if not turn.is_current(commons_id):
         return
     look = Purpose(Work.READ_SEATS)
-    if look in turn.session.done and turn.now - turn.session.seats_seen_at >= LOOK_AGAIN_S:
+    again_s = LOOK_SOON_S if _waits_for_seats(turn.state) else LOOK_AGAIN_S
+    if look in turn.session.done and turn.now - turn.session.seats_seen_at >= again_s:
         turn.change_session(done=turn.session.done - {look})
     turn.ask_once(look, lambda rid: ReadSeats(rid=rid, commons_id=commons_id))
     seats = turn.session.seats
-    if seats is None or has_intent(turn.state, SealedType.SEAT):
+    if seats is None or not seats.term or has_intent(turn.state, SealedType.SEAT):
         return
     term = SeatTerm.decode(seats.term)
     if term_grows(roster, term):
@@ -53,12 +59,28 @@ def advance(turn: Turn) -> None:
             intend(turn, SealedType.SEAT, seats.term)
 
 
+def _waits_for_seats(state: State) -> bool:
+    """Whether the home sells seats, and a device has enrolled there whose seat nobody has told."""
+    roster = state.roster
+    if roster is None or state.session.seats is None or not roster.governance.moves:
+        return False
+    home = roster.relay_set.home.relay_id
+    return any(
+        device.is_active and not device.term_end and home in {one for one, _ in device.handles}
+        for device in roster.devices.values()
+    )
+
+
 def on_seats(turn: Turn, purpose: Purpose, event: Seats) -> None:
     """Keep a term that the home relay has signed.  Raises ``RemoteError`` for any other."""
     roster = turn.state.roster
     turn.mark_done(purpose)
     turn.change_session(seats_seen_at=turn.now, seats=None)
-    if roster is None or not event.term:
+    if roster is None:
+        return
+    if not event.term:
+        # Nobody has taken one of them yet, or none is sold.
+        turn.change_session(seats=event if event.seats else None)
         return
     home = roster.relay_set.home
     try:
@@ -85,10 +107,10 @@ def term_view(state: State, now: int) -> dict[str, object] | None:
     ``days`` are those that are left until ``ends_at``, negative after it.
     """
     roster = state.roster
-    if roster is None or state.identity is None or not roster.policy.seats:
+    if roster is None or state.identity is None:
         return None
     record = roster.devices.get(did_of(state))
-    if record is None:
+    if record is None or not record.term_end:
         return None
     words = "active" if now <= record.term_end else "grace"
     if words == "grace" and roster.members[record.member_id].role is not Role.MEMBER:

@@ -18,6 +18,7 @@ from cloister.roster.labels import framed
 UNLOCK_KEY_LABEL: Final = b"unlock key"
 CONFIRM_KEY_LABEL: Final = b"confirm key"
 OWNER_KEY_LABEL: Final = b"owner key"
+TICKET_KEY_LABEL: Final = b"ticket key"
 
 
 def unlock_seed(identity: Identity, relay_id: bytes) -> Secret:
@@ -28,6 +29,12 @@ def unlock_seed(identity: Identity, relay_id: bytes) -> Secret:
 def confirm_key(identity: Identity, relay_id: bytes) -> Ed25519Key:
     """Return the key that gives the tries back; only the open vault has it."""
     return Ed25519Key(_derive(identity.confirm_seed, CONFIRM_KEY_LABEL, relay_id))
+
+
+def ticket_key(identity: Identity, relay_id: bytes) -> Ed25519Key:
+    """Return the key that a member's device asks this home for tickets with: asked again, the home
+    finds the seat that it has reserved for it."""
+    return Ed25519Key(_derive(identity.confirm_seed, TICKET_KEY_LABEL, relay_id))
 
 
 def owner_key(owner_secret: Secret, bind: bytes) -> Ed25519Key:

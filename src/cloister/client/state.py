@@ -183,8 +183,6 @@ class Session:
     home_step: int = 0
     """The step (``HomeStep``) of a move when the session began; 0: there was none.  In another
     step proofs are made anew: of a home that was left they say where it ends."""
-    ticket_seed: Secret | None = None
-    """Of the key that tickets for other share relays are asked for."""
     brought: int = 0
     """Entries of the log that the new home is known to hold while it takes the circle over."""
     head_settled: Settled | None = None

@@ -62,5 +62,5 @@ class HomeProtocol:
             foundings,
             self.seats,
             make_shares(self.logs, self.seats),
-            Adoptions(context, self.logs, foundings, card=card, peers=peers),
+            Adoptions(context, self.logs, foundings, self.seats, card=card, peers=peers),
         )

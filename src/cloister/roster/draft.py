@@ -146,7 +146,7 @@ class Draft:
         self.members[member.member_id] = changed(member, devices=(*member.devices, device.did))
         self.device_keys[device.card.device_key] = device.did
         self.handles.update(dict.fromkeys(device.handles, device.did))
-        if self.policy.seats and member.role is Role.MEMBER:
+        if device.term_end and member.role is Role.MEMBER:
             self.expect(device.term_end + SEAT_GRACE_S + 1)
         # A steward may have locked the handle before anybody knew whose it is.
         self.put_device(changed(device, locked=self.is_locked(device)), seq)

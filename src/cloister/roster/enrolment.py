@@ -36,16 +36,25 @@ def are_receipts_of(
 
 
 def is_seat_of(
-    seat: SeatTerm | None, receipts: tuple[OpenedReceipt, ...], relays: RelaySet, policy: Policy
+    seat: SeatTerm | None,
+    receipts: tuple[OpenedReceipt, ...],
+    relays: RelaySet,
+    policy: Policy,
+    *,
+    has_moved: bool = False,
 ) -> bool:
     """Whether there is a seat term of the home relay for the device's handle there, and no other.
 
     There is none where the policy has no seats. A circle with seats has unlock shares, since a
-    seat belongs to a handle.
+    seat belongs to a handle. Where the circle has moved, its home may sell seats or not.
     """
-    if not policy.seats:
-        return seat is None
-    if seat is None or not receipts or seat.handles != (receipts[0].receipt.handle,):
+    if seat is None:
+        return has_moved or not policy.seats
+    if (
+        not (policy.seats or has_moved)
+        or not receipts
+        or seat.handles != (receipts[0].receipt.handle,)
+    ):
         return False
     return is_term_by_home(seat, relays)
 

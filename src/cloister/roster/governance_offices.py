@@ -336,8 +336,6 @@ def _check_move(state: GovernanceState, wanted: RelaySet) -> None:
     before = state.relay_set
     if wanted.home.relay_id == before.home.relay_id:
         return
-    if state.policy.seats:
-        raise RuleViolation(Rule.RELAYS_HOME)
     if state.had_home(wanted.home.relay_id) or len(state.moves) >= MAX_MOVES:
         raise RuleViolation(Rule.RELAYS_FORMER)
     if not {one.relay_id for one in before.entries} & {one.relay_id for one in wanted.entries}:

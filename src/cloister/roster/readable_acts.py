@@ -27,6 +27,7 @@ from cloister.roster.governance_state import HoldRecord, Place, SuspendedKey, pl
 from cloister.roster.office import derive_roles
 from cloister.roster.orders import CarriedConsent, HoldScope, verify_unlock_consent
 from cloister.roster.rules import Rule
+from cloister.roster.seats import forget_seats
 from cloister.roster.state import changed
 
 
@@ -100,6 +101,8 @@ def _follow(
     for event in events:
         if isinstance(event, ResetDone) and event.old_id == draft.commons_channel:
             draft.commons_channel = event.new_id
+    if len(governance.moves) > len(before.moves):
+        forget_seats(draft, seq)
     return [
         *_follow_sets(draft, before, seq),
         *_follow_suspensions(draft, before, seq),

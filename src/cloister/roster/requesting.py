@@ -61,7 +61,10 @@ def check_join_request(draft: Draft, request: JoinRequest, *, seq: int, ts: int)
     # After the proofs: only the newcomer itself can spend time on a relay's large signatures.
     if not are_receipts_of(request.receipts, draft.relay_set, draft.policy, draft.origin):
         raise RuleViolation(Rule.JOIN_RECEIPTS)
-    if not is_seat_of(request.seat, request.receipts, draft.relay_set, draft.policy):
+    moves = draft.governance.moves
+    if not is_seat_of(
+        request.seat, request.receipts, draft.relay_set, draft.policy, has_moved=bool(moves)
+    ):
         raise RuleViolation(Rule.JOIN_SEAT)
     return record
 

@@ -222,8 +222,6 @@ class Rule(Enum):
         "a steward does not suspend the last other steward who is obeyed")
     RELAYS_FORM = _Text("ROS-130", "relays-form", _I, "governance_offices:on_relay_set",
         "a relay set keeps the rules of relay sets under the circle's policy")
-    RELAYS_HOME = _Text("ROS-131", "relays-home", _I, "governance_offices:_check_move",
-        "a relay set keeps the home relay where devices have seats")
     RELAYS_FORMER = _Text("ROS-132", "relays-former", _I, "governance_offices:_check_move",
         "another home is one that never was it, and the eighth change of home is the last")
     RELAYS_WITNESS = _Text("ROS-133", "relays-witness", _I, "governance_offices:_check_move",
@@ -268,7 +266,7 @@ class Rule(Enum):
         "the request for a further device or a return names the invitation's member")
     JOIN_SEAT = _Text("ROS-174", "join-seat", _I, "requesting:check_join_request",
         "there is a seat term of the home relay for the new device, or none where the policy "
-        "has no seats")
+        "has no seats or the circle has moved")
     VOUCH_CLOSED = _Text("ROS-175", "vouch-invite-revoked", _I, "admission:on_vouch",
         "nobody vouches for a request whose invitation was revoked")
     VOUCH_REVOKE_OPEN = _Text("ROS-176", "vouch-revoke-closed", _I, "admission:on_vouch_revoke",
@@ -329,7 +327,7 @@ class Rule(Enum):
         "an owner's consent to an unlock is the owner's, who is not the steward, and newer than "
         "its word that the device is lost")
     SEAT_POLICY = _Text("ROS-215", "seat-none", _I, "seats:on_seat",
-        "the circle has seats")
+        "the circle has seats, or has moved to a home that may sell them")
     SEAT_HOME = _Text("ROS-216", "seat-home", _I, "seats:on_seat",
         "the home relay signed the seat term")
     SEAT_GROWS = _Text("ROS-217", "seat-grows", _I, "seats:on_seat",

@@ -162,10 +162,10 @@ class DeviceRecord(Struct):
 
     ``receipts`` are of its unlock shares, ``former`` of those at relays that are no share relays
     any more, where they may still lie. ``term_end`` is when its seat is paid until, 0 where
-    the circle has no seats. What keeps it out is ``locked``, ``lapsed``, ``retired``, ``erased``,
-    or that its member is not active. ``lost_at`` is the seq of the owner's own word that it is
-    lost, or of an unlock on a false consent, and 0 without; ``erased_by`` are the relays that
-    destroyed their share.
+    none was sold to it: in a circle without seats, and after a move. What keeps it out is
+    ``locked``, ``lapsed``, ``retired``, ``erased``, or that its member is not active. ``lost_at``
+    is the seq of the owner's own word that it is lost, or of an unlock on a false consent, and 0
+    without; ``erased_by`` are the relays that destroyed their share.
     """
 
     did: DeviceId = DEVICE_ID

@@ -166,10 +166,10 @@ class RosterView:
         return is_held(self.governance, self.devices, self.members[member_id])
 
     def seat_state(self, did: DeviceId, ts: int) -> SeatState:
-        """How a device's seat stands at ``ts``; unlimited where the circle has no seats."""
-        if not self.policy.seats:
-            return "unlimited"
+        """How a device's seat stands at ``ts``; unlimited where none is sold to it."""
         device = self.devices[did]
+        if not device.term_end:
+            return "unlimited"
         if ts <= device.term_end:
             return "active"
         stays = self.members[device.member_id].role is not Role.MEMBER

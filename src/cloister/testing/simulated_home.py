@@ -45,6 +45,7 @@ class SimulatedHome:
         *,
         port: int,
         name: str = "geyser.example",
+        accounts: Path = _NO_BOOKS,
     ) -> None:
         self._now = now
         self._mirror = mirror
@@ -83,7 +84,7 @@ class SimulatedHome:
         protocol = HomeProtocol(
             context,
             identity,
-            Accounts(_NO_BOOKS, Log(now)),
+            Accounts(accounts, Log(now)),
             peers=self._peers,
             is_code=lambda _hash: True,
             entropy=self._entropy,

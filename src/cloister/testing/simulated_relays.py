@@ -93,6 +93,8 @@ class SimulatedRelays:
         self.on_push: Callable[[MirrorPush], Iterable[MirrorPush]] = lambda push: (push,)
         """What a lying home makes of each push to the mirror."""
         self.refused_pushes: Final[list[MirrorRefused]] = []
+        self.homes: Final[dict[int, SimulatedHome]] = {}
+        """Other homes by port, to which the circle may move."""
         self.flusher: Final = Flusher(Metrics())
         self.store: Final[MemoryStore] = deepcopy(like.store) if like else MemoryStore()
         context = Context(
@@ -132,15 +134,13 @@ class SimulatedRelays:
         self.shares[self.entry_card.relay_id] = SimulatedShares(
             entry,
             self.mirror,
-            lambda: {bytes(home_id): self.home_card},
+            lambda: {bytes(card.relay_id): card for card in self._home_cards()},
             now,
             self.flusher,
             like=like_entry,
         )
         self.is_home_gone = False
         """Whether the first home answers nobody any more."""
-        self.homes: Final[dict[int, SimulatedHome]] = {}
-        """Other homes by port, to which the circle may move."""
         self._elsewhere: dict[Session, SimulatedHome] = {}
         self.logs.on_grown = self._push
         self.mirror.on_kept = self.shares[self.entry_card.relay_id].enforcement.look
@@ -167,15 +167,25 @@ class SimulatedRelays:
 
     # --- connections ------------------------------------------------------------------------------
 
-    def add_home(self, name: str = "geyser.example") -> SimulatedHome:
+    def add_home(self, name: str = "geyser.example", accounts: Path = NO_BOOKS) -> SimulatedHome:
         """Start another home, which has the entry relay as its peer."""
         port = 20 + len(self.homes)
         home = SimulatedHome(
-            self._now, self.mirror, self.entry_card, self.flusher, port=port, name=name
+            self._now,
+            self.mirror,
+            self.entry_card,
+            self.flusher,
+            port=port,
+            name=name,
+            accounts=accounts,
         )
         self.homes[port] = home
         self.shares[home.card.relay_id] = home.shares
         return home
+
+    def _home_cards(self) -> tuple[RelayCard, ...]:
+        """The homes that the entry relay's operator lists."""
+        return (self.home_card, *(home.card for home in self.homes.values()))
 
     def answers(self, route: Route) -> bool:
         """Whether a home is there at the end of a way to it."""

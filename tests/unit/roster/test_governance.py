@@ -491,14 +491,6 @@ def moved_to(home: RelayCard) -> RelaySet:
 ELSEWHERE = relay("elsewhere.example", RelayRole.HOME, "IS", "Geyser")
 
 
-def test_home_relay_stays_where_devices_have_seats_ROS_131() -> None:
-    log = governed("steward", "ben")
-    policy = replace(log.governance.policy, seats=1)
-    log.fold = replace(log.fold, governance=replace(log.governance, policy=policy))
-    moved = moved_to(ELSEWHERE)
-    assert log.broken("steward", ReadableType.RELAY_SET, moved) is Rule.RELAYS_HOME
-
-
 def test_another_home_serves_from_the_entry_that_carries_it_out() -> None:
     log = governed("steward", "ben", change_delay_s=0)
     before = log.fold.relay_set

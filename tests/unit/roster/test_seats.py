@@ -8,16 +8,25 @@ from cloister.ids import Handle
 from cloister.limits import SEAT_GRACE_S
 from cloister.roster.content import DeviceRevoke, RevokeKind, Tick
 from cloister.roster.events import SeatLapsed, SeatsRenewed
+from cloister.roster.orders import EntryReference
 from cloister.roster.policy import default_policy
+from cloister.roster.readable import ReadableType
+from cloister.roster.relay_card import RelayRole, RelaySet
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
+from cloister.roster.share import UNSIGNED, SeatTerm, sign_by_relay
+from cloister.roster.share_renewal import Shares
 from unit.roster.circle import (
     DAY,
     Circle,
     circle_of_three,
     person,
+    receipt,
+    relay,
+    relay_key,
     relay_set,
     seat_term,
+    steward_key,
 )
 
 ADA, BEN, CLEO, DAN = (person(name) for name in ("Ada", "Ben", "Cleo", "Dan"))
@@ -149,3 +158,69 @@ def test_stored_roster_lapses_as_the_folded_one_does() -> None:
         one.tick(ADA, one.now + 60 * DAY)
         assert not one.roster.is_active(BEN.did)
     assert circle.roster.encode() == other.roster.encode()
+
+
+# --- another home ---------------------------------------------------------------------------------
+
+NEW = relay("elsewhere.example", RelayRole.HOME, "IS", "Geyser")
+
+
+def move(circle: Circle) -> None:
+    """Let the stewards put the circle's home elsewhere, without a delay."""
+    wanted = RelaySet(home=NEW, entries=relay_set().entries)
+    circle.keys["Ben"] = circle.announce(BEN)
+    circle.set_offices((ADA, BEN))
+    circle.readable(steward_key(), ReadableType.RELAY_SET, wanted)
+    content = EntryReference(entry_hash=circle.last_hash)
+    circle.readable(circle.keys["Ben"], ReadableType.APPROVE, content)
+    circle.tick(ADA, circle.now + circle.roster.policy.change_delay_s + 1)
+    assert circle.roster.relay_set.home == NEW
+
+
+def new_term(*handles: Handle, term_end: int, signer: str = "elsewhere.example") -> SeatTerm:
+    """What the new home's operator says."""
+    unsigned = SeatTerm(
+        relay_id=NEW.relay_id, term_end=term_end, handles=handles, signature=UNSIGNED
+    )
+    return replace(unsigned, signature=sign_by_relay(unsigned, relay_key(signer)))
+
+
+def test_at_another_home_nobody_has_a_seat_until_its_operator_sells_one() -> None:
+    circle = circle_of_three(WITH_SEATS)
+    circle.tick(ADA, circle.now + 400 * DAY)
+    assert circle.roster.seat_state(CLEO.did, circle.now) == "lapsed"
+    move_from = paid_until(circle)
+    assert move_from
+    circle.act(ADA, seat_term(BEN, term_end=circle.now + 30 * DAY))
+    move(circle)
+    for one in (ADA, BEN, CLEO):
+        assert circle.roster.seat_state(one.did, 2**63) == "unlimited"
+        assert circle.roster.is_active(one.did), "what the former home was owed is not owed here"
+    circle.tick(ADA, circle.now + 400 * DAY)
+    assert circle.roster.is_active(CLEO.did)
+    # The former operator's word is none any more.
+    old = seat_term(CLEO, term_end=circle.now + 30 * DAY)
+    assert circle.rule_broken(ADA, old) is Rule.SEAT_HOME
+    # A term counts for who has enrolled there, and lapses as ever.
+    new = receipt(CLEO, NEW)
+    circle.act(CLEO, Shares(receipts=(new,)))
+    term = new_term(new.receipt.handle, term_end=circle.now + DAY)
+    (event,) = circle.act(ADA, term)
+    assert event == SeatsRenewed(seq=event.seq, dids=(CLEO.did,), term_end=term.term_end)
+    circle.tick(ADA, term.term_end + SEAT_GRACE_S + 1)
+    assert not circle.roster.is_active(CLEO.did)
+    assert circle.roster.seat_state(CLEO.did, circle.now) == "lapsed"
+    assert Roster.decode(circle.roster.encode()) == circle.roster
+
+
+def test_a_home_without_seats_before_may_be_followed_by_one_that_sells_them() -> None:
+    circle = circle_of_three(default_policy(unlock_shares=1))
+    move(circle)
+    new = receipt(CLEO, NEW)
+    circle.act(CLEO, Shares(receipts=(new,)))
+    later = circle.now + DAY
+    forged = new_term(new.receipt.handle, term_end=later, signer="entry.example")
+    assert circle.rule_broken(ADA, forged) is Rule.SEAT_HOME
+    assert circle.rule_broken(ADA, new_term(new.receipt.handle, term_end=later)) is None
+    assert paid_until(circle, "Cleo") == later
+    assert circle.roster.seat_state(BEN.did, 2**63) == "unlimited"

@@ -21,6 +21,7 @@ from cloister.ids import ChannelId
 from cloister.relay.services.context import Context
 from cloister.relay.services.founding import Foundings
 from cloister.relay.services.log import Logs
+from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session
 from cloister.relay.storage.writes import Accepted, AdoptCircle, OpenChannel, Outcome
 from cloister.roster.entry import Entry
@@ -62,6 +63,7 @@ class Adoptions:
         context: Context,
         logs: Logs,
         foundings: Foundings,
+        seats: Seats,
         *,
         card: RelayCard,
         peers: Callable[[], Mapping[bytes, RelayCard]],
@@ -69,6 +71,7 @@ class Adoptions:
         self._context = context
         self._logs = logs
         self._is_signed = foundings.is_signed
+        self._seats = seats
         self._card = card
         self._peers = peers
         self._brought: dict[bytes, _Brought] = {}
@@ -123,6 +126,10 @@ class Adoptions:
         fold = brought.fold if brought is not None else None
         if brought is None or fold is None or brought.setup_key != request.setup_key:
             session.refuse(rid, Refusal.MOVED, 0)
+            return
+        account = self._seats.account_of_code(code_hash)
+        if account is not None and account.seats < len(request.inboxes):
+            session.refuse(rid, Refusal.NO_SEAT, account.seats)
             return
         if not (
             self._is_ours(brought, fold, request) and self._is_authorised(fold, request, code_hash)

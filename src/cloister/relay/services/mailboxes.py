@@ -23,6 +23,7 @@ from cloister.relay.storage.writes import (
     Outcome,
     PutBoxItem,
     Refused,
+    ReserveSeat,
     TakeKeyPackage,
     Taken,
 )
@@ -170,7 +171,26 @@ class Mailboxes:
         if not _is_key(request.ticket_key):
             session.refuse(request.rid, Refusal.MALFORMED)
             return
-        relays = [card.relay_id for card in self._share_relays_of(grant.origin)]
+        wanted = self._seats.reserve_for_device(grant.origin, request.ticket_key)
+        if wanted is None:
+            self._give_tickets(session, request, grant.origin)
+            return
+        self._context.begin_write(session, 0)
+        self._context.store.submit(
+            ReserveSeat(wanted), partial(self._on_reserved, session, request, grant.origin)
+        )
+
+    def _on_reserved(
+        self, session: Session, request: AskTickets, origin: str, outcome: Outcome
+    ) -> None:
+        self._context.end_write(session, 0)
+        if isinstance(outcome, Accepted):
+            self._give_tickets(session, request, origin)
+        else:
+            self._context.refuse(session, request.rid, outcome)
+
+    def _give_tickets(self, session: Session, request: AskTickets, origin: str) -> None:
+        relays = [card.relay_id for card in self._share_relays_of(origin)]
         expires = self._context.now() + FOUNDER_TICKET_S
         tickets = self._tickets.issue(relays, request.ticket_key, expires)
         session.answer(Opened(request.rid, tickets))

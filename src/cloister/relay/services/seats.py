@@ -33,6 +33,8 @@ from cloister.wire.events import Seats as SeatsEvent
 
 SETUP_RESERVED_S: Final = MAX_INVITE_LIFETIME_S
 """How long the seat of a founder's first device is kept: as long as an invitation may live."""
+DEVICE_RESERVED_S: Final = 3600
+"""How long the seat of a device that enrols anew is kept: it is here, and takes it at once."""
 LOOK_S: Final = 1.0
 """How often the published file is looked at: a renewal ends a lapse about so soon."""
 _NEVER: Final = 2**63
@@ -106,6 +108,11 @@ class Seats:
         if account is None:
             return None
         return Reservation(self._allowance(account), box_key, expires)
+
+    def reserve_for_device(self, origin: str, ticket_key: bytes) -> Reservation | None:
+        """What a member's device needs that enrols here anew; None where no seats are sold."""
+        expires = self._context.now() + DEVICE_RESERVED_S
+        return self.reserve_for_box(origin, ticket_key, expires)
 
     def take(self, ticket_key: bytes, handle: bytes, done: SeatDone) -> None:
         """See :class:`SeatTaker`."""

@@ -179,6 +179,13 @@ class OpenBox:
 
 
 @dataclass(frozen=True, slots=True)
+class ReserveSeat:
+    """Reserve a seat for a device that belongs to the circle already.  ``NO_SEAT(seats)``."""
+
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True)
 class TakeSeat:
     """Seat a handle in the place of the reservation of ``key``, of which nothing stays then: no
     row links a handle to an invitation.  ``BAD_TICKET`` without a reservation; ``NO_SEAT(seats)``
@@ -360,6 +367,7 @@ Write = (
     | OpenChannel
     | OpenInbox
     | OpenBox
+    | ReserveSeat
     | TakeSeat
     | PutBoxItem
     | AddKeyPackages

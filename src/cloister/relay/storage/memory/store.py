@@ -72,6 +72,8 @@ class MemoryStore(OpeningWrites):
                 return self._open_mailbox(
                     ObjectKind.BOX, write.origin, write.box_id, write.key, write.expires
                 )
+            case writes.ReserveSeat(reservation=wanted):
+                return Accepted() if self._reserve(wanted) else no_seat(wanted)
             case writes.TakeSeat():
                 return self._take_seat(write)
             case writes.PutBoxItem():

@@ -25,7 +25,7 @@ from cloister.relay.storage.sqlite.objects import ObjectWrites
 from cloister.relay.storage.sqlite.puts import EnvelopeWrites
 from cloister.relay.storage.sqlite.rollback import Conflict, Over
 from cloister.relay.storage.sqlite.schema import open_file
-from cloister.relay.storage.sqlite.seats import take_seat
+from cloister.relay.storage.sqlite.seats import reserve, take_seat
 from cloister.relay.storage.writes import (
     Accepted,
     AddKeyPackages,
@@ -44,6 +44,7 @@ from cloister.relay.storage.writes import (
     PutCommit,
     PutEnvelope,
     Refused,
+    ReserveSeat,
     SetNote,
     StagePart,
     TakeKeyPackage,
@@ -216,6 +217,8 @@ class Writer:
                 return objects.open_inbox(write)
             case OpenBox():
                 return objects.open_box(write)
+            case ReserveSeat(reservation=wanted):
+                return reserve(self._connection, wanted) or Accepted()
             case TakeSeat():
                 return take_seat(self._connection, write)
             case PutBoxItem():
