@@ -261,7 +261,16 @@ def test_the_home_is_moved_by_two_stewards_who_read_what_follows(
         ("former home", "home.example"),
     ]
     stage.person = stage.ada
-    assert run("home", "move", str(new_home), "--yes")[0] == 2, "it is there already"
+    former = new_home.with_name("former.card")
+    former.write_bytes(stage.circle.relays.home_card.encode())
+    for card, wanted, words in (
+        (new_home, 2, "is the circle's home already"),
+        (former, 5, "was the circle's home before"),
+    ):
+        status, _, err = run("home", "move", str(card), "--yes")
+        assert status == wanted
+        assert words in err
+        assert "invitations lapse" not in err, "nothing follows from what is refused"
 
 
 def test_a_notice_goes_from_hand_to_hand(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cloister.cli.person import Person, person_command
 from cloister.cli.power import confirm, exercise
-from cloister.errors import UsageError
+from cloister.errors import PolicyError, UsageError
 
 MAX_NOTICE_BYTES = 256 * 1024
 CONSEQUENCES = """\
@@ -99,6 +101,7 @@ def move(
     encoded = read_card(card, RelayRole.HOME)
     wanted = RelayCard.decode(encoded)
     rows = person.view(lambda device: device.governance("home"), offline=True)
+    _demand_new(wanted.relay_id, rows)
     shares = SHARES if any(row["shares"] for row in rows) else ""
     person.output.talk(
         CONSEQUENCES.format(
@@ -171,6 +174,17 @@ def follow(person: Person, *, file: Path, approve: bool, stop: bool, yes: bool) 
             "The notice is not complete: a second steward has to approve it, or the circle's "
             "delay has not passed. Then a steward follows it again.",
         )
+
+
+def _demand_new(relay_id: bytes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse what the act would refuse, before anybody is told what would follow from it."""
+    from cloister.client.governing_home import ALREADY_HOME, FORMER_HOME
+
+    roles = {str(row["role"]) for row in rows if row["relay_id"] == relay_id.hex()}
+    if "home" in roles:
+        raise UsageError(ALREADY_HOME)
+    if "former home" in roles:
+        raise PolicyError(FORMER_HOME)
 
 
 def _read(file: Path) -> bytes:
