@@ -82,8 +82,8 @@ _SAID: Final = (
     " WHERE channel_id = ? AND target IN ({}) ORDER BY n = 0, n"
 )
 _QUOTED: Final = (
-    "SELECT message_id, sender, sender_name, CASE retracted WHEN 1 THEN '' ELSE text END FROM message"
-    " WHERE channel_id = ? AND message_id IN ({})"
+    "SELECT message_id, sender, sender_name, CASE retracted WHEN 1 THEN '' ELSE text END"
+    " FROM message WHERE channel_id = ? AND message_id IN ({})"
 )
 _UNREAD: Final = (
     "SELECT message.channel_id, message.sender, count(*) FROM message"
