@@ -148,7 +148,8 @@ def test_colours_change_nothing_that_is_written(colours: Colours) -> None:
 
 def test_the_selected_row_is_seen_in_one_bit() -> None:
     async def looking() -> None:
-        app = interface(SCENES[5].device(), colours="none")
+        (scene,) = (one for one in SCENES if one.name == "conversations")
+        app = interface(scene.device(), colours="none")
         async with app.run_test(size=(50, 15)) as pilot:
             await settled(pilot)
             for row in (1, 3):

@@ -9,11 +9,9 @@ import click
 
 from cloister.cli.person import Person, person_command
 from cloister.cli.wakeups import until_member
-from cloister.errors import UsageError
 
 if TYPE_CHECKING:
     from cloister.device.facade import Facade, View
-    from cloister.roster.relay_card import RelayRole
 
 
 @click.group()
@@ -70,11 +68,11 @@ def new(
           --profile ./amira --passphrase-fd 3 3<passphrase.txt
     """
     from cloister.client.inputs import FoundCircle
-    from cloister.roster.relay_card import RelayRole
+    from cloister.device.cards import read_card
 
     # Read first: a wrong path shall not leave a vault behind.
-    home_card = read_card(home, RelayRole.HOME)
-    entry_cards = tuple(read_card(entry, RelayRole.ENTRY) for entry in entries)
+    home_card = read_card(home, "home").card
+    entry_cards = tuple(read_card(entry, "entry").card for entry in entries)
 
     async def found(device: Facade) -> tuple[str, View]:
         status = await device.status()
@@ -184,31 +182,8 @@ def relays(person: Person, *, add: tuple[Path, ...], drop: tuple[str, ...], yes:
     """
     from cloister.cli.power import confirm, exercise
     from cloister.client.powers import ProposeRelays
-    from cloister.roster.relay_card import RelayRole
+    from cloister.device.cards import read_card
 
-    cards = tuple(read_card(path, RelayRole.ENTRY) for path in add)
+    cards = tuple(read_card(path, "entry").card for path in add)
     confirm(yes=yes, question=f"Propose to add {len(cards)} and to drop {len(drop)} entry relays?")
     exercise(person, ProposeRelays(ref=0, add=cards, drop=drop), "the circle has other relays")
-
-
-def read_card(path: Path, role: RelayRole) -> bytes:
-    """Read the card of a relay with this role, as the relay wrote it.  Raises ``UsageError``."""
-    from cloister.codec import DecodeError
-    from cloister.roster.relay_card import RelayCard
-
-    try:
-        card = path.read_bytes()
-        roles = RelayCard.decode(card).roles
-    except OSError as error:
-        raise UsageError(f"the relay card {path} cannot be read: {error.strerror}") from None
-    except DecodeError:
-        raise UsageError(
-            f"{path} is not a relay card", hint="the relay's operator has it"
-        ) from None
-    if not roles & role:
-        word = (role.name or "").lower()
-        raise UsageError(
-            f"{path} is not the card of a relay that serves as {word}",
-            hint="--home takes the home relay's card, --entry an entry relay's",
-        )
-    return card

@@ -94,11 +94,12 @@ def move(
       cloister home move new-home.card
       cloister home move new-home.card --lost notice.move
     """
-    from cloister.cli.circle import activation_code, read_card
+    from cloister.cli.circle import activation_code
     from cloister.client.powers import MoveHome
-    from cloister.roster.relay_card import RelayCard, RelayRole
+    from cloister.device.cards import read_card
+    from cloister.roster.relay_card import RelayCard
 
-    encoded = read_card(card, RelayRole.HOME)
+    encoded = read_card(card, "home").card
     wanted = RelayCard.decode(encoded)
     rows = person.view(lambda device: device.governance("home"), offline=True)
     _demand_new(wanted.relay_id, rows)

@@ -142,6 +142,7 @@ def run_lines(person: Person, name: str) -> None:
             lines,
             timeout_s=person.settings.timeout_s,
             tells_alarms=not isinstance(device, Device),
+            autolock_s=person.settings.autolock_s,
         )
         return await mode.run(name)
 

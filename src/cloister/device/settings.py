@@ -34,7 +34,7 @@ class Settings:
     colours: str = "auto"
     """How the full-screen interface draws: colour, ansi, none, or what fits the terminal."""
     autolock_s: int = 900
-    """How long the full-screen interface waits for a key before it locks; 0: it never does."""
+    """How long the interface waits for a key, or a line, before it locks; 0: it never does."""
     notify: str = "bell"
     """How it says that something has come: bell, osc9, osc777, osc99 or none; never what."""
     plain: bool = False

@@ -139,7 +139,7 @@ class Interface(TypeAhead):
 
         phase = str(session.status["phase"])
         if phase == "empty":
-            self.do(BY_NAME["join"])
+            self.do(BY_NAME["begin"])
         elif phase.startswith("joining") and session.status["digits"]:
             self.show("Waiting to be let in", read_out(str(session.status["digits"])))
 

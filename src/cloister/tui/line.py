@@ -36,11 +36,19 @@ class LineMode:
     """One person at the lines of one conversation after another."""
 
     def __init__(
-        self, device: Facade, lines: Lines, *, timeout_s: float, tells_alarms: bool
+        self,
+        device: Facade,
+        lines: Lines,
+        *,
+        timeout_s: float,
+        tells_alarms: bool,
+        autolock_s: float = 0,
     ) -> None:
+        """``autolock_s``: how long nothing may be typed before the vault is locked; 0: for ever."""
         self._device = device
         self._lines = lines
         self._tells_alarms = tells_alarms
+        self._autolock_s = autolock_s if lines.is_typed else 0
         self._timeout_s = timeout_s
         self._talk = LineTalk(device, lines, timeout_s)
         self._last = -1
@@ -85,7 +93,12 @@ class LineMode:
     async def _read(self) -> str:
         begun: list[str] = []
         while not self._talk.ending:
-            line = await self._lines.next()
+            try:
+                async with asyncio.timeout(self._autolock_s or None):
+                    line = await self._lines.next()
+            except TimeoutError:
+                self._lines.say("Nothing was typed for long: the vault is locked.")
+                return "locked"
             if line is None:
                 break
             if line.endswith("\\"):

@@ -281,3 +281,18 @@ def test_how_long_texts_are_kept_and_receipts_are_set(device: PaperDevice) -> No
         SetReceipts(ref=0, conversation=DESK, level=1),
     ]
     assert "texts are deleted 1 day after they were read" in typist.said[-2]
+
+
+def test_the_vault_is_locked_when_nothing_is_typed_for_long(device: PaperDevice) -> None:
+    class Asleep(Typist):
+        async def next(self, *, secret: bool = False) -> str | None:
+            await asyncio.Event().wait()
+            return None
+
+    async def main(lines: Typist) -> str:
+        mode = LineMode(device, lines, timeout_s=1, tells_alarms=True, autolock_s=0.05)
+        return await asyncio.wait_for(mode.run("Desk"), 5)
+
+    assert asyncio.run(main(Asleep([]))) == "locked"
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(main(Asleep([], is_typed=False)), 0.3))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloister.tui.actions import (
+    beginning,
     contacts,
     conversing,
     governing,
@@ -76,7 +77,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("call", "Call a member by a name of your own", contacts.own_name),
         ("block", "Block a member", contacts.block),
         ("unblock", "Unblock a member", contacts.unblock),
+        ("begin", "Get into a circle", beginning.begin),
         ("join", "Join with an invitation", people.join),
+        ("found", "Found a circle", beginning.found),
         ("requests", "Who asks to be let in", people.requests),
         ("vouch", "Vouch for somebody", people.vouch),
         ("invite", "Invite somebody", people.invite),

@@ -1,0 +1,46 @@
+"""Relay cards in files, as operators hand them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cloister.client.safe_text import safe_line
+from cloister.codec import DecodeError
+from cloister.errors import UsageError
+from cloister.roster.relay_card import RelayCard, RelayRole
+
+MOST_BYTES: Final = 64 * 1024
+"""Several times the longest card; what is longer is another file."""
+ROLES: Final = {"home": RelayRole.HOME, "entry": RelayRole.ENTRY}
+
+
+@dataclass(frozen=True, slots=True)
+class CardFile:
+    """A card that was read, and what a person should know of the relay before using it."""
+
+    card: bytes
+    name: str
+    operator: str
+    jurisdiction: str
+
+
+def read_card(path: Path, role: str) -> CardFile:
+    """Read the card of a relay that serves as "home" or "entry".  Raises ``UsageError``."""
+    try:
+        with path.expanduser().open("rb") as file:
+            encoded = file.read(MOST_BYTES + 1)
+        card = RelayCard.decode(encoded)
+    except OSError as error:
+        raise UsageError(f"the relay card {path} cannot be read: {error.strerror}") from None
+    except DecodeError:
+        raise UsageError(
+            f"{path} is not a relay card", hint="the relay's operator has it"
+        ) from None
+    if not card.roles & ROLES[role]:
+        raise UsageError(
+            f"{path} is not the card of a relay that serves as {role}",
+            hint="--home takes the home relay's card, --entry an entry relay's",
+        )
+    return CardFile(encoded, safe_line(card.name), safe_line(card.operator), card.jurisdiction)
