@@ -12,7 +12,7 @@ import pytest
 from cloister.testing.simulation.run import run
 from counts import seeds
 
-PLAIN: Final = 40
+PLAIN: Final = 60
 """Seeds of every run."""
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from cloister.testing.simulation.circle import founded
 from cloister.testing.simulation.history import Violation, check
 from cloister.testing.simulation.loop import Process, Stalled, VirtualLoop
+from cloister.testing.simulation.once import working_out_once
 from cloister.testing.simulation.trace import Trace
-from cloister.testing.simulation.verified_once import verifying_once
 from cloister.testing.simulation.workload import Workload
 from cloister.testing.simulation.world import World
 
@@ -51,7 +51,7 @@ def run(seed: int, world_class: type[World] = World, *, keeps_all: bool = False)
     trace = Trace(loop.time, keeps_all=keeps_all)
     world = world_class(seed, loop, standing, trace)
     workload = Workload(world)
-    with _without_collector(), verifying_once():
+    with _without_collector(), working_out_once():
         try:
             loop.run_until_complete(workload.run())
         except Stalled as stalled:
