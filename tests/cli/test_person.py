@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import ssl
 import stat
@@ -168,7 +169,7 @@ class TestHelp:
             *("conversation admins", "conversation rights", "conversation announce"),
             *("conversation leave", "conversation mute", "conversation pin"),
             *("contact list", "contact name", "contact block", "contact verify"),
-            *("status", "agent run", "config show"),
+            *("status", "agent run", "config show", "config set"),
         ],
     )
     def test_every_command_has_an_example_before_its_options(self, run: Run, command: str) -> None:
@@ -353,6 +354,24 @@ class TestSecrets:
 
 
 class TestSettings:
+    def test_one_is_written_and_its_origin_shown(
+        self, run: Run, world: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        status, out, err = run("config", "set", "autolock_s", "300")
+        assert (status, out) == (0, "autolock_s = 300\n")
+        assert "from now on" in err
+        shown = run("config", "show", "--origin")[1]
+        assert re.search(r"^autolock_s = 300    \(.*config\.toml\)$", shown, re.M)
+        monkeypatch.setenv("CLOISTER_AUTOLOCK_S", "60")
+        status, out, err = run("config", "set", "autolock_s", "400", "--json")
+        assert (status, json.loads(out)["value"]) == (0, "60")
+        assert "CLOISTER_AUTOLOCK_S goes before it" in err
+
+    def test_what_is_wrong_is_2_and_changes_nothing(self, run: Run, world: Path) -> None:
+        assert run("config", "set", "notify", "shout")[0] == 2
+        assert run("config", "set", "volume", "11")[0] == 2
+        assert "notify = bell" in run("config", "show")[1]
+
     def test_flag_before_environment_before_file_before_default(
         self, run: Run, world: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from cloister.client.effects import MessageKind, MessageState
-from cloister.errors import LockedError
+from cloister.errors import LockedError, UsageError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.access import Phase
 from cloister.tui.app import Interface
+from cloister.tui.setting import Setting, SettingRow
 
 NOW = 1_795_881_600
 """Saturday 28 November 2026, 16:00 UTC."""
@@ -39,6 +40,38 @@ class PaperAccess:
 
     async def lock(self) -> None:
         self.state = Phase.LOCKED
+
+
+class PaperSettings:
+    """Settings on paper."""
+
+    def __init__(self) -> None:
+        self.values = {"colours": "auto", "autolock_s": "900", "notify": "bell", "ui": "screen"}
+        self.overridden: set[str] = set()
+
+    def rows(self) -> list[SettingRow]:
+        return [self._row(name) for name in self.values]
+
+    def _row(self, name: str) -> SettingRow:
+        return SettingRow(
+            name=name,
+            value=self.values[name],
+            origin="CLOISTER_UI" if name in self.overridden else "default",
+            meaning=f"What {name} is for.",
+            effect="It holds from now on, here too.",
+            choices=("bell", "osc9", "none") if name == "notify" else (),
+            is_overridden=name in self.overridden,
+        )
+
+    def change(self, name: str, text: str) -> SettingRow:
+        if name == "autolock_s" and not text.isdigit():
+            raise UsageError("that is no value for autolock_s")
+        if name not in self.overridden:
+            self.values[name] = text
+        return self._row(name)
+
+    def present(self) -> Setting:
+        return Setting(autolock_s=int(self.values["autolock_s"]), notify=self.values["notify"])
 
 
 def newsroom() -> PaperDevice:
@@ -104,6 +137,7 @@ def newsroom() -> PaperDevice:
 
 def interface(device: PaperDevice, phase: Phase = Phase.OPEN, **options: Any) -> Interface:
     """Return the application over a device on paper."""
+    options.setdefault("settings", PaperSettings())
     return Interface(PaperAccess(device, phase), clock=lambda: NOW, **options)
 
 

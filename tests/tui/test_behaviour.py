@@ -22,7 +22,7 @@ from cloister.tui.setting import Setting
 from cloister.tui.widgets.entry import Composer
 from cloister.tui.widgets.message_log import PAGE, MessageLog
 from cloister.tui.words import STATES
-from tui.stage import grid, interface, newsroom
+from tui.stage import PaperSettings, grid, interface, newsroom
 from tui.test_snapshots import settled
 
 pytestmark = pytest.mark.usefixtures("utc", "brisk")
@@ -236,8 +236,8 @@ def test_locking_is_one_key_from_everywhere(keys: tuple[str, ...]) -> None:
 
 def test_it_locks_by_itself_when_nobody_is_there() -> None:
     async def story(app: Interface, pilot: Pilot[str]) -> None:
-        app._last_key -= 10
-        app._autolock()
+        app.autolock.last_key -= 10
+        app.autolock.look()
         await settled(pilot)
 
     assert play(newsroom(), story, setting=Setting(autolock_s=5)) == "locked"
@@ -245,9 +245,9 @@ def test_it_locks_by_itself_when_nobody_is_there() -> None:
 
 def test_it_does_not_lock_while_somebody_types() -> None:
     async def story(app: Interface, pilot: Pilot[str]) -> None:
-        app._last_key -= 10
+        app.autolock.last_key -= 10
         await press(pilot, "enter", "h")
-        app._autolock()
+        app.autolock.look()
         await settled(pilot)
         assert isinstance(app.screen, HomeScreen)
 
@@ -358,3 +358,52 @@ def test_texts_that_have_come_to_their_time_leave_the_screen() -> None:
         assert "lead is confirmed" not in grid(app)
 
     play(device, story)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def test_a_setting_is_changed_and_holds_here_at_once() -> None:
+    book = PaperSettings()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        assert app.autolock.after_s == 900
+        await press(pilot, "ctrl+k", *"settings", "enter", *"autolock", "enter", *"60", "enter")
+        assert "autolock_s is 60. It holds from now on" in grid(app)
+        assert app.setting.autolock_s == app.autolock.after_s == 60
+        await press(pilot, "enter")
+        keys = (*"notify", "enter", "down", "down", "enter", "enter")
+        await press(pilot, "ctrl+k", *"settings", "enter", *keys)
+        assert app.setting.notify == book.values["notify"] == "none"
+        assert app.autolock.after_s == 60
+
+    play(newsroom(), story, settings=book)
+
+
+def test_autolock_can_be_switched_off_and_on() -> None:
+    book = PaperSettings()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        for value in ("0", "5"):
+            await press(pilot, "ctrl+k", *"settings", "enter", *"autolock", "enter")
+            await press(pilot, *value, "enter", "enter")
+            app.autolock.last_key -= 10
+            app.autolock.look()
+            await settled(pilot)
+            assert app.return_value == ("locked" if value == "5" else None)
+
+    assert play(newsroom(), story, settings=book) == "locked"
+
+
+def test_a_setting_that_something_goes_before_says_so() -> None:
+    book = PaperSettings()
+    book.overridden.add("ui")
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "ctrl+k", *"settings", "enter", *"ui", "enter", *"line", "enter")
+        assert "CLOISTER_UI goes before it" in " ".join(grid(app).split())
+        await press(pilot, "enter")
+        await press(pilot, "ctrl+k", *"settings", "enter", *"autolock", "enter", "x", "enter")
+        assert "That is no value for autolock_s." in grid(app)
+
+    play(newsroom(), story, settings=book)

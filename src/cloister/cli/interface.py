@@ -58,8 +58,6 @@ def open_interface(person: Person, *, name: str) -> None:
 def start(person: Person, name: str = "commons") -> None:
     """Start the interface that fits the terminal.  Raises ``UsageError`` where there is none."""
     settings = person.settings
-    if settings.ui not in {"screen", "line"}:
-        raise UsageError(f"ui is {settings.ui!r}", hint='it may be "screen" or "line"')
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         raise UsageError(
             "the interface needs a terminal, and there is none",
@@ -85,21 +83,17 @@ def run_screens(person: Person) -> None:
     colours_from = dict(os.environ)
     quiet_toolkit()
     from cloister.cli.access import AgentAccess
+    from cloister.cli.settings_book import FileSettings
     from cloister.device.paths import config_file
     from cloister.tui.app import Interface
     from cloister.tui.keys import load_keys
-    from cloister.tui.setting import Setting
     from cloister.tui.themes import colours_of
 
     settings = person.settings
     access = AgentAccess(person.folder, settings.lease_s)
     app = Interface(
         access,
-        setting=Setting(
-            timeout_s=settings.timeout_s,
-            autolock_s=settings.autolock_s,
-            notify=settings.notify,
-        ),
+        settings=FileSettings(config_file(), person),
         keys=load_keys(config_file().with_name("keys.toml")),
         colours=colours_of(settings.colours, colours_from),
     )
@@ -123,7 +117,9 @@ def _clear() -> None:
 
 def run_lines(person: Person, name: str) -> None:
     """Run the line mode until the person leaves it, or locks."""
+    from cloister.cli.settings_book import FileSettings
     from cloister.device.local import Device
+    from cloister.device.paths import config_file
     from cloister.tui.line import LineMode
     from cloister.tui.line_input import Lines, PipedLines, TypedLines
 
@@ -143,6 +139,7 @@ def run_lines(person: Person, name: str) -> None:
             timeout_s=person.settings.timeout_s,
             tells_alarms=not isinstance(device, Device),
             autolock_s=person.settings.autolock_s,
+            settings=FileSettings(config_file(), person),
         )
         return await mode.run(name)
 

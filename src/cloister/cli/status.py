@@ -37,11 +37,12 @@ def status(person: Person, *, offline: bool) -> None:
 
 @click.group()
 def config() -> None:
-    """Show the settings.
+    """Show the settings, or change one.
 
     \b
     Examples:
       cloister config show --origin
+      cloister config set autolock_s 300
     """
 
 
@@ -75,3 +76,33 @@ def show(person: Person, *, origin: bool) -> None:
         source = person.origins[name]
         text = f"{name} = {value}" + (f"    ({source})" if origin else "")
         person.output.data({"name": name, "value": value, "origin": source}, text)
+
+
+@config.command("set")
+@click.argument("name")
+@click.argument("value")
+@person_command
+def set_value(person: Person, *, name: str, value: str) -> None:
+    """Write the setting NAME with VALUE into config.toml; everything else in it stays.
+
+    The names are those of `cloister config show`. A flag or an environment variable of the same
+    setting goes before the file.
+
+    \b
+    Examples:
+      cloister config set autolock_s 300
+      cloister config set notify none
+    """
+    from cloister.cli.settings_book import FileSettings
+    from cloister.device.paths import config_file
+
+    file = config_file()
+    row = FileSettings(file, person).change(name, value)
+    person.output.data(
+        {"name": name, "value": row.value, "origin": row.origin, "file": str(file)},
+        f"{name} = {row.value}",
+    )
+    if row.is_overridden:
+        person.output.talk(f"Written to {file}; but {row.origin} goes before it.")
+    else:
+        person.output.talk(row.effect)

@@ -14,6 +14,13 @@ from cloister.errors import UsageError
 PREFIX: Final = "CLOISTER_"
 Value = str | int | bool
 
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "ui": ("screen", "line"),
+    "colours": ("auto", "colour", "ansi", "none"),
+    "notify": ("bell", "osc9", "osc777", "osc99", "none"),
+}
+"""The values of those settings that are one of a few words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -54,7 +61,7 @@ def load_settings(
     merged: dict[str, Value] = {}
     origins: Origins = {}
     known = {field.name: type(field.default) for field in fields(Settings)}
-    for name, value in _read_file(file).items():
+    for name, value in read_file(file).items():
         if name not in known:
             raise UsageError(
                 f"{file}: no setting is called {name!r}",
@@ -65,7 +72,7 @@ def load_settings(
     for name, kind in known.items():
         variable = PREFIX + name.upper()
         if variable in environment:
-            merged[name] = _parsed(name, environment[variable], kind, variable)
+            merged[name] = parsed(name, environment[variable], kind, variable)
             origins[name] = variable
         flag = (flags or {}).get(name)
         if flag is not None:
@@ -75,7 +82,8 @@ def load_settings(
     return Settings(**merged), origins  # type: ignore[arg-type]
 
 
-def _read_file(file: Path) -> dict[str, object]:
+def read_file(file: Path) -> dict[str, object]:
+    """Return what a settings file says; nothing where there is none.  Raises ``UsageError``."""
     try:
         with file.open("rb") as opened:
             return tomllib.load(opened)
@@ -87,7 +95,8 @@ def _read_file(file: Path) -> dict[str, object]:
         raise UsageError(f"{file} is no TOML: {error}") from None
 
 
-def _parsed(name: str, text: str, kind: type, source: str) -> Value:
+def parsed(name: str, text: str, kind: type, source: str) -> Value:
+    """Read a value as a person writes it.  Raises ``UsageError`` naming where it came from."""
     if kind is bool:
         words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
         if text.lower() in words:
@@ -104,4 +113,9 @@ def _checked(name: str, value: object, kind: type, source: str) -> Value:
     right = type(value) is kind and value != ""
     if not right or (kind is int and not 0 <= int(str(value)) <= 86_400):
         raise UsageError(f"{source}: {value!r} is no value for {name}")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise UsageError(
+            f"{source}: {value!r} is no value for {name}",
+            hint=f"{name} is one of: {', '.join(CHOICES[name])}",
+        )
     return value  # type: ignore[return-value]

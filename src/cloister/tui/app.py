@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from textual import events
@@ -13,11 +14,12 @@ from textual.screen import Screen
 
 from cloister.errors import CloisterError
 from cloister.tui.access import Access, Phase
+from cloister.tui.autolock import Autolock
 from cloister.tui.keys import KEYS, Key, help_lines, key_name
 from cloister.tui.lines import sentence
 from cloister.tui.notifications import NOTIFY_EVERY_S, signal_of
 from cloister.tui.screens.unlock import UnlockScreen
-from cloister.tui.setting import Setting
+from cloister.tui.setting import Setting, SettingsBook
 from cloister.tui.themes import Colours, OneBit, palette, theme
 from cloister.tui.type_ahead import TypeAhead
 
@@ -46,6 +48,7 @@ class Interface(TypeAhead):
         access: Access,
         *,
         setting: Setting | None = None,
+        settings: SettingsBook | None = None,
         keys: tuple[Key, ...] = KEYS,
         colours: Colours = "colour",
         clock: Callable[[], float] = time.time,
@@ -61,12 +64,13 @@ class Interface(TypeAhead):
         self.access = access
         self.clock = clock
         """The wall clock, for what is called today."""
-        self.setting = setting or Setting()
+        self.settings = settings
+        self.setting = setting or (settings.present() if settings is not None else Setting())
         self.keys = keys
         self.busy = ""
         """What is being done, while it is being done."""
         self.session: Session | None = None
-        self._last_key = time.monotonic()
+        self.autolock = Autolock(self, self._lock_if_open)
         self._notified = 0.0
         self._standing = "active"
         self._phase = ""
@@ -81,7 +85,7 @@ class Interface(TypeAhead):
 
     async def on_mount(self) -> None:
         """Ask for the PIN at once; go in where the vault turns out to be open."""
-        self._arm_autolock()
+        self.autolock.arm(self.setting.autolock_s)
         guess = self.access.guess()
         if guess is not Phase.OPEN:
             await self.push_screen(UnlockScreen(guess))
@@ -243,7 +247,7 @@ class Interface(TypeAhead):
 
     def on_key(self, event: events.Key) -> None:
         """Note that somebody is there."""
-        self._last_key = time.monotonic()
+        self.autolock.touch()
 
     def action_palette(self) -> None:
         """Go anywhere, do anything."""
@@ -313,7 +317,15 @@ class Interface(TypeAhead):
         finally:
             self._is_asking = False
             self._be_busy("")
+            self._take_settings()
             home.session.touch()
+
+    def _take_settings(self) -> None:
+        """Take what may have been changed of the settings."""
+        if self.settings is not None:
+            with suppress(CloisterError):  # the file is wrong: what held before goes on
+                self.setting = self.settings.present()
+            self.autolock.arm(self.setting.autolock_s)
 
     def action_next_unread(self) -> None:
         """Open what is unread."""
@@ -362,6 +374,10 @@ class Interface(TypeAhead):
         if self.session is not None:
             self.run_worker(self._lock(), group="locking")
 
+    def _lock_if_open(self) -> bool:
+        self.action_lock()
+        return self.session is not None
+
     async def _lock(self) -> None:
         if self.home is not None:
             await self.home.keep_draft()
@@ -379,16 +395,3 @@ class Interface(TypeAhead):
     async def action_quit(self) -> None:
         """The toolkit's own key for it."""
         self.exit("left")
-
-    def _arm_autolock(self) -> None:
-        if self.setting.autolock_s:
-            self.set_timer(self.setting.autolock_s, self._autolock)
-
-    def _autolock(self) -> None:
-        """Lock when no key was pressed for long enough; otherwise look again when that may be."""
-        idle = time.monotonic() - self._last_key
-        left = self.setting.autolock_s - idle
-        if left <= 0 and self.session is not None:
-            self.action_lock()
-            return
-        self.set_timer(max(left, 1.0), self._autolock)

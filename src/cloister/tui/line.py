@@ -22,6 +22,7 @@ from cloister.tui.actions.table import ACTIONS, BY_NAME
 from cloister.tui.folding import folded_line, is_folded
 from cloister.tui.line_input import Lines
 from cloister.tui.line_talk import LineTalk
+from cloister.tui.setting import SettingsBook
 from cloister.tui.trust import untold
 
 LAST_ROWS: Final = 20
@@ -43,6 +44,7 @@ class LineMode:
         timeout_s: float,
         tells_alarms: bool,
         autolock_s: float = 0,
+        settings: SettingsBook | None = None,
     ) -> None:
         """``autolock_s``: how long nothing may be typed before the vault is locked; 0: for ever."""
         self._device = device
@@ -50,7 +52,7 @@ class LineMode:
         self._tells_alarms = tells_alarms
         self._autolock_s = autolock_s if lines.is_typed else 0
         self._timeout_s = timeout_s
-        self._talk = LineTalk(device, lines, timeout_s)
+        self._talk = LineTalk(device, lines, timeout_s, settings)
         self._last = -1
         """Position of the last row shown."""
         self._first = 0

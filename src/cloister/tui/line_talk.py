@@ -9,6 +9,7 @@ from cloister.device.facade import Facade, View
 from cloister.errors import NotFoundError, UsageError
 from cloister.tui import words
 from cloister.tui.line_input import Lines
+from cloister.tui.setting import SettingsBook
 from cloister.tui.talk import NOTHING, Cancelled, Choice
 
 REST = "--"
@@ -18,7 +19,14 @@ REST = "--"
 class LineTalk:
     """A ``Talk`` over lines.  What was given with the command is not asked for."""
 
-    def __init__(self, device: Facade, lines: Lines, timeout_s: float) -> None:
+    def __init__(
+        self,
+        device: Facade,
+        lines: Lines,
+        timeout_s: float,
+        settings: SettingsBook | None = None,
+    ) -> None:
+        self.settings = settings
         self.device = device
         self.conversation = ""
         self.title = ""

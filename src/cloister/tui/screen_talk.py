@@ -25,6 +25,7 @@ class ScreenTalk:
         self.conversation = conversation
         self.title = title
         self.timeout_s = app.setting.timeout_s
+        self.settings = app.settings
         self._app = app
         self._doing = doing
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from cloister.device.facade import Facade, View
 from cloister.errors import UsageError
+from cloister.tui.setting import SettingsBook
 
 NOTHING: Final = "there is nothing to choose from"
 
@@ -42,6 +43,8 @@ class Talk(Protocol):
     """Its title."""
     timeout_s: float
     """How long an act may take."""
+    settings: SettingsBook | None
+    """The person's settings, where they are at hand."""
 
     async def ask(self, question: str, *, about: str = "", secret: bool = False) -> str:
         """Ask for a line of text, which is not empty.  ``about`` is shown above the question."""

@@ -14,6 +14,7 @@ from cloister.tui.actions import (
     messages,
     own_device,
     people,
+    settings,
 )
 from cloister.tui.talk import Talk
 
@@ -93,6 +94,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "this device",
         ("status", "Where things stand", own_device.status),
         ("lock", "Lock now", own_device.lock),
+        ("settings", "Settings", settings.settings),
         ("pin", "Change the PIN", own_device.pin),
         ("devices", "Devices", own_device.devices),
         ("add-device", "Add a device of yours", own_device.add_device),
