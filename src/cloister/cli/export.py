@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,11 +14,7 @@ from cloister.cli.person import Person, person_command
 from cloister.errors import UsageError
 
 if TYPE_CHECKING:
-    from cloister.client.effects import Message
     from cloister.device.facade import Facade, View
-
-PAGE: Final = 500
-"""Rows that are in memory at once."""
 
 Write = Callable[[str], object]
 
@@ -53,16 +48,18 @@ def export(
       cloister export Newsdesk --out newsdesk.txt
       cloister export --all --format json --out history.jsonl
     """
+    from cloister.tui.exporting import meant, permitted, write_out
+
     if everything is bool(name):
         raise UsageError("name a conversation, or say --all")
 
     async def exporting(device: Facade) -> View:
         if not offline:
             await person.catch_up(device)
-        views = await _named(device, name)
+        views = await meant(device, name)
         with _target(out, force=force) as write:
-            entry = await _permitted(person, device, everything=everything)
-            count, left = await _write(device, views, form, write)
+            entry = await permitted(device, person.settings.timeout_s, everything=everything)
+            count, left = await write_out(device, views, form, write)
         return {
             "messages": count,
             "left_out": left,
@@ -83,27 +80,6 @@ def export(
         person.output.talk("It stands in the circle's log.")
 
 
-async def _named(device: Facade, name: str | None) -> list[View]:
-    """The conversations that are meant, by the views of them."""
-    views = await device.conversations()
-    if name is None:
-        return views
-    rows = await device.history(name, limit=1)  # raises what is wrong with the name
-    channel = rows[0].channel_id.hex() if rows else ""
-    found = [view for view in views if view["channel_id"] == channel]
-    return found or [{"title": name, "channel_id": "", "members": []}]
-
-
-async def _permitted(person: Person, device: Facade, *, everything: bool) -> str:
-    """Ask whether it may be written; return the entry that tells of it, or nothing."""
-    from cloister.client.powers import TakeHistory
-    from cloister.roster.content import ExportScope
-
-    scope = ExportScope.EVERYTHING if everything else ExportScope.CONVERSATION
-    act = TakeHistory(ref=0, scope=scope)
-    return await device.act(act, person.settings.timeout_s, impatient=True)
-
-
 @contextmanager
 def _target(out: str | None, *, force: bool) -> Iterator[Write]:
     """Yield what takes the text: a file, complete or absent, or standard output."""
@@ -115,47 +91,3 @@ def _target(out: str | None, *, force: bool) -> Iterator[Write]:
         return
     with complete_file(Path(out), force=force) as file:
         yield lambda text: file.write(text.encode("utf-8"))
-
-
-async def _write(device: Facade, views: list[View], form: str, write: Write) -> tuple[int, int]:
-    """Write page by page; return how many messages there were, and how many were left out.
-
-    A file would keep for ever what is kept for a time only.  Of what was taken back nothing is
-    said: there is nothing left of it.
-    """
-    from cloister.cli.output import message_text, message_view
-    from cloister.client.safe_text import safe_line, safe_text
-
-    count = left = 0
-    for view in views:
-        title = str(view["title"])
-        if form == "text":
-            members = ", ".join(safe_line(str(one)) for one in view["members"])
-            write(f"{safe_line(title)}" + (f" ({members})" if members else "") + "\n\n")
-        async for message in _rows(device, view):
-            if message.since.retracted or message.lifetime_s:
-                left += not message.since.retracted
-                continue
-            if form == "text":
-                write(safe_text(message_text(message)) + "\n")
-            else:
-                body = {"v": 1, **message_view(message, title)}
-                write(json.dumps(body, ensure_ascii=True, separators=(",", ":")) + "\n")
-            count += 1
-        if form == "text":
-            write("\n")
-    return count, left
-
-
-async def _rows(device: Facade, view: View) -> AsyncIterator[Message]:
-    """Every row of a timeline, in order, a page at a time."""
-    from cloister.device.facade import BEFORE_ALL
-
-    last = BEFORE_ALL
-    while view["channel_id"]:
-        page = await device.history(str(view["channel_id"]), limit=PAGE, after=last)
-        if not page:
-            return
-        for message in page:
-            yield message
-        last = page[-1].position

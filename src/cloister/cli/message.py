@@ -105,7 +105,7 @@ def versions(person: Person, *, name: str, message_id: str, offline: bool) -> No
     Examples:
       cloister message versions Newsdesk last
     """
-    from cloister.cli.output import when
+    from cloister.tui.plain import when
 
     async def reading(device: Facade) -> list[View]:
         return await device.versions(name, message_id)

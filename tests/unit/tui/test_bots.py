@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from cloister.cli.conversation import line_of
-from cloister.cli.output import message_text, message_view
 from cloister.client.effects import MessageKind
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui import words
 from cloister.tui.actions.people import tree_lines
 from cloister.tui.layout import conversation_rows, message_block
+from cloister.tui.plain import message_text, message_view
 
 
 def stage() -> tuple[PaperDevice, str]:

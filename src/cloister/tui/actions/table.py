@@ -11,6 +11,7 @@ from cloister.tui.actions import (
     contacts,
     conversing,
     governing,
+    keeping,
     messages,
     own_device,
     people,
@@ -102,6 +103,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("lost", "A device is lost: lock it", own_device.lost),
         ("log", "The circle's log", own_device.log),
         ("verify", "Verify the circle's log", own_device.verify),
+        ("export", "Write history to a file", keeping.export),
+        ("backup", "Make a sealed backup", keeping.backup),
+        ("restore", "Restore a backup", keeping.restore),
         ("quit", "Quit", own_device.leave_interface),
     ),
     *_group(
