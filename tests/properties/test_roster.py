@@ -19,6 +19,8 @@ from cloister.roster.content import (
     Acquaintance,
     Approve,
     DeviceRevoke,
+    Export,
+    ExportScope,
     InviteKind,
     InviteRevoke,
     Leave,
@@ -52,7 +54,7 @@ from cloister.roster.orders import (
     Unlock,
     sign_lock_as_steward,
 )
-from cloister.roster.policy import default_policy
+from cloister.roster.policy import ExportRule, default_policy, with_export
 from cloister.roster.readable import ReadableType, steward_key_id
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
@@ -79,7 +81,18 @@ EVERYBODY = [*PEOPLE, *NEWCOMERS]
 GROWTH = ["invite", "ask", "vouch", "vouch"]
 ACTS = [*GROWTH * 3, "remove", "approve", "leave", "tick", "rotate", "replay", "forge"]
 GOVERNING = ["suspend", "reinstate", "compromise", "policy", "announce", "set", "back", "quell"]
-DEVICES = ["device", "return", "revoke", "lock", "unlock", "erase", "seat", "hold", "object"]
+DEVICES = [
+    "device",
+    "return",
+    "revoke",
+    "lock",
+    "unlock",
+    "erase",
+    "seat",
+    "hold",
+    "object",
+    "export",
+]
 TAKING_BACK = ["uninvite", "unvouch"]
 ALL_ACTS = [*ACTS, *GROWTH * 3, *GOVERNING, "back", *DEVICES, *TAKING_BACK]
 RULED = default_policy(test_circle=True, unlock_shares=1, seats=1, cool_off_s=60, change_delay_s=60)
@@ -238,7 +251,8 @@ class Player:
                 why, since = RemovalKind.COMPROMISE, circle.roster.size * (which % 3) // 3
                 return Remove(kind=why, since=since, member_id=member_id, reason="")
             case "policy":
-                return replace(circle.roster.policy, vouches=1 + which % 3, vouches_large=3)
+                wanted = replace(circle.roster.policy, vouches=1 + which % 3, vouches_large=3)
+                return with_export(wanted, ExportRule(which % 3))
             case "announce":
                 key = steward_key(self.author.name)
                 proof = key.sign(STEWARD_KEY_LABEL, self.author.did)
@@ -254,6 +268,9 @@ class Player:
                 return DeviceRevoke(did=somebody.did, kind=kinds[which % 2])
             case "seat":
                 return seat_term(somebody, term_end=circle.now + which * 86_400)
+            case "export":
+                scopes = list(ExportScope)
+                return Export(export_id=bytes([which % 256]) * 16, scope=scopes[which % 3])
             case "object" if circle.roster.governance.erasures:
                 erasures = list(circle.roster.governance.erasures)
                 return Objection(entry_hash=erasures[which % len(erasures)], reason="")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from cloister.client.contact_acts import RestoreSaid
-from cloister.client.effects import Changed, Message
+from cloister.client.effects import Changed
 from cloister.client.inputs import Act
 from cloister.client.powers import TakeHistory
 from cloister.client.safe_text import safe_line
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device.archive import make_archive, restore_archive
+from cloister.device.archive.header import ARCHIVE_COST
 from cloister.device.archive.rows import Owner
 from cloister.device.engine import Engine
 from cloister.device.facade import View
@@ -44,6 +45,7 @@ KEPT_VIEW: Final[View] = {
     "lifetime_s": 0,
     "partner": "",
     "people": [],
+    "bots": [],
     "muted_until": 0,
     "pinned": False,
     "blocked": False,
@@ -96,6 +98,7 @@ class Keeping:
             permitted=ask,
             entropy=SystemEntropy(),
             force=force,
+            cost=ARCHIVE_COST,
         )
         count = 0
         async with aclosing(making) as steps:
@@ -148,7 +151,6 @@ class Keeping:
         They have no member here, and nothing can be said in them.
         """
         titles = await self._engine.on_disk(self._vault.kept.titles)
-        with_rows = {row.channel_id for row in await self._newest()} if titles else set()
         known = {bytes.fromhex(str(view["channel_id"])) for view in live}
         return [
             KEPT_VIEW
@@ -158,11 +160,8 @@ class Keeping:
                 "channel_id": channel_id.hex(),
             }
             for channel_id, title in titles.items()
-            if channel_id in with_rows and channel_id not in known
+            if channel_id not in known
         ]
-
-    async def _newest(self) -> list[Message]:
-        return await self._engine.on_disk(self._vault.timeline.newest)
 
     def is_live(self, channel_id: bytes) -> bool:
         """Whether this device knows a conversation by more than its history."""

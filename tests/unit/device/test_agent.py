@@ -20,7 +20,7 @@ from cloister.client.inputs import Join, Leave, MarkRead
 from cloister.client.kept import Places
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
-from cloister.device import agent
+from cloister.device import agent, keeping
 from cloister.device.agent import serve
 from cloister.device.agent_client import RemoteDevice, find_agent
 from cloister.device.app import run_device
@@ -325,7 +325,10 @@ def test_an_agent_killed_before_it_has_answered_is_said_to_have_ended(
     asyncio.run(main())
 
 
-def test_a_backup_is_made_and_read_by_the_process_that_holds_the_vault(tmp_path: Path) -> None:
+def test_a_backup_is_made_and_read_by_the_process_that_holds_the_vault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "ARCHIVE_COST", Cost(64, 1, 1))
     (tmp_path / "p").mkdir()
     target = str(tmp_path / "backup")
 
@@ -352,7 +355,10 @@ def test_a_backup_is_made_and_read_by_the_process_that_holds_the_vault(tmp_path:
     with_agent(tmp_path / "p", story)
 
 
-def test_who_hangs_up_in_a_backup_leaves_no_file(tmp_path: Path) -> None:
+def test_who_hangs_up_in_a_backup_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "ARCHIVE_COST", Cost(64, 1, 1))
     (tmp_path / "p").mkdir()
 
     async def story(device: Device, remote: RemoteDevice) -> None:

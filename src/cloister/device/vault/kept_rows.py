@@ -121,8 +121,12 @@ class KeptRows:
         return [(str(table), bytes(key), bytes(value)) for table, key, value in rows]
 
     def titles(self) -> dict[bytes, str]:
-        """Return what conversations were called whose history was restored."""
-        rows = self._run("SELECT key, value FROM record WHERE tbl = ?", (KEPT_TABLE,))
+        """Return what conversations were called of which history was restored."""
+        rows = self._run(
+            "SELECT key, value FROM record WHERE tbl = ?"
+            " AND EXISTS (SELECT 1 FROM message WHERE channel_id = key)",
+            (KEPT_TABLE,),
+        )
         return {bytes(key): bytes(value).decode("utf-8") for key, value in rows}
 
     def keep_titles(self, titles: Mapping[bytes, str]) -> None:
