@@ -76,6 +76,7 @@ FAMILIES: dict[str, Family] = {
     "demo": Family("cloister.cli.demo:demo", "Run a circle on this machine, and judge it."),
     "soak": Family("cloister.cli.soak:soak", "Run a circle under load and faults, and judge it."),
     "completion": Family("cloister.cli.completion:completion", "Have a shell complete commands."),
+    "man": Family("cloister.cli.man:man", "Write the manual pages."),
     "config": Family("cloister.cli.status:config", "Show the settings, change one."),
 }
 
