@@ -57,6 +57,8 @@ class Quote:
     text: str = ""
     sender: bytes = b""
     """did of its author."""
+    bot: bool = False
+    """Whether that is a bot, as of ``Message``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,8 @@ def _since(since: Since, authors: Authors) -> Since:
     if quote is not None and quote.sender:
         is_blocked = quote.sender in authors.blocked
         name = authors.names.get(quote.sender, quote.name)
-        quote = Quote(sender=quote.sender, name=name, text="" if is_blocked else quote.text)
+        text, bot = "" if is_blocked else quote.text, quote.sender in authors.bots
+        quote = Quote(sender=quote.sender, name=name, text=text, bot=bot)
     reactions = tuple(
         replace(one, name=authors.names.get(one.member_id, one.name))
         for one in since.reactions

@@ -121,10 +121,11 @@ def quote_line(message: Message) -> str:
     quote = message.since.quote
     if quote is None:
         return ""
+    name = safe_line(quote.name) + (" (bot)" if quote.bot else "")
     if not quote.text:
-        who = f" of {safe_line(quote.name)}" if quote.name else ""
+        who = f" of {name}" if quote.name else ""
         return f"> (a message{who} that is not here any more)"
-    return f"> {safe_line(quote.name)}: {safe_line(quote.text)}"
+    return f"> {name}: {safe_line(quote.text)}"
 
 
 TAKEN_BACK: Final = "(taken back)"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cloister.client.effects import Quote, Reaction, Since
 from cloister.device.authors import Authors, named
+from cloister.tui.words import quote_line
 from unit.device.scripted import text_message
 
 AMIRA, JONAS = b"a" * 32, b"j" * 32
@@ -35,3 +38,11 @@ def test_a_blocked_member_is_not_quoted_and_reacts_to_nothing() -> None:
 
 def test_a_row_of_whom_nothing_special_is_known_is_the_same() -> None:
     assert named(ROW, Authors()) is ROW
+
+
+def test_what_a_bot_wrote_is_marked_also_where_it_is_quoted() -> None:
+    shown = named(ROW, Authors({}, bots=frozenset({JONAS})))
+    assert shown.since.quote is not None
+    assert (shown.bot, shown.since.quote.bot) == (False, True)
+    assert quote_line(shown) == "> Jonas (bot): who takes it?"
+    assert named(replace(ROW, sender=JONAS), Authors({}, bots=frozenset({JONAS}))).bot
