@@ -58,14 +58,13 @@ def test_the_command_writes_them(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not here")
 def test_roff_has_nothing_to_say_about_them() -> None:
-    for name, text in MADE.items():
-        result = subprocess.run(
-            ["groff", "-man", "-ww", "-z", "-Tutf8"],
-            input=text.encode("ascii"),
-            capture_output=True,
-            check=True,
-        )
-        assert result.stderr == b"", name
+    result = subprocess.run(
+        ["groff", "-man", "-ww", "-z", "-Tutf8", *sorted((ROOT / "docs/man").iterdir())],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stderr == ""
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not here")
