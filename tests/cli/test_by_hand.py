@@ -172,8 +172,16 @@ def circle(shared_relays: Relays, run: Run, world: Path, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
+def stopping(circle: Circle) -> Iterator[Circle]:
+    """The same, where the story stops the home for a while."""
+    yield circle
+    if circle.home.process is None:
+        circle.home.start()
+
+
+@pytest.fixture
 def own_circle(run: Run, world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Circle]:
-    """A founder, at relays that the story stops or changes."""
+    """A founder, at relays that the story changes."""
     relays = Relays(world)
     try:
         relays.start()
@@ -477,24 +485,24 @@ def test_a_strangers_broken_handshakes_leave_no_word_in_the_log(own_circle: Circ
 
 
 def test_from_cold_both_relays_are_needed_and_the_lease_needs_none(
-    own_circle: Circle, start: Start
+    stopping: Circle, start: Start
 ) -> None:
-    (status,) = own_circle.lines("Amira", "status")
+    (status,) = stopping.lines("Amira", "status")
     assert status["vault_key"] == "PIN and unlock shares of 2 relays"
     with pytest.raises(VaultNeedsShares):
-        Vault.open(own_circle.folder / "Amira", Secret(b"correct horse"))
-    own_circle.agent("Amira", start)
-    own_circle.home.kill()
-    assert "PIN alone unlocks" in own_circle.do("Amira", "lock")
-    assert own_circle.do("Amira", "unlock") == "open\n"
-    own_circle.do("Amira", "lock", "--drop-lease")
+        Vault.open(stopping.folder / "Amira", Secret(b"correct horse"))
+    stopping.agent("Amira", start)
+    stopping.home.kill()
+    assert "PIN alone unlocks" in stopping.do("Amira", "lock")
+    assert stopping.do("Amira", "unlock") == "open\n"
+    stopping.do("Amira", "lock", "--drop-lease")
     for _ in range(4):  # four tries would have to wait
-        _, err = own_circle.told("Amira", "unlock", expect=4)
+        _, err = stopping.told("Amira", "unlock", expect=4)
         assert "two relays are needed" in err
-    assert own_circle.lines("Amira", "status")[0]["phase"] == "locked"
-    own_circle.home.start()
-    assert own_circle.do("Amira", "unlock") == "open\n"
-    assert own_circle.lines("Amira", "status")[0]["phase"] == "member"
+    assert stopping.lines("Amira", "status")[0]["phase"] == "locked"
+    stopping.home.start()
+    assert stopping.do("Amira", "unlock") == "open\n"
+    assert stopping.lines("Amira", "status")[0]["phase"] == "member"
 
 
 def test_a_wrong_pin_is_counted_and_the_pin_can_be_changed(circle: Circle, start: Start) -> None:
@@ -520,13 +528,13 @@ def test_a_wrong_pin_is_counted_and_the_pin_can_be_changed(circle: Circle, start
 
 
 def test_an_agent_that_starts_before_the_relays_waits_for_them(
-    own_circle: Circle, start: Start
+    stopping: Circle, start: Start
 ) -> None:
-    own_circle.home.kill()
-    agent = start("agent", "run", "--profile", str(own_circle.folder / "Amira"))
+    stopping.home.kill()
+    agent = start("agent", "run", "--profile", str(stopping.folder / "Amira"))
     assert agent.stderr is not None
     assert "waiting" in agent.stderr.readline()
-    own_circle.home.start()
+    stopping.home.start()
     assert read_line(agent) == "running\n"
 
 
