@@ -168,7 +168,7 @@ def _shown(view: View) -> str:
     from cloister.tui import words
 
     return (
-        f"You and {view['name']} see the same, or it is not the same device.\n"
+        f"{view['name']} sees the same; if not, do not trust these keys.\n"
         + words.digit_rows(words.groups_of(str(view["digits"])))
         + "\n\n"
         + words.digit_rows(view["words"], each=6)

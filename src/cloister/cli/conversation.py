@@ -170,12 +170,10 @@ def mute(person: Person, *, title: str, hours: int | None) -> None:
       cloister conversation mute commons
       cloister conversation mute Newsdesk --hours 8
     """
-    import time
-
     from cloister.client.contact_records import FOR_EVER
-    from cloister.clock import ahead_s
+    from cloister.clock import wall_time
 
-    until = FOR_EVER if hours is None else int(time.time()) + ahead_s() + hours * 3600
+    until = FOR_EVER if hours is None else int(wall_time()) + hours * 3600
     _mute(person, title, until)
 
 

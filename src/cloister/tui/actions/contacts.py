@@ -5,7 +5,6 @@ Own names, blocking, muting and pinning; and comparing keys with members who are
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from cloister.client.contact_acts import (
@@ -15,6 +14,7 @@ from cloister.client.contact_acts import (
     NoteVerified,
     PinConversation,
 )
+from cloister.clock import wall_time
 from cloister.device.facade import View
 from cloister.errors import TrustError
 from cloister.tui import words
@@ -89,7 +89,7 @@ async def mute(talk: Talk) -> None:
     """Be told of nothing in the conversation for a time."""
     channel, title = await asking.here(talk)
     hours = await talk.choose(f"For how long is {title} quiet?", _HOW_LONG)
-    until = FOR_EVER if hours == "ever" else int(time.time()) + int(hours) * 3600
+    until = FOR_EVER if hours == "ever" else int(wall_time()) + int(hours) * 3600
     await asking.do(talk, MuteConversation(ref=0, conversation=channel, until=until))
     talk.tell(f"{title} is muted. What is unread there goes on being counted.")
 
