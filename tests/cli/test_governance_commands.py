@@ -21,6 +21,7 @@ from cloister.client.effects import Answer, Effect, Notify
 from cloister.client.governance_views import governance_view
 from cloister.client.inputs import Act, AnyInput
 from cloister.client.naming import one_device
+from cloister.roster.entry import Entry
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from scenario.governed import DAY_S, later, roster_of, send, two_stewards
 from unit.device.scripted import VIEWS, ScriptedCore
@@ -228,6 +229,45 @@ def test_rules_are_shown_and_a_wrong_one_is_a_usage_error(run: Run, stage: Stage
     assert run("policy", "set", "cool_off_s=0")[0] == 2
     status, out, _ = run("policy", "set", "veto_s=60")
     assert (status, "change of rules" in out) == (0, True)
+
+
+def set_exports(run: Run, stage: Stage, rule: str) -> None:
+    """Ada proposes, Ben approves; changes need no delay here."""
+    stage.person = stage.ada
+    status, out, _ = run("policy", "set", f"export={rule}")
+    assert (status, f"becomes {rule}" in out) == (0, True)
+    stage.person = stage.ben
+    assert run("approve", out.split()[0])[0] == 0
+    assert f"export: {rule}\n" in run("policy", "show")[1]
+    stage.person = stage.cyd
+
+
+def test_exports_are_told_or_refused_as_two_stewards_say(
+    run: Run, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("policy", "set", "export=sometimes")[0] == 2
+    assert "export: free\n" in run("policy", "show")[1]
+    set_exports(run, stage, "logged")
+    before = roster_of(stage.ada).size
+    target = tmp_path / "desk.txt"
+    status, out, err = run("export", "desk", "--out", str(target), "--json")
+    assert status == 0
+    assert roster_of(stage.ada).size == before + 1
+    assert json.loads(out)["entry"] == Entry.decode(stage.ada.entries[before]).entry_hash.hex()
+    assert "stands in the circle's log" in err
+    assert target.exists()
+
+    set_exports(run, stage, "refused")
+    before = roster_of(stage.ada).size
+    status, _, err = run("export", "--all", "--out", str(tmp_path / "all.txt"))
+    assert (status, "refuse exports" in err, "cloister backup" in err) == (5, True, True)
+    assert roster_of(stage.ada).size == before
+    assert not (tmp_path / "all.txt").exists()
+    (tmp_path / "words").write_text("six random words are good")
+    monkeypatch.setenv("CLOISTER_BACKUP_PASSPHRASE_FILE", str(tmp_path / "words"))
+    status, _, err = run("backup", str(tmp_path / "backup"))
+    assert (status, "stands in the circle's log" in err) == (0, True)
+    assert roster_of(stage.ada).size == before + 1
 
 
 @pytest.fixture
