@@ -62,11 +62,16 @@ class Bot:
         *,
         prefix: str = "!",
         handler_s: float = HANDLER_S,
+        answers_bots: bool = False,
     ) -> None:
-        """``handler_s``: how long a handler may take; then it is cancelled and counts as failed."""
+        """``handler_s``: how long a handler may take; then it is cancelled and counts as failed.
+
+        ``answers_bots``: whether other bots are answered, too; two that answer each other go on.
+        """
         self._profile = profile
         self._prefix = prefix
         self._handler_s = handler_s
+        self._answers_bots = answers_bots
         self._handlers: dict[str, Handler] = {}
 
     def command(self, name: str) -> Callable[[Handler], Handler]:
@@ -115,6 +120,8 @@ class Bot:
         word, *rest = message.text.split(maxsplit=1)[:2] or [""]
         name = word.removeprefix(self._prefix)
         if not word.startswith(self._prefix) or name not in self._handlers:
+            return None
+        if message.is_from_bot and not self._answers_bots:
             return None
         said = rest[0].strip() if rest else ""
         return Context(message=message, command=name, rest=said, arguments=tuple(said.split()))

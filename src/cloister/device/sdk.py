@@ -196,14 +196,19 @@ class Client:
             ) from None
 
     async def _newer(self, last: dict[str, int]) -> AsyncGenerator[Received, None]:
-        blocked: set[bytes] | None = None
-        for conversation in await self.conversations():
+        # One question is enough while nothing has come.
+        newest = await self.bounded(self.device.newest())
+        ends = {row.channel_id.hex(): row.position for row in newest}
+        grown = [channel for channel, end in ends.items() if end > last.setdefault(channel, -1)]
+        if not grown:
+            return
+        blocked = await self._blocked()
+        known = {one.conversation_id: one for one in await self.conversations()}
+        for conversation in (known[channel] for channel in grown if channel in known):
             channel = conversation.conversation_id
-            last.setdefault(channel, -1)
             while rows := await self.bounded(
                 self.device.history(channel, limit=PAGE, after=last[channel])
             ):
-                blocked = await self._blocked() if blocked is None else blocked
                 for row in rows:
                     last[channel] = row.position
                     if _is_heard(row, blocked):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from cloister import Bot, Client, Context
-from cloister.client.effects import MessageState
+from cloister.client.effects import Message, MessageState
+from cloister.device import sdk
 from cloister.device.errors import NotAnswered
+from cloister.device.facade import View
 from cloister.device.local import Device
 from cloister.errors import LockedError, NotFoundError, PolicyError, UsageError
 from cloister.testing.paper_device import PaperDevice
@@ -184,6 +187,51 @@ def test_a_handler_that_fails_or_hangs_is_logged_without_text_and_the_bot_goes_o
     assert "TimeoutError" in said[1]
     assert "NotFoundError" in said[2]
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_other_bots_are_answered_only_by_a_bot_that_wants_to(answers: bool) -> None:
+    device, channel = desk()
+    bot = Bot(answers_bots=answers)
+
+    @bot.command("go")
+    async def go(context: Context) -> None:
+        await context.reply(f"gone for {context.sender}")
+
+    device.write(channel, "Alerts", "!go", bot=True)
+    device.write(channel, "Amira", "!go")
+    asyncio.run(served(bot, device, channel, 2))
+    said = [row.text for row in device.rows[channel] if row.own]
+    assert said == ["gone for Alerts"] * answers + ["gone for Amira"]
+
+
+def test_one_question_is_enough_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk, "RECHECK_S", 0.01)
+    asked: list[str] = []
+
+    class Counts(PaperDevice):
+        async def newest(self) -> list[Message]:
+            asked.append("newest")
+            return await super().newest()
+
+        async def conversations(self) -> list[View]:
+            asked.append("conversations")
+            return await super().conversations()
+
+    device = Counts(name="Echo")
+    channel = device.add_conversation("Desk", ("Amira",))
+    device.write(channel, "Amira", "before")
+
+    async def story() -> None:
+        async with aclosing(Client(device).messages()) as messages:
+            coming = asyncio.ensure_future(anext(messages))
+            while asked.count("newest") < 5:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            assert asked.count("conversations") == 1
+            device.write(channel, "Amira", "now")
+            assert (await asyncio.wait_for(coming, 5)).text == "now"
+
+    asyncio.run(story())
 
 
 def test_what_the_device_raises_ends_the_bot() -> None:
