@@ -7,6 +7,8 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from cloister.client.bots import bot_devices
 from cloister.client.governance_views import governance_view
 from cloister.client.identity import did_of
@@ -15,6 +17,7 @@ from cloister.client.log_words import log_view
 from cloister.client.telling import in_words
 from cloister.client.tree_view import text_lines, trees_of
 from cloister.client.views import conversations_view, members_view, requests_view, status_view
+from cloister.errors import PolicyError
 from cloister.roster.events import DeviceAdded
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from scenario.built_once import built_once
@@ -120,6 +123,20 @@ def test_of_a_member_with_a_bot_only_what_the_bot_says_is_marked() -> None:
             seq=0, request_hash=b"", member_id=roster.devices[did].member_id, did=did
         )
         assert in_words(roster, added) == "Ben has one more device, a bot."
+
+    play(story())
+
+
+def test_a_bot_vouches_for_nobody() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _, echo = await with_a_bot(circle)
+        newcomer = await circle.admit("Dan", ada, [])
+        with pytest.raises(PolicyError, match="a bot vouches for nobody"):
+            await circle.act(echo, Vouch(ref=circle.ref(), request="Dan", how=1))
+        assert newcomer.phase == "joining: waiting"
+        (asked,) = requests_view(ada.core.state)
+        assert asked["vouches"] == []
 
     play(story())
 

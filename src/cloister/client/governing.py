@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from cloister.client.appending import intend
+from cloister.client.bots import is_bot
 from cloister.client.foresight import append
+from cloister.client.identity import did_of
 from cloister.client.inputs import Leave as LeaveAct
 from cloister.client.inputs import Remove as RemoveAct
 from cloister.client.inputs import Vouch as VouchAct
@@ -51,6 +53,11 @@ REASONS: Final = {1: "departure", 2: "misconduct", 3: "compromise"}
 def on_vouch(turn: Turn, act: VouchAct) -> None:
     """Queue a vouch for an open request, or for a member who has to be vouched for again."""
     roster = roster_in_force(turn.state)
+    if is_bot(roster, did_of(turn.state)):
+        raise PolicyError(
+            "a bot vouches for nobody: a vouch says that a person met or heard somebody",
+            hint="vouch on a device of a person",
+        )
     asked = find_request(roster, act.request)
     member = roster.members.get(asked.request.member_id)
     if asked.state is RequestState.ADMITTED and not (member and member.needs_revouch):
