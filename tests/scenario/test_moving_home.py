@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from cloister.client.binding import dids_of
 from cloister.client.identity import did_of
-from cloister.client.inputs import OpenConversation, SendText
-from cloister.client.powers import Approve, FollowHome, LockDevice, MoveHome
+from cloister.client.inputs import ChangeConversation, OpenConversation, SendText
+from cloister.client.placing import LET_IN, LET_IN_TO_THE_COMMONS
+from cloister.client.powers import (
+    Approve,
+    FollowHome,
+    LockDevice,
+    MoveHome,
+    Reinstate,
+    Suspend,
+)
+from cloister.client.records import ChannelState
+from cloister.client.taking_up import FIRST_UPDATE_WITHIN_S
 from cloister.roster.roster import Roster
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.testing.simulated_home import SimulatedHome
@@ -203,5 +216,104 @@ def test_unlock_shares_follow_to_the_new_home() -> None:
             found = [shares.store.share(handle) for handle in places]
             assert [one is not None and one.locked_at is not None for one in found] == [True]
         assert other_alarms(circle, "out") == []
+
+    play(story())
+
+
+def test_a_device_in_another_epoch_goes_on_when_it_has_been_out_and_is_let_in_again() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        home = circle.relays.add_home()
+        send(circle, cyd, "before")
+        await circle.settle()
+        cyd.is_offline = True
+        await circle.settle()
+        # The old home shows Cyd neither of these commits.
+        dan = await circle.admit("Dan", ben, [ada, ben])
+        rename = ChangeConversation(ref=circle.ref(), conversation="Desk", title="Table")
+        await circle.act(ben, rename)
+        await lose_home(circle)
+        notice = await decide_without(circle, home, ada, ben)
+        cyd.is_offline = False
+        await follow(circle, notice, dan, cyd, ada)
+        await circle.settle()
+        assert dan.phase == "member"
+        commons = cyd.core.state.commons
+        assert commons is not None
+        assert commons.state is ChannelState.STUCK
+        assert any(one.text == LET_IN_TO_THE_COMMONS for one in cyd.alarms)
+        cyd.crash()
+        await circle.act(ada, Suspend(ref=circle.ref(), member="Cyd", reason="to be let in anew"))
+        await circle.act(ada, Reinstate(ref=circle.ref(), member="Cyd"))
+        for _ in range(4):
+            await later(circle, 60)
+        states = {one.state for one in cyd.core.state.channels.values()}
+        assert states == {ChannelState.ACTIVE}
+        assert roster_of(cyd).root == roster_of(ada).root
+        act = SendText(ref=circle.ref(), conversation="Table", text="here again")
+        await circle.act(cyd, act)
+        for device in (ada, ben):
+            assert device.texts("Cyd") == ["before", "here again"]
+        assert not cyd.core.state.welcomes
+
+    play(story())
+
+
+def test_who_is_in_another_epoch_of_one_conversation_is_taken_out_and_added_again() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        home = circle.relays.add_home()
+        await later(circle, FIRST_UPDATE_WITHIN_S)
+        await circle.settle()
+        send(circle, cyd, "before")
+        await circle.settle()
+        cyd.is_offline = True
+        await circle.settle()
+        rename = ChangeConversation(ref=circle.ref(), conversation="Desk", title="Table")
+        await circle.act(ben, rename)
+        await lose_home(circle)
+        notice = await decide_without(circle, home, ada, ben)
+        await follow(circle, notice, ada)
+        await circle.settle()
+        cyd.is_offline = False
+        await follow(circle, notice, cyd)
+        await circle.settle()
+        (desk,) = [one for one in cyd.core.state.channels.values() if one.title]
+        assert desk.state is ChannelState.STUCK
+        assert any(one.text == LET_IN for one in cyd.alarms)
+        out = ChangeConversation(ref=circle.ref(), conversation="Table", remove=("Cyd",))
+        await circle.act(ben, out)
+        back = ChangeConversation(ref=circle.ref(), conversation="Table", add=("Cyd",))
+        await circle.act(ben, back)
+        await circle.settle()
+        act = SendText(ref=circle.ref(), conversation="Table", text="here again")
+        await circle.act(cyd, act)
+        for device in (ada, ben):
+            assert device.texts("Cyd") == ["before", "here again"]
+
+    play(story())
+
+
+def test_a_welcome_does_not_lead_back_into_a_commons_that_was_broken() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        commons = cyd.core.state.commons
+        assert commons is not None
+        broken = replace(commons, state=ChannelState.STUCK, reason="a commit that breaks a rule")
+        channels = {**cyd.core.state.channels, commons.channel_id: broken}
+        cyd.core = replace(cyd.core, state=replace(cyd.core.state, channels=channels))
+        cyd.drop_link()
+        await circle.settle()
+        await circle.act(ada, Suspend(ref=circle.ref(), member="Cyd", reason="to be let in anew"))
+        await circle.act(ada, Reinstate(ref=circle.ref(), member="Cyd"))
+        for _ in range(4):
+            await later(circle, 60)
+        assert did_of(cyd.core.state) in dids_of(ben.core.state.commons.group).values()  # type: ignore[union-attr]
+        commons = cyd.core.state.commons
+        assert commons is not None
+        assert commons.state is ChannelState.STUCK
 
     play(story())

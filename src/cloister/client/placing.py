@@ -12,14 +12,25 @@ from dataclasses import replace
 from typing import Final
 
 from cloister.client.content import UNKNOWN_CHAIN
+from cloister.client.home_records import HomeStep
 from cloister.client.putting_again import put_back
-from cloister.client.records import ChannelState
+from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import UNPLACED, Channel
 from cloister.client.stopping import stop, title_of
 from cloister.client.turn import Turn
 
 BEHIND: Final = b"behind at the new home"
 """Evidence (``stopping``) that the new home has the channel in an epoch that is not here."""
+OTHER_EPOCH: Final = "it goes on at the new home relay in an epoch that this device does not have"
+"""Why such a channel stands still here: nothing is wrong with it, and a Welcome leads back."""
+LET_IN_TO_THE_COMMONS: Final = (
+    "This device is let in again when a steward suspends and reinstates its member: then others "
+    "take it out of all groups and put it in anew, and it goes on where they are."
+)
+LET_IN: Final = (
+    "Somebody who may change that conversation takes this member out and adds it again: then it "
+    "goes on here."
+)
 
 
 def place(turn: Turn, channel: Channel, first_n: int) -> Channel:
@@ -56,15 +67,29 @@ def _jump(turn: Turn, channel: Channel, first_n: int) -> Channel:
     return channel
 
 
+def has_fallen_behind(channel: Channel) -> bool:
+    """Whether a channel stands still here for no other reason than that."""
+    return channel.state is ChannelState.STUCK and channel.reason == OTHER_EPOCH
+
+
 def fell_behind(turn: Turn, channel: Channel) -> None:
     """Others go on from a commit that the old home never showed here, or from before one."""
     stop(
         turn,
         channel,
-        "it goes on at the new home relay in an epoch that this device does not have",
+        OTHER_EPOCH,
         evidence=BEHIND,
     )
-    if turn.state.channels[channel.channel_id].state is ChannelState.STUCK:
+    move = turn.state.home_move
+    if turn.state.channels[channel.channel_id].state is not ChannelState.STUCK or move is None:
+        return
+    is_commons = channel.kind is ChannelKind.COMMONS
+    turn.alarm("behind", LET_IN_TO_THE_COMMONS if is_commons else LET_IN)
+    if move.step is HomeStep.FOLLOWING:
+        # The log cannot be read there: this device stays, for a Welcome into an inbox that is new.
+        turn.change(inbox_cursor=0)
+        turn.drop_link("the inbox is read from its beginning")
+    else:
         _found(turn, channel.channel_id)
 
 

@@ -1,6 +1,7 @@
 """Back into the commons: after an absence that the log has ended, or a reset of the commons.
 
-The device was suspended, locked or not paid for, and lost its leaf; or the commons itself was
+The device was suspended, locked or not paid for, and lost its leaf; or it was in another epoch when
+the circle's home was lost, and its leaf was taken out and put in again; or the commons itself was
 broken, and a steward has made a new one, which the log names.  The device kept
 its inbox, its own roster and its log keys.  Others add it like a newcomer, and it checks what a
 newcomer checks; only it need not believe anybody about the beginning of the log: it goes on from
@@ -14,12 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cloister import mls
+from cloister.client import leaving
 from cloister.client.binding import BindingError, checkpoint_of, conversation_of
 from cloister.client.checking import LogBehind, check_group
 from cloister.client.folding import Folded, fold_on, log_key_of
 from cloister.client.linking import prove_welcome, unprove
 from cloister.client.log import check_relays, must_rewind
 from cloister.client.moving import move_to
+from cloister.client.placing import has_fallen_behind
 from cloister.client.records import ChannelKind, InboxItem
 from cloister.client.state import Purpose, State, Work, without
 from cloister.client.taking_up import add_channel
@@ -48,11 +51,16 @@ def advance(turn: Turn) -> None:
     busy: set[bytes] = set()
     for waiting in in_order(turn):
         channel_id = waiting.item.channel_id
-        is_own = channel_id == circle.commons_id and circle.left
+        is_own = channel_id == circle.commons_id and (circle.left or _fell_behind(turn.state))
         is_wanted = is_own or leads_to_new_commons(turn.state, waiting)
         if is_wanted and channel_id not in busy:
             busy.add(channel_id)
             _come_back(turn, waiting)
+
+
+def _fell_behind(state: State) -> bool:
+    """Whether the commons stands still here because others go on from another epoch."""
+    return state.commons is not None and has_fallen_behind(state.commons)
 
 
 def _come_back(turn: Turn, waiting: Waiting) -> None:
@@ -102,6 +110,7 @@ def _come_back(turn: Turn, waiting: Waiting) -> None:
     add_channel(turn, item.channel_id, group)
     is_new = item.channel_id != circle.commons_id
     move_to(turn, item.channel_id)
+    leaving.begin(turn, roster, folded.roster)
     words = "The commons was reset: it goes on in a new group." if is_new else BACK
     turn.changed("entered", words)
 

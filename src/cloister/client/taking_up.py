@@ -9,6 +9,7 @@ from cloister.client.binding import BindingError, conversation_of
 from cloister.client.checking import LogBehind, check_group
 from cloister.client.content import chain_start
 from cloister.client.linking import prove_welcome, unprove
+from cloister.client.placing import has_fallen_behind
 from cloister.client.putting_again import in_next_epoch
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import UNPLACED, Channel, with_item, without
@@ -43,6 +44,8 @@ def _is_under_way(turn: Turn, waiting: Waiting) -> bool:
         if opened.epoch <= known.group.epoch:
             turn.change(welcomes=without(turn.state.welcomes, key))
         return False
+    if known is not None and known.kind is ChannelKind.COMMONS and has_fallen_behind(known):
+        return False  # see ``returning``
     roster = turn.state.roster
     if roster is None or turn.session.behind.get(key, 0) > roster.size:
         return False
