@@ -18,9 +18,10 @@ from cloister.tui.actions.table import ACTIONS
 from cloister.tui.app import Interface
 from cloister.tui.keys import KEYS, help_lines, load_keys
 from cloister.tui.screens.home import HomeScreen
+from cloister.tui.session import PAGE
 from cloister.tui.setting import Setting
 from cloister.tui.widgets.entry import Composer
-from cloister.tui.widgets.message_log import PAGE, MessageLog
+from cloister.tui.widgets.message_log import MessageLog
 from cloister.tui.words import STATES
 from tui.stage import PaperSettings, grid, interface, newsroom
 from tui.test_snapshots import settled
@@ -407,3 +408,50 @@ def test_a_setting_that_something_goes_before_says_so() -> None:
         assert "That is no value for autolock_s." in grid(app)
 
     play(newsroom(), story, settings=book)
+
+
+def test_own_texts_say_who_has_them_and_who_has_read_them() -> None:
+    device = newsroom()
+    desk = "2".zfill(32)
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"all of it", "enter")
+        n = device.rows[desk][-1].n
+        assert _state_of_last(app) == "sent"
+        for until, words in (
+            ({"Amira": (n + 1, 0)}, "delivered to 1 of 2"),
+            ({"Amira": (n + 1, 0), "Lin": (n + 1, 0)}, "delivered"),
+            ({"Amira": (n + 1, n + 1), "Lin": (n + 1, 0)}, "read by 1 of 2"),
+            ({"Amira": (n + 1, n + 1), "Lin": (n + 1, n + 1)}, "read"),
+        ):
+            device.tell_receipts(desk, **until)
+            for _ in range(3):
+                await settled(pilot)
+            assert _state_of_last(app) == words
+
+    play(device, story, size=(60, 20))
+
+
+def _state_of_last(app: Interface) -> str:
+    headers = [line for line in grid(app).splitlines() if line.startswith("You ")]
+    return headers[-1].split(maxsplit=2)[2]
+
+
+def test_a_rule_stands_before_what_was_not_read_when_one_came() -> None:
+    device = newsroom()
+    desk = "2".zfill(32)
+    device.read[desk] = device.rows[desk][-2].position - 1
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter")
+        lines = [line.strip() for line in grid(app).splitlines()]
+        (place,) = [number for number, line in enumerate(lines) if line.startswith("-- new -")]
+        assert lines[place + 1].startswith("Lin ")
+        device.write(desk, "Lin", "and one more")
+        await settled(pilot)
+        assert grid(app).count("-- new -") == 1
+        await press(pilot, "tab")
+        await press(pilot, "shift+tab")
+        assert "-- new -" not in grid(app)
+
+    play(device, story)

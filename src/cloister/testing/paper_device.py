@@ -29,7 +29,7 @@ from cloister.device import annotating
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
 from cloister.errors import CloisterError, NotFoundError
 from cloister.testing.paper_backup import PaperBackups
-from cloister.testing.paper_views import PLAIN_CONVERSATION, PLAIN_MEMBER
+from cloister.testing.paper_views import PLAIN_CONVERSATION, PLAIN_MEMBER, receipts_view
 
 
 class PaperDevice(PaperBackups):
@@ -62,6 +62,8 @@ class PaperDevice(PaperBackups):
         }
         self.read: dict[str, int] = {}
         self.begun: dict[str, str] = {}
+        self.told: dict[str, View] = {}
+        """Channel -> what receipts say (``client.receipt_views``)."""
         self.acts: list[Act] = []
         self.refusal: CloisterError | None = None
         """What every act and text is refused with, if set."""
@@ -141,6 +143,12 @@ class PaperDevice(PaperBackups):
         """Let a text come to its time."""
         self.rows[channel_id] = [row for row in self.rows[channel_id] if row.text != text]
         self._tell(Changed(what="timeline", text=channel_id))
+
+    def tell_receipts(self, channel_id: str, **marks: tuple[int, int]) -> None:
+        """Let members say up to where they have, and have read: ``Name=(until_n, read_n)``."""
+        others = [one for one in self.titles[channel_id]["members"] if one != self.name]
+        self.told[channel_id] = receipts_view(others, marks)
+        self._tell(Changed(what="receipts"))
 
     def connect(self, link: str, trouble: str | None = None) -> None:
         """Let the relay come or go."""
@@ -329,9 +337,8 @@ class PaperDevice(PaperBackups):
             self.begun[channel] = text
 
     async def receipts(self, conversation: str) -> View:
-        """Return how far the others have come: nobody here tells."""
-        self._id(conversation)
-        return {"given": "off", "members": []}
+        """Return what the others have told."""
+        return self.told.get(self._id(conversation), {"given": "off", "members": []})
 
     async def comparison(self, member: str) -> View:
         """Return what would be compared with a member on the list."""

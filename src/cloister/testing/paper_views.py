@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cloister.device.facade import View
@@ -38,3 +39,23 @@ PLAIN_CONVERSATION: Final[View] = {
     "queued": 0,
     "epoch": 1,
 }
+
+
+def receipts_view(others: Iterable[str], marks: Mapping[str, tuple[int, int]]) -> View:
+    """Return what receipts say (``client.receipt_views``): of each other member, ends exclusive."""
+    return {
+        "given": "read",
+        "members": [
+            {
+                "name": name,
+                "member_id": "",
+                "marks": [
+                    {"from_n": 0, "until_n": until, "read_n": read, "missing": []}
+                    for until, read in [marks[name]]
+                ]
+                if name in marks
+                else [],
+            }
+            for name in others
+        ],
+    }

@@ -119,6 +119,7 @@ class Interface(TypeAhead):
         session.on_message = self._hear
         session.on_revised = home.revise
         session.on_swept = home.reload
+        session.on_receipts = home.tell_receipts
         session.on_alarm = self._alarm
         await self.switch_screen(home) if self.screen_stack[1:] else await self.push_screen(home)
         self.run_worker(self._watch(session), group="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -21,17 +21,28 @@ INDENT: Final = 2
 
 
 def message_block(
-    message: Message, before: Message | None, width: int, *, is_connected: bool = True
+    message: Message,
+    before: Message | None,
+    width: int,
+    *,
+    state_of: Callable[[Message], str] = words.state_of,
+    is_first_new: bool = False,
 ) -> list[Line]:
-    """Return the lines of one message; ``before`` decides whether day and name stand above it."""
+    """Return the lines of one message; ``before`` decides whether day and name stand above it.
+
+    ``state_of``: where an own message stands, in words.  ``is_first_new``: a rule says that what
+    follows was not read before.
+    """
     lines: list[Line] = []
     if before is None or words.day_of(before.at) != words.day_of(message.at):
-        lines.append(_day_rule(message, width))
+        lines.append(_rule(words.day_of(message.at), width, "dim"))
+    if is_first_new:
+        lines.append(_rule("new", width, "unread"))
     if message.kind is MessageKind.NOTICE:
         first, *rest = wrap(message.text, width - INDENT) or [""]
         return [*lines, (("* ", "dim"), (first, "dim")), *((("  " + one, "dim"),) for one in rest)]
-    state = words.state_of(message, is_connected=is_connected)
-    if lines or before is None or not _is_same_breath(before, message, is_connected):
+    state = state_of(message)
+    if lines or before is None or not _is_same_breath(before, message, state_of):
         lines.append(_header(message, state, width))
     mark = words.mark_of(message)
     role = "own" if message.own else "text"
@@ -61,21 +72,20 @@ def _header(message: Message, state: str, width: int) -> Line:
     return ((name, "own-name" if message.own else "name"), (tail, "dim"))
 
 
-def _is_same_breath(before: Message, message: Message, is_connected: bool) -> bool:
+def _is_same_breath(before: Message, message: Message, state_of: Callable[[Message], str]) -> bool:
     return (
         before.kind is message.kind
         and before.sender == message.sender
         and before.sender_name == message.sender_name
         and 0 <= message.at - before.at < SAME_BREATH_S
-        and words.state_of(before, is_connected=is_connected)
-        == words.state_of(message, is_connected=is_connected)
+        and state_of(before) == state_of(message)
     )
 
 
-def _day_rule(message: Message, width: int) -> Line:
-    day = fit(words.day_of(message.at), max(width - 6, 4))
-    dashes = max(width - cell_len(day) - 4, 0)
-    return ((f"-- {day} " + "-" * dashes, "dim"),)
+def _rule(said: str, width: int, role: str) -> Line:
+    shown = fit(said, max(width - 6, 4))
+    dashes = max(width - cell_len(shown) - 4, 0)
+    return ((f"-- {shown} " + "-" * dashes, role),)
 
 
 # --- the list of conversations --------------------------------------------------------------------

@@ -18,6 +18,11 @@ from cloister.errors import CloisterError
 from cloister.tui import words
 from cloister.tui.folding import is_folded
 
+PAGE: Final = 200
+"""Messages that are loaded at once."""
+AROUND: Final = 20
+"""Messages shown before one that was gone to."""
+MANY: Final = 1000
 TOGETHER_S: Final = 0.15
 """Changes within this time are asked for once."""
 
@@ -46,6 +51,7 @@ class Session:
         """A message is shown otherwise now."""
         self.on_swept: Callable[[str], None] = lambda conversation: None
         """Texts of a conversation, by its id, have come to their time."""
+        self.on_receipts: Callable[[], None] = lambda: None
         self.on_alarm: Callable[[Alarm], None] = lambda alarm: None
         self._stale = asyncio.Event()
 
@@ -75,6 +81,18 @@ class Session:
                 self.newest[channel] = await self._newest_shown(row)
         self.conversations = sorted(views, key=self._order)
         self.on_change()
+
+    async def rows(self, conversation: str, at: int | None) -> list[Message]:
+        """Read the last page of a conversation, or everything from a little before a position on:
+        without a hole, whatever comes meanwhile."""
+        if at is None:
+            return await self.device.history(conversation, limit=PAGE)
+        rows = await self.device.history(conversation, limit=AROUND, before=at)
+        last = rows[-1].position if rows else at - 1
+        while page := await self.device.history(conversation, limit=MANY, after=last):
+            rows += page
+            last = page[-1].position
+        return rows
 
     async def _newest_shown(self, row: Message) -> Message:
         """Return the last of some rows that is not folded away, or this one."""
@@ -147,6 +165,8 @@ class Session:
                 self.on_message(notice.message)
             case Revised():
                 self.on_revised(notice)
+            case Changed(what="receipts"):
+                self.on_receipts()
             case Changed(what="timeline"):
                 self.on_swept(notice.text)
             case Changed():

@@ -15,6 +15,7 @@ from cloister.client.effects import Message, MessageKind, MessageState, Reaction
 from cloister.client.kept import is_kept
 from cloister.client.safe_text import safe_line, safe_text
 from cloister.client.spans import span_in_words
+from cloister.client.told import Told
 from cloister.tui.trust import NOT_COMPARED, is_changed, trust_of_member
 
 View = Mapping[str, Any]
@@ -67,6 +68,15 @@ def state_of(message: Message, *, is_connected: bool = True) -> str:
         reason = safe_line(message.reason)
         return f"failed: {reason}" if reason else word
     return word
+
+
+def told_words(told: Told) -> str:
+    """Return what receipts say of an own text."""
+    if told.read:
+        return "read" if told.read == told.others else f"read by {told.read} of {told.others}"
+    if told.delivered == told.others:
+        return "delivered"
+    return f"delivered to {told.delivered} of {told.others}" if told.delivered else "sent"
 
 
 def mark_of(message: Message) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.cells import cell_len
@@ -20,10 +21,10 @@ from cloister.tui import words
 from cloister.tui.keys import key_name
 from cloister.tui.layout import conversation_rows
 from cloister.tui.lines import Line, fit
-from cloister.tui.session import Session, quietly
+from cloister.tui.session import PAGE, Session, quietly
 from cloister.tui.widgets.choice_list import ChoiceList, Item
 from cloister.tui.widgets.entry import Composer
-from cloister.tui.widgets.message_log import PAGE, MessageLog
+from cloister.tui.widgets.message_log import MessageLog
 from cloister.tui.widgets.painted import Row
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 DRAFT_S: Final = 1.0
 """A draft is kept when nothing was typed for this long."""
 LIST_COLUMNS: Final = 31
-AROUND: Final = 20
-"""Messages shown before one that was gone to."""
-MANY: Final = 1000
 
 
 class HomeScreen(Screen[None]):
@@ -209,30 +207,30 @@ class HomeScreen(Screen[None]):
         composer.focus()
         self._say_state()
         try:
-            rows = await self._rows(conversation, at)
+            rows = await self.session.rows(conversation, at)
         except CloisterError as error:
             self.interface.report(error)
             return
         if conversation == self.conversation:
             log.placeholder = "Nothing has been said yet."
+            view = self.session.view(conversation) or {}
+            log.read_to = int(view["read_to"]) if view.get("unread") else None
             log.show(rows)
+            self.tell_receipts()
             if at is not None:
                 log.show_position(at)
             self._mark_read(rows)
             self.interface.tell_changes()
 
-    async def _rows(self, conversation: str, at: int | None) -> list[Message]:
-        """Read the last page, or everything from a little before a position on: without a hole,
-        whatever comes meanwhile."""
-        device = self.session.device
-        if at is None:
-            return await device.history(conversation, limit=PAGE)
-        rows = await device.history(conversation, limit=AROUND, before=at)
-        last = rows[-1].position if rows else at - 1
-        while page := await device.history(conversation, limit=MANY, after=last):
-            rows += page
-            last = page[-1].position
-        return rows
+    def tell_receipts(self) -> None:
+        """Say of own texts who has them, as far as that is told."""
+        self.run_worker(self._tell_receipts(self.conversation))
+
+    async def _tell_receipts(self, conversation: str) -> None:
+        with suppress(CloisterError):
+            view = await self.session.device.receipts(conversation) if conversation else {}
+            if conversation == self.conversation:
+                self.query_one("#log", MessageLog).tell(view)
 
     def _mark_read(self, rows: list[Message]) -> None:
         if rows and self.conversation and self.interface.is_watched:

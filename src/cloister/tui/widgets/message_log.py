@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message as Posted
 
-from cloister.client.effects import Message, Since
+from cloister.client.effects import Message, MessageKind, MessageState, Since
+from cloister.client.told import told_of
+from cloister.tui import words
 from cloister.tui.folding import folded_block, is_folded
 from cloister.tui.layout import message_block
 from cloister.tui.lines import Line
 from cloister.tui.widgets.painted import Painted
-
-PAGE: Final = 200
 
 
 class MessageLog(Painted):
@@ -43,6 +43,9 @@ class MessageLog(Painted):
         self._goal: int | None = None
         """Position of the message to have in sight, until this is laid out."""
         self.blocked: frozenset[bytes] = frozenset()
+        self.read_to: int | None = None
+        """Position up to which all was read when it was opened; nothing: all of it was."""
+        self._receipts: dict[str, object] = {}
         self.placeholder = ""
         """What stands there while there are no messages."""
 
@@ -108,6 +111,29 @@ class MessageLog(Painted):
             self._blocks = []
             self.relay()
 
+    def tell(self, receipts: dict[str, object]) -> None:
+        """Say what the others have of one's own texts, by their receipts."""
+        if receipts != self._receipts:
+            self._receipts = receipts
+            self._blocks = []
+            self.relay()
+
+    def _state_of(self, message: Message) -> str:
+        if message.own and message.state is MessageState.SENT and message.kind is MessageKind.TEXT:
+            told = told_of(self._receipts, message.n) if self._receipts else None
+            if told is not None:
+                return words.told_words(told)
+        return words.state_of(message, is_connected=self._is_connected)
+
+    def _is_first_new(self, number: int) -> bool:
+        """Tell whether a message is the first of others that lies behind what was read."""
+        return self._is_new(number) and not any(map(self._is_new, range(number)))
+
+    def _is_new(self, number: int) -> bool:
+        message = self.messages[number]
+        is_text = message.kind is MessageKind.TEXT and not message.own
+        return self.read_to is not None and is_text and message.position > self.read_to
+
     def connected(self, is_connected: bool) -> None:
         """Say whether the relay is in reach: what is queued is called accordingly."""
         if is_connected is not self._is_connected:
@@ -135,7 +161,11 @@ class MessageLog(Painted):
             return folded
         before = self.messages[number - 1] if number else None
         return message_block(
-            self.messages[number], before, self.room, is_connected=self._is_connected
+            self.messages[number],
+            before,
+            self.room,
+            state_of=self._state_of,
+            is_first_new=self._is_first_new(number),
         )
 
     def lay_out(self) -> None:
