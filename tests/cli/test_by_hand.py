@@ -584,3 +584,36 @@ def test_history_goes_to_a_second_device_and_nothing_is_sent_from_there(
     (circle.folder / "words").write_text("short\n")
     _, words = circle.told("Amira", "backup", file + "2", expect=2)
     assert "at least 12 characters" in words
+
+
+@pytest.mark.slow
+def test_who_returns_reads_the_backup_and_goes_on_where_others_bring_them_in(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    circle.join("Jonas", "Amira")
+    circle.do("Amira", "conversation", "new", "Desk", "Jonas")
+    circle.do("Jonas", "send", "Desk", "before the loss")
+    (circle.folder / "words").write_text("six random words are good\n")
+    monkeypatch.setenv("CLOISTER_BACKUP_PASSPHRASE_FILE", str(circle.folder / "words"))
+    file = str(circle.folder / "history.cloister")
+    circle.do("Jonas", "backup", file)
+
+    code = circle.do("Amira", "invite", "--return", "Jonas").strip()
+    circle.do("Jonas-2", "join", code, "--name", "Jonas")
+    circle.do("Jonas-2", "restore", file, expect=3)
+    circle.do("Amira", "vouch", "Jonas", "--met")
+    assert circle.lines("Jonas-2", "status")[0]["phase"] == "member"
+    circle.do("Jonas-2", "restore", file)
+    listed = {view["title"]: view for view in circle.lines("Jonas-2", "conversation", "list")}
+    assert (listed["Desk"]["state"], listed["Desk"]["unread"]) == ("kept", 0)
+    assert circle.texts("Jonas-2", "Desk") == [("Jonas", "before the loss")]
+    circle.do("Jonas-2", "send", "Desk", "am I in?", expect=3)
+
+    circle.do("Amira", "conversation", "add", "Desk", "Jonas")
+    circle.do("Amira", "send", "Desk", "welcome back")
+    expected = [("Jonas", "before the loss"), ("Amira", "welcome back")]
+    assert circle.texts("Jonas-2", "Desk") == expected
+    listed = {view["title"]: view for view in circle.lines("Jonas-2", "conversation", "list")}
+    assert listed["Desk"]["state"] == "active"
+    circle.do("Jonas-2", "send", "Desk", "thank you")
+    assert circle.texts("Amira", "Desk")[-1] == ("Jonas", "thank you")
