@@ -71,7 +71,8 @@ class GroupMachine(RuleBasedStateMachine):
 
     @rule(pick=PICK, other=PICK, adds=st.integers(0, 1))
     def two_commit_at_once(self, pick: int, other: int, adds: int) -> None:
-        devices = {self.chosen_up_to_date(pick), self.chosen_up_to_date(other)} - {None}
+        # In the order of choice: a set has another in every life.
+        devices = dict.fromkeys((self.chosen_up_to_date(pick), self.chosen_up_to_date(other)))
         made = [(one, self.life.stage(one, adds=adds)) for one in devices if one is not None]
         accepted = [self.life.submit(one, staged) for one, staged in made]
         assert accepted == [number == 0 for number in range(len(made))]
