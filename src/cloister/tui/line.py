@@ -158,9 +158,18 @@ class LineMode:
             case known if known in BY_NAME:
                 self._talk.give(given)
                 await BY_NAME[known].run(self._talk)
+                self._take_settings()
                 await self._arrive()
             case _:
                 raise NotFoundError(f"there is no command /{name[:32]}", hint="/help lists them")
+
+    def _take_settings(self) -> None:
+        """Take what may have been changed of the settings."""
+        if self._talk.settings is not None:
+            with suppress(CloisterError):  # the file is wrong: what held before goes on
+                now = self._talk.settings.present()
+                self._timeout_s = self._talk.timeout_s = now.timeout_s
+                self._autolock_s = now.autolock_s if self._lines.is_typed else 0
 
     async def _arrive(self) -> None:
         if self._talk.going_to:

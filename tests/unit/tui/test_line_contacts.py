@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 
@@ -15,7 +16,9 @@ from cloister.client.contact_acts import (
     NoteVerified,
 )
 from cloister.testing.paper_device import PaperDevice
-from unit.tui.test_line import talk
+from cloister.tui.line import LineMode
+from tui.stage import PaperSettings
+from unit.tui.test_line import Typist, talk
 
 
 @pytest.fixture
@@ -111,3 +114,18 @@ def test_a_whole_code_is_compared(device: PaperDevice) -> None:
     assert device.acts == []
     talk(device, "/compare Amira code cl1:NFVW4LSOMFWHI23GOFRHK4LTNZSXA5DJ")
     assert [type(one) for one in device.acts] == [NoteVerified]
+
+
+def test_a_setting_is_changed_in_one_line_and_holds_here(device: PaperDevice) -> None:
+    book = PaperSettings()
+    typist = Typist(["/settings autolock_s 60", "/settings notify none"])
+    mode = LineMode(device, typist, timeout_s=1, tells_alarms=True, autolock_s=900, settings=book)
+    asyncio.run(mode.run("Desk"))
+    assert "autolock_s is 60. It holds from now on, here too." in typist.said
+    assert mode._autolock_s == 60
+    assert book.values["notify"] == "none"
+
+
+def test_without_settings_at_hand_it_says_where_they_are(device: PaperDevice) -> None:
+    typist = talk(device, "/settings")
+    assert any("cloister config show" in one for one in typist.said)
