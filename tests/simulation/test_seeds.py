@@ -14,9 +14,12 @@ from counts import seeds
 
 PLAIN: Final = 60
 """Seeds of every run."""
+FOUND: Final = (428,)
+"""Seeds that found something once, with what was wrong then: a device that waited for the head of
+entries it had, while the relay pushes heads only to those who have taken them up (428)."""
 
 
-@pytest.mark.parametrize("seed", seeds(plain=PLAIN, nightly=2000))
+@pytest.mark.parametrize("seed", [*seeds(plain=PLAIN, nightly=2000), *FOUND])
 def test_every_text_is_on_every_screen_once_and_in_order(seed: int) -> None:
     outcome = run(seed)
     assert not outcome.violations, outcome.report()

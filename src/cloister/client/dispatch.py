@@ -269,7 +269,10 @@ def _on_read_head(turn: Turn, purpose: Purpose, event: Head) -> None:
     if turn.state.founding is not None:
         founding.on_head(turn, purpose, event)
     elif turn.state.roster is not None:
-        turn.mark_done(purpose)
+        if purpose == log.HEAD_AGAIN:
+            turn.delay(purpose, log.HEAD_AGAIN_S)
+        else:
+            turn.mark_done(purpose)
         log.on_head(turn, event)
     else:
         joining.on_event(turn, JoiningEvent.HEAD, event)

@@ -38,6 +38,11 @@ MAX_PENDING_BYTES: Final = 128 * 1024 * 1024
 MAX_WAIT_S: Final = 600
 """Wait for entries that another member goes by, before it is said aloud."""
 STEWARD_PROOF: Final = Purpose(Work.PROVE_STEWARD)
+STEWARD: Final = b"steward"
+"""What opens the log when that is proved."""
+HEAD_AGAIN: Final = Purpose(Work.READ_HEAD, number=1)
+HEAD_AGAIN_S: Final = 5
+"""Entries may be there before their head is cosigned: then it is asked for again."""
 
 
 class Fork(TrustError):
@@ -87,6 +92,11 @@ def advance(turn: Turn) -> None:
             Purpose(Work.READ_LOG, opener + epoch.to_bytes(8, "big"), size),
             lambda rid: ReadLog(rid=rid, origin=origin, from_seq=size),
         )
+    is_behind = opener != STEWARD and not turn.is_current(opener)
+    if head is not None and size > head.size and is_behind:
+        # A relay pushes heads to who is in the current epoch alone.  Who is not may need the next
+        # one to take up the commit that leads there.
+        turn.ask(HEAD_AGAIN, lambda rid: ReadHead(rid=rid, origin=origin))
     if head is not None and roster.size < size < head.size:
         turn.ask_once(
             Purpose(Work.READ_PROOF, number=size),
@@ -99,7 +109,7 @@ def _opener(turn: Turn) -> bytes | None:
     leads into, or the commons; nothing while none is proved."""
     session, circle = turn.session, turn.state.circle
     if STEWARD_PROOF in session.done:
-        return b"steward"
+        return STEWARD
     for channel_id in (session.moving, circle.commons_id if circle is not None else b""):
         if (int(ObjectKind.CHANNEL), channel_id) in session.proven:
             return channel_id
