@@ -538,6 +538,7 @@ def test_an_agent_that_starts_before_the_relays_waits_for_them(
     assert read_line(agent) == "running\n"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_history_goes_to_a_second_device_and_nothing_is_sent_from_there(
     circle: Circle, monkeypatch: pytest.MonkeyPatch
@@ -586,6 +587,7 @@ def test_history_goes_to_a_second_device_and_nothing_is_sent_from_there(
     assert "at least 12 characters" in words
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_who_returns_reads_the_backup_and_goes_on_where_others_bring_them_in(
     circle: Circle, monkeypatch: pytest.MonkeyPatch

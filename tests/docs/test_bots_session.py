@@ -49,6 +49,7 @@ kill %1 %2
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.process
 @pytest.mark.slow
 def test_both_bots_are_let_in_and_answer(tmp_path: Path) -> None:

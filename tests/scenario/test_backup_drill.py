@@ -18,7 +18,7 @@ from cloister.demo import relays
 from cloister.demo.person import Person
 from scenario.test_home_drill import DESK, Drill
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.nightly]
 
 BEFORE, AFTER, LATER = "before the backup", "after it", "when all is well"
 

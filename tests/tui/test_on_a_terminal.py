@@ -21,7 +21,7 @@ from tui.test_snapshots import SNAPSHOTS
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 STAGE: Final = Path(__file__).with_name("on_a_terminal.py")
-COUNT: Final = 10_000 if is_long() else 400
+COUNT: Final = 100_000 if is_long() else 400
 
 SEQUENCES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>78]|\x1b\([0B]|\x1b\]22;[a-z]*\x07")
 """What we send a terminal: control sequences, and the pointer's shape; no title, no clipboard."""
@@ -37,7 +37,7 @@ def terminals() -> Iterator[list[Terminal]]:
 
 
 def test_no_byte_of_a_text_is_obeyed(terminals: list[Terminal]) -> None:
-    """Conversations of two hundred hostile texts are paged through; with --all 10,000 texts."""
+    """Conversations of two hundred hostile texts are paged through; with --all 100,000."""
     terminal = Terminal([str(STAGE), "none", "7", str(COUNT)], (160, 50))
     terminals.append(terminal)
     terminal.until("relay in reach")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -296,3 +297,13 @@ def test_the_vault_is_locked_when_nothing_is_typed_for_long(device: PaperDevice)
     assert asyncio.run(main(Asleep([]))) == "locked"
     with pytest.raises(TimeoutError):
         asyncio.run(asyncio.wait_for(main(Asleep([], is_typed=False)), 0.3))
+
+
+def test_what_is_blocked_is_neither_found_nor_offered(device: PaperDevice) -> None:
+    amira = device.people[0]
+    amira["blocked"] = True
+    device.rows[DESK][0] = replace(
+        device.rows[DESK][0], sender=bytes.fromhex(str(amira["devices"][0]))
+    )
+    assert "No text holds: lead" in " ".join(talk(device, "/search lead").said)
+    assert "There is no such message here." in " ".join(talk(device, "/react 1 ok").said)

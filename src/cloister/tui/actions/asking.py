@@ -41,6 +41,12 @@ def waiting(view: View) -> str:
     return f"{view['reference']}  {view['text']}{by}; waits for {view['waits_for']}{until}"
 
 
+async def blocked(talk: Talk) -> frozenset[bytes]:
+    """Return the devices whose texts are folded away, by did."""
+    views = await talk.device.members()
+    return frozenset(bytes.fromhex(did) for v in views if v["blocked"] for did in v["devices"])
+
+
 async def own_name(talk: Talk) -> str:
     """Return the name under which this person is in the circle."""
     return str((await talk.device.status())["name"])

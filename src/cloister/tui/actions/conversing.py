@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloister.client.inputs import ChangeConversation, LeaveConversation, OpenConversation
 from cloister.tui import words
 from cloister.tui.actions import asking
+from cloister.tui.folding import is_folded
 from cloister.tui.talk import Choice, Talk
 from cloister.tui.trust import label_of, trust_of_member
 
@@ -40,7 +41,8 @@ async def new(talk: Talk) -> None:
 async def search(talk: Talk) -> None:
     """Find texts that hold all the words, in every conversation, and go to one."""
     wanted = await talk.ask("Which words?")
-    found = await talk.device.search(wanted)
+    blocked = await asking.blocked(talk)
+    found = [one for one in await talk.device.search(wanted) if not is_folded(one, blocked)]
     views = await talk.device.conversations()
     titles = {str(view["channel_id"]): words.shown_title(view) for view in views}
     if not found:

@@ -12,6 +12,7 @@ from cloister.client.told import names_told
 from cloister.errors import UsageError
 from cloister.tui import words
 from cloister.tui.actions import asking
+from cloister.tui.folding import is_folded
 from cloister.tui.talk import Choice, Talk
 
 LISTED: Final = 40
@@ -183,12 +184,14 @@ async def _say(talk: Talk, row: Message, kind: AnnotationKind, text: str = "") -
 async def _some(talk: Talk, question: str, *, own: bool) -> Message:
     """Ask for a message of the open conversation; the newest is the first."""
     channel, _ = await asking.here(talk)
+    blocked = await asking.blocked(talk)
     rows = [
         row
         for row in await talk.device.history(channel, limit=5 * LISTED)
         if row.kind is MessageKind.TEXT
         and row.state is not MessageState.FAILED
         and not row.since.retracted
+        and not is_folded(row, blocked)
         and (row.own or not own)
     ]
     listed = rows[: -LISTED - 1 : -1]

@@ -98,9 +98,13 @@ async def leave_interface(talk: Talk) -> None:
 
 
 async def devices(talk: Talk) -> None:
-    """Show the devices of everybody."""
+    """Show the devices of everybody, and how long their seats are paid for."""
     views = await talk.device.governance("devices")
-    talk.tell("\n".join(f"{v['device']}  {v['short_id']}  {v['state']}" for v in views))
+    lines = []
+    for view in views:
+        seat = f", seat: {view['seat']}" if view["seat_until"] else ""
+        lines.append(f"{view['device']}  {view['short_id']}  {view['state']}{seat}")
+    talk.tell("\n".join(lines))
 
 
 async def add_device(talk: Talk) -> None:
