@@ -25,6 +25,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from cloister.limits import CONNECT_TIMEOUT_S
+from cloister.relay.acquaintances import STRANGER_BEAT_S, Acquaintances
 
 Take = Callable[[socket.socket, Any], Awaitable[None]]
 """Shakes hands with a connection; returns when that is over, well or not."""
@@ -89,11 +90,14 @@ class Door:
         most_of_address: int | None,
         silent_s: float = CONNECT_TIMEOUT_S,
         refuses: Callable[[str], bool] | None = None,
+        acquaintances: Acquaintances | None = None,
     ) -> None:
         """``may_take``: whether one more connection can be held, ``outside`` among them; asked
         again every half second.  ``most_of_address``: how many of one address may wait; None:
         addresses tell nothing.  ``silent_s``: how long one may say nothing.
-        ``refuses``: whether an address has all it may have, where that is known at once."""
+        ``refuses``: whether an address has all it may have, where that is known at once.
+        ``acquaintances``: who is none of them waits behind everybody else, where addresses tell
+        nothing more; None: all are alike."""
         self.sockets = list(sockets)
         self._take = take
         self._may_take = may_take
@@ -104,6 +108,8 @@ class Door:
         self._fresh_doubtful = 0
         self._silent_s = silent_s
         self._refuses = refuses
+        self._acquaintances = acquaintances
+        self._stranger_beat: asyncio.TimerHandle | None = None
         self._young = 0
         """Handshakes of this beat."""
         self._beats = 0
@@ -129,7 +135,9 @@ class Door:
     @property
     def outside(self) -> int:
         """Connections that are silent, wait, or shake hands."""
-        return len(self._silent) + len(self._waiting) + len(self._doubtful) + len(self._tasks)
+        strangers = self._acquaintances.waiting if self._acquaintances is not None else 0
+        waiting = len(self._waiting) + len(self._doubtful) + strangers
+        return len(self._silent) + waiting + len(self._tasks)
 
     def open(self) -> None:
         """Take connections."""
@@ -149,11 +157,13 @@ class Door:
             for connection, _ in queue:
                 connection.close()
             queue.clear()
+        if self._acquaintances is not None:
+            self._acquaintances.close()
         for number in list(self._silent):
             self._end_silence(number)[0].close()
         for task in tuple(self._tasks):
             task.cancel()
-        for timer in (self._beat, self._sweeping):
+        for timer in (self._beat, self._sweeping, self._stranger_beat):
             if timer is not None:
                 timer.cancel()
 
@@ -187,7 +197,11 @@ class Door:
 
     def _queue_up(self, connection: socket.socket, address: Any) -> None:
         if self._most_of_address is None:
-            self._waiting.append((connection, address))
+            known = self._acquaintances
+            if known is None or known.knows(address[0]):
+                self._waiting.append((connection, address))
+            else:
+                known.put(connection, address)
             return
         host = address[0]
         is_refused = self._refuses is not None and self._refuses(host)
@@ -207,20 +221,43 @@ class Door:
                 self._begin(connection, address, is_doubtful=False)
         while self._doubtful and self._has_place and self._fresh_doubtful < _MOST_DOUBTFUL:
             self._begin(*self._doubtful.popleft(), is_doubtful=True)
+        if self._acquaintances is not None:
+            self._begin_stranger(self._acquaintances)
+
+    def _begin_stranger(self, acquaintances: Acquaintances) -> None:
+        """Shake hands with one of those whom nobody knows, if none has had a turn just now."""
+        while acquaintances.waiting and self._has_place and self._stranger_beat is None:
+            if self._begin(*acquaintances.draw(), is_doubtful=False):
+                self._stranger_beat = self._loop.call_later(STRANGER_BEAT_S, self._on_stranger_beat)
+
+    def _on_stranger_beat(self) -> None:
+        self._stranger_beat = None
+        self._begin_some()
+
+    def know(self, host: str) -> None:
+        """Somebody has proved something from an address: those who wait from there wait no more
+        than others do."""
+        if self._acquaintances is not None:
+            was_known = self._acquaintances.knows(host)
+            self._acquaintances.know(host)
+            if not was_known:
+                self._waiting.extend(self._acquaintances.take_known())
+                self._begin_some()
 
     def _is_doubtful(self, host: str) -> bool:
         return host in self._slow_of or self._fresh_of.get(host, 0) >= FRESH_OF_ADDRESS
 
-    def _begin(self, connection: socket.socket, address: Any, *, is_doubtful: bool) -> None:
+    def _begin(self, connection: socket.socket, address: Any, *, is_doubtful: bool) -> bool:
+        """Begin a handshake, if there is anybody to shake hands with; tell whether there was."""
         if self._most_of_address is not None:
             _less(self._waiting_of, address[0])
         seen = _look(connection)
         if seen & _GONE:
             connection.close()
-            return
+            return False
         if not seen & select.POLLIN:
             self._put_aside(connection, address)
-            return
+            return False
         self._fresh += 1
         self._young += 1
         if self._beat is None:
@@ -234,6 +271,7 @@ class Door:
         task = self._loop.create_task(self._shake(connection, address, place))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
 
     @property
     def _has_place(self) -> bool:

@@ -100,7 +100,7 @@ class Home:
             log=log,
             max_connections=settings.limits.max_connections,
         )
-        self._listener = Listener(self._sessions, settings.limits.handshake_s)
+        self._listener = Listener(self._sessions, settings.limits.handshake_s, knows_addresses=True)
         self._children: Children | None = None
         if process_count(settings, granted_files()):
             fronts = Fronts(self._sessions)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
@@ -22,6 +23,7 @@ from cloister.limits import (
     UNPROVEN_S,
     UNPROVEN_SILENT_S,
 )
+from cloister.relay.acquaintances import Acquaintances
 from cloister.relay.delivery import Flusher
 from cloister.relay.door import Door, bind
 from cloister.relay.logsafe import Log
@@ -82,6 +84,9 @@ class Connection(Protocol):
 
     def cut(self) -> None:
         """End the connection at once."""
+
+    def proved(self) -> None:
+        """Whoever is there has proved something for the first time."""
 
 
 class Sessions:
@@ -163,6 +168,11 @@ class Sessions:
         except Exception as error:  # noqa: BLE001  the wall: one session's bug ends one session
             self._log.bug("request-failed", error)
             return False
+        if session in self._unproven and session.state is State.PROVEN:
+            del self._unproven[session]
+            connection = self._connections.get(session)
+            if connection is not None:
+                connection.proved()
         return True
 
     def _retake(self, session: Session, requests: list[AnyRequest]) -> None:
@@ -265,8 +275,13 @@ class Sessions:
 class Listener:
     """Accepts connections in this process."""
 
-    def __init__(self, sessions: Sessions, handshake_s: float) -> None:
+    def __init__(
+        self, sessions: Sessions, handshake_s: float, *, knows_addresses: bool = False
+    ) -> None:
+        """``knows_addresses``: whether an address from which nobody has proved anything comes
+        last; not where all connections come from this machine."""
         self.sessions = sessions
+        self._knows_addresses = knows_addresses
         self._handshake_s = handshake_s
         self._door: Door | None = None
 
@@ -280,6 +295,9 @@ class Listener:
             lambda: True,
             most_of_address=None,
             silent_s=self._handshake_s,
+            acquaintances=(
+                Acquaintances(asyncio.get_running_loop().time) if self._knows_addresses else None
+            ),
         )
         self._door.open()
         return self._door.port
@@ -292,17 +310,23 @@ class Listener:
     def _welcome(
         self, request: picows.WSUpgradeRequest
     ) -> picows.WSUpgradeResponseWithListener | None:
-        is_full = self.sessions.is_full
-        return welcome(request, None if is_full else partial(OwnSocket, self.sessions))
+        make = None if self.sessions.is_full else partial(OwnSocket, self.sessions, self.know)
+        return welcome(request, make)
+
+    def know(self, host: str) -> None:
+        """Somebody has proved something from an address."""
+        if self._door is not None:
+            self._door.know(host)
 
 
 class OwnSocket(Socket):
     """A socket of this process, and the session that it carries."""
 
-    __slots__ = ("_session", "_sessions")
+    __slots__ = ("_know", "_session", "_sessions")
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, know: Callable[[str], None]) -> None:
         super().__init__()
+        self._know = know
         self._sessions = sessions
         self._session: Session | None = None
 
@@ -317,6 +341,10 @@ class OwnSocket(Socket):
     def took_garbage(self) -> None:
         """Count it."""
         self._sessions.on_garbage()
+
+    def proved(self) -> None:
+        """Let the door know from where."""
+        self._know(self.host)
 
     def ended(self) -> None:
         """End the session."""

@@ -62,6 +62,14 @@ class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
         """The other side takes nothing more at present, or takes something again."""
         raise NotImplementedError
 
+    @property
+    def host(self) -> str:
+        """The address that the connection comes from, or nothing when it is gone."""
+        if self._transport is None:
+            return ""
+        peer = self._transport.underlying_transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
     # --- what the library calls ------------------------------------------------------------
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:

@@ -40,10 +40,14 @@ class Line:
         self.got: list[bytes] = []
         self.is_held = False
         self.is_cut = False
+        self.proofs = 0
         self.session = sessions.on_connected(self)
 
     def transmit(self, frame: bytes) -> None:
         self.got.append(frame)
+
+    def proved(self) -> None:
+        self.proofs += 1
 
     def hold(self, is_held: bool) -> None:
         self.is_held = is_held

@@ -11,6 +11,7 @@ sends something is not read any more until it does.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import socket
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import Any, Final
 import picows
 
 from cloister.limits import DELIVERY_WINDOW_BYTES
+from cloister.relay.acquaintances import Acquaintances
 from cloister.relay.door import Door
 from cloister.relay.processes.orders import FIRST_OWN_KIND, Orders
 from cloister.relay.processes.pipe import Pipe
@@ -50,6 +52,8 @@ CUT: Final = FIRST_OWN_KIND + 4
 FULL: Final = FIRST_OWN_KIND + 5
 ROOM: Final = FIRST_OWN_KIND + 6
 """About no connection: whether one more may come."""
+PROVED: Final = FIRST_OWN_KIND + 7
+"""Whoever is there has proved something: its address is known."""
 
 
 class Front:
@@ -71,6 +75,7 @@ class Front:
             self._may_take,
             most_of_address=None,
             silent_s=orders.handshake_s,
+            acquaintances=Acquaintances(asyncio.get_running_loop().time),
         )
         self._do: dict[int, Callable[[Client, bytes], None]] = {
             SEND: Client.send,
@@ -78,6 +83,7 @@ class Front:
             UNHOLD: lambda client, _: client.hold(False),
             CLOSE: lambda client, _: client.close(),
             CUT: lambda client, _: client.cut(),
+            PROVED: lambda client, _: self._door.know(client.host),
         }
 
     def start(self) -> None:

@@ -127,6 +127,10 @@ class DistantSocket:
         self._front.pipe.post(front.CUT, self._number)
         self.end()
 
+    def proved(self) -> None:
+        """Let the front's door know."""
+        self._front.pipe.post(front.PROVED, self._number)
+
     # --- what the front tells ---------------------------------------------------------------
 
     def begin(self) -> None:

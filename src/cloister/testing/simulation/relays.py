@@ -140,7 +140,7 @@ class RunningHome:
 
     def accept(self) -> OwnSocket:
         """Take a connection of a device."""
-        return OwnSocket(self._sessions)
+        return OwnSocket(self._sessions, lambda _host: None)
 
 
 class RunningEntry:

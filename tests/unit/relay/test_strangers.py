@@ -1,0 +1,149 @@
+"""Strangers at a home's door: who comes from where nobody has proved anything waits, and is few."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from typing import Any
+
+from cloister.relay import acquaintances as strangers
+from cloister.relay.acquaintances import KNOWN_S, MOST_KNOWN, MOST_WAITING, Acquaintances
+from cloister.relay.door import Door, bind
+from cloister.relay.listener import Sessions
+from unit.relay.home_core import HomeCore
+from unit.relay.test_unproven import Line, run
+
+ENTRY, ELSEWHERE = "127.0.0.1", "127.0.0.2"
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class House:
+    """A door, who has come in by address, and the sockets of those who knock."""
+
+    def __init__(self) -> None:
+        self.came: Counter[str] = Counter()
+        self.somebody_came = asyncio.Event()
+        self.acquaintances = Acquaintances(asyncio.get_running_loop().time)
+        self.door = Door(
+            bind("0.0.0.0", 0),
+            self._take,
+            lambda: True,
+            most_of_address=None,
+            acquaintances=self.acquaintances,
+        )
+        self.door.open()
+        self.knocking: list[socket.socket] = []
+
+    async def _take(self, connection: socket.socket, address: Any) -> None:
+        self.came[address[0]] += 1
+        self.somebody_came.set()
+        connection.close()
+
+    def knock(self, host: str, count: int) -> None:
+        for _ in range(count):
+            knocking = socket.socket()
+            knocking.bind((host, 0))
+            knocking.connect(("127.0.0.1", self.door.port))
+            knocking.send(b"x")
+            self.knocking.append(knocking)
+
+    def close(self) -> None:
+        self.door.shut()
+        for one in self.knocking:
+            one.close()
+
+
+async def _until(house: House, host: str, count: int) -> None:
+    async with asyncio.timeout(10):
+        while house.came[host] < count:
+            house.somebody_came.clear()
+            await house.somebody_came.wait()
+
+
+def test_who_is_known_does_not_wait_for_strangers_and_they_come_one_by_one() -> None:
+    async def story() -> None:
+        house = House()
+        house.door.know(ENTRY)
+        house.knock(ELSEWHERE, 40)
+        house.knock(ENTRY, 40)
+        began = asyncio.get_running_loop().time()
+        await _until(house, ENTRY, 40)
+        took = asyncio.get_running_loop().time() - began
+        assert house.came[ELSEWHERE] <= 2 + took / strangers.STRANGER_BEAT_S
+        assert house.acquaintances.waiting >= 30
+        await _until(house, ELSEWHERE, house.came[ELSEWHERE] + 2)
+        house.close()
+
+    asyncio.run(story())
+
+
+def test_the_first_proof_from_an_address_lets_all_in_who_wait_from_there() -> None:
+    async def story() -> None:
+        house = House()
+        house.knock(ENTRY, 30)
+        house.knock(ELSEWHERE, 5)
+        await _until(house, ENTRY, 1)
+        house.door.know(ENTRY)
+        await _until(house, ENTRY, 30)
+        assert house.acquaintances.waiting
+        house.close()
+        assert not house.acquaintances.waiting
+
+    asyncio.run(story())
+
+
+def test_of_too_many_who_wait_one_that_is_drawn_goes() -> None:
+    waiting = Acquaintances(Clock())
+    ends: list[tuple[socket.socket, socket.socket]] = []
+    for number in range(MOST_WAITING + 50):
+        ends.append(socket.socketpair())
+        waiting.put(ends[-1][0], (ELSEWHERE, number))
+    assert waiting.waiting == MOST_WAITING
+    gone = [number for number, (held, _) in enumerate(ends) if held.fileno() < 0]
+    assert len(gone) == 50
+    assert gone != list(range(50)), "not the first ones"
+    assert gone != list(range(MOST_WAITING, MOST_WAITING + 50)), "not the last ones"
+    waiting.close()
+    for held, other in ends:
+        assert held.fileno() < 0
+        other.close()
+
+
+def test_an_address_is_forgotten_after_long_silence_and_the_oldest_of_too_many() -> None:
+    clock = Clock()
+    known = Acquaintances(clock)
+    known.know("one")
+    clock.now += KNOWN_S - 1
+    assert known.knows("one")
+    assert not known.knows("other")
+    clock.now += 2
+    assert not known.knows("one")
+    known.know("entry")
+    for number in range(MOST_KNOWN - 1):
+        known.know(f"member {number}")
+    assert known.knows("entry")
+    known.know("entry")
+    known.know("one more")
+    assert known.knows("entry")
+    assert not known.knows("member 0")
+
+
+def test_the_first_proof_of_a_connection_is_told_once() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        line = Line(sessions)
+        assert line.proofs == 0
+        line.prove(core)
+        line.prove(core)
+        assert line.proofs == 1
+
+    run(scenario)
