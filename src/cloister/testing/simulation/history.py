@@ -171,6 +171,8 @@ def unsettled(world: World) -> Iterator[str]:
             yield f"{machine.name} is not quiet"
         if not world.network.has_link(machine.process):
             yield f"{machine.name} has half a link"
+        if world.network.has_under_way(machine.process):
+            yield f"{machine.name} has not been told all"
         state = machine.state
         if state.roster is not None:
             sizes[machine.name] = state.roster.size

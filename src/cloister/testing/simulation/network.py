@@ -37,6 +37,9 @@ class _Reading:
 
     end: End
 
+    def get_extra_info(self, _name: str) -> None:
+        """No address stands behind it."""
+
     def pause_reading(self) -> None:
         """Let what comes wait."""
         self.end.is_paused = True
@@ -225,6 +228,16 @@ class Network:
         return any(
             end.owner is process and end.other in self._ends and not end.name.endswith("'")
             for end in self._ends
+        )
+
+    def has_under_way(self, process: Process) -> bool:
+        """Whether something that was sent to this process has not arrived: what was sent in a
+        partition arrives when that would have ended, and all that was sent later after it."""
+        now = self._loop.time()
+        return any(
+            end.other in self._ends and end.other.owner is process and end.last_arrival > now
+            for end in self._ends
+            if end.other is not None
         )
 
     def cut_all(self) -> None:

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from cloister.testing.simulation.circle import founded
 from cloister.testing.simulation.history import Violation, check
@@ -51,6 +52,12 @@ def run(seed: int, world_class: type[World] = World, *, keeps_all: bool = False)
     trace = Trace(loop.time, keeps_all=keeps_all)
     world = world_class(seed, loop, standing, trace)
     workload = Workload(world)
+
+    def fail(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What is raised into the loop itself, in a relay's callback say, is seen by nobody."""
+        world.history.fail(f"{context['message']}: {context.get('exception')!r}")
+
+    loop.set_exception_handler(fail)
     with _without_collector(), working_out_once():
         try:
             loop.run_until_complete(workload.run())
@@ -67,6 +74,7 @@ def run(seed: int, world_class: type[World] = World, *, keeps_all: bool = False)
             steps=loop.steps,
             admitted=workload.admitted,
         )
+        loop.set_exception_handler(None)
         _end(loop, world.processes)
     return outcome
 
