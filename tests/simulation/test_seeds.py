@@ -16,8 +16,8 @@ PLAIN: Final = 60
 """Seeds of every run."""
 FOUND: Final = (428, 1953)
 """Seeds that found something once, with what was wrong then: a device that waited for the head of
-entries it had, while the relay pushes heads only to those who have taken them up (428); a rest that was none, with
-frames of a partition still under way (1953)."""
+entries it had, while the relay pushes heads only to those who have taken them up (428); a rest that
+was none, with frames of a partition still under way (1953)."""
 
 
 @pytest.mark.parametrize("seed", [*seeds(plain=PLAIN, nightly=2000), *FOUND])

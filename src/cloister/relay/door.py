@@ -120,7 +120,8 @@ class Door:
         self._waiting: deque[tuple[socket.socket, Any]] = deque()
         self._doubtful: deque[tuple[socket.socket, Any]] = deque()
         """Behind everybody else, for their address' sake."""
-        self._waiting_of: Counter[str] = Counter()
+        self._waiting_of: dict[str, dict[socket.socket, None]] = {}
+        """By address, those of both queues."""
         self._fresh_of: Counter[str] = Counter()
         self._slow_of: Counter[str] = Counter()
         self._silent: dict[int, tuple[socket.socket, Any, float]] = {}
@@ -205,10 +206,18 @@ class Door:
             return
         host = address[0]
         is_refused = self._refuses is not None and self._refuses(host)
-        if is_refused or self._waiting_of[host] >= self._most_of_address:
+        waiting = self._waiting_of.setdefault(host, {})
+        if len(waiting) >= self._most_of_address:
+            # Who gave up and comes again must not be kept out by the place that he left.
+            for one in [one for one in waiting if _look(one) & _GONE]:
+                one.close()
+                del waiting[one]
+        if is_refused or len(waiting) >= self._most_of_address:
             connection.close()
+            if not waiting:
+                del self._waiting_of[host]
             return
-        self._waiting_of[host] += 1
+        waiting[connection] = None
         (self._doubtful if self._is_doubtful(host) else self._waiting).append((connection, address))
 
     def _begin_some(self) -> None:
@@ -250,7 +259,12 @@ class Door:
     def _begin(self, connection: socket.socket, address: Any, *, is_doubtful: bool) -> bool:
         """Begin a handshake, if there is anybody to shake hands with; tell whether there was."""
         if self._most_of_address is not None:
-            _less(self._waiting_of, address[0])
+            waiting = self._waiting_of.get(address[0], {})
+            waiting.pop(connection, None)
+            if not waiting:
+                self._waiting_of.pop(address[0], None)
+        if connection.fileno() < 0:
+            return False  # it had gone, and was closed for that
         seen = _look(connection)
         if seen & _GONE:
             connection.close()

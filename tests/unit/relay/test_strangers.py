@@ -102,6 +102,48 @@ def test_the_first_proof_from_an_address_lets_all_in_who_wait_from_there() -> No
     asyncio.run(story())
 
 
+def test_who_gave_up_and_comes_again_finds_the_place_that_he_left() -> None:
+    async def story() -> None:
+        async def hang(_connection: socket.socket, _address: Any) -> None:
+            await asyncio.Event().wait()
+
+        most = 4
+        door = Door(bind(ENTRY, 0), hang, lambda: True, most_of_address=most)
+        door.open()
+        ends: list[socket.socket] = []
+
+        async def knock(count: int) -> None:
+            for _ in range(count):
+                ends.append(socket.create_connection((ENTRY, door.port)))
+                ends[-1].send(b"x")
+                await asyncio.sleep(0.01)
+
+        def is_refused(end: socket.socket) -> bool:
+            end.setblocking(False)
+            try:
+                return end.recv(1) == b""
+            except ConnectionResetError:
+                return True
+            except BlockingIOError:
+                return False
+
+        async with asyncio.timeout(10):
+            await knock(1)
+            while not is_refused(ends[-1]):  # all its places are taken, and all it may wait for
+                await knock(1)
+        for end in ends[-1 - most : -1]:
+            end.close()
+        await asyncio.sleep(0.05)
+        await knock(1)
+        assert not is_refused(ends[-1])
+        door.shut()
+        for end in ends:
+            end.close()
+        await asyncio.sleep(0)
+
+    asyncio.run(story())
+
+
 def test_of_too_many_who_wait_one_that_is_drawn_goes() -> None:
     waiting = Acquaintances(Clock())
     ends: list[tuple[socket.socket, socket.socket]] = []
