@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from cloister.limits import CONNECT_TIMEOUT_S
 from cloister.relay.acquaintances import STRANGER_BEAT_S, Acquaintances
+from cloister.relay.handshake_place import Place
 
 Take = Callable[[socket.socket, Any], Awaitable[None]]
 """Shakes hands with a connection; returns when that is over, well or not."""
@@ -38,8 +39,9 @@ AT_ONCE: Final = 8
 BEAT_S: Final = 0.01
 """So many are begun in so long, unless they end meanwhile.  One takes a millisecond of processor or
 two: this bounds how long those who are connected wait for their turn."""
-MOST_SILENT: Final = 1024
-"""Connections that have sent nothing yet; of more the oldest is closed: a device speaks at once."""
+MOST_SILENT: Final = 8192
+"""Connections that have sent nothing yet; of more the oldest is closed, and so where there is no
+room for another one.  A device speaks at once, but not where thousands share a busy machine."""
 FRESH_S: Final = 1.0
 """After this a handshake is slow.  A bad mobile network takes half a second."""
 FRESH_BEHIND_ENTRY_S: Final = 0.25
@@ -180,7 +182,7 @@ class Door:
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(_PER_TURN):
-            if not self._may_take():
+            if not self._may_take() and not self._end_oldest_silence():
                 self._pause_for(_NO_FILES_PAUSE_S)
                 break
             try:
@@ -281,7 +283,7 @@ class Door:
         if self._most_of_address is not None:
             host = address[0]
             self._fresh_of[host] += 1
-        place = _Place(self, host, is_doubtful, self._beats)
+        place = Place(self, host, is_doubtful, self._beats)
         task = self._loop.create_task(self._shake(connection, address, place))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -302,7 +304,7 @@ class Door:
         self._silent[number] = connection, address, self._loop.time() + self._silent_s
         self._loop.add_reader(number, self._on_word, number)
         if len(self._silent) > MOST_SILENT:
-            self._end_silence(next(iter(self._silent)))[0].close()
+            self._end_oldest_silence()
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(1, self._sweep)
 
@@ -310,6 +312,12 @@ class Door:
         """Somebody who was silent says something, or has gone."""
         self._queue_up(*self._end_silence(number))
         self._begin_some()
+
+    def _end_oldest_silence(self) -> bool:
+        if not self._silent:
+            return False
+        self._end_silence(next(iter(self._silent)))[0].close()
+        return True
 
     def _end_silence(self, number: int) -> tuple[socket.socket, Any]:
         self._loop.remove_reader(number)
@@ -324,7 +332,7 @@ class Door:
             self._end_silence(number)[0].close()
         self._sweeping = self._loop.call_later(1, self._sweep) if self._silent else None
 
-    async def _shake(self, connection: socket.socket, address: Any, place: _Place) -> None:
+    async def _shake(self, connection: socket.socket, address: Any, place: Place) -> None:
         timer = self._loop.call_later(self._fresh_s, place.on_slow)
         try:
             await self._take(connection, address)
@@ -365,36 +373,3 @@ def _look(connection: socket.socket) -> int:
     look.register(connection, _GONE | select.POLLIN)
     found = look.poll(0)
     return found[0][1] if found else 0
-
-
-class _Place:
-    """One of the places of fresh handshakes; it is left once."""
-
-    __slots__ = ("_beat", "_door", "_host", "_is_doubtful", "_is_held", "_is_slow")
-
-    def __init__(self, door: Door, host: str | None, is_doubtful: bool, beat: int) -> None:
-        self._door = door
-        self._beat = beat
-        self._host = host
-        self._is_doubtful = is_doubtful
-        self._is_held = True
-        self._is_slow = False
-
-    def on_slow(self) -> None:
-        """It has taken too long: others may have the place."""
-        if self._host is not None:
-            self._is_slow = True
-            self._door.on_slow(self._host)
-        self._leave()
-
-    def on_over(self) -> None:
-        """It is over, well or not."""
-        if self._is_slow and self._host is not None:
-            self._is_slow = False
-            self._door.on_slow_over(self._host)
-        self._leave()
-
-    def _leave(self) -> None:
-        if self._is_held:
-            self._is_held = False
-            self._door.on_place_free(self._host, self._is_doubtful, self._beat)

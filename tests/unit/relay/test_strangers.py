@@ -144,6 +144,31 @@ def test_who_gave_up_and_comes_again_finds_the_place_that_he_left() -> None:
     asyncio.run(story())
 
 
+def test_who_says_nothing_makes_room_for_who_speaks() -> None:
+    async def story() -> None:
+        came = asyncio.Event()
+
+        async def take(connection: socket.socket, _address: Any) -> None:
+            connection.close()
+            came.set()
+
+        door = Door(bind(ENTRY, 0), take, lambda: door.outside < 3, most_of_address=64)
+        door.open()
+        silent = [socket.create_connection((ENTRY, door.port)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        assert door.outside == 3
+        speaking = socket.create_connection((ENTRY, door.port))
+        speaking.send(b"x")
+        async with asyncio.timeout(5):
+            await came.wait()
+        assert silent[0].recv(1) == b"", "the oldest has gone"
+        door.shut()
+        for end in (*silent, speaking):
+            end.close()
+
+    asyncio.run(story())
+
+
 def test_of_too_many_who_wait_one_that_is_drawn_goes() -> None:
     waiting = Acquaintances(Clock())
     ends: list[tuple[socket.socket, socket.socket]] = []

@@ -1,0 +1,41 @@
+"""The place that a handshake holds at a door, as long as it is neither over nor slow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cloister.relay.door import Door
+
+
+class Place:
+    """One of the places of fresh handshakes; it is left once."""
+
+    __slots__ = ("_beat", "_door", "_host", "_is_doubtful", "_is_held", "_is_slow")
+
+    def __init__(self, door: Door, host: str | None, is_doubtful: bool, beat: int) -> None:
+        self._door = door
+        self._beat = beat
+        self._host = host
+        self._is_doubtful = is_doubtful
+        self._is_held = True
+        self._is_slow = False
+
+    def on_slow(self) -> None:
+        """It has taken too long: others may have the place."""
+        if self._host is not None:
+            self._is_slow = True
+            self._door.on_slow(self._host)
+        self._leave()
+
+    def on_over(self) -> None:
+        """It is over, well or not."""
+        if self._is_slow and self._host is not None:
+            self._is_slow = False
+            self._door.on_slow_over(self._host)
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._door.on_place_free(self._host, self._is_doubtful, self._beat)
