@@ -17,7 +17,6 @@ from cloister.testing.paper_device import PaperDevice
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.app import Interface
 from cloister.tui.keys import KEYS, help_lines, load_keys
-from cloister.tui.screens.home import HomeScreen
 from cloister.tui.session import PAGE
 from cloister.tui.setting import Setting
 from cloister.tui.widgets.entry import Composer
@@ -244,13 +243,16 @@ def test_it_locks_by_itself_when_nobody_is_there() -> None:
     assert play(newsroom(), story, setting=Setting(autolock_s=5)) == "locked"
 
 
-def test_it_does_not_lock_while_somebody_types() -> None:
+@pytest.mark.parametrize("key", ["down", "enter", "h", "ctrl+k"])
+@pytest.mark.parametrize("before", [(), ("enter",), ("ctrl+k",)])
+def test_it_does_not_lock_while_somebody_types(before: tuple[str, ...], key: str) -> None:
+    """Whoever takes the key: the list, the composer, the palette, the application."""
+
     async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, *before)
         app.autolock.last_key -= 10
-        await press(pilot, "enter", "h")
+        await press(pilot, key)
         app.autolock.look()
-        await settled(pilot)
-        assert isinstance(app.screen, HomeScreen)
 
     assert play(newsroom(), story, setting=Setting(autolock_s=5)) is None
 

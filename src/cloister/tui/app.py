@@ -246,9 +246,11 @@ class Interface(TypeAhead):
 
     # --- keys ----------------------------------------------------------------------------------
 
-    def on_key(self, event: events.Key) -> None:
-        """Note that somebody is there."""
-        self.autolock.touch()
+    async def on_event(self, event: events.Event) -> None:
+        """Note that somebody is there, whoever takes the key."""
+        if isinstance(event, (events.Key, events.Paste)):
+            self.autolock.touch()
+        await super().on_event(event)
 
     def action_palette(self) -> None:
         """Go anywhere, do anything."""
