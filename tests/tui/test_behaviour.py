@@ -19,7 +19,7 @@ from cloister.tui.app import Interface
 from cloister.tui.keys import KEYS, help_lines, load_keys
 from cloister.tui.session import PAGE
 from cloister.tui.setting import Setting
-from cloister.tui.widgets.entry import Composer
+from cloister.tui.widgets.entry import PAUSE_S, Composer
 from cloister.tui.widgets.message_log import MessageLog
 from cloister.tui.words import STATES
 from tui.stage import PaperSettings, grid, interface, newsroom
@@ -83,6 +83,23 @@ def test_a_draft_is_kept_for_its_conversation() -> None:
         assert app.screen.query_one(Composer).text == "half"
         await press(pilot, "escape")
         assert "draft: half" in grid(app)
+
+    play(device, story)
+
+
+def test_a_draft_is_kept_when_the_person_pauses() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"half")
+        composer = app.screen.query_one(Composer)
+        composer._look()  # too early
+        await settled(pilot)
+        assert device.begun == {}
+        composer._last_change -= PAUSE_S
+        composer._look()
+        await settled(pilot)
+        assert list(device.begun.values()) == ["half"]
 
     play(device, story)
 
