@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cloister.client.inputs import FoundCircle
-from cloister.device.cards import CardFile, read_card
 from cloister.tui.actions import asking, people
 from cloister.tui.talk import Choice, Talk
+
+if TYPE_CHECKING:
+    from cloister.device.cards import CardFile
 
 _WAYS: Final = (
     Choice("join", "I have an invitation", "its code, from a member"),
@@ -32,7 +34,7 @@ async def found(talk: Talk) -> None:
     home = await _card(talk, "The file with the home relay's card", "home")
     entries = [await _card(talk, "The file with an entry relay's card", "entry")]
     while path := await talk.ask_optional("One more entry relay's card? (nothing: no)"):
-        entries.append(read_card(Path(path), "entry"))
+        entries.append(_read_card(path, "entry"))
     operators = await talk.choose(
         "Who runs these relays?",
         _OPERATORS,
@@ -70,7 +72,14 @@ async def found(talk: Talk) -> None:
 
 async def _card(talk: Talk, question: str, role: str) -> CardFile:
     about = "Operators hand out cards as files; the command reads the card, and nothing else of it."
-    return read_card(Path(await talk.ask(question, about=about)), role)
+    return _read_card(await talk.ask(question, about=about), role)
+
+
+def _read_card(path: str, role: str) -> CardFile:
+    # With cards comes what checks signatures: no other part of the interface has a need of it.
+    from cloister.device.cards import read_card
+
+    return read_card(Path(path), role)
 
 
 def _relays(home: CardFile, entries: list[CardFile]) -> str:
