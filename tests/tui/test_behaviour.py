@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from cloister.client.effects import MessageState
 from cloister.client.inputs import OpenConversation
+from cloister.device.facade import View
 from cloister.errors import PolicyError, UsageError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.actions.table import ACTIONS
@@ -449,6 +450,29 @@ def test_own_texts_say_who_has_them_and_who_has_read_them() -> None:
             assert _state_of_last(app) == words
 
     play(device, story, size=(60, 20))
+
+
+def test_receipts_of_one_conversation_are_not_those_of_the_next() -> None:
+    device = newsroom()
+    desk, mei = "2".zfill(32), "3".zfill(32)
+    device.tell_receipts(desk, Amira=(99, 99), Lin=(99, 99))
+    given = device.receipts
+
+    async def receipts(conversation: str) -> View:
+        if conversation == mei:
+            raise UsageError("not now")
+        return await given(conversation)
+
+    device.receipts = receipts  # type: ignore[method-assign]
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"one", "enter")
+        assert _state_of_last(app) == "read"
+        await press(pilot, "ctrl+k", *"mei", "enter", *"two", "enter")
+        assert "Mei" in grid(app).splitlines()[0]
+        assert _state_of_last(app) == "sent"
+
+    play(device, story)
 
 
 def _state_of_last(app: Interface) -> str:

@@ -198,6 +198,7 @@ class HomeScreen(Screen[None]):
         self.query_one("#list", ChoiceList).select(conversation)
         log = self.query_one("#log", MessageLog)
         log.show([])
+        log.tell({})  # what is told of another conversation says nothing of this one
         composer = self.query_one("#composer", Composer)
         composer.fill(self.session.drafts.get(conversation, ""))
         if composer.has_focus:
