@@ -115,10 +115,14 @@ class MessageLog(Painted):
         """Say what the others have of one's own texts, by their receipts."""
         if receipts == self._receipts:
             return
-        before = [self._state_of(one) for one in self.messages]
+        own = [number for number, one in enumerate(self.messages) if one.own]
+        before = [self._state_of(self.messages[number]) for number in own]
         self._receipts = receipts
-        after = [self._state_of(one) for one in self.messages]
-        changed = [number for number, state in enumerate(after) if state != before[number]]
+        changed = [
+            number
+            for number, state in zip(own, before, strict=True)
+            if self._state_of(self.messages[number]) != state
+        ]
         if changed:
             self._remake(changed)
             self.relay()
