@@ -131,7 +131,12 @@ def _channel_id(core: object, name: str) -> bytes:
 
 
 VIEWS: Any = SimpleNamespace(
-    status=lambda core, now: {"phase": "member", "name": "Amira"},
+    status=lambda core, now: {
+        "phase": "member",
+        "name": "Amira",
+        "cover_per_day": 48,
+        "cover_own": 12,
+    },
     circle=lambda core: {"circle_id": "00", "forming": False},
     members=lambda core: [
         {"name": "Amira", "role": "steward", "state": "active", "vouched_by": [], "devices": [],
