@@ -394,5 +394,5 @@ class Interface(TypeAhead):
         self.hint(f'to leave: {key_name(palette_key)}, "quit"')
 
     async def action_quit(self) -> None:
-        """The toolkit's own key for it."""
-        self.exit("left")
+        """Ctrl+Q, which the toolkit has for it: the same."""
+        self.action_help_quit()

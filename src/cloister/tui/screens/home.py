@@ -330,6 +330,9 @@ class HomeScreen(Screen[None]):
             return
         log = self.query_one("#log", MessageLog)
         log.take(message)
+        if message.reply_to:
+            # What has just come is told as it came: what it answers stands in the vault.
+            self.run_worker(self._revise(self.conversation, message.message_id))
         if not message.own:
             self._mark_read([message])
 

@@ -1,0 +1,57 @@
+"""What comes while a person looks at a conversation, or at something in front of it."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+
+from cloister.client.effects import Quote, Since
+from cloister.tui.app import Interface
+from tui.stage import grid, newsroom
+from tui.test_behaviour import play, press
+from tui.test_snapshots import settled
+
+pytestmark = pytest.mark.usefixtures("utc", "brisk")
+
+DESK = "2".zfill(32)
+
+
+def test_an_answer_that_comes_shows_what_it_answers() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter")
+        answered = device.rows[DESK][-1]
+        since = Since(quote=Quote(name=answered.sender_name, text=answered.text))
+        device.write(DESK, "Amira", "So?", reply_to=answered.message_id, since=since)
+        for _ in range(3):
+            await settled(pilot)
+        assert "  > Lin: 日本語 и кириллица, also here\n  So?" in grid(app)
+
+    play(device, story)
+
+
+def test_an_own_answer_shows_what_it_answers_at_once() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", "ctrl+o")
+        await press(pilot, "enter")
+        await press(pilot, "enter")
+        await press(pilot, *"soon", "enter")
+        for _ in range(3):
+            await settled(pilot)
+        assert "  > Lin: 日本語 и кириллица, also here\n: soon" in grid(app)
+
+    play(device, story)
+
+
+def test_a_slip_does_not_end_the_interface() -> None:
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        for slip in ("ctrl+q", "ctrl+c", "ctrl+z", "ctrl+s"):
+            await press(pilot, slip)
+        assert app.is_running
+        assert 'to leave: Ctrl+K, "quit"' in grid(app)
+        await press(pilot, "ctrl+k", *"quit", "enter")
+
+    assert play(newsroom(), story) == "left"
