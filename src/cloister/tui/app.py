@@ -129,7 +129,7 @@ class Interface(TypeAhead):
 
         try:
             await session.refresh()
-            self._begin(session)
+            self.begin()
             await session.watch()
         except DeviceClosed:
             # Locked by another command, or the process has ended: what is shown must go.
@@ -137,16 +137,17 @@ class Interface(TypeAhead):
         except CloisterError as error:
             self.report(error)
 
-    def _begin(self, session: Session) -> None:
+    def begin(self) -> None:
         """Who is not in a circle yet is asked for the code, or shown the digits to read out."""
         from cloister.tui.actions.people import read_out
         from cloister.tui.actions.table import BY_NAME
 
-        phase = str(session.status["phase"])
+        status = self.session.status if self.session is not None else {}
+        phase, digits = str(status.get("phase", "")), str(status.get("digits") or "")
         if phase == "empty":
             self.do(BY_NAME["begin"])
-        elif phase.startswith("joining") and session.status["digits"]:
-            self.show("Waiting to be let in", read_out(str(session.status["digits"])))
+        elif phase.startswith("joining") and digits:
+            self.show("Waiting to be let in", read_out(digits))
 
     def _changed(self, home: HomeScreen) -> None:
         home.redraw()
@@ -209,9 +210,9 @@ class Interface(TypeAhead):
 
     def report(self, error: CloisterError) -> None:
         """Tell what was not done, why, and what to do."""
-        text = sentence(str(error))
-        text += f"\n\n{sentence(error.hint)}" if error.hint else ""
-        self.show("Not done", text, role="warn")
+        from cloister.tui.screens.asking import refusal
+
+        self.push_screen(refusal(error))
 
     def hint(self, text: str) -> None:
         """Say something in passing, in the state line."""

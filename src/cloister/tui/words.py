@@ -258,6 +258,16 @@ def standing(status: View) -> str:
     return ", ".join(parts)
 
 
+def nothing_here(status: View) -> str:
+    """Return what stands where there is no conversation: what to do next."""
+    phase = str(status.get("phase", ""))
+    if phase == "empty":
+        return "You are in no circle yet. Enter: get into one, with an invitation's code."
+    if phase.startswith("joining"):
+        return "You wait to be let in. Enter: the digits to read out to those who vouch."
+    return "No conversation yet." if phase else ""
+
+
 def state_line(status: View, asking: int = 0) -> str:
     """Return the one line that always says where things stand."""
     parts = [relay_state(status)]

@@ -78,7 +78,7 @@ class HomeScreen(Screen[None]):
         """State above, the two panes, keys below."""
         yield Row(id="state")
         with Horizontal():
-            yield ChoiceList(id="list", empty="No conversation yet: Ctrl+K, New conversation.")
+            yield ChoiceList(id="list")
             with Vertical(id="talk"):
                 yield Row(id="title")
                 yield MessageLog(id="log")
@@ -124,7 +124,9 @@ class HomeScreen(Screen[None]):
 
             return Item(channel, lines)
 
-        self.query_one("#list", ChoiceList).fill([item(view) for view in session.conversations])
+        listed = self.query_one("#list", ChoiceList)
+        listed.empty = words.nothing_here(session.status)
+        listed.fill([item(view) for view in session.conversations])
         self.query_one("#log", MessageLog).fold(session.blocked)
         self.query_one("#log", MessageLog).connected(session.is_connected)
         self._say_state()
@@ -176,8 +178,11 @@ class HomeScreen(Screen[None]):
     # --- going ---------------------------------------------------------------------------------
 
     def on_choice_list_picked(self, event: ChoiceList.Picked) -> None:
-        """Open the conversation that was picked."""
-        self.go(event.value)
+        """Open the conversation that was picked; where there is none, go on with getting in."""
+        if event.value:
+            self.go(event.value)
+        else:
+            self.interface.begin()
 
     def go(self, conversation: str) -> None:
         """Open a conversation; what is typed from now on is for it."""
