@@ -55,3 +55,37 @@ def test_a_slip_does_not_end_the_interface() -> None:
         await press(pilot, "ctrl+k", *"quit", "enter")
 
     assert play(newsroom(), story) == "left"
+
+
+def test_what_comes_behind_a_question_is_unread_until_it_is_seen() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", "ctrl+g")
+        row = device.write(DESK, "Lin", "look here")
+        for _ in range(3):
+            await settled(pilot)
+        assert device.read[DESK] < row.position
+        await press(pilot, "escape")
+        assert device.read[DESK] == row.position
+
+    play(device, story)
+
+
+def test_what_comes_below_what_is_looked_at_is_unread_until_it_is_seen() -> None:
+    device = newsroom()
+    for number in range(30):
+        device.write(DESK, "Lin", f"line {number}")
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", "up", "up", "up")
+        row = device.write(DESK, "Lin", "look here")
+        for _ in range(3):
+            await settled(pilot)
+        assert "look here" not in grid(app)
+        assert device.read[DESK] < row.position
+        await press(pilot, *["down"] * 5)
+        assert "look here" in grid(app)
+        assert device.read[DESK] == row.position
+
+    play(device, story)

@@ -66,6 +66,7 @@ class HomeScreen(Screen[None]):
         """Id of the open conversation."""
         self._draft_timer: Timer | None = None
         self._is_loading_older = False
+        self._read_to = ("", -1)  # a conversation and a position: what was noted as read last
         self._round: list[str] = []
         """The order in which Tab goes round; it stays while what is read changes the list's."""
 
@@ -172,7 +173,8 @@ class HomeScreen(Screen[None]):
         return ((f" {title}", "bar"), (f"  {fit(people, rest)}" if rest > 4 else "", "dim"))
 
     def on_screen_resume(self) -> None:
-        """Nothing stands before the conversations any more: what changed about somebody may."""
+        """Nothing stands before the texts any more: what came is seen, what changed is told."""
+        self._mark_read()
         self.interface.tell_changes()
 
     # --- going ---------------------------------------------------------------------------------
@@ -224,7 +226,7 @@ class HomeScreen(Screen[None]):
             self.tell_receipts()
             if at is not None:
                 log.show_position(at)
-            self._mark_read(rows)
+            self._mark_read()
             self.interface.tell_changes()
 
     def tell_receipts(self) -> None:
@@ -237,10 +239,19 @@ class HomeScreen(Screen[None]):
             if conversation == self.conversation:
                 self.query_one("#log", MessageLog).tell(view)
 
-    def _mark_read(self, rows: list[Message]) -> None:
-        if rows and self.conversation and self.interface.is_watched:
-            work = self.session.device.mark_read(self.conversation, rows[-1].position)
-            self.run_worker(self._marked(work))
+    def _mark_read(self) -> None:
+        """Note that all of it was read, if the end of it is before the person's eyes."""
+        log = self.query_one("#log", MessageLog)
+        if not (log.messages and log.is_at_end and self.conversation and self.interface.is_watched):
+            return
+        up_to = (self.conversation, log.messages[-1].position)
+        if up_to != self._read_to:
+            self._read_to = up_to
+            self.run_worker(self._marked(self.session.device.mark_read(*up_to)))
+
+    def on_message_log_at_end(self) -> None:
+        """What came while older texts were looked at is read now."""
+        self._mark_read()
 
     async def _marked(self, work: object) -> None:
         await quietly(work)  # type: ignore[arg-type]
@@ -339,7 +350,7 @@ class HomeScreen(Screen[None]):
             # What has just come is told as it came: what it answers stands in the vault.
             self.run_worker(self._revise(self.conversation, message.message_id))
         if not message.own:
-            self._mark_read([message])
+            self._mark_read()
 
     def revise(self, revised: Revised) -> None:
         """A message is shown otherwise now: read it again, if it is in sight."""
