@@ -105,3 +105,15 @@ def test_what_may_still_be_done_is_not_asked_again() -> None:
         assert "You are in no circle yet." in grid(app)
 
     play(device, story)
+
+
+def test_an_answer_that_a_lock_interrupts_is_kept_as_a_draft() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"begun", "ctrl+o")
+        await press(pilot, "enter")
+        await press(pilot, "enter", *"half an answer", "ctrl+l")
+
+    assert play(device, story) == "locked"
+    assert list(device.begun.values()) == ["begun\nhalf an answer"]

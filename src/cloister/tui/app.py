@@ -165,8 +165,7 @@ class Interface(TypeAhead):
             self._standing = state
             said = [str(standing.get("reason") or "This device belongs to the circle again")]
             said += [str(standing["hint"])] if standing.get("hint") else []
-            told = "\n\n".join(map(sentence, said))
-            self.show("This device", told, role="warn")
+            self.show("This device", "\n\n".join(map(sentence, said)), role="warn")
 
     @property
     def home(self) -> HomeScreen | None:
@@ -382,7 +381,9 @@ class Interface(TypeAhead):
 
     async def _lock(self) -> None:
         if self.home is not None:
-            await self.home.keep_draft()
+            from cloister.tui.screens.writing import unfinished
+
+            await self.home.keep_draft(unfinished(self.screen_stack))
         self.exit("locked")
 
     def action_quit_now(self) -> None:

@@ -319,10 +319,10 @@ class HomeScreen(Screen[None]):
             self._draft_timer.stop()
         self._draft_timer = self.set_timer(DRAFT_S, self.keep_draft)
 
-    async def keep_draft(self) -> None:
-        """Keep what stands in the composer, if it is not what is kept already."""
+    async def keep_draft(self, more: str = "") -> None:
+        """Keep what stands in the composer, and ``more``, if it is not what is kept already."""
         conversation = self.conversation
-        text = self.query_one("#composer", Composer).text
+        text = "\n".join(filter(None, (self.query_one("#composer", Composer).text, more)))
         if not conversation or text == self.session.drafts.get(conversation, ""):
             return
         self.session.drafts.pop(conversation, None)
