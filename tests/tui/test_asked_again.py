@@ -117,3 +117,13 @@ def test_an_answer_that_a_lock_interrupts_is_kept_as_a_draft() -> None:
 
     assert play(device, story) == "locked"
     assert list(device.begun.values()) == ["begun\nhalf an answer"]
+
+
+def test_picking_a_message_from_the_list_asks_for_the_conversation_first() -> None:
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "ctrl+o")
+        assert "Which conversation?" in grid(app)
+        await press(pilot, *"front", "enter")
+        assert "Which message?" in grid(app)
+
+    play(newsroom(), story)

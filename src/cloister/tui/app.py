@@ -349,8 +349,8 @@ class Interface(TypeAhead):
             self._picked(("do", "search"))
 
     def action_message(self) -> None:
-        """Pick a message, then what to do with it."""
-        if self.home is not None and self.is_watched and self.home.conversation:
+        """Pick a message, then what to do with it; where none is open, the conversation first."""
+        if self.home is not None and self.is_watched:
             self._picked(("do", "message"))
 
     def action_help(self) -> None:

@@ -21,6 +21,7 @@ from cloister.client.powers import (
 )
 from cloister.tui import words
 from cloister.tui.actions import asking
+from cloister.tui.rules import rule_lines
 from cloister.tui.talk import Choice, Talk
 
 _REASON: Final = {"departure": 1, "misconduct": 2, "compromise": 3}
@@ -253,5 +254,4 @@ async def reset_commons(talk: Talk) -> None:
 async def policy(talk: Talk) -> None:
     """Show the circle's rules."""
     views = await talk.device.governance("policy")
-    lines = [f"{v['field']}: {v['value']}{'' if v['can_change'] else '  (fixed)'}" for v in views]
-    talk.tell("\n".join(lines))
+    talk.tell("\n".join(rule_lines(views)) or "There are no rules yet.")

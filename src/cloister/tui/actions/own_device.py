@@ -102,9 +102,13 @@ async def devices(talk: Talk) -> None:
     views = await talk.device.governance("devices")
     lines = []
     for view in views:
-        seat = f", seat: {view['seat']}" if view["seat_until"] else ""
-        lines.append(f"{view['device']}  {view['short_id']}  {view['state']}{seat}")
-    talk.tell("\n".join(lines))
+        until = view["seat_until"]
+        seat = f", seat {view['seat']}, until {words.day_of(int(until))}" if until else ""
+        bot = ", a bot" if view["bot"] else ""
+        held = ", under legal hold" if view["held"] else ""
+        state = f"{view['state']}{bot}{seat}{held}"
+        lines.append(f"{view['device']}  {view['short_id']}  {state}")
+    talk.tell("\n".join(lines) or "No device is listed yet.")
 
 
 async def add_device(talk: Talk) -> None:
