@@ -19,6 +19,7 @@ from cloister.client.powers import (
     Suspend,
     UnlockDevice,
 )
+from cloister.device.facade import View
 from cloister.tui import words
 from cloister.tui.actions import asking
 from cloister.tui.rules import rule_lines
@@ -94,16 +95,24 @@ async def reinstate(talk: Talk) -> None:
 async def remove(talk: Talk) -> None:
     """Propose that a member is removed, or approve the removal that is open."""
     name = await asking.member(talk, "Remove whom?")
-    reason = await talk.choose("Why?", asking.REASONS)
+    proposed = await _removal_by_another(talk, name)
+    if proposed is None:
+        reason = await talk.choose("Why?", asking.REASONS)
+        begin, do = "When a second member approves,", "propose the removal"
+    else:
+        # What is approved was proposed for a reason: that one counts, and its consequences.
+        text = str(proposed["text"])
+        reason = next((one for one in _REASON if text.endswith(f"({one})")), "departure")
+        begin, do = f"{proposed['by']} proposed the {text}. With you,", "approve the removal"
     more = (
         " Vouches they gave count no more: whoever came by them has a week to be vouched for anew."
         if reason == "compromise"
         else ""
     )
     await talk.confirm(
-        f"When a second member approves, {name} is out for good and comes back only as somebody"
-        f" new. What they have, they keep.{more}",
-        "propose or approve the removal",
+        f"{begin} {name} is out for good and comes back only as somebody new. What they have, they"
+        f" keep.{more}",
+        do,
     )
     await asking.do(talk, Remove(ref=0, member=name, reason=_REASON[reason]))
     views = [v for v in await talk.device.members() if v["name"] == name]
@@ -113,6 +122,17 @@ async def remove(talk: Talk) -> None:
         if is_open
         else f"{name} is removed."
     )
+
+
+async def _removal_by_another(talk: Talk, name: str) -> View | None:
+    """Return the removal of a member that waits, proposed by somebody else."""
+    own = await asking.own_name(talk)
+    for view in await talk.device.governance("pending"):
+        text = str(view["text"])
+        is_it = text == f"removal of {name}" or text.startswith(f"removal of {name} (")
+        if view["kind"] == "removal" and is_it and view["by"] != own:
+            return view
+    return None
 
 
 async def unlock_device(talk: Talk) -> None:
