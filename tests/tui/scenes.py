@@ -55,7 +55,17 @@ def _away(device: PaperDevice) -> None:
 
 
 def _in_grace(device: PaperDevice) -> None:
-    device.state["term"] = {"state": "grace", "days": -3}
+    device.state["term"] = term("grace", -3)
+
+
+def _ends_soon(device: PaperDevice) -> None:
+    device.state["term"] = term("active", 9)
+
+
+def term(state: str, days: int) -> dict[str, Any]:
+    """Return a seat's term that ends so many days from now."""
+    ends_at = NOW + days * 86_400
+    return {"state": state, "days": days, "ends_at": ends_at, "grace_until": ends_at + 14 * 86_400}
 
 
 def _refused(device: PaperDevice) -> None:
@@ -134,6 +144,8 @@ SCENES: Final = (
     Scene("not let in yet", ("escape",), prepare=_joining),
     Scene("conversations", ()),
     Scene("the seat runs out", (), prepare=_in_grace),
+    Scene("the seat ends soon", (), prepare=_ends_soon),
+    Scene("what the seat is", action("status"), prepare=_in_grace),
     Scene("a conversation", ("enter",)),
     Scene("writing two lines", ("enter", *"hold", "ctrl+j", *"until six")),
     Scene("what was said of messages", ("enter",), prepare=_annotated),

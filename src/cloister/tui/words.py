@@ -52,6 +52,9 @@ MEMBER_STATES: Final = {
 
 DAY: Final = "%A %d %B %Y"
 _QUARTER_S: Final = 900
+_DAY_S: Final = 86_400
+SOON_DAYS: Final = 14
+"""So long before a seat ends it is said."""
 _EXCERPT: Final = 120
 
 
@@ -248,14 +251,31 @@ def standing(status: View) -> str:
     parts = []
     if phase and phase not in {"member", "empty", "founding"}:
         parts.append(phase.replace("joining:", "joining,"))
-    term = status.get("term")
-    if isinstance(term, Mapping) and term.get("state") in {"grace", "lapsed"}:
-        parts.append("seat has run out" if term["state"] == "lapsed" else "seat is running out")
+    if seat := seat_of(status):
+        parts.append(seat)
     if status.get("log_stale"):
         parts.append("nothing new of the circle for days")
     if status.get("stuck"):
         parts.append("a conversation stands still")
     return ", ".join(parts)
+
+
+def seat_of(status: View) -> str:
+    """Return what a person must know of their seat, while there is time to pay; mostly nothing."""
+    term = status.get("term")
+    if not isinstance(term, Mapping):
+        return ""
+    days = int(term["days"])
+    match term["state"]:
+        case "lapsed":
+            return "seat has run out"
+        case "grace":
+            grace = (int(term["grace_until"]) - int(term["ends_at"])) // _DAY_S
+            return f"seat over, {span_in_words(max(grace + days, 0) * _DAY_S)} to pay"
+        case "active" if days <= SOON_DAYS:
+            return f"seat ends in {span_in_words(days * _DAY_S)}" if days else "seat ends today"
+        case _:
+            return ""
 
 
 def nothing_here(status: View) -> str:
