@@ -110,7 +110,7 @@ def _member(device: PaperDevice, name: str, **changes: Any) -> None:
 def _verified(device: PaperDevice) -> None:
     _member(device, "Lin", trust="verified", verified_at=NOW, own_name="Lina")
     _member(device, "Lin", shown="Lina")
-    lin = device.add_conversation("Lin", ("Lin",), shown="Lina")
+    lin = device.add_conversation("Lin", ("Lin",), shown="Lina", people=["Jonas", "Lina"])
     device.add_conversation("Amira", ("Amira",), pinned=True)
     device.add_conversation("Lunch", ("Amira", "Zoë"), muted=True)
     device.write(lin, "Lina", "the negatives are safe", at=NOW - 600)

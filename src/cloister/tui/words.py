@@ -357,6 +357,21 @@ def assurance_of(conversation: View, members: Iterable[View]) -> str:
     return next((trust_of_member(one) for one in found if not is_changed(one)), "")
 
 
+def company_of(conversation: View, members: Iterable[View], own: str) -> str:
+    """Return how long texts are kept, who else is there, and what stands behind the other of two.
+
+    Who that is goes without saying where the conversation is called by that name.
+    """
+    kept = int(conversation.get("lifetime_s") or 0)
+    notes = [f"kept {span_in_words(kept)}"] if kept else []
+    sure = assurance_of(conversation, members)
+    if conversation.get("kind") == "commons":
+        notes.append(f"all {len(conversation['members'])}")
+    elif not sure or people_of(conversation, but=own) != [shown_title(conversation)]:
+        notes.append(", ".join(people_of(conversation, but=own)) or "nobody else")
+    return ", ".join(filter(None, (*notes, sure)))
+
+
 def shown_title(conversation: View) -> str:
     """Return what this device calls a conversation."""
     return safe_line(str(conversation.get("shown") or conversation["title"]))

@@ -14,7 +14,6 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from cloister.client.effects import Message, Revised
-from cloister.client.spans import span_in_words
 from cloister.device.facade import View
 from cloister.errors import CloisterError
 from cloister.tui import words
@@ -160,17 +159,12 @@ class HomeScreen(Screen[None]):
         title = fit(words.shown_title(view), width - 1)
         rest = width - cell_len(title) - 3
         trust = self.session.trust(view)
-        own = str(self.session.status.get("name", ""))
-        people = ", ".join(words.people_of(view, but=own))
-        people = words.assurance_of(view, self.session.members) or people
         if trust:
             shown = f" [{fit(trust, rest - 2)}]" if rest > 8 else ""
             return ((f" {title}", "bar"), (shown, "warn"))
-        if view["kind"] == "commons":
-            people = f"all {len(view['members'])}"
-        if view.get("lifetime_s"):
-            people = f"kept {span_in_words(int(view['lifetime_s']))}, {people}"
-        return ((f" {title}", "bar"), (f"  {fit(people, rest)}" if rest > 4 else "", "dim"))
+        own = str(self.session.status.get("name", ""))
+        company = words.company_of(view, self.session.members, own)
+        return ((f" {title}", "bar"), (f"  {fit(company, rest)}" if rest > 4 else "", "dim"))
 
     def on_screen_resume(self) -> None:
         """Nothing stands before the texts any more: what came is seen, what changed is told."""
