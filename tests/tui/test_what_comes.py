@@ -89,3 +89,24 @@ def test_what_comes_below_what_is_looked_at_is_unread_until_it_is_seen() -> None
         assert device.read[DESK] == row.position
 
     play(device, story)
+
+
+def test_that_this_device_is_out_is_told_once() -> None:
+    device = newsroom()
+    standing = {"state": "locked", "reason": "this device is locked", "hint": "Two unlock it."}
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter")
+        device.alarm("out", "This device is out of the circle for now: this device is locked.")
+        device.state["standing"] = standing
+        device.connect("down")
+        for _ in range(5):
+            await settled(pilot)
+        assert grid(app).split("\n\n")[0].splitlines()[:2] == [
+            " This device",
+            "This device is locked.",
+        ]
+        await press(pilot, "escape")
+        assert app.is_watched
+
+    play(device, story)

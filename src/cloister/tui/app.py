@@ -203,8 +203,8 @@ class Interface(TypeAhead):
         self._changes.tell()
 
     def _alarm(self, alarm: Alarm) -> None:
-        if alarm.code == "new device":
-            return  # a screen of its own says it, until it was read
+        if alarm.code in {"new device", "out"}:
+            return  # a screen of its own says it
         self.show(f"ALARM ({alarm.code})", alarm.text, role="fail")
 
     def report(self, error: CloisterError) -> None:
