@@ -19,7 +19,7 @@ from cloister.client.powers import (
     Suspend,
     UnlockDevice,
 )
-from cloister.device.facade import View
+from cloister.device.facade import Facade, View
 from cloister.tui import words
 from cloister.tui.actions import asking
 from cloister.tui.rules import rule_lines
@@ -95,15 +95,15 @@ async def reinstate(talk: Talk) -> None:
 async def remove(talk: Talk) -> None:
     """Propose that a member is removed, or approve the removal that is open."""
     name = await asking.member(talk, "Remove whom?")
-    proposed = await _removal_by_another(talk, name)
+    proposed = await removal_by_another(talk.device, name)
     if proposed is None:
         reason = await talk.choose("Why?", asking.REASONS)
         begin, do = "When a second member approves,", "propose the removal"
     else:
         # What is approved was proposed for a reason: that one counts, and its consequences.
-        text = str(proposed["text"])
-        reason = next((one for one in _REASON if text.endswith(f"({one})")), "departure")
-        begin, do = f"{proposed['by']} proposed the {text}. With you,", "approve the removal"
+        reason = reason_of(proposed)
+        begin = f"{proposed['by']} proposed the {proposed['text']}. With you,"
+        do = "approve the removal"
     more = (
         " Vouches they gave count no more: whoever came by them has a week to be vouched for anew."
         if reason == "compromise"
@@ -124,10 +124,16 @@ async def remove(talk: Talk) -> None:
     )
 
 
-async def _removal_by_another(talk: Talk, name: str) -> View | None:
+def reason_of(removal: View) -> str:
+    """Return the reason for which a removal was proposed."""
+    text = str(removal["text"])
+    return next((one for one in _REASON if text.endswith(f"({one})")), "departure")
+
+
+async def removal_by_another(device: Facade, name: str) -> View | None:
     """Return the removal of a member that waits, proposed by somebody else."""
-    own = await asking.own_name(talk)
-    for view in await talk.device.governance("pending"):
+    own = (await device.status())["name"]
+    for view in await device.governance("pending"):
         text = str(view["text"])
         is_it = text == f"removal of {name}" or text.startswith(f"removal of {name} (")
         if view["kind"] == "removal" and is_it and view["by"] != own:
