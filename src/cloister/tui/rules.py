@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from cloister.client.spans import span_in_words
+from cloister.errors import UsageError
 
 _SENTENCES: Final[Mapping[str, Callable[[Any], str]]] = {
     "vouches": lambda n: f"A newcomer needs {_counted(n, 'vouch', 'vouches')}",
@@ -36,6 +37,33 @@ _SENTENCES: Final[Mapping[str, Callable[[Any], str]]] = {
 _FLAGS: Final = ((1, "This is a test circle"), (2, "One operator runs all relays"))
 
 
+EXPORTS: Final = ("free", "logged", "refused")
+"""What may become of exports; the place is the number of the rule (``roster.policy``)."""
+_SECONDS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+
+
+def rule_sentence(field: str, value: Any) -> str:
+    """Return what a rule says, without a stop."""
+    say = _SENTENCES.get(field)
+    return say(value) if say else f"{field}: {value}"
+
+
+def number_of(field: str, typed: str) -> int:
+    """Return the value that somebody typed for a rule: a count, or a span of time in seconds.
+
+    Raises ``UsageError``."""
+    given = "".join(typed.split()).casefold()
+    if not field.endswith("_s"):
+        if not given.isdecimal():
+            raise UsageError("this is no number")
+        return int(given)
+    if given == "0":
+        return 0
+    if not given[:-1].isdecimal() or given[-1:] not in _SECONDS:
+        raise UsageError("this is no span of time", hint="for example 14d, 12h, 30m, or 0")
+    return int(given[:-1]) * _SECONDS[given[-1]]
+
+
 def rule_lines(views: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a line for each rule; ``views``: field, value and whether two stewards change it."""
     lines = []
@@ -45,8 +73,7 @@ def rule_lines(views: Iterable[Mapping[str, Any]]) -> list[str]:
         if field == "flags":
             lines += [said + end for flag, said in _FLAGS if int(value) & flag]
         else:
-            say = _SENTENCES.get(field)
-            lines.append((say(value) if say else f"{field}: {value}") + end)
+            lines.append(rule_sentence(field, value) + end)
     return lines
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from cloister.client.inputs import Remove
 from cloister.client.powers import (
+    EXPORT_FIELD,
     Approve,
     EraseDevice,
     Object,
@@ -16,13 +17,15 @@ from cloister.client.powers import (
     Reinstate,
     ReleaseHold,
     ResetCommons,
+    SetPolicy,
     Suspend,
     UnlockDevice,
 )
 from cloister.device.facade import Facade, View
+from cloister.errors import UsageError
 from cloister.tui import words
 from cloister.tui.actions import asking
-from cloister.tui.rules import rule_lines
+from cloister.tui.rules import EXPORTS, number_of, rule_lines, rule_sentence
 from cloister.tui.talk import Choice, Talk
 
 _REASON: Final = {"departure": 1, "misconduct": 2, "compromise": 3}
@@ -281,3 +284,37 @@ async def policy(talk: Talk) -> None:
     """Show the circle's rules."""
     views = await talk.device.governance("policy")
     talk.tell("\n".join(rule_lines(views)) or "There are no rules yet.")
+
+
+async def change_rule(talk: Talk) -> None:
+    """Propose another value for one of the circle's rules."""
+    views = [view for view in await talk.device.governance("policy") if view["can_change"]]
+    now = {str(view["field"]): rule_sentence(str(view["field"]), view["value"]) for view in views}
+    choices = [Choice(field, said) for field, said in now.items()]
+    field = await talk.choose("Which rule?", choices, nothing="No rule can be changed.")
+    number, said = await _other_value(talk, field, now[field])
+    await talk.confirm(
+        f"{said}. So it is when a second steward has approved and the delay of changes has passed."
+        " Everybody can read that you proposed it.",
+        "propose it",
+    )
+    act = SetPolicy(ref=0, changes=((field, number),))
+    await asking.exercise(talk, act, "the rule is another now")
+
+
+async def _other_value(talk: Talk, field: str, now: str) -> tuple[int, str]:
+    """Ask for the value; return it as a number, and what the rule says then."""
+    if field == EXPORT_FIELD:
+        choices = [Choice(one, rule_sentence(field, one)) for one in EXPORTS]
+        word = await talk.choose("What becomes of exports?", choices)
+        return EXPORTS.index(word), rule_sentence(field, word)
+    form = "A span of time: 14d, 12h, 30m, or 0." if field.endswith("_s") else "A number."
+    typed = ""
+    while True:
+        typed = await talk.ask("Which value instead?", about=f"Now: {now}.\n{form}", text=typed)
+        try:
+            number = number_of(field, typed)
+        except UsageError as error:
+            await talk.ask_again(error)
+        else:
+            return number, rule_sentence(field, number)
