@@ -44,6 +44,8 @@ _FLAGS: Final = ((1, "This is a test circle"), (2, "One operator runs all relays
 
 EXPORTS: Final = ("free", "logged", "refused")
 """What may become of exports; the place is the number of the rule (``roster.policy``)."""
+COVERS: Final = (0, 12, 48, 240)
+"""The rates of cover that a circle may ask of its devices (``roster.policy``), messages a day."""
 _SECONDS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from cloister.client.powers import COVER_FIELD, EXPORT_FIELD, POLICY_FIELDS, SetPolicy
 from cloister.errors import UsageError
-from cloister.roster.policy import ExportRule, default_policy
+from cloister.roster.policy import COVER_RATES, ExportRule, default_policy
 from cloister.testing.paper_device import PaperDevice
-from cloister.tui.rules import EXPORTS, number_of, rule_lines
+from cloister.tui.rules import COVERS, EXPORTS, number_of, rule_lines
 from unit.tui.test_line import talk
 
 
@@ -47,6 +47,10 @@ def test_a_rule_of_a_newer_program_is_shown_as_it_is() -> None:
 
 def test_exports_have_the_numbers_of_the_rules() -> None:
     assert [(rule.value, rule.name.lower()) for rule in ExportRule] == list(enumerate(EXPORTS))
+
+
+def test_cover_has_the_rates_of_the_policy() -> None:
+    assert COVERS == COVER_RATES
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,9 @@ from cloister.client.powers import (
 )
 from cloister.device.facade import Facade, View
 from cloister.errors import UsageError
-from cloister.roster.policy import COVER_RATES
 from cloister.tui import words
 from cloister.tui.actions import asking
-from cloister.tui.rules import EXPORTS, number_of, rule_lines, rule_sentence
+from cloister.tui.rules import COVERS, EXPORTS, number_of, rule_lines, rule_sentence
 from cloister.tui.talk import Choice, Talk
 
 _REASON: Final = {"departure": 1, "misconduct": 2, "compromise": 3}
@@ -311,7 +310,7 @@ async def _other_value(talk: Talk, field: str, now: str) -> tuple[int, str]:
         word = await talk.choose("What becomes of exports?", choices)
         return EXPORTS.index(word), rule_sentence(field, word)
     if field == COVER_FIELD:
-        choices = [Choice(str(rate), rule_sentence(field, rate)) for rate in COVER_RATES]
+        choices = [Choice(str(rate), rule_sentence(field, rate)) for rate in COVERS]
         rate = int(await talk.choose("How much cover traffic?", choices))
         return rate, rule_sentence(field, rate)
     form = "A span of time: 14d, 12h, 30m, or 0." if field.endswith("_s") else "A number."
