@@ -63,9 +63,9 @@ def svg_of(app: Interface, picture: Picture) -> str:
     ground, ink = (BACKGROUND, RGB["text"]) if picture.colours == "colour" else PAPER
     width, height = round(columns * WIDE + 2 * MARGIN), rows * HIGH + 2 * MARGIN
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
-        f' role="img" font-size="{SIZE}" xml:space="preserve"'
-        " font-family=\"'DejaVu Sans Mono', Menlo, Consolas, monospace\">",
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"',
+        f'     font-size="{SIZE}" xml:space="preserve"',
+        "     font-family=\"'DejaVu Sans Mono', Menlo, Consolas, monospace\">",
         f"<title>{escape(picture.title)}</title>",
         f"<desc>{escape(picture.words)}</desc>",
         f'<rect width="{width}" height="{height}" rx="8" fill="{ground}"/>',
