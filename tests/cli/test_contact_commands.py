@@ -77,7 +77,7 @@ def test_a_blocked_text_is_folded_away_for_people(
 ) -> None:
     views = [{"name": "Amira", "blocked": True, "devices": [text_message(1).sender.hex()]}]
     monkeypatch.setattr(VIEWS, "members", lambda core: views)
-    monkeypatch.setattr(VIEWS, "blocked", lambda core: frozenset({text_message(1).sender}))
+    monkeypatch.setattr(VIEWS, "uncounted", lambda core: frozenset({text_message(1).sender}))
     vault = Vault.open(profile, Secret(b"correct horse"))
     vault.commit([PutMessage(message=text_message(1, "the text itself"))])
     vault.close()

@@ -22,6 +22,7 @@ from cloister.client.governance_views import governance_view
 from cloister.client.inputs import Act, AnyInput
 from cloister.client.naming import one_device
 from cloister.roster.entry import Entry
+from cloister.roster.state import MemberState
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from scenario.governed import DAY_S, later, roster_of, send, two_stewards
 from unit.device.scripted import VIEWS, ScriptedCore
@@ -109,6 +110,19 @@ def test_a_suspension_waits_in_pending_until_the_other_steward_approves(
     status, out, err = run("pending")
     assert (status, out) == (0, "")
     assert "Nothing waits" in err
+
+
+def test_who_approves_a_removal_is_told_the_reason_that_counts(run: Run, stage: Stage) -> None:
+    status, out, err = run("remove", "Cyd", "--reason", "compromise", "--json", "--yes")
+    assert (status, json.loads(out)["reason"]) == (0, "compromise")
+    assert "proposed the" not in err
+    stage.person = stage.ben
+    status, out, err = run("remove", "Cyd", "--json", "--yes")
+    assert (status, json.loads(out)["reason"]) == (0, "compromise")
+    assert "Ada proposed the removal of Cyd (compromise)." in err
+    cyd = roster_of(stage.ada).member_named("Cyd")
+    assert cyd is not None
+    assert cyd.state is MemberState.REMOVED
 
 
 def test_what_is_forbidden_is_5_and_says_what_to_do(run: Run, stage: Stage) -> None:

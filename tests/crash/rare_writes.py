@@ -200,10 +200,11 @@ async def run_until_gone(device: Device, works: list[Coroutine[Any, Any, None]])
     while not gone.done():
         running = [task for task in tasks if not task.done()]
         await asyncio.wait([gone, *running], return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            if task.done():
-                task.result()
+        if not device.gone.is_set():  # what waited for an answer then ends with the connection
+            for task in tasks:
+                if task.done():
+                    task.result()
     for task in tasks:
         task.cancel()
     for end in await asyncio.gather(*tasks, return_exceptions=True):
-        assert end is None or isinstance(end, asyncio.CancelledError), end
+        assert end is None or isinstance(end, asyncio.CancelledError | ConnectionError), end

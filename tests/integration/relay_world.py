@@ -176,7 +176,7 @@ class _Listener(picows.WSListener):
             self.device.take(decode_events(frame.get_payload_as_bytes()))
 
     def on_ws_disconnected(self, transport: Any) -> None:
-        self.device.gone.set()
+        self.device.end()
 
 
 class Device:
@@ -224,11 +224,20 @@ class Device:
             else:
                 self.pushed.put_nowait(event)
 
+    def end(self) -> None:
+        """Whoever still waits for an answer is told that none comes."""
+        self.gone.set()
+        for waiting in self.answers.values():
+            if not waiting.done():
+                waiting.set_exception(ConnectionError("the relay ended the connection"))
+
     def send(self, *requests: Any) -> None:
         self.transport.send(picows.WSMsgType.BINARY, encode_frame(requests))
 
     async def ask_any(self, kind: Any, *values: Any, **named: Any) -> Any:
-        """Send a request and return the answer, whichever it is."""
+        """Send a request and return the answer, whichever it is; ConnectionError: there is none."""
+        if self.gone.is_set():
+            raise ConnectionError("the relay has ended the connection")
         self.rid += 1
         rid = self.rid
         future = self.answers[rid] = asyncio.get_running_loop().create_future()

@@ -19,7 +19,8 @@ from cloister.client.contact_acts import (
 )
 from cloister.client.contact_records import FOR_EVER
 from cloister.client.contacting import NEW_DEVICE
-from cloister.client.contacts import author_names, blocked_devices
+from cloister.client.contacts import author_names, blocked_devices, uncounted_devices
+from cloister.client.identity import did_of
 from cloister.client.inputs import Leave, MarkRead, OpenConversation, SendText
 from cloister.client.persistence import writes_between
 from cloister.client.receipt_records import ReceiptLevel
@@ -167,6 +168,10 @@ def test_who_is_blocked_is_kept_and_told_nothing() -> None:
         await block(desk, ben, "Cyd")
         assert blocked_devices(ben.core.state) == {
             bytes.fromhex(did) for did in seen(ben, "Cyd")["devices"]
+        }
+        assert uncounted_devices(ben.core.state) == {
+            did_of(ben.core.state),
+            *blocked_devices(ben.core.state),
         }
         await desk.say(cyd, "unheard")
         await desk.wait(LONG_ENOUGH_S)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import statistics
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
-from cloister.client.covering import DAY_S, MAX_PER_DAY, interval_s
+from cloister.client.covering import DAY_S, interval_s, rate_of
 from cloister.client.inputs import SendText, SetCover, Tick
+from cloister.client.powers import Approve, SetPolicy
 from cloister.client.receipt_records import ReceiptLevel
 from cloister.client.told import Told
 from cloister.client.turn import Turn
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import UsageError
-from cloister.testing.simulated_circle import SimulatedDevice
+from cloister.roster.policy import MAX_COVER_PER_DAY
+from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.wire.commands import Put
 from cloister.wire.frame import encode_frame
 from counts import seeds
 from scenario.desk import TITLE, Desk
+from scenario.governed import two_stewards, view
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
@@ -40,7 +44,7 @@ def test_cover_goes_out_by_itself_and_nobody_sees_it() -> None:
         await desk.wait(100)
         shown = [len(device.messages) for device in (ada, ben, cyd)]
         epoch = desk.channel(ben).group.epoch
-        await cover(desk, ada, MAX_PER_DAY)
+        await cover(desk, ada, MAX_COVER_PER_DAY)
         await desk.wait(2 * 3600)
         # 20 in the mean; 2 or 55 of an exponential clock are less likely than 1 in 10^6.
         covers = desk.puts["Ada"][1:]
@@ -65,7 +69,7 @@ def test_to_the_relay_cover_is_a_text() -> None:
         ada, _, _ = await desk.open()
         for text in ("x", "x" * 300):
             await desk.say(ada, text)
-        await cover(desk, ada, MAX_PER_DAY)
+        await cover(desk, ada, MAX_COVER_PER_DAY)
         await desk.wait(3600)
         puts = desk.puts["Ada"]
         assert len(puts) > 2
@@ -85,7 +89,7 @@ def test_nothing_is_caught_up_after_being_cut_off() -> None:
     async def story() -> None:
         desk = Desk()
         ada, _, _ = await desk.open()
-        await cover(desk, ada, MAX_PER_DAY)
+        await cover(desk, ada, MAX_COVER_PER_DAY)
         ada.is_offline = True
         await desk.wait(3600)
         ada.is_offline = False
@@ -100,7 +104,7 @@ def test_no_cover_waits_behind_what_cannot_go_out() -> None:
     async def story() -> None:
         desk = Desk()
         ada, _, _ = await desk.open()
-        await cover(desk, ada, MAX_PER_DAY)
+        await cover(desk, ada, MAX_COVER_PER_DAY)
         ada.hinder = lambda request: () if isinstance(request, Put) else (request,)
         await desk.wait(2 * 3600)
         assert len(desk.channel(ada).outbox) == 1
@@ -116,12 +120,62 @@ def test_the_rate_is_kept_and_has_an_end() -> None:
         ada.crash()
         assert ada.core.state.cover is not None
         assert ada.core.state.cover.per_day == 12
-        with pytest.raises(UsageError, match=str(MAX_PER_DAY)):
-            await cover(desk, ada, MAX_PER_DAY + 1)
+        with pytest.raises(UsageError, match=str(MAX_COVER_PER_DAY)):
+            await cover(desk, ada, MAX_COVER_PER_DAY + 1)
         await cover(desk, ada, 0)
         assert ada.core.state.cover_at == 0
         await desk.wait(3600)
         assert desk.counts() == [0, 0, 0]
+
+    play(story())
+
+
+def test_two_stewards_can_have_every_device_send_cover() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await two_stewards(circle)
+        await circle.act(cyd, SetCover(ref=circle.ref(), per_day=12))
+        change = SetPolicy(ref=circle.ref(), changes=(("cover_per_day", MAX_COVER_PER_DAY),))
+        entry = await circle.act(ada, change)
+        (waiting,) = view(ben, "pending")
+        assert f"cover_per_day 0 becomes {MAX_COVER_PER_DAY}" in str(waiting["text"])
+        assert [rate_of(one.core.state) for one in (ada, cyd)] == [0, 12]
+        await circle.act(ben, Approve(ref=circle.ref(), reference=entry[:8]))
+        assert {rate_of(one.core.state) for one in (ada, ben, cyd)} == {MAX_COVER_PER_DAY}
+        puts = [0, 0, 0]
+        for place, device in enumerate((ada, ben, cyd)):
+            device.hinder = functools.partial(_count, puts, place)
+        for _ in range(60):
+            circle.now += 120
+            for device in (ada, ben, cyd):
+                device.feed(Tick())
+            await circle.settle()
+        # Twenty of each in the mean, less what an update of the group keeps back.
+        assert min(puts) > 2
+        # Who asks for none sends what the circle asks for; who asks for more than it, the own rate.
+        await circle.act(cyd, SetCover(ref=circle.ref(), per_day=0))
+        assert rate_of(cyd.core.state) == MAX_COVER_PER_DAY
+        fewer = SetPolicy(ref=circle.ref(), changes=(("cover_per_day", 12),))
+        entry = await circle.act(ben, fewer)
+        await circle.act(ada, Approve(ref=circle.ref(), reference=entry[:8]))
+        await circle.act(ben, SetCover(ref=circle.ref(), per_day=48))
+        assert [rate_of(one.core.state) for one in (ada, ben, cyd)] == [12, 48, 12]
+
+    play(story())
+
+
+def _count(puts: list[int], place: int, request: Any) -> tuple[Any, ...]:
+    puts[place] += isinstance(request, Put)
+    return (request,)
+
+
+def test_a_rule_for_cover_is_one_of_four() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _, _ = await two_stewards(circle)
+        more = SetPolicy(ref=circle.ref(), changes=(("cover_per_day", 13),))
+        with pytest.raises(UsageError, match="cover_per_day"):
+            await circle.act(ada, more)
 
     play(story())
 
@@ -152,7 +206,7 @@ def test_receipts_and_cover_among_crashes_and_cuts_lose_and_double_nothing(seed:
         circle = desk.circle
         for device in devices:
             await desk.give(device, int(ReceiptLevel.DELIVERED))
-            await cover(desk, device, MAX_PER_DAY)
+            await cover(desk, device, MAX_COVER_PER_DAY)
         for number in range(15):
             author = circle.rng.choice(devices)
             act = SendText(ref=circle.ref(), conversation=TITLE, text=f"text {number}")

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cloister.client.contacts import uncounted_devices
+from cloister.client.identity import did_of
 from cloister.client.inputs import Invite, Join, OpenConversation, SendText, Vouch
 from cloister.client.views import requests_view, status_view
 from cloister.errors import NotFoundError, PolicyError, UsageError
@@ -74,6 +76,10 @@ def test_a_second_device_needs_one_vouch_of_another_member() -> None:
         assert second.texts("Cyd") == [], "what was said before it came"
         assert status_view(second.core.state, circle.now)["name"] == "Ada"
         assert not alarms(circle)
+        mine = {did_of(one.core.state) for one in (ada, second)}
+        assert len(mine) == 2
+        assert uncounted_devices(ada.core.state) == uncounted_devices(second.core.state) == mine
+        assert uncounted_devices(cyd.core.state) == {did_of(cyd.core.state)}
 
     play(story())
 

@@ -55,7 +55,17 @@ def _away(device: PaperDevice) -> None:
 
 
 def _in_grace(device: PaperDevice) -> None:
-    device.state["term"] = {"state": "grace", "days": -3}
+    device.state["term"] = term("grace", -3)
+
+
+def _ends_soon(device: PaperDevice) -> None:
+    device.state["term"] = term("active", 9)
+
+
+def term(state: str, days: int) -> dict[str, Any]:
+    """Return a seat's term that ends so many days from now."""
+    ends_at = NOW + days * 86_400
+    return {"state": state, "days": days, "ends_at": ends_at, "grace_until": ends_at + 14 * 86_400}
 
 
 def _refused(device: PaperDevice) -> None:
@@ -100,7 +110,7 @@ def _member(device: PaperDevice, name: str, **changes: Any) -> None:
 def _verified(device: PaperDevice) -> None:
     _member(device, "Lin", trust="verified", verified_at=NOW, own_name="Lina")
     _member(device, "Lin", shown="Lina")
-    lin = device.add_conversation("Lin", ("Lin",), shown="Lina")
+    lin = device.add_conversation("Lin", ("Lin",), shown="Lina", people=["Jonas", "Lina"])
     device.add_conversation("Amira", ("Amira",), pinned=True)
     device.add_conversation("Lunch", ("Amira", "Zoë"), muted=True)
     device.write(lin, "Lina", "the negatives are safe", at=NOW - 600)
@@ -127,11 +137,15 @@ SCENES: Final = (
     Scene("a wrong PIN", ("1", "2", "enter"), Phase.LOCKED),
     Scene("no vault yet", (), Phase.ABSENT),
     Scene("how one begins", (), prepare=_empty),
+    Scene("in no circle yet", ("escape",), prepare=_empty),
     Scene("an invitation's code", ("enter",), prepare=_empty),
     Scene("a relay's card", ("down", "enter"), prepare=_empty),
     Scene("waiting to be let in", (), prepare=_joining),
+    Scene("not let in yet", ("escape",), prepare=_joining),
     Scene("conversations", ()),
     Scene("the seat runs out", (), prepare=_in_grace),
+    Scene("the seat ends soon", (), prepare=_ends_soon),
+    Scene("what the seat is", action("status"), prepare=_in_grace),
     Scene("a conversation", ("enter",)),
     Scene("writing two lines", ("enter", *"hold", "ctrl+j", *"until six")),
     Scene("what was said of messages", ("enter",), prepare=_annotated),

@@ -40,19 +40,24 @@ def rung(app: Interface, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 # --- what rings, and what comes first -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("quiet", ["", "muted", "blocked author", "blocked conversation"])
+@pytest.mark.parametrize(
+    "quiet", ["", "muted", "blocked author", "blocked conversation", "own other device"]
+)
 def test_what_is_muted_or_blocked_does_not_ring(
     quiet: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = newsroom()
     channel = device.add_conversation("Night", ("Zoë",), muted=quiet == "muted")
     device.titles[channel]["blocked"] = quiet == "blocked conversation"
+    other = bytes(31) + b"\x07"
+    next(one for one in device.people if one["name"] == "Jonas")["devices"].append(other.hex())
     if quiet == "blocked author":
         next(one for one in device.people if one["name"] == "Zoë")["blocked"] = True
 
     async def story(app: Interface, pilot: Pilot[str]) -> None:
         written = rung(app, monkeypatch)
-        device.write(channel, "Zoë", "are you there?")
+        changes = {"sender": other} if quiet == "own other device" else {}
+        device.write(channel, "Zoë", "are you there?", **changes)
         await settled(pilot)
         assert ("\a" in written) is (not quiet)
 

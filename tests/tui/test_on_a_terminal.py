@@ -106,7 +106,7 @@ def test_lock_clears_the_screen_and_is_the_end_of_a_program(
     terminal.until("I have an invitation", since=missed)
     terminal.type("\x1b")
     terminal.read(0.5)
-    terminal.type("\x11")
+    terminal.type("\x0bquit\r")
     assert terminal.end() == 0
     assert pin.encode() not in terminal.written
     deadline = time.monotonic() + WITHIN_S

@@ -19,12 +19,12 @@ from typing import Any, Final
 
 import msgspec
 
-from cloister.client.covering import DAY_S, MAX_PER_DAY
+from cloister.client.covering import DAY_S
 from cloister.client.inputs import OpenConversation, SetCover, Tick
 from cloister.ids import SHORT_ID_BYTES
 from cloister.limits import ENVELOPE_SIZES, RETENTION_S
 from cloister.relay.storage.sqlite.schema import HOUR_S, open_file
-from cloister.roster.policy import FORMING_MEMBERS
+from cloister.roster.policy import FORMING_MEMBERS, MAX_COVER_PER_DAY
 from cloister.testing.simulated_circle import START, SimulatedCircle, SimulatedDevice
 from cloister.wire.commands import Put
 from cloister.wire.frame import encode_message
@@ -129,7 +129,7 @@ async def _measure(size: int, hours: float) -> Price:
     await _play(circle, seconds)
     idle = replace(counted)
     for device in circle.devices:
-        device.feed(SetCover(ref=circle.ref(), per_day=MAX_PER_DAY))
+        device.feed(SetCover(ref=circle.ref(), per_day=MAX_COVER_PER_DAY))
     await _play(circle, seconds)
     covers = counted.puts - idle.puts
     return Price(

@@ -80,7 +80,8 @@ def cover(person: Person, *, per_day: int | None) -> None:
     """Show, or set to PER_DAY, how many cover messages this device sends a day; 0 is none.
 
     They go into your conversations at random times while the device is connected, look to relays
-    like short texts, and are shown to nobody. What they cost: see `cloister bench cover`.
+    like short texts, and are shown to nobody. The circle's rule `cover_per_day` is the least that
+    every device sends. What they cost: see `cloister bench cover`.
 
     \b
     Examples:
@@ -89,14 +90,15 @@ def cover(person: Person, *, per_day: int | None) -> None:
     """
     from cloister.client.inputs import SetCover
 
-    if per_day is None:
-        view = person.view(lambda one: one.status(), offline=True)
-        rate = int(view["cover_per_day"])
-    else:
+    if per_day is not None:
         act = SetCover(ref=0, per_day=per_day)
         person.act(lambda one: one.act(act), online=False)
-        rate = per_day
-    person.output.data({"cover_per_day": rate}, f"{rate} cover messages a day")
+    view = person.view(lambda one: one.status(), offline=True)
+    rate, own = int(view["cover_per_day"]), int(view["cover_own"])
+    asked = f"; you asked for {own}, the circle's rules for {rate}" if rate > own else ""
+    person.output.data(
+        {"cover_per_day": rate, "cover_own": own}, f"{rate} cover messages a day{asked}"
+    )
 
 
 @device.command("revoke")

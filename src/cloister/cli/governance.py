@@ -154,6 +154,7 @@ def set_policy(person: Person, *, changes: tuple[str, ...], yes: bool) -> None:
     Examples:
       cloister policy set vouches=3
       cloister policy set export=logged
+      cloister policy set cover_per_day=48
     """
     from cloister.client.powers import SetPolicy
 

@@ -193,6 +193,7 @@ def vouch(person: Person, *, name: str, how: str | None, yes: bool) -> None:
 def remove(person: Person, *, name: str, reason: str, since: int, yes: bool) -> None:
     """Propose to remove the member NAME, or approve the removal that is open.
 
+    Of one that is open the reason counts for which it was proposed, and it is shown first.
     It takes effect when a second member approves. Everybody can read who proposed and approved.
     Whoever lost vouches to a compromise has a week to be vouched for anew; nobody else is removed.
 
@@ -202,18 +203,26 @@ def remove(person: Person, *, name: str, reason: str, since: int, yes: bool) -> 
       cloister remove Jonas --reason compromise --since 112
     """
     from cloister.client.inputs import Remove
+    from cloister.tui.actions.governing import reason_of, removal_by_another
 
-    _confirm(yes, f"Remove {name}, or approve the open removal?")
     act = Remove(ref=0, member=name, reason=REASONS[reason], since=since)
 
-    async def removing(device: Facade) -> list[View]:
+    async def removing(device: Facade) -> tuple[str, list[View]]:
+        called = next((str(v["name"]) for v in await device.members() if _is_called(v, name)), name)
+        proposed = await removal_by_another(device, called)
+        if proposed is None:
+            _confirm(yes, f"Propose to remove {called} ({reason})?")
+        else:
+            person.output.talk(f"{proposed['by']} proposed the {proposed['text']}.")
+            _confirm(yes, "Approve it?")
         await device.act(act, person.settings.timeout_s, impatient=True)
-        return [view for view in await device.members() if _is_called(view, name)]
+        why = reason if proposed is None else reason_of(proposed)
+        return why, [view for view in await device.members() if _is_called(view, name)]
 
-    views = person.act(removing)
+    why, views = person.act(removing)
     is_open = any(view["removal_proposed"] for view in views)
     state = "proposed" if is_open else "removed"
-    person.output.data({"name": name, "reason": reason, "state": state}, state)
+    person.output.data({"name": name, "reason": why, "state": state}, state)
     if is_open:
         person.output.talk("A second member has to approve: cloister remove, on that device.")
 

@@ -114,7 +114,7 @@ def is_blocked(state: State, did: DeviceId) -> bool:
 
 
 def blocked_devices(state: State) -> frozenset[DeviceId]:
-    """Return the devices whose texts are folded away and count as nothing unread."""
+    """Return the devices whose texts are folded away."""
     roster = state.roster
     if roster is None:
         return frozenset()
@@ -124,6 +124,15 @@ def blocked_devices(state: State) -> frozenset[DeviceId]:
         if said.is_blocked and key in roster.members
     ]
     return frozenset(did for member in members for did in member.devices)
+
+
+def uncounted_devices(state: State) -> frozenset[DeviceId]:
+    """Return the devices whose texts are nothing unread: one's own, and those of the blocked."""
+    roster, own = state.roster, None
+    if roster is not None and state.identity is not None:
+        own = roster.devices.get(did_of(state))
+    mine = roster.members[own.member_id].devices if roster is not None and own is not None else ()
+    return blocked_devices(state) | frozenset(mine)
 
 
 def is_of_blocked(state: State, channel: Channel) -> bool:

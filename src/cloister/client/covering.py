@@ -16,14 +16,12 @@ from cloister.client.inputs import SetCover
 from cloister.client.outbox import can_go_now, may_post, queue_quietly
 from cloister.client.receipt_records import Cover
 from cloister.client.records import ChannelKind
-from cloister.client.state import Channel
+from cloister.client.state import Channel, State
 from cloister.client.turn import Turn
 from cloister.errors import UsageError
+from cloister.roster.policy import MAX_COVER_PER_DAY
 
 DAY_S: Final = 86_400
-MAX_PER_DAY: Final = 240
-"""Of one device.  32 devices that send all of it into one channel fill 225 of its 256 MiB in the
-30 days that a relay keeps messages; more would take the room of texts."""
 MAX_DEVICES: Final = 32
 """Devices of a conversation up to which cover is sent there: each of them receives it."""
 BODY_BYTES: Final = 200
@@ -31,26 +29,36 @@ BODY_BYTES: Final = 200
 
 
 def on_set(turn: Turn, act: SetCover) -> None:
-    """Set the rate; the first message comes after an interval of the new one."""
-    if not 0 <= act.per_day <= MAX_PER_DAY:
-        raise UsageError(f"cover is 0 to {MAX_PER_DAY} messages a day")
+    """Set the own rate; the first message comes after an interval of the new one."""
+    if not 0 <= act.per_day <= MAX_COVER_PER_DAY:
+        raise UsageError(f"cover is 0 to {MAX_COVER_PER_DAY} messages a day")
     turn.change(cover=Cover(per_day=act.per_day) if act.per_day else None, cover_at=0)
     turn.owe(b"cover", act.ref)
     turn.answer(b"cover", text=str(act.per_day))
 
 
+def rate_of(state: State) -> int:
+    """Messages a day: what the person chose, and at the least what the circle's policy asks."""
+    own = state.cover.per_day if state.cover else 0
+    return max(own, state.roster.policy.cover_per_day if state.roster else 0)
+
+
 def advance(turn: Turn) -> None:
-    """Send one when its time has come; what would have gone out while cut off never does."""
-    cover, at = turn.state.cover, turn.state.cover_at
-    if cover is None or not turn.is_linked:
+    """Send one when its time has come; what would have gone out while cut off never does.
+
+    Another rate draws anew: how long the last interval has lasted says nothing of the next.
+    """
+    rate, at = rate_of(turn.state), turn.state.cover_at
+    if not rate or not turn.is_linked:
         if at:
             turn.change(cover_at=0)
         return
-    if at > turn.now:
+    is_as_drawn = at and rate == turn.state.cover_rate
+    if is_as_drawn and at > turn.now:
         return
-    if at:
+    if is_as_drawn:
         _send(turn)
-    turn.change(cover_at=turn.now + interval_s(turn, cover.per_day))
+    turn.change(cover_at=turn.now + interval_s(turn, rate), cover_rate=rate)
 
 
 def interval_s(turn: Turn, per_day: int) -> int:

@@ -25,7 +25,7 @@ from cloister.client.naming import (
     shown,
 )
 from cloister.client.notes import read_note
-from cloister.client.powers import EXPORT_FIELD, POLICY_FIELDS
+from cloister.client.powers import COVER_FIELD, EXPORT_FIELD, POLICY_FIELDS
 from cloister.client.records import OwnLock
 from cloister.client.safe_text import safe_line
 from cloister.client.standing import standing_of
@@ -375,8 +375,8 @@ def policy_view(state: State, _about: str = "") -> list[View]:
         {"field": name, "value": value, "can_change": name in POLICY_FIELDS}
         for name, value in numbers.items()
     ]
-    export = {"field": EXPORT_FIELD, "value": policy.export.name.lower(), "can_change": True}
-    return [*rows, export]
+    said = {EXPORT_FIELD: policy.export.name.lower(), COVER_FIELD: policy.cover_per_day}
+    return rows + [{"field": one, "value": said[one], "can_change": True} for one in said]
 
 
 VIEWS: Final[Mapping[str, Callable[[State, str], list[View]]]] = {

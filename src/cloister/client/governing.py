@@ -17,7 +17,7 @@ from cloister.client.inputs import Remove as RemoveAct
 from cloister.client.inputs import Vouch as VouchAct
 from cloister.client.matters import MatterKind, find_matter, matters_of
 from cloister.client.naming import member_named, own_member, roster_in_force, shown
-from cloister.client.powers import CHANGEABLE, EXPORT_FIELD, SetPolicy
+from cloister.client.powers import CHANGEABLE, COVER_FIELD, EXPORT_FIELD, SetPolicy
 from cloister.client.powers import Object as ObjectAct
 from cloister.client.powers import Reinstate as ReinstateAct
 from cloister.client.powers import Suspend as SuspendAct
@@ -42,7 +42,14 @@ from cloister.roster.content import (
 from cloister.roster.entry import SealedType
 from cloister.roster.join_request import fingerprint
 from cloister.roster.orders import StewardSuspend
-from cloister.roster.policy import ExportRule, Policy, with_export
+from cloister.roster.policy import (
+    COVER_RATES,
+    ExportRule,
+    Policy,
+    unknown_in_policy,
+    with_cover,
+    with_export,
+)
 from cloister.roster.readable import ReadableType
 from cloister.roster.roster import Roster
 from cloister.roster.state import Member, OpenRequest, RequestState, changed
@@ -226,10 +233,19 @@ def with_changes(policy: Policy, changes: tuple[tuple[str, int], ...]) -> Policy
     try:
         numbers = dict(changes)
         rule = ExportRule(numbers.pop(EXPORT_FIELD, policy.export))
-        made = with_export(changed(policy, **numbers), rule)
+        cover = numbers.pop(COVER_FIELD, policy.cover_per_day)
+        if cover not in COVER_RATES:
+            raise UsageError(f"{COVER_FIELD} is one of {', '.join(map(str, COVER_RATES))}")
+        made = with_cover(with_export(changed(policy, **numbers), rule), cover)
         made.encode()
     except (EncodeError, ValueError):
         raise UsageError("a value is out of range") from None
+    wrong = unknown_in_policy(made)
+    if wrong is not None:
+        raise UsageError(
+            f"{wrong} cannot have that value in this circle",
+            hint="`cloister policy show` shows the rules; their ranges are in docs/spec/roster.md.",
+        )
     return made
 
 

@@ -18,7 +18,7 @@ from cloister.client.naming import (
     roster_in_force,
     shown,
 )
-from cloister.client.powers import EXPORT_FIELD
+from cloister.client.powers import COVER_FIELD, EXPORT_FIELD
 from cloister.client.safe_text import safe_line
 from cloister.client.state import State
 from cloister.errors import NotFoundError, UsageError
@@ -277,7 +277,12 @@ def holder_in_words(roster: Roster, key_id: bytes) -> str:
 def rules_in_words(now: Policy, then: Policy) -> str:
     """Say which rules a proposed policy would change: who approves has to know."""
     before, after = (
-        asdict(one) | {"flags": one.fixed_flags, EXPORT_FIELD: one.export.name.lower()}
+        asdict(one)
+        | {
+            "flags": one.fixed_flags,
+            EXPORT_FIELD: one.export.name.lower(),
+            COVER_FIELD: one.cover_per_day,
+        }
         for one in (now, then)
     )
     words = [

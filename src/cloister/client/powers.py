@@ -126,7 +126,9 @@ POLICY_FIELDS: Final = (
 """Numbers of the policy that two stewards may change; what relays apply the genesis fixed."""
 EXPORT_FIELD: Final = "export"
 """What becomes of exports, a value of ``roster.policy.ExportRule``: they may change that, too."""
-CHANGEABLE: Final = (*POLICY_FIELDS, EXPORT_FIELD)
+COVER_FIELD: Final = "cover_per_day"
+"""The least rate of cover traffic, one of ``roster.policy.COVER_RATES``: that, too."""
+CHANGEABLE: Final = (*POLICY_FIELDS, EXPORT_FIELD, COVER_FIELD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -271,6 +271,8 @@ class State:
     cover_at: int = 0
     """When the next cover message goes out, s; 0: not drawn (memory only: it depends on nothing
     before)."""
+    cover_rate: int = 0
+    """Messages a day for which ``cover_at`` was drawn (memory only)."""
     session: Session = field(default_factory=Session)
     owed: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)
     """What acts started (intent, invitation, channel id …) -> ``ref`` of each."""

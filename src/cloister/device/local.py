@@ -219,8 +219,8 @@ class Device:
         ]
 
     async def _unread(self) -> dict[bytes, int]:
-        blocked = self._views.blocked(self._engine.core)
-        return await self._engine.on_disk(lambda: self._vault.timeline.unread(blocked))
+        uncounted = self._views.uncounted(self._engine.core)
+        return await self._engine.on_disk(lambda: self._vault.timeline.unread(uncounted))
 
     async def governance(self, what: str, about: str = "") -> list[View]:
         """Return a view of governance."""

@@ -67,8 +67,8 @@ class Views(Protocol):
         """Return how those who write are called, which are bots, and who is blocked."""
         ...
 
-    def blocked(self, core: ClientCore) -> frozenset[bytes]:
-        """Return the dids of the members whom the person has blocked."""
+    def uncounted(self, core: ClientCore) -> frozenset[bytes]:
+        """Return the dids whose texts are nothing unread: one's own, and those of the blocked."""
         ...
 
     def comparison(self, core: ClientCore, member: str) -> View:
@@ -158,9 +158,9 @@ class CoreViews:
             self._made_of = made_of
         return self._authors
 
-    def blocked(self, core: ClientCore) -> frozenset[bytes]:
-        """Return the dids of the members whom the person has blocked."""
-        return frozenset(contacts.blocked_devices(_state(core)))
+    def uncounted(self, core: ClientCore) -> frozenset[bytes]:
+        """Return the dids whose texts are nothing unread: one's own, and those of the blocked."""
+        return frozenset(contacts.uncounted_devices(_state(core)))
 
     def comparison(self, core: ClientCore, member: str) -> View:
         """Return what the person compares with a member."""

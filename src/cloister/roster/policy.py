@@ -14,6 +14,9 @@ LARGE_CIRCLE: Final = 11
 """Active members from which ``vouches_large`` applies."""
 FORMING_MEMBERS: Final = 3
 """Active members at which a circle stops forming, for ever."""
+MAX_COVER_PER_DAY: Final = 240
+"""Cover messages of one device.  32 devices that send all of it into one channel fill 225 of its
+256 MiB in the 30 days that a relay keeps messages; more would take the room of texts."""
 PROPOSAL_LIFETIME_S: Final = 7 * 86_400
 """A proposed removal lapses after this, by log time."""
 _MAX_DURATION_S: Final = 366 * 86_400
@@ -27,10 +30,16 @@ class PolicyFlag(IntFlag):
     SINGLE_OPERATOR = 2
     EXPORT_LOGGED = 4
     EXPORT_REFUSED = 8
+    COVER_SOME = 16
+    COVER_MORE = 32
 
 
 EXPORT_FLAGS: Final = PolicyFlag.EXPORT_LOGGED | PolicyFlag.EXPORT_REFUSED
+COVER_FLAGS: Final = PolicyFlag.COVER_SOME | PolicyFlag.COVER_MORE
+MEMBERS_FLAGS: Final = EXPORT_FLAGS | COVER_FLAGS
 """What is between members only: two stewards may change it, and no relay acts on it."""
+COVER_RATES: Final = (0, 12, 48, MAX_COVER_PER_DAY)
+"""What a circle may ask of its devices, messages a day; by the value of the two flags."""
 
 
 class ExportRule(IntEnum):
@@ -86,9 +95,14 @@ class Policy(Struct):
         return ExportRule(bool(self.flags & PolicyFlag.EXPORT_LOGGED))
 
     @property
+    def cover_per_day(self) -> int:
+        """How many messages that say nothing each device sends a day, at the least."""
+        return COVER_RATES[(self.flags & COVER_FLAGS) // PolicyFlag.COVER_SOME]
+
+    @property
     def fixed_flags(self) -> int:
         """The flags that the genesis fixes."""
-        return self.flags & ~int(EXPORT_FLAGS)
+        return self.flags & ~int(MEMBERS_FLAGS)
 
 
 def default_policy(
@@ -129,7 +143,14 @@ def with_export(policy: Policy, rule: ExportRule) -> Policy:
         ExportRule.LOGGED: PolicyFlag.EXPORT_LOGGED,
         ExportRule.REFUSED: PolicyFlag.EXPORT_REFUSED,
     }
-    return replace(policy, flags=policy.fixed_flags | int(said[rule]))
+    return replace(policy, flags=policy.flags & ~int(EXPORT_FLAGS) | int(said[rule]))
+
+
+def with_cover(policy: Policy, per_day: int) -> Policy:
+    """The same policy with another least rate of cover.  Raises ``ValueError`` if it is none of
+    ``COVER_RATES``."""
+    said = COVER_RATES.index(per_day) * int(PolicyFlag.COVER_SOME)
+    return replace(policy, flags=policy.flags & ~int(COVER_FLAGS) | said)
 
 
 def unknown_in_policy(policy: Policy) -> str | None:
@@ -138,7 +159,7 @@ def unknown_in_policy(policy: Policy) -> str | None:
     A single vouch would make every member a gatekeeper alone, and without a day's delay nobody
     could object in time; both are left to test circles.
     """
-    known_flags = int(PolicyFlag.TEST_CIRCLE | PolicyFlag.SINGLE_OPERATOR | EXPORT_FLAGS)
+    known_flags = int(PolicyFlag.TEST_CIRCLE | PolicyFlag.SINGLE_OPERATOR | MEMBERS_FLAGS)
     least = 1 if policy.is_test_circle else 2
     least_delay = 0 if policy.is_test_circle else DAY_S
     checks: tuple[tuple[str, bool], ...] = (

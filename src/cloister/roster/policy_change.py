@@ -7,7 +7,7 @@ from dataclasses import replace
 from cloister.roster.draft import Act, Draft
 from cloister.roster.errors import RuleViolation
 from cloister.roster.events import Event, PolicyApproved, PolicyChanged, PolicyProposed
-from cloister.roster.policy import EXPORT_FLAGS, Policy, unknown_in_policy
+from cloister.roster.policy import MEMBERS_FLAGS, Policy, unknown_in_policy
 from cloister.roster.rules import Rule
 from cloister.roster.state import Proposal, ProposalKind, changed
 
@@ -42,11 +42,11 @@ def on_policy(draft: Draft, act: Act, policy: Policy) -> Event:
 def _with_terms_of(current: Policy, wanted: Policy) -> Policy:
     """``wanted``, with all that relays act on as the genesis fixed it: they cannot read this.
 
-    What is said of exports is between members.
+    What is said of exports and of cover is between members.
     """
     return replace(
         wanted,
-        flags=current.fixed_flags | (wanted.flags & EXPORT_FLAGS),
+        flags=current.fixed_flags | (wanted.flags & MEMBERS_FLAGS),
         unlock_shares=current.unlock_shares,
         seats=current.seats,
         cool_off_s=current.cool_off_s,

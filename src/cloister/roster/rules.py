@@ -314,8 +314,8 @@ class Rule(Enum):
     POLICY_RANGE = _Text("ROS-204", "policy-range", _I, "policy_change:on_policy",
         "a proposed policy is one that a genesis might have")
     POLICY_FIXED = _Text("ROS-205", "policy-fixed", _I, "policy_change:on_policy",
-        "a proposed policy leaves as it is what relays act on: flags but those of exports, shares, "
-        "seats and delays")
+        "a proposed policy leaves as it is what relays act on: flags but those of exports and "
+        "cover, shares, seats and delays")
     # --- devices: lost, seated, erased ---------------------------------------------------------
     REVOKE_OWN = _Text("ROS-210", "revoke-not-own", _I, "revoking:on_device_revoke",
         "a device is revoked by a device of the same member")

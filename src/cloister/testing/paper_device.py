@@ -129,7 +129,7 @@ class PaperDevice(PaperBackups):
         )
         row = replace(row, **changes)
         rows.append(row)
-        self._tell(Shown(message=row))
+        self._show(row)
         return row
 
     def become(self, row: Message, state: MessageState, reason: str = "") -> None:
@@ -137,7 +137,11 @@ class PaperDevice(PaperBackups):
         rows = self.rows[row.channel_id.hex()]
         place = next(n for n, one in enumerate(rows) if one.message_id == row.message_id)
         rows[place] = replace(row, state=state, reason=reason)
-        self._tell(Shown(message=rows[place]))
+        self._show(rows[place])
+
+    def _show(self, row: Message) -> None:
+        """Tell of a row as a device does: without what the vault knows of it besides."""
+        self._tell(Shown(message=replace(row, since=Since())))
 
     def expire(self, channel_id: str, text: str) -> None:
         """Let a text come to its time."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from textual import events
 from textual.screen import Screen
 
 from cloister.errors import CloisterError
@@ -129,7 +128,7 @@ class Interface(TypeAhead):
 
         try:
             await session.refresh()
-            self._begin(session)
+            self.begin()
             await session.watch()
         except DeviceClosed:
             # Locked by another command, or the process has ended: what is shown must go.
@@ -137,16 +136,17 @@ class Interface(TypeAhead):
         except CloisterError as error:
             self.report(error)
 
-    def _begin(self, session: Session) -> None:
+    def begin(self) -> None:
         """Who is not in a circle yet is asked for the code, or shown the digits to read out."""
         from cloister.tui.actions.people import read_out
         from cloister.tui.actions.table import BY_NAME
 
-        phase = str(session.status["phase"])
+        status = self.session.status if self.session is not None else {}
+        phase, digits = str(status.get("phase", "")), str(status.get("digits") or "")
         if phase == "empty":
             self.do(BY_NAME["begin"])
-        elif phase.startswith("joining") and session.status["digits"]:
-            self.show("Waiting to be let in", read_out(str(session.status["digits"])))
+        elif phase.startswith("joining") and digits:
+            self.show("Waiting to be let in", read_out(digits))
 
     def _changed(self, home: HomeScreen) -> None:
         home.redraw()
@@ -164,8 +164,7 @@ class Interface(TypeAhead):
             self._standing = state
             said = [str(standing.get("reason") or "This device belongs to the circle again")]
             said += [str(standing["hint"])] if standing.get("hint") else []
-            told = "\n\n".join(map(sentence, said))
-            self.show("This device", told, role="warn")
+            self.show("This device", "\n\n".join(map(sentence, said)), role="warn")
 
     @property
     def home(self) -> HomeScreen | None:
@@ -203,15 +202,15 @@ class Interface(TypeAhead):
         self._changes.tell()
 
     def _alarm(self, alarm: Alarm) -> None:
-        if alarm.code == "new device":
-            return  # a screen of its own says it, until it was read
+        if alarm.code in {"new device", "out"}:
+            return  # a screen of its own says it
         self.show(f"ALARM ({alarm.code})", alarm.text, role="fail")
 
     def report(self, error: CloisterError) -> None:
         """Tell what was not done, why, and what to do."""
-        text = sentence(str(error))
-        text += f"\n\n{sentence(error.hint)}" if error.hint else ""
-        self.show("Not done", text, role="warn")
+        from cloister.tui.screens.asking import refusal
+
+        self.push_screen(refusal(error))
 
     def hint(self, text: str) -> None:
         """Say something in passing, in the state line."""
@@ -246,11 +245,9 @@ class Interface(TypeAhead):
 
     # --- keys ----------------------------------------------------------------------------------
 
-    async def on_event(self, event: events.Event) -> None:
-        """Note that somebody is there, whoever takes the key."""
-        if isinstance(event, (events.Key, events.Paste)):
-            self.autolock.touch()
-        await super().on_event(event)
+    def touched(self) -> None:
+        """Note that somebody is there."""
+        self.autolock.touch()
 
     def action_palette(self) -> None:
         """Go anywhere, do anything."""
@@ -351,8 +348,8 @@ class Interface(TypeAhead):
             self._picked(("do", "search"))
 
     def action_message(self) -> None:
-        """Pick a message, then what to do with it."""
-        if self.home is not None and self.is_watched and self.home.conversation:
+        """Pick a message, then what to do with it; where none is open, the conversation first."""
+        if self.home is not None and self.is_watched:
             self._picked(("do", "message"))
 
     def action_help(self) -> None:
@@ -383,7 +380,9 @@ class Interface(TypeAhead):
 
     async def _lock(self) -> None:
         if self.home is not None:
-            await self.home.keep_draft()
+            from cloister.tui.screens.writing import unfinished
+
+            await self.home.keep_draft(unfinished(self.screen_stack))
         self.exit("locked")
 
     def action_quit_now(self) -> None:
@@ -396,5 +395,5 @@ class Interface(TypeAhead):
         self.hint(f'to leave: {key_name(palette_key)}, "quit"')
 
     async def action_quit(self) -> None:
-        """The toolkit's own key for it."""
-        self.exit("left")
+        """Ctrl+Q, which the toolkit has for it: the same."""
+        self.action_help_quit()

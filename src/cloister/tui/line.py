@@ -77,6 +77,7 @@ class LineMode:
 
         Raises ``NotFoundError`` for an unknown conversation, and what ends the device.
         """
+        await self._demand_somewhere()
         await self._go(await self._find(name))
         following = asyncio.ensure_future(self._follow())
         reading = asyncio.ensure_future(self._read())
@@ -206,6 +207,23 @@ class LineMode:
             self._lines.say(f"{len(self._waiting)} queued: no relay in reach. They go out later.")
 
     # --- where one is -----------------------------------------------------------------------------
+
+    async def _demand_somewhere(self) -> None:
+        """Say where who is not in yet stands: no name they could give would be found.
+
+        Raises ``NotFoundError``."""
+        phase = str((await self._device.status())["phase"])
+        if phase == "member" or await self._device.conversations():
+            return
+        if phase.startswith("joining"):
+            raise NotFoundError(
+                "you wait to be let in: there is nobody to talk with yet",
+                hint="read your digits to those who vouch: `cloister status` shows them",
+            )
+        raise NotFoundError(
+            "this profile is in no circle yet",
+            hint="`cloister join -` asks to be let in, with the code of an invitation",
+        )
 
     async def _find(self, name: str) -> str:
         """Return the id of a conversation by its name, as the device understands names."""

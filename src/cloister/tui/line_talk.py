@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cloister.client.safe_text import safe_line
 from cloister.device.facade import Facade, View
-from cloister.errors import NotFoundError, UsageError
+from cloister.errors import CloisterError, NotFoundError, UsageError
 from cloister.tui import words
 from cloister.tui.line_input import Lines
 from cloister.tui.setting import SettingsBook
@@ -46,7 +46,9 @@ class LineTalk:
         self._given = given
         self._had_some = bool(given)
 
-    async def ask(self, question: str, *, about: str = "", secret: bool = False) -> str:
+    async def ask(
+        self, question: str, *, about: str = "", secret: bool = False, text: str = ""
+    ) -> str:
         """Ask for a line."""
         if self._given and not secret:
             return self._rest()
@@ -54,6 +56,10 @@ class LineTalk:
             self._lines.say(about)
         self._lines.say(f"{question}:")
         return await self._line(secret=secret)
+
+    async def ask_again(self, error: CloisterError) -> None:
+        """A line that was refused is typed anew, with its command: lines may come from a pipe."""
+        raise error
 
     async def write(self, title: str, *, about: str, text: str) -> str:
         """Ask for a text; what stands there now is shown, for who wants to copy it."""
@@ -65,7 +71,7 @@ class LineTalk:
         self._lines.say(f"{title}:")
         return await self._line()
 
-    async def ask_optional(self, question: str) -> str:
+    async def ask_optional(self, question: str, *, text: str = "") -> str:
         """Ask for a line, or nothing; a command that came with its answers is asked no more."""
         if self._given:
             return self._rest()

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cloister.device.errors import DeviceClosed, NotAnswered
 from cloister.device.facade import Facade, View
-from cloister.errors import NotFoundError
-from cloister.tui.screens.asking import AskScreen, ChooseScreen, ConfirmScreen, TellScreen
+from cloister.errors import CloisterError, LockedError, NotFoundError
+from cloister.tui.screens.asking import (
+    AskScreen,
+    ChooseScreen,
+    ConfirmScreen,
+    TellScreen,
+    refusal,
+)
 from cloister.tui.screens.writing import WriteScreen
 from cloister.tui.talk import NOTHING, Cancelled, Choice
 
@@ -29,13 +36,21 @@ class ScreenTalk:
         self._app = app
         self._doing = doing
 
-    async def ask(self, question: str, *, about: str = "", secret: bool = False) -> str:
+    async def ask(
+        self, question: str, *, about: str = "", secret: bool = False, text: str = ""
+    ) -> str:
         """Ask for a line."""
-        screen = AskScreen(question, about=about, secret=secret)
+        screen = AskScreen(question, about=about, secret=secret, text=text)
         answer = await self._app.push_screen_wait(screen)
         if not answer or not answer[0]:
             raise Cancelled
         return answer[0]
+
+    async def ask_again(self, error: CloisterError) -> None:
+        """Tell what was refused, and go on when that was read."""
+        if isinstance(error, (Cancelled, LockedError, DeviceClosed, NotAnswered)):
+            raise error
+        await self._app.push_screen_wait(refusal(error))
 
     async def write(self, title: str, *, about: str, text: str) -> str:
         """Ask for a text of several lines."""
@@ -44,9 +59,10 @@ class ScreenTalk:
             raise Cancelled
         return answer[0]
 
-    async def ask_optional(self, question: str) -> str:
+    async def ask_optional(self, question: str, *, text: str = "") -> str:
         """Ask for a line, or nothing."""
-        answer = await self._app.push_screen_wait(AskScreen(question, optional=True))
+        screen = AskScreen(question, optional=True, text=text)
+        answer = await self._app.push_screen_wait(screen)
         if answer is None:
             raise Cancelled
         return answer[0]

@@ -7,7 +7,7 @@ screens draw what is here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -42,6 +42,8 @@ class Session:
         self.drafts: dict[str, str] = {}
         self.blocked: frozenset[bytes] = frozenset()
         """The devices of those whose texts are folded away."""
+        self.own: frozenset[bytes] = frozenset()
+        """The person's devices, this one and others."""
         self.asking = 0
         """How many ask to be let in."""
         self.on_change: Callable[[], None] = lambda: None
@@ -72,9 +74,8 @@ class Session:
             device.requests(),
         )
         self.asking = sum(view["state"] == "open" for view in requests)
-        self.blocked = frozenset(
-            bytes.fromhex(did) for one in self.members if one["blocked"] for did in one["devices"]
-        )
+        self.blocked = _devices(one for one in self.members if one["blocked"])
+        self.own = _devices(one for one in self.members if one["trust"] == "own")
         self.newest = {row.channel_id.hex(): row for row in newest}
         for channel, row in list(self.newest.items()):
             if is_folded(row, self.blocked):
@@ -124,9 +125,12 @@ class Session:
         return ", ".join(filter(None, (*notes, words.assurance_of(view, self.members))))
 
     def is_quiet(self, message: Message) -> bool:
-        """Tell whether a message rings for nobody: it is muted, or its author is blocked."""
+        """Tell whether a message rings for nobody: it is muted, its author is blocked, or it was
+        written on another device of the person."""
         view = self.view(message.channel_id.hex()) or {}
-        return bool(view.get("muted") or view.get("blocked")) or is_folded(message, self.blocked)
+        is_mine = message.sender in self.own
+        is_hidden = is_folded(message, self.blocked)
+        return bool(view.get("muted") or view.get("blocked")) or is_hidden or is_mine
 
     def touch(self) -> None:
         """Say that something may have changed."""
@@ -179,6 +183,10 @@ class Session:
             await asyncio.sleep(TOGETHER_S)
             self._stale.clear()
             await self.refresh()
+
+
+def _devices(members: Iterable[View]) -> frozenset[bytes]:
+    return frozenset(bytes.fromhex(did) for one in members for did in one["devices"])
 
 
 async def quietly(work: Awaitable[object]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from cloister.device.facade import Facade, View
-from cloister.errors import UsageError
+from cloister.errors import CloisterError, UsageError
 from cloister.tui.setting import SettingsBook
 
 NOTHING: Final = "there is nothing to choose from"
@@ -46,16 +46,28 @@ class Talk(Protocol):
     settings: SettingsBook | None
     """The person's settings, where they are at hand."""
 
-    async def ask(self, question: str, *, about: str = "", secret: bool = False) -> str:
-        """Ask for a line of text, which is not empty.  ``about`` is shown above the question."""
+    async def ask(
+        self, question: str, *, about: str = "", secret: bool = False, text: str = ""
+    ) -> str:
+        """Ask for a line of text, which is not empty.
+
+        ``about`` is shown above the question; ``text``: what stands there to begin with.
+        """
+        ...
+
+    async def ask_again(self, error: CloisterError) -> None:
+        """Tell what was refused, before the same is asked again with what was typed.
+
+        Raises the error where nothing could be corrected by typing.
+        """
         ...
 
     async def write(self, title: str, *, about: str, text: str) -> str:
         """Ask for a text of several lines, beginning with ``text``; it is not empty."""
         ...
 
-    async def ask_optional(self, question: str) -> str:
-        """Ask for a line of text, or nothing."""
+    async def ask_optional(self, question: str, *, text: str = "") -> str:
+        """Ask for a line of text, or nothing; ``text``: what stands there to begin with."""
         ...
 
     async def choose(

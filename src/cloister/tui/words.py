@@ -52,6 +52,9 @@ MEMBER_STATES: Final = {
 
 DAY: Final = "%A %d %B %Y"
 _QUARTER_S: Final = 900
+_DAY_S: Final = 86_400
+SOON_DAYS: Final = 14
+"""So long before a seat ends it is said."""
 _EXCERPT: Final = 120
 
 
@@ -248,14 +251,41 @@ def standing(status: View) -> str:
     parts = []
     if phase and phase not in {"member", "empty", "founding"}:
         parts.append(phase.replace("joining:", "joining,"))
-    term = status.get("term")
-    if isinstance(term, Mapping) and term.get("state") in {"grace", "lapsed"}:
-        parts.append("seat has run out" if term["state"] == "lapsed" else "seat is running out")
+    if seat := seat_of(status):
+        parts.append(seat)
     if status.get("log_stale"):
         parts.append("nothing new of the circle for days")
     if status.get("stuck"):
         parts.append("a conversation stands still")
     return ", ".join(parts)
+
+
+def seat_of(status: View) -> str:
+    """Return what a person must know of their seat, while there is time to pay; mostly nothing."""
+    term = status.get("term")
+    if not isinstance(term, Mapping):
+        return ""
+    days = int(term["days"])
+    match term["state"]:
+        case "lapsed":
+            return "seat has run out"
+        case "grace":
+            grace = (int(term["grace_until"]) - int(term["ends_at"])) // _DAY_S
+            return f"seat over, {span_in_words(max(grace + days, 0) * _DAY_S)} to pay"
+        case "active" if days <= SOON_DAYS:
+            return f"seat ends in {span_in_words(days * _DAY_S)}" if days else "seat ends today"
+        case _:
+            return ""
+
+
+def nothing_here(status: View) -> str:
+    """Return what stands where there is no conversation: what to do next."""
+    phase = str(status.get("phase", ""))
+    if phase == "empty":
+        return "You are in no circle yet. Enter: get into one, with an invitation's code."
+    if phase.startswith("joining"):
+        return "You wait to be let in. Enter: the digits to read out to those who vouch."
+    return "No conversation yet." if phase else ""
 
 
 def state_line(status: View, asking: int = 0) -> str:
@@ -325,6 +355,21 @@ def assurance_of(conversation: View, members: Iterable[View]) -> str:
     partner = conversation.get("partner")
     found = (one for one in members if partner and one.get("member_id") == partner)
     return next((trust_of_member(one) for one in found if not is_changed(one)), "")
+
+
+def company_of(conversation: View, members: Iterable[View], own: str) -> str:
+    """Return how long texts are kept, who else is there, and what stands behind the other of two.
+
+    Who that is goes without saying where the conversation is called by that name.
+    """
+    kept = int(conversation.get("lifetime_s") or 0)
+    notes = [f"kept {span_in_words(kept)}"] if kept else []
+    sure = assurance_of(conversation, members)
+    if conversation.get("kind") == "commons":
+        notes.append(f"all {len(conversation['members'])}")
+    elif not sure or people_of(conversation, but=own) != [shown_title(conversation)]:
+        notes.append(", ".join(people_of(conversation, but=own)) or "nobody else")
+    return ", ".join(filter(None, (*notes, sure)))
 
 
 def shown_title(conversation: View) -> str:

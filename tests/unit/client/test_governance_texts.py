@@ -105,7 +105,14 @@ def test_rules_that_cannot_be_changed_so(changes: tuple[tuple[str, int], ...]) -
 
 def test_every_rule_that_may_be_changed_can_be() -> None:
     for name in POLICY_FIELDS:
-        assert getattr(with_changes(default_policy(), ((name, 5),)), name) == 5
+        value = {"vouches": 3, "vouch_lifetime_s": 60}.get(name, 5)
+        assert getattr(with_changes(default_policy(), ((name, value),)), name) == value
+
+
+def test_a_value_that_no_genesis_might_have_is_named() -> None:
+    for name, value in (("vouches", 4), ("vouch_lifetime_s", 59), ("max_open_invites", 0)):
+        with pytest.raises(UsageError, match=name):
+            with_changes(default_policy(), ((name, value),))
 
 
 def test_a_type_of_one_family_is_not_taken_for_the_other(state: State) -> None:

@@ -131,7 +131,12 @@ def _channel_id(core: object, name: str) -> bytes:
 
 
 VIEWS: Any = SimpleNamespace(
-    status=lambda core, now: {"phase": "member", "name": "Amira"},
+    status=lambda core, now: {
+        "phase": "member",
+        "name": "Amira",
+        "cover_per_day": 48,
+        "cover_own": 12,
+    },
     circle=lambda core: {"circle_id": "00", "forming": False},
     members=lambda core: [
         {"name": "Amira", "role": "steward", "state": "active", "vouched_by": [], "devices": [],
@@ -150,7 +155,7 @@ VIEWS: Any = SimpleNamespace(
     held_channels=lambda core: frozenset(),
     channel_id=_channel_id,
     authors=lambda core: Authors(),
-    blocked=lambda core: frozenset(),
+    uncounted=lambda core: frozenset(),
     comparison=lambda core, member: {"name": member, "digits": "12345"},
     whose=lambda core: Whose(bytes(32), bytes(16), bytes(32), "Amira"),
     receipts=lambda core, conversation: {"given": "off", "members": []},

@@ -137,7 +137,7 @@ def test_rows_stand_under_the_present_name_of_their_author(
     with_agent(tmp_path, story)
 
 
-def test_who_is_blocked_counts_as_nothing_unread(
+def test_what_some_write_counts_as_nothing_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story(device: Device, remote: RemoteDevice) -> None:
@@ -149,7 +149,7 @@ def test_who_is_blocked_counts_as_nothing_unread(
             return view["unread"], (await remote.status())["unread"]
 
         assert await unread() == (2, 2)
-        monkeypatch.setattr(VIEWS, "blocked", lambda core: frozenset({others.sender}))
+        monkeypatch.setattr(VIEWS, "uncounted", lambda core: frozenset({others.sender}))
         assert await unread() == (1, 1)
 
     with_agent(tmp_path, story)

@@ -275,11 +275,9 @@ def test_edits_and_reactions_come_along_and_what_was_taken_back_does_not(
 
 @pytest.mark.slow
 def test_thousands_of_messages_are_never_all_in_memory(tmp_path: Path, new: Vault) -> None:
-    count = 6000
+    count = 3000
     many = vault_in(tmp_path / "many")
-    for start in range(1, count + 1, 3000):
-        page = range(start, start + 3000)
-        many.commit([PutMessage(message=text_message(n, "x" * 400)) for n in page])
+    many.commit([PutMessage(message=text_message(n, "x" * 400)) for n in range(1, count + 1)])
     tracemalloc.start()
     try:
         assert make(tmp_path / "b", many) == count
@@ -289,8 +287,8 @@ def test_thousands_of_messages_are_never_all_in_memory(tmp_path: Path, new: Vaul
         tracemalloc.stop()
     assert (done.read, done.new) == (count, count)
     assert new.kept.message_count() == count
-    assert (tmp_path / "b").stat().st_size > 2_000_000
-    assert peak < 7_000_000
+    assert (tmp_path / "b").stat().st_size > 1_500_000
+    assert peak < 4_000_000
     many.close()
 
 

@@ -176,7 +176,7 @@ def test_relays_of_one_jurisdiction_found_nothing_ROS_012() -> None:
     [
         {"unlock_shares": 2},
         {"seats": 1},
-        {"flags": 16},
+        {"flags": 64},
         {"flags": 12},
         {"vouches": 1},
         {"vouches": 0},
@@ -205,7 +205,7 @@ def test_policy_this_program_cannot_apply_asks_for_an_update_ROS_013(
         ("max_open_invites", 1, 0),
         ("vouches", 3, 4),
         ("vouches_large", 2, 1),
-        ("flags", 3, 16),
+        ("flags", 51, 64),
         ("flags", 7, 12),
         ("flags", 8, 13),
     ],

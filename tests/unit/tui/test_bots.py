@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cloister.cli.conversation import line_of
@@ -11,6 +13,7 @@ from cloister.tui import words
 from cloister.tui.actions.people import tree_lines
 from cloister.tui.layout import conversation_rows, message_block
 from cloister.tui.plain import message_text, message_view
+from unit.tui.test_line import talk
 
 
 def stage() -> tuple[PaperDevice, str]:
@@ -61,3 +64,37 @@ def test_the_tree_of_members_says_it() -> None:
     assert "  Alerts (a bot)" in lines
     assert "    Lin (has a bot)" in lines
     assert "  Jonas" in lines
+
+
+def test_lists_to_choose_from_say_it() -> None:
+    device, _ = stage()
+    for command in ("/suspend", "/new", "/call"):
+        said = "\n".join(talk(device, command, "").said)
+        assert re.search(r"\d\. Alerts \(a bot", said), command
+        assert not re.search(r"\d\. Jonas \(a bot", said), command
+
+
+def test_the_list_of_devices_says_it_and_until_when_seats_are_paid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device, _ = stage()
+    plain = {"short_id": "3f2a91c0", "state": "active", "seat": "none needed", "held": False}
+    views = [
+        {**plain, "device": "Alerts/1", "bot": True, "seat_until": None},
+        {
+            **plain,
+            "device": "Amira/1",
+            "bot": False,
+            "seat": "paid",
+            "seat_until": 129_600,
+            "held": True,
+        },
+    ]
+
+    async def governance(what: str, about: str = "") -> list[dict[str, object]]:
+        return views
+
+    monkeypatch.setattr(device, "governance", governance)
+    said = "\n".join(talk(device, "/devices").said)
+    assert "Alerts/1  3f2a91c0  active, a bot\n" in said
+    assert "Amira/1  3f2a91c0  active, seat paid, until Friday 02 January 1970, under" in said

@@ -307,3 +307,14 @@ def test_what_is_blocked_is_neither_found_nor_offered(device: PaperDevice) -> No
     )
     assert "No text holds: lead" in " ".join(talk(device, "/search lead").said)
     assert "There is no such message here." in " ".join(talk(device, "/react 1 ok").said)
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [("joining: waiting", "you wait to be let in"), ("empty", "in no circle yet")],
+)
+def test_who_is_not_in_yet_is_told_where_they_stand(phase: str, said: str) -> None:
+    device = PaperDevice()
+    device.state["phase"] = phase
+    with pytest.raises(NotFoundError, match=said):
+        talk(device, name="commons")

@@ -56,10 +56,15 @@ async def members(talk: Talk, *, others: bool = True) -> list[Choice]:
     """Return those who are in the circle, as choices."""
     own = await own_name(talk) if others else ""
     return [
-        Choice(str(view["name"]), label_of(view), words.member_state(view))
+        Choice(str(view["name"]), label_of(view), notes(view, words.member_state(view)))
         for view in await talk.device.members()
         if view["state"] not in {"removed", "left"} and view["name"] != own
     ]
+
+
+def notes(view: View, *more: str) -> str:
+    """Return what stands beside a member or a device to choose: first of all that it is a bot."""
+    return ", ".join(filter(None, ("a bot" if view["bot"] else "", *more)))
 
 
 async def member(talk: Talk, question: str, *, about: str = "") -> str:
@@ -70,7 +75,7 @@ async def member(talk: Talk, question: str, *, about: str = "") -> str:
 async def some_device(talk: Talk, question: str) -> str:
     """Ask for a device, as ``Ada/2``."""
     views = await talk.device.governance("devices")
-    choices = [Choice(str(v["device"]), str(v["device"]), str(v["state"])) for v in views]
+    choices = [Choice(str(v["device"]), str(v["device"]), notes(v, str(v["state"]))) for v in views]
     return await talk.choose(question, choices)
 
 

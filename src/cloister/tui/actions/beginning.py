@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cloister.client.inputs import FoundCircle
+from cloister.errors import CloisterError
 from cloister.tui.actions import asking, people
 from cloister.tui.talk import Choice, Talk
 
@@ -33,36 +34,51 @@ async def found(talk: Talk) -> None:
     """Found a circle with yourself as its first member and steward."""
     home = await _card(talk, "The file with the home relay's card", "home")
     entries = [await _card(talk, "The file with an entry relay's card", "entry")]
-    while path := await talk.ask_optional("One more entry relay's card? (nothing: no)"):
-        entries.append(_read_card(path, "entry"))
+    path = ""
+    while path := await talk.ask_optional("One more entry relay's card? (nothing: no)", text=path):
+        try:
+            entries.append(_read_card(path, "entry"))
+        except CloisterError as error:
+            await talk.ask_again(error)
+        else:
+            path = ""
     operators = await talk.choose(
         "Who runs these relays?",
         _OPERATORS,
         about=_relays(home, entries),
     )
-    name = await talk.ask("Your name in the circle", about="Everybody in the circle sees it.")
-    code = await talk.ask(
-        "The activation code",
-        about="From the home relay's operator; it opens one circle.",
-        secret=True,
-    )
-    await talk.confirm(
-        f"You found a circle at these relays, for good with this home relay:\n"
-        f"{_relays(home, entries)}\n\n"
-        "Until three are in, one vouch lets somebody in. Rules that only a genesis fixes cannot be"
-        " changed later.",
-        "found the circle",
-    )
-    act = FoundCircle(
-        ref=0,
-        name=name,
-        home_card=home.card,
-        entry_cards=tuple(one.card for one in entries),
-        activation_code=code,
-        test_circle=operators == "test",
-        single_operator=operators == "one",
-    )
-    await asking.do(talk, act)
+    name = ""
+    while True:
+        name = await talk.ask(
+            "Your name in the circle", about="Everybody in the circle sees it.", text=name
+        )
+        code = await talk.ask(
+            "The activation code",
+            about="From the home relay's operator; it opens one circle.",
+            secret=True,
+        )
+        await talk.confirm(
+            f"You found a circle at these relays, for good with this home relay:\n"
+            f"{_relays(home, entries)}\n\n"
+            "Until three are in, one vouch lets somebody in. Rules that only a genesis fixes cannot"
+            " be changed later.",
+            "found the circle",
+        )
+        act = FoundCircle(
+            ref=0,
+            name=name,
+            home_card=home.card,
+            entry_cards=tuple(one.card for one in entries),
+            activation_code=code,
+            test_circle=operators == "test",
+            single_operator=operators == "one",
+        )
+        try:
+            await asking.do(talk, act)
+        except CloisterError as error:
+            await talk.ask_again(error)
+        else:
+            break
     view = await talk.device.circle()
     talk.tell(
         f"The circle stands. Its id:\n{view['circle_id']}\n\nInvite the first member next: the"
@@ -72,7 +88,13 @@ async def found(talk: Talk) -> None:
 
 async def _card(talk: Talk, question: str, role: str) -> CardFile:
     about = "Operators hand out cards as files; the command reads the card, and nothing else of it."
-    return _read_card(await talk.ask(question, about=about), role)
+    path = ""
+    while True:
+        path = await talk.ask(question, about=about, text=path)
+        try:
+            return _read_card(path, role)
+        except CloisterError as error:
+            await talk.ask_again(error)
 
 
 def _read_card(path: str, role: str) -> CardFile:

@@ -43,7 +43,7 @@ async def _someone(talk: Talk, question: str) -> View:
     """Ask for another member; return the view."""
     views = [one for one in await talk.device.members() if one["trust"] != "own"]
     choices = [
-        Choice(str(one["member_id"]), label_of(one), trust_of_member(one))
+        Choice(str(one["member_id"]), label_of(one), asking.notes(one, trust_of_member(one)))
         for one in views
         if one["state"] not in {"removed", "left"}
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloister.client.inputs import ChangeConversation, LeaveConversation, OpenConversation
+from cloister.errors import CloisterError
 from cloister.tui import words
 from cloister.tui.actions import asking
 from cloister.tui.folding import is_folded
@@ -30,9 +31,16 @@ async def go(talk: Talk) -> None:
 async def new(talk: Talk) -> None:
     """Open a conversation with one or more members."""
     names = await talk.choose_many("With whom?", await asking.members(talk))
-    title = await talk.ask_optional("What is it called? (nothing: by their names)")
-    title = title or ", ".join(names)
-    await asking.do(talk, OpenConversation(ref=0, title=title, members=names))
+    title = ""
+    while True:
+        title = await talk.ask_optional("What is it called? (nothing: by their names)", text=title)
+        title = title or ", ".join(names)
+        try:
+            await asking.do(talk, OpenConversation(ref=0, title=title, members=names))
+        except CloisterError as error:
+            await talk.ask_again(error)
+        else:
+            break
     found = [v for v in await talk.device.conversations() if v["title"] == title]
     if found:
         talk.open(str(found[-1]["channel_id"]))
@@ -105,8 +113,15 @@ async def take_out(talk: Talk) -> None:
 async def rename(talk: Talk) -> None:
     """Give the conversation another name, for everybody in it."""
     channel, title = await asking.here(talk)
-    fresh = await talk.ask(f"What shall {title} be called?")
-    await asking.do(talk, ChangeConversation(ref=0, conversation=channel, title=fresh))
+    fresh = title
+    while True:
+        fresh = await talk.ask(f"What shall {title} be called?", text=fresh)
+        try:
+            await asking.do(talk, ChangeConversation(ref=0, conversation=channel, title=fresh))
+        except CloisterError as error:
+            await talk.ask_again(error)
+        else:
+            break
     talk.tell(f"{title} is now called {fresh}.")
 
 

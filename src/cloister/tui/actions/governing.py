@@ -6,6 +6,8 @@ from typing import Final
 
 from cloister.client.inputs import Remove
 from cloister.client.powers import (
+    COVER_FIELD,
+    EXPORT_FIELD,
     Approve,
     EraseDevice,
     Object,
@@ -16,11 +18,15 @@ from cloister.client.powers import (
     Reinstate,
     ReleaseHold,
     ResetCommons,
+    SetPolicy,
     Suspend,
     UnlockDevice,
 )
+from cloister.device.facade import Facade, View
+from cloister.errors import UsageError
 from cloister.tui import words
 from cloister.tui.actions import asking
+from cloister.tui.rules import COVERS, EXPORTS, number_of, rule_lines, rule_sentence
 from cloister.tui.talk import Choice, Talk
 
 _REASON: Final = {"departure": 1, "misconduct": 2, "compromise": 3}
@@ -93,16 +99,24 @@ async def reinstate(talk: Talk) -> None:
 async def remove(talk: Talk) -> None:
     """Propose that a member is removed, or approve the removal that is open."""
     name = await asking.member(talk, "Remove whom?")
-    reason = await talk.choose("Why?", asking.REASONS)
+    proposed = await removal_by_another(talk.device, name)
+    if proposed is None:
+        reason = await talk.choose("Why?", asking.REASONS)
+        begin, do = "When a second member approves,", "propose the removal"
+    else:
+        # What is approved was proposed for a reason: that one counts, and its consequences.
+        reason = reason_of(proposed)
+        begin = f"{proposed['by']} proposed the {proposed['text']}. With you,"
+        do = "approve the removal"
     more = (
         " Vouches they gave count no more: whoever came by them has a week to be vouched for anew."
         if reason == "compromise"
         else ""
     )
     await talk.confirm(
-        f"When a second member approves, {name} is out for good and comes back only as somebody"
-        f" new. What they have, they keep.{more}",
-        "propose or approve the removal",
+        f"{begin} {name} is out for good and comes back only as somebody new. What they have, they"
+        f" keep.{more}",
+        do,
     )
     await asking.do(talk, Remove(ref=0, member=name, reason=_REASON[reason]))
     views = [v for v in await talk.device.members() if v["name"] == name]
@@ -112,6 +126,23 @@ async def remove(talk: Talk) -> None:
         if is_open
         else f"{name} is removed."
     )
+
+
+def reason_of(removal: View) -> str:
+    """Return the reason for which a removal was proposed."""
+    text = str(removal["text"])
+    return next((one for one in _REASON if text.endswith(f"({one})")), "departure")
+
+
+async def removal_by_another(device: Facade, name: str) -> View | None:
+    """Return the removal of a member that waits, proposed by somebody else."""
+    own = (await device.status())["name"]
+    for view in await device.governance("pending"):
+        text = str(view["text"])
+        is_it = text == f"removal of {name}" or text.startswith(f"removal of {name} (")
+        if view["kind"] == "removal" and is_it and view["by"] != own:
+            return view
+    return None
 
 
 async def unlock_device(talk: Talk) -> None:
@@ -253,5 +284,42 @@ async def reset_commons(talk: Talk) -> None:
 async def policy(talk: Talk) -> None:
     """Show the circle's rules."""
     views = await talk.device.governance("policy")
-    lines = [f"{v['field']}: {v['value']}{'' if v['can_change'] else '  (fixed)'}" for v in views]
-    talk.tell("\n".join(lines))
+    talk.tell("\n".join(rule_lines(views)) or "There are no rules yet.")
+
+
+async def change_rule(talk: Talk) -> None:
+    """Propose another value for one of the circle's rules."""
+    views = [view for view in await talk.device.governance("policy") if view["can_change"]]
+    now = {str(view["field"]): rule_sentence(str(view["field"]), view["value"]) for view in views}
+    choices = [Choice(field, said) for field, said in now.items()]
+    field = await talk.choose("Which rule?", choices, nothing="No rule can be changed.")
+    number, said = await _other_value(talk, field, now[field])
+    await talk.confirm(
+        f"{said}. So it is when a second steward has approved and the delay of changes has passed."
+        " Everybody can read that you proposed it.",
+        "propose it",
+    )
+    act = SetPolicy(ref=0, changes=((field, number),))
+    await asking.exercise(talk, act, "the rule is another now")
+
+
+async def _other_value(talk: Talk, field: str, now: str) -> tuple[int, str]:
+    """Ask for the value; return it as a number, and what the rule says then."""
+    if field == EXPORT_FIELD:
+        choices = [Choice(one, rule_sentence(field, one)) for one in EXPORTS]
+        word = await talk.choose("What becomes of exports?", choices)
+        return EXPORTS.index(word), rule_sentence(field, word)
+    if field == COVER_FIELD:
+        choices = [Choice(str(rate), rule_sentence(field, rate)) for rate in COVERS]
+        rate = int(await talk.choose("How much cover traffic?", choices))
+        return rate, rule_sentence(field, rate)
+    form = "A span of time: 14d, 12h, 30m, or 0." if field.endswith("_s") else "A number."
+    typed = ""
+    while True:
+        typed = await talk.ask("Which value instead?", about=f"Now: {now}.\n{form}", text=typed)
+        try:
+            number = number_of(field, typed)
+        except UsageError as error:
+            await talk.ask_again(error)
+        else:
+            return number, rule_sentence(field, number)

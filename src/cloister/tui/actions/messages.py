@@ -9,7 +9,7 @@ from cloister.client.effects import AnnotationKind, Message, MessageKind, Messag
 from cloister.client.inputs import ChangeConversation, SetReceipts
 from cloister.client.safe_text import safe_line
 from cloister.client.told import names_told
-from cloister.errors import UsageError
+from cloister.errors import CloisterError, UsageError
 from cloister.tui import words
 from cloister.tui.actions import asking
 from cloister.tui.folding import is_folded
@@ -114,21 +114,35 @@ async def receipts(talk: Talk) -> None:
 
 
 async def _reply(talk: Talk, row: Message) -> None:
-    text = await talk.write(
-        f"Answer to {words.name_of(row)}", about=words.excerpt(row.text, 3), text=""
-    )
-    await talk.device.send(row.channel_id.hex(), text, 0, reply_to=row.message_id.hex())
+    conversation, answered, text = row.channel_id.hex(), row.message_id.hex(), ""
+    while True:
+        text = await talk.write(
+            f"Answer to {words.name_of(row)}", about=words.excerpt(row.text, 3), text=text
+        )
+        try:
+            await talk.device.send(conversation, text, 0, reply_to=answered)
+        except CloisterError as error:
+            await talk.ask_again(error)
+        else:
+            return
 
 
 async def _edit(talk: Talk, row: Message) -> None:
-    text = await talk.write(
-        "Another text in its place",
-        about="Everybody sees that it was edited, and can read what stood there before.",
-        text=row.text,
-    )
-    if text == row.text:
-        raise UsageError("that is the same text: nothing was changed")
-    await _say(talk, row, AnnotationKind.EDIT, text)
+    text = row.text
+    while True:
+        text = await talk.write(
+            "Another text in its place",
+            about="Everybody sees that it was edited, and can read what stood there before.",
+            text=text,
+        )
+        try:
+            if text == row.text:
+                raise UsageError("that is the same text: nothing was changed")
+            await _say(talk, row, AnnotationKind.EDIT, text)
+        except CloisterError as error:
+            await talk.ask_again(error)
+        else:
+            return
 
 
 async def _take_back(talk: Talk, row: Message) -> None:

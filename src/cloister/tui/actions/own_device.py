@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloister.client.inputs import Invite
 from cloister.client.powers import LockDevice, RetireDevice
+from cloister.device.facade import View
 from cloister.errors import UsageError
 from cloister.tui import words
 from cloister.tui.actions import asking
@@ -22,9 +23,8 @@ async def status(talk: Talk) -> None:
     lines.append(
         f"You are {status['name'] or 'nobody yet'}; the vault opens by {status['vault_key']}."
     )
-    term = status.get("term")
-    if term:
-        lines.append(f"Seat: {term['state']}, {term['days']} days left.")
+    if status.get("term"):
+        lines.append(_seat(status))
     for stuck in status.get("stuck", ()):
         lines.append(f"{stuck['title']} stands still: {stuck['reason']}. {stuck['hint']}")
     if status.get("digits"):
@@ -33,6 +33,22 @@ async def status(talk: Talk) -> None:
             words.digit_rows(words.groups_of(str(status["digits"]))),
         ]
     talk.tell("\n".join([*lines, *circle]))
+
+
+def _seat(status: View) -> str:
+    term = status["term"]
+    end, grace = (words.day_of(int(term[one])) for one in ("ends_at", "grace_until"))
+    match term["state"]:
+        case "lapsed":
+            then = "this device gets and sends nothing new until the operator is paid"
+            return f"The seat ended on {end}: {then}."
+        case "grace":
+            then = "then nothing new is got or sent until the operator is paid"
+            return f"The seat ended on {end}. All works until {grace}; {then}."
+        case "office":
+            return f"The seat ended on {end}; stewards and officers keep their place."
+        case _:
+            return f"The seat is paid until {end}."
 
 
 async def _circle(talk: Talk) -> list[str]:
@@ -102,9 +118,13 @@ async def devices(talk: Talk) -> None:
     views = await talk.device.governance("devices")
     lines = []
     for view in views:
-        seat = f", seat: {view['seat']}" if view["seat_until"] else ""
-        lines.append(f"{view['device']}  {view['short_id']}  {view['state']}{seat}")
-    talk.tell("\n".join(lines))
+        until = view["seat_until"]
+        seat = f", seat {view['seat']}, until {words.day_of(int(until))}" if until else ""
+        bot = ", a bot" if view["bot"] else ""
+        held = ", under legal hold" if view["held"] else ""
+        state = f"{view['state']}{bot}{seat}{held}"
+        lines.append(f"{view['device']}  {view['short_id']}  {state}")
+    talk.tell("\n".join(lines) or "No device is listed yet.")
 
 
 async def add_device(talk: Talk) -> None:

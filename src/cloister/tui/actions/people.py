@@ -9,6 +9,7 @@ from typing import Final
 from cloister.client.inputs import Invite, Join, Leave, ShowInvitation, Vouch
 from cloister.client.powers import WithdrawInvitation, WithdrawVouch
 from cloister.device.facade import View
+from cloister.errors import CloisterError
 from cloister.tui import words
 from cloister.tui.actions import asking
 from cloister.tui.riddle import Riddle
@@ -61,14 +62,24 @@ def tree_lines(views: list[View]) -> list[str]:
 
 async def join(talk: Talk) -> None:
     """Ask to be let into the circle of an invitation."""
-    code = await talk.ask(
-        "The invitation's code",
-        about="It begins with CLOISTER1: and is for you alone. Take it from the person who invites"
-        " you, not from a picture in a chat.",
-    )
-    name = await talk.ask("Your name in the circle", about="Everybody in the circle sees it.")
-    digits = await asking.do(talk, Join(ref=0, code=code, name=name))
-    talk.tell(read_out(digits))
+    code = name = ""
+    while True:
+        code = await talk.ask(
+            "The invitation's code",
+            about="It begins with CLOISTER1: and is for you alone. Take it from the person who"
+            " invites you, not from a picture in a chat.",
+            text=code,
+        )
+        name = await talk.ask(
+            "Your name in the circle", about="Everybody in the circle sees it.", text=name
+        )
+        try:
+            digits = await asking.do(talk, Join(ref=0, code=code, name=name))
+        except CloisterError as error:
+            await talk.ask_again(error)
+        else:
+            talk.tell(read_out(digits))
+            return
 
 
 def read_out(digits: str) -> str:

@@ -131,6 +131,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("drop-officer", "Propose to drop officers", governing.drop_officer),
         ("reset-commons", "Reset the commons", governing.reset_commons),
         ("policy", "The circle's rules", governing.policy),
+        ("rule", "Propose another rule", governing.change_rule),
     ),
 )
 

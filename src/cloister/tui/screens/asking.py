@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from cloister.client.safe_text import safe_line, safe_text
-from cloister.tui.lines import Line, with_note, wrap
+from cloister.errors import CloisterError
+from cloister.tui.lines import Line, sentence, with_note, wrap
 from cloister.tui.talk import Choice
 from cloister.tui.widgets.choice_list import ChoiceList, Item
 from cloister.tui.widgets.entry import Entry, Prompted
@@ -45,9 +46,16 @@ class AskScreen(Asked):
     """Ask for a line."""
 
     def __init__(
-        self, question: str, *, about: str = "", secret: bool = False, optional: bool = False
+        self,
+        question: str,
+        *,
+        about: str = "",
+        secret: bool = False,
+        optional: bool = False,
+        text: str = "",
     ) -> None:
         super().__init__(question, "Enter: go on   Esc: leave it")
+        self._text = text
         self._about = safe_text(about)
         self._secret = secret
         self._optional = optional
@@ -64,6 +72,7 @@ class AskScreen(Asked):
     def on_mount(self) -> None:
         """What it is about takes the lines it needs, and scrolls beyond that."""
         super().on_mount()
+        self.query_one("#answer", Entry).fill(self._text)
         for text in self.query("#about").results(Text):
             text.can_focus = False
             text.styles.height = "auto"
@@ -218,3 +227,10 @@ class TellScreen(Asked):
         yield Row(id="title")
         yield Text(self._text, role=self._role, hang=self._hang, id="answer")
         yield Row(id="keys")
+
+
+def refusal(error: CloisterError) -> TellScreen:
+    """Return the screen that tells what was not done, why, and what to do."""
+    text = sentence(str(error))
+    text += f"\n\n{sentence(error.hint)}" if error.hint else ""
+    return TellScreen("Not done", text, role="warn")

@@ -13,7 +13,6 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
 from cloister.client.effects import Message, Revised
-from cloister.client.spans import span_in_words
 from cloister.device.facade import View
 from cloister.errors import CloisterError
 from cloister.tui import words
@@ -64,6 +63,7 @@ class HomeScreen(Screen[None]):
         self.conversation = ""
         """Id of the open conversation."""
         self._is_loading_older = False
+        self._read_to = ("", -1)  # a conversation and a position: what was noted as read last
         self._round: list[str] = []
         """The order in which Tab goes round; it stays while what is read changes the list's."""
 
@@ -76,7 +76,7 @@ class HomeScreen(Screen[None]):
         """State above, the two panes, keys below."""
         yield Row(id="state")
         with Horizontal():
-            yield ChoiceList(id="list", empty="No conversation yet: Ctrl+K, New conversation.")
+            yield ChoiceList(id="list")
             with Vertical(id="talk"):
                 yield Row(id="title")
                 yield MessageLog(id="log")
@@ -122,7 +122,9 @@ class HomeScreen(Screen[None]):
 
             return Item(channel, lines)
 
-        self.query_one("#list", ChoiceList).fill([item(view) for view in session.conversations])
+        listed = self.query_one("#list", ChoiceList)
+        listed.empty = words.nothing_here(session.status)
+        listed.fill([item(view) for view in session.conversations])
         self.query_one("#log", MessageLog).fold(session.blocked)
         self.query_one("#log", MessageLog).connected(session.is_connected)
         self._say_state()
@@ -155,27 +157,26 @@ class HomeScreen(Screen[None]):
         title = fit(words.shown_title(view), width - 1)
         rest = width - cell_len(title) - 3
         trust = self.session.trust(view)
-        own = str(self.session.status.get("name", ""))
-        people = ", ".join(words.people_of(view, but=own))
-        people = words.assurance_of(view, self.session.members) or people
         if trust:
             shown = f" [{fit(trust, rest - 2)}]" if rest > 8 else ""
             return ((f" {title}", "bar"), (shown, "warn"))
-        if view["kind"] == "commons":
-            people = f"all {len(view['members'])}"
-        if view.get("lifetime_s"):
-            people = f"kept {span_in_words(int(view['lifetime_s']))}, {people}"
-        return ((f" {title}", "bar"), (f"  {fit(people, rest)}" if rest > 4 else "", "dim"))
+        own = str(self.session.status.get("name", ""))
+        company = words.company_of(view, self.session.members, own)
+        return ((f" {title}", "bar"), (f"  {fit(company, rest)}" if rest > 4 else "", "dim"))
 
     def on_screen_resume(self) -> None:
-        """Nothing stands before the conversations any more: what changed about somebody may."""
+        """Nothing stands before the texts any more: what came is seen, what changed is told."""
+        self._mark_read()
         self.interface.tell_changes()
 
     # --- going ---------------------------------------------------------------------------------
 
     def on_choice_list_picked(self, event: ChoiceList.Picked) -> None:
-        """Open the conversation that was picked."""
-        self.go(event.value)
+        """Open the conversation that was picked; where there is none, go on with getting in."""
+        if event.value:
+            self.go(event.value)
+        else:
+            self.interface.begin()
 
     def go(self, conversation: str) -> None:
         """Open a conversation; what is typed from now on is for it."""
@@ -218,7 +219,7 @@ class HomeScreen(Screen[None]):
             self.tell_receipts()
             if at is not None:
                 log.show_position(at)
-            self._mark_read(rows)
+            self._mark_read()
             self.interface.tell_changes()
 
     def tell_receipts(self) -> None:
@@ -231,10 +232,19 @@ class HomeScreen(Screen[None]):
             if conversation == self.conversation:
                 self.query_one("#log", MessageLog).tell(view)
 
-    def _mark_read(self, rows: list[Message]) -> None:
-        if rows and self.conversation and self.interface.is_watched:
-            work = self.session.device.mark_read(self.conversation, rows[-1].position)
-            self.run_worker(self._marked(work))
+    def _mark_read(self) -> None:
+        """Note that all of it was read, if the end of it is before the person's eyes."""
+        log = self.query_one("#log", MessageLog)
+        if not (log.messages and log.is_at_end and self.conversation and self.interface.is_watched):
+            return
+        up_to = (self.conversation, log.messages[-1].position)
+        if up_to != self._read_to:
+            self._read_to = up_to
+            self.run_worker(self._marked(self.session.device.mark_read(*up_to)))
+
+    def on_message_log_at_end(self) -> None:
+        """What came while older texts were looked at is read now."""
+        self._mark_read()
 
     async def _marked(self, work: object) -> None:
         await quietly(work)  # type: ignore[arg-type]
@@ -300,10 +310,10 @@ class HomeScreen(Screen[None]):
         """Keep the draft when the person pauses."""
         await self.keep_draft()
 
-    async def keep_draft(self) -> None:
-        """Keep what stands in the composer, if it is not what is kept already."""
+    async def keep_draft(self, more: str = "") -> None:
+        """Keep what stands in the composer, and ``more``, if it is not what is kept already."""
         conversation = self.conversation
-        text = self.query_one("#composer", Composer).text
+        text = "\n".join(filter(None, (self.query_one("#composer", Composer).text, more)))
         if not conversation or text == self.session.drafts.get(conversation, ""):
             return
         self.session.drafts.pop(conversation, None)
@@ -327,8 +337,11 @@ class HomeScreen(Screen[None]):
             return
         log = self.query_one("#log", MessageLog)
         log.take(message)
+        if message.reply_to:
+            # What has just come is told as it came: what it answers stands in the vault.
+            self.run_worker(self._revise(self.conversation, message.message_id))
         if not message.own:
-            self._mark_read([message])
+            self._mark_read()
 
     def revise(self, revised: Revised) -> None:
         """A message is shown otherwise now: read it again, if it is in sight."""

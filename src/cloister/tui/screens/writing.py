@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from textual.app import ComposeResult
+from textual.screen import Screen
 
 from cloister.client.safe_text import safe_text
 from cloister.tui.lines import wrap
@@ -42,3 +46,14 @@ class WriteScreen(Asked):
     def on_composer_sent(self, event: Composer.Sent) -> None:
         """Take the text."""
         _ = self.dismiss((safe_text(event.text),))
+
+    @property
+    def unfinished(self) -> str:
+        """What was written here, if it is not what stood there to begin with."""
+        text = self.query_one("#answer", Composer).text
+        return "" if text == self._text else text
+
+
+def unfinished(screens: Iterable[Screen[Any]]) -> str:
+    """Return the text that is being written on one of the screens; nothing: none is."""
+    return "".join(one.unfinished for one in screens if isinstance(one, WriteScreen))

@@ -10,7 +10,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message as Posted
 
-from cloister.tui.lines import Line
+from cloister.tui.lines import Line, wrap
 from cloister.tui.widgets.painted import Painted
 
 
@@ -36,7 +36,7 @@ class ChoiceList(Painted):
     ]
 
     class Picked(Posted):
-        """A row was picked."""
+        """A row was picked; nothing of a list that has none."""
 
         def __init__(self, sender: ChoiceList, value: str) -> None:
             super().__init__()
@@ -55,7 +55,8 @@ class ChoiceList(Painted):
         self.ticked: set[str] = set()
         self._is_moved = False
         """Whether somebody chose the row: until then the first one stays selected."""
-        self._empty = empty
+        self.empty = empty
+        """What stands there while there are no rows."""
         self._starts: list[int] = []
 
     @property
@@ -88,8 +89,8 @@ class ChoiceList(Painted):
             for place, line in enumerate(item.lines(self.room - 1 - len(tick))):
                 lead = (marker if place == 0 else " ") + (tick if place == 0 else " " * len(tick))
                 self.lines.append(((lead, "text"), *line))
-        if not self.items and self._empty:
-            self.lines = [((" " + self._empty, "dim"),)]
+        if not self.items and self.empty:
+            self.lines = [((f" {one}", "dim"),) for one in wrap(self.empty, self.room - 1)]
 
     def is_on(self, number: int) -> bool:
         """Tell whether a line belongs to the selected row."""
@@ -117,8 +118,7 @@ class ChoiceList(Painted):
 
     def action_pick(self) -> None:
         """Pick the selected row."""
-        if self.items:
-            self.post_message(self.Picked(self, self.value))
+        self.post_message(self.Picked(self, self.value))
 
     def on_click(self, event: events.Click) -> None:
         """Pick the row under the pointer."""

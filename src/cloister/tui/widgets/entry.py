@@ -34,6 +34,11 @@ class Entry(Input):
         super().__init__(password=secret, id=id, compact=True, select_on_focus=False)
         self.cursor_blink = False
 
+    def fill(self, text: str) -> None:
+        """Put a text there, the cursor behind it."""
+        self.value = safe_line(text)
+        self.cursor_position = len(self.value)
+
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         event.stop()

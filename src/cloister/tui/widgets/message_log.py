@@ -34,6 +34,9 @@ class MessageLog(Painted):
     class Older(Posted):
         """The beginning of what is loaded is in sight: more may be wanted."""
 
+    class AtEnd(Posted):
+        """The last line has come in sight: all of it can be read."""
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.messages: list[Message] = []
@@ -217,7 +220,7 @@ class MessageLog(Painted):
         """Scroll by lines."""
         last = max(len(self.lines) - self.size.height, 0)
         at = min(max(round(self.scroll_offset.y) + by, 0), last)
-        self.is_at_end = at >= last
+        self._note_end(at >= last)
         self.scroll_to(y=at, animate=False, force=True, immediate=True)
         if at == 0:
             self.post_message(self.Older())
@@ -230,4 +233,9 @@ class MessageLog(Painted):
         """Follow the wheel: the end is left by scrolling up, and found again at the bottom."""
         super().watch_scroll_y(old_value, new_value)
         if self.lines:
-            self.is_at_end = round(new_value) >= len(self.lines) - self.size.height
+            self._note_end(round(new_value) >= len(self.lines) - self.size.height)
+
+    def _note_end(self, is_at_end: bool) -> None:
+        if is_at_end and not self.is_at_end:
+            self.post_message(self.AtEnd())
+        self.is_at_end = is_at_end
