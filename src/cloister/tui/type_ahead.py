@@ -34,6 +34,9 @@ class TypeAhead(Tamed):
         self.never_held: frozenset[str] = frozenset()
         """Keys that wait for nothing, such as the one that locks."""
 
+    def touched(self) -> None:
+        """Hear of every key and every paste, whoever takes it.  Overridden."""
+
     def is_writing(self) -> bool:
         """Tell whether keys go into a text that Enter sends.  Overridden."""
         return False
@@ -44,6 +47,8 @@ class TypeAhead(Tamed):
 
     async def on_event(self, event: events.Event) -> None:
         """Hold a key back, or let it go on."""
+        if isinstance(event, (events.Key, events.Paste)):
+            self.touched()
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
             return
