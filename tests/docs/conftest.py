@@ -1,4 +1,4 @@
-"""A person's shell, with the program beside it."""
+"""A person's shell, with the program beside it, and the machines of others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs.forked_program import ForkedProgram
+from docs.prepared_circle import PIN, PreparedCircle
 from docs.shell_session import Shell, person_at
 
 
@@ -25,3 +26,30 @@ def shell(tmp_path: Path, program: ForkedProgram) -> Iterator[Shell]:
     shell = Shell(tmp_path, person_at(tmp_path, program))
     yield shell
     shell.close()
+
+
+@pytest.fixture
+def elsewhere(shell: Shell) -> Iterator[Shell]:
+    """Another shell with the same files: other people's machines, or a second terminal.
+
+    In both a PIN is in a file, and clocks are the machine's until the test sets them on.
+    """
+    (shell.folder / "pin").write_text(PIN)
+    (shell.folder / "clock").write_text("0")
+    given = {
+        "CLOISTER_PASSPHRASE_FILE": str(shell.folder / "pin"),
+        "CLOISTER_CLOCK_FILE": str(shell.folder / "clock"),
+    }
+    for name, value in given.items():
+        shell.type(f"export {name}={value}")
+    other = Shell(shell.folder, {**shell.environment, **given})
+    yield other
+    other.close()
+
+
+@pytest.fixture
+def circle(elsewhere: Shell) -> PreparedCircle:
+    """Relays that run, for a circle that the test founds."""
+    circle = PreparedCircle(elsewhere)
+    circle.run_relays()
+    return circle

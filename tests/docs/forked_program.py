@@ -74,7 +74,10 @@ class ForkedProgram:
         self._socket = folder / "program"
         self._caller = folder / "caller.py"
         self._caller.write_text(CALLER)
-        self._process = subprocess.Popen([sys.executable, "-P", __file__, str(self._socket)])
+        # In a session of its own: a terminal of the developer is nobody's to ask at.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", __file__, str(self._socket)], start_new_session=True
+        )
         while not self._socket.exists():
             if self._process.poll() is not None:
                 raise RuntimeError("the program to be forked did not start")
@@ -154,7 +157,8 @@ def _answer(caller: socket.socket) -> None:
     _, status = os.waitpid(process, 0)
     has_ended.set()
     code = os.waitstatus_to_exitcode(status)
-    caller.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
+    with suppress(BrokenPipeError):  # killed, and nobody waits for it
+        caller.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
     os._exit(0)
 
 

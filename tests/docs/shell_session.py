@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
 import shlex
+import signal
+import struct
 import subprocess
 import sys
+import tempfile
+import termios
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +26,11 @@ from docs.forked_program import ForkedProgram
 from docs.shell_blocks import ROOT, Block, blocks_of
 from docs.shell_lines_not_run import NOT_RUN
 
-LONGEST_S: Final = 240.0
-"""The longest wait for a piece to end."""
 DRIVER: Final = """
 trap 'jobs -p | xargs -r kill 2> /dev/null || true' EXIT
-while read -r piece <&8; do
-    source "$piece" > "$piece.out" 2> "$piece.err" < "$piece.in" 8<&- 9>&-
-    echo done >&9
+while read -r piece <&60; do
+    source "$piece" > "$piece.out" 2> "$piece.err" < "$piece.in" 60<&- 61>&-
+    echo done >&61
 done
 """
 
@@ -40,8 +43,11 @@ class Said:
     err: str
 
 
-Answers = Sequence[tuple[str, "str | AnswerTo"]]
-"""What is typed at a terminal: after which text, and what."""
+Answer = str | Callable[[re.Match[str]], str]
+Answers = Sequence[tuple[str, Answer]]
+"""What is typed at a terminal: after what (a pattern), and what, or what makes it of the match."""
+Typed = str | Callable[[str], str]
+"""What comes on standard input, or what makes it of what was said before in the same block."""
 
 
 @dataclass(slots=True)
@@ -53,17 +59,23 @@ class Shell:
     environment: dict[str, str]
     values: dict[str, str] = field(default_factory=dict)
     """What a reader puts in place of what is printed: addresses, references, places."""
+    longest_s: float = 100.0
+    """How long a piece may take."""
+    _pieces: Path = field(init=False)
     _bash: subprocess.Popen[bytes] = field(init=False)
     _to: int = field(init=False)
     _from: int = field(init=False)
     _count: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        (self.folder / "pieces").mkdir()
+        self._pieces = Path(tempfile.mkdtemp(prefix="pieces-", dir=self.folder))
         their_end, self._to = os.pipe()
         self._from, their_answers = os.pipe()
+        opened = f"exec 60<&{their_end} 61>&{their_answers} {their_end}<&- {their_answers}>&-"
         self._bash = subprocess.Popen(
-            ["bash", "-euo", "pipefail", "-c", f"exec 8<&{their_end} 9>&{their_answers}\n{DRIVER}"],
+            # The outer shell leads the session, so that no terminal becomes the inner one's own.
+            ["bash", "-c", 'bash -euo pipefail -c "$1"; exit $?', "-", opened + DRIVER],
+            start_new_session=True,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -72,29 +84,46 @@ class Shell:
         os.close(their_end)
         os.close(their_answers)
 
-    def type(self, text: str, *, who: str = "", typed: str = "", answers: Answers = ()) -> Said:
+    def type(
+        self,
+        text: str,
+        *,
+        who: str = "",
+        typed: str = "",
+        answers: Answers = (),
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Said:
         """Run a piece to its end; return what it has written.
 
         ``who``: whose profile the program uses where none is named.  ``typed``: what comes on
-        standard input.  ``answers``: at a terminal, instead.  Raises ``AssertionError`` when it
-        fails, with all that it has written.
+        standard input.  ``answers``: at a terminal, instead.  ``meanwhile`` is called while it
+        runs.  Raises ``AssertionError`` when it fails, with all that it has written.
         """
         for printed, own in self.values.items():
             text = text.replace(printed, own)
         self._count += 1
-        piece = self.folder / "pieces" / str(self._count)
+        piece = self._pieces / str(self._count)
         be = f"export CLOISTER_PROFILE={shlex.quote(who)}\n" if who else ""
         piece.write_text(be + text)
         places = [Path(f"{piece}.{kind}") for kind in ("in", "out", "err")]
         terminal = None
         if answers:
             terminal, other = pty.openpty()
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
             for place in places:
                 place.symlink_to(os.ttyname(other))
         else:
             places[0].write_text(typed)
         os.write(self._to, f"{piece}\n".encode())
-        written = self._until_done(terminal, deque(answers))
+        t0=time.time()
+        try:
+            if meanwhile is not None:
+                meanwhile()
+            written = self._until_done(terminal, deque(answers))
+        except BaseException:
+            os.killpg(self._bash.pid, signal.SIGKILL)
+            raise
+        print(f"TIME {time.time()-t0:.2f} {who} {text[:60]!r}", flush=True)
         if terminal is not None:
             os.close(terminal)
             os.close(other)
@@ -104,20 +133,21 @@ class Shell:
         assert self._bash.poll() is None, f"{self._bash.returncode}\n{text}\n{said.out}{said.err}"
         return said
 
-    def _until_done(self, terminal: int | None, answers: deque[tuple[str, str | AnswerTo]]) -> str:
-        deadline = time.monotonic() + LONGEST_S
+    def _until_done(self, terminal: int | None, answers: deque[tuple[str, Answer]]) -> str:
+        deadline = time.monotonic() + self.longest_s
         written, seen = "", 0
         watched = [self._from] if terminal is None else [self._from, terminal]
         while True:
+            while answers and terminal is not None:
+                asked = re.compile(answers[0][0]).search(written, seen)
+                if asked is None:
+                    break
+                answer, seen = answers.popleft()[1], asked.end()
+                os.write(terminal, (answer if isinstance(answer, str) else answer(asked)).encode())
             ready = select.select(watched, [], [], max(deadline - time.monotonic(), 0))[0]
             assert ready, f"it does not end: {written}"
             if terminal in ready and terminal is not None:
                 written += os.read(terminal, 65536).decode("utf-8", "replace")
-            while answers and terminal is not None and answers[0][0] in written[seen:]:
-                question, answer = answers.popleft()
-                seen = written.index(question, seen) + len(question)
-                typed = answer if isinstance(answer, str) else answer.to(written)
-                os.write(terminal, typed.encode())
             if self._from in ready:
                 if not os.read(self._from, 16):
                     self._bash.wait()
@@ -136,14 +166,6 @@ class Shell:
             raise
         finally:
             os.close(self._from)
-
-
-class AnswerTo:
-    """An answer that depends on what has been written."""
-
-    def to(self, written: str) -> str:
-        """Return what is typed."""
-        raise NotImplementedError
 
 
 class Guide:
@@ -186,22 +208,37 @@ class Telling:
     left: deque[Block]
 
     def block(
-        self, beginning: str, *who: str, typed: str = "", answers: Answers = ()
+        self,
+        beginning: str,
+        *who: str | tuple[str, ...],
+        typed: Typed = "",
+        answers: Answers = (),
+        meanwhile: Callable[[], object] | None = None,
+        shell: Shell | None = None,
     ) -> Said:
         """Run the next block, whose first line begins so.
 
         ``who``: whose profile is used; with several, each comment that begins a line hands the
-        keyboard to the next.
+        keyboard to the next.  A tuple: each of them types the same.  ``shell``: another one than
+        the guide's, for what is typed beside a program that stays.
         """
         block = self.left.popleft()
         assert block.lines[0].startswith(beginning), block.text
         pieces = block.parts if len(who) > 1 else [block.text]
         assert len(pieces) == max(len(who), 1), block.text
-        said = [
-            self.shell.type(_without_lines_not_run(block, piece), who=one, typed=typed, answers=answers)
-            for piece, one in zip(pieces, who or ("",), strict=True)
-        ]
-        return Said("".join(one.out for one in said), "".join(one.err for one in said))
+        out, err = "", ""
+        for piece, one in zip(pieces, who or ("",), strict=True):
+            for name in (one,) if isinstance(one, str) else one:
+                given = typed if isinstance(typed, str) else typed(out)
+                said = (shell or self.shell).type(
+                    _runnable(block, piece),
+                    who=name,
+                    typed=given,
+                    answers=answers,
+                    meanwhile=meanwhile,
+                )
+                out, err = out + said.out, err + said.err
+        return Said(out, err)
 
     def skip(self, beginning: str) -> None:
         """Pass by the next block, of which no line is run."""
@@ -210,7 +247,7 @@ class Telling:
         assert all((block.document, line) in NOT_RUN for line in block.lines), block.text
 
 
-def _without_lines_not_run(block: Block, piece: str) -> str:
+def _runnable(block: Block, piece: str) -> str:
     lines = piece.splitlines(keepends=True)
     return "".join(line for line in lines if (block.document, line.rstrip("\n")) not in NOT_RUN)
 
@@ -229,6 +266,7 @@ def person_at(folder: Path, program: ForkedProgram | None) -> dict[str, str]:
     return {
         **kept,
         "HOME": str(folder),
+        "TERM": "xterm-256color",
         "PYTHONPATH": str(ROOT / "src"),
         "PYTHONDONTWRITEBYTECODE": "1",
         # What is waited against an observer of the network needs no waiting here.
