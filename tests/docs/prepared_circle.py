@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+import time
 from typing import Any, Final
 
 from docs.shell_session import Said, Shell
 
 PIN: Final = "only for trying"
+DAY_S: Final = 86_400
+WITHIN_S: Final = 60.0
 
 
 class PreparedCircle:
@@ -80,17 +82,38 @@ class PreparedCircle:
         """Have them vouch, until the device is in."""
         for voucher in vouchers:
             self.do(voucher, f"vouch {name} --met --yes")
-        assert self.phase(profile or name) == "member"
+        self.until(profile or name, "status", "^phase: member$")
 
-    def make_stewards(self, *names: str) -> None:
-        """Wait until those who were invited as stewards are: their devices do it by themselves."""
+    def make_stewards(self, founder: str, *names: str) -> None:
+        """Wait until those who were invited as stewards are.
+
+        Their devices do it by themselves, and it takes effect a day later.
+        """
         self.stay(*names)
+        self.until(founder, "pending", "the day that was set")
+        self.pass_time(DAY_S, founder)
         for name in names:
-            self.elsewhere.type(
-                f"until ./cloister steward list > stewards && grep -q {name} stewards;"
-                " do sleep 0.2; done",
-                who=name,
-            )
+            self.until(name, "steward list", rf"^{name}$")
+
+    def until(self, who: str, command: str, pattern: str) -> str:
+        """Repeat a command of somebody elsewhere until a line that it prints fits; return it."""
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            said = self.do(who, command).out
+            if found := re.search(pattern, said, re.M):
+                return said[said.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0]
+            assert time.monotonic() < deadline, said
+            time.sleep(0.3)
+
+    def pass_time(self, seconds: int, who: str) -> None:
+        """Set all clocks on; somebody makes an entry, so that the log has the new time."""
+        clock = self.folder / "clock"
+        written = self.folder / "clock.next"
+        written.write_text(str(int(clock.read_text()) + seconds + 60))
+        written.rename(clock)
+        # Nothing is added until the relays have signed the log anew.
+        self.elsewhere.type("until ./cloister invite; do sleep 0.5; done", who=who)
+        self.do(who, "withdraw invitation")
 
     def add_device(self, name: str, profile: str, *vouchers: str, using: str = "") -> None:
         """Give somebody one more device, with a profile of that name."""
@@ -121,14 +144,4 @@ class PreparedCircle:
 
     def reference(self, who: str, text: str) -> str:
         """Return the reference of what waits and is described so."""
-        for line in self.do(who, "pending").out.splitlines():
-            reference, _, rest = line.partition("  ")
-            if re.search(text, rest):
-                return reference
-        raise AssertionError(text)
-
-    def clock(self, seconds: int) -> Path:
-        """Set the clock of all programs ahead of the machine's: those of both shells read it."""
-        path = self.folder / "clock"
-        path.write_text(str(seconds))
-        return path
+        return self.until(who, "pending", text).partition("  ")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,14 +34,30 @@ class Block:
 
     @property
     def lines(self) -> list[str]:
-        """What is to be run, continued lines joined; neither comments nor empty lines."""
-        joined = self.text.replace("\\\n", " ").splitlines()
-        return [line for line in joined if line.strip() and not line.startswith("#")]
+        """What is to be run, continued lines joined, without comments."""
+        return [line for one in _joined(self.text) if (line := _without_comment(one))]
+
+    def without(self, lines: Container[tuple[str, str]], piece: str) -> str:
+        """Return a piece of the text without those lines that are named, with the document."""
+        kept = [
+            one
+            for one in _joined(piece)
+            if (self.document, _without_comment(one)) not in lines
+        ]
+        return "\n".join(kept) + "\n"
 
     @property
     def parts(self) -> list[str]:
         """Its pieces, divided before each comment that begins a line and says who types on."""
         return [part for part in re.split(r"^(?=# )", self.text, flags=re.M) if part.strip()]
+
+
+def _joined(text: str) -> list[str]:
+    return re.sub(r"\\\n *", "", text).splitlines()
+
+
+def _without_comment(line: str) -> str:
+    return re.sub(r"(^|\s+)# .*$", "", line).strip()
 
 
 def blocks_of(path: Path) -> list[Block]:

@@ -178,8 +178,16 @@ class Guide:
         self._blocks = blocks_of(ROOT / document)
 
     def part(self, *sections: str) -> Part:
-        """Return the blocks under some headings, to be run by one test."""
-        blocks = [block for block in self._blocks if block.section in sections]
+        """Return the blocks under some headings, to be run by one test.
+
+        Not those of which no line is run.
+        """
+        blocks = [
+            block
+            for block in self._blocks
+            if block.section in sections
+            and any((block.document, line) not in NOT_RUN for line in block.lines)
+        ]
         assert {block.section for block in blocks} == set(sections)
         part = Part(blocks)
         self.parts.append(part)
@@ -231,7 +239,7 @@ class Telling:
             for name in (one,) if isinstance(one, str) else one:
                 given = typed if isinstance(typed, str) else typed(out)
                 said = (shell or self.shell).type(
-                    _runnable(block, piece),
+                    block.without(NOT_RUN, piece),
                     who=name,
                     typed=given,
                     answers=answers,
@@ -239,17 +247,6 @@ class Telling:
                 )
                 out, err = out + said.out, err + said.err
         return Said(out, err)
-
-    def skip(self, beginning: str) -> None:
-        """Pass by the next block, of which no line is run."""
-        block = self.left.popleft()
-        assert block.lines[0].startswith(beginning), block.text
-        assert all((block.document, line) in NOT_RUN for line in block.lines), block.text
-
-
-def _runnable(block: Block, piece: str) -> str:
-    lines = piece.splitlines(keepends=True)
-    return "".join(line for line in lines if (block.document, line.rstrip("\n")) not in NOT_RUN)
 
 
 def person_at(folder: Path, program: ForkedProgram | None) -> dict[str, str]:
