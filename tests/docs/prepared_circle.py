@@ -27,15 +27,15 @@ class PreparedCircle:
 
     def run_relays(self) -> None:
         """Make both, and start them."""
-        self.make_relay("hk", "home", "HK", "North")
-        self.make_relay("pa", "entry", "PA", "South")
+        self.make_relay("hk", "home", "HK", "north")
+        self.make_relay("pa", "entry", "PA", "south")
         self.introduce("hk", "pa")
         self.start("pa", "hk")
 
     def make_relay(self, name: str, role: str, jurisdiction: str, operator: str) -> None:
         """Make a relay in the folder of that name; a home relay's code is in ``NAME.code``."""
         told = self.elsewhere.type(
-            f"./cloister relay init {name} --role {role} --host 127.0.0.1"
+            f"./cloister relay init {name} --role {role} --host 127.0.0.1 --name gate.{operator}"
             f" --jurisdiction {jurisdiction} --operator {operator}"
         )
         if role == "home":
@@ -64,9 +64,7 @@ class PreparedCircle:
         )
         self.stay(founder)
 
-    def let_in(
-        self, name: str, *vouchers: str, profile: str = "", steward: bool = False
-    ) -> None:
+    def let_in(self, name: str, *vouchers: str, profile: str = "", steward: bool = False) -> None:
         """Let somebody in, invited by the first of those who vouch."""
         code = self.do(vouchers[0], "invite --steward" if steward else "invite").out
         self.ask(name, code, profile=profile)
@@ -105,12 +103,16 @@ class PreparedCircle:
             assert time.monotonic() < deadline, said
             time.sleep(0.3)
 
-    def pass_time(self, seconds: int, who: str) -> None:
-        """Set all clocks on; somebody makes an entry, so that the log has the new time."""
+    def set_clocks_on(self, seconds: int) -> None:
+        """Set all clocks on, and a minute more."""
         clock = self.folder / "clock"
         written = self.folder / "clock.next"
         written.write_text(str(int(clock.read_text()) + seconds + 60))
         written.rename(clock)
+
+    def pass_time(self, seconds: int, who: str) -> None:
+        """Set all clocks on; somebody makes an entry, so that the log has the new time."""
+        self.set_clocks_on(seconds)
         # Nothing is added until the relays have signed the log anew.
         self.elsewhere.type("until ./cloister invite; do sleep 0.5; done", who=who)
         self.do(who, "withdraw invitation")

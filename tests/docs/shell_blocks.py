@@ -40,9 +40,7 @@ class Block:
     def without(self, lines: Container[tuple[str, str]], piece: str) -> str:
         """Return a piece of the text without those lines that are named, with the document."""
         kept = [
-            one
-            for one in _joined(piece)
-            if (self.document, _without_comment(one)) not in lines
+            one for one in _joined(piece) if (self.document, _without_comment(one)) not in lines
         ]
         return "\n".join(kept) + "\n"
 

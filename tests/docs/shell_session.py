@@ -115,7 +115,7 @@ class Shell:
         else:
             places[0].write_text(typed)
         os.write(self._to, f"{piece}\n".encode())
-        t0=time.time()
+        t0 = time.time()
         try:
             if meanwhile is not None:
                 meanwhile()
@@ -123,7 +123,7 @@ class Shell:
         except BaseException:
             os.killpg(self._bash.pid, signal.SIGKILL)
             raise
-        print(f"TIME {time.time()-t0:.2f} {who} {text[:60]!r}", flush=True)
+        print(f"TIME {time.time() - t0:.2f} {who} {text[:60]!r}", flush=True)
         if terminal is not None:
             os.close(terminal)
             os.close(other)
@@ -227,7 +227,8 @@ class Telling:
         """Run the next block, whose first line begins so.
 
         ``who``: whose profile is used; with several, each comment that begins a line hands the
-        keyboard to the next.  A tuple: each of them types the same.  ``shell``: another one than
+        keyboard to the next.  A tuple: each of them types the same.  ``answers`` are those of
+        the first.  ``shell``: another one than
         the guide's, for what is typed beside a program that stays.
         """
         block = self.left.popleft()
@@ -245,6 +246,7 @@ class Telling:
                     answers=answers,
                     meanwhile=meanwhile,
                 )
+                answers = ()
                 out, err = out + said.out, err + said.err
         return Said(out, err)
 
@@ -257,7 +259,9 @@ def person_at(folder: Path, program: ForkedProgram | None) -> dict[str, str]:
     if program is not None:
         program.place(folder / "cloister")
     else:
-        (folder / "cloister").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m cloister "$@"\n')
+        (folder / "cloister").write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" -P -m cloister "$@"\n'
+        )
         (folder / "cloister").chmod(0o700)
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
     return {

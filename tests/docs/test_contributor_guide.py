@@ -26,21 +26,25 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Shell]:
-    """A shell of somebody who works on Cloister, in a copy of this checkout with its environment.
-
-    The environment runs the program of the checkout that it was made for.
-    """
+    """A shell of somebody who works on Cloister, in a copy of this checkout."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLOISTER_")}
     kept = {name: value for name, value in kept.items() if not name.startswith("PYTEST_")}
     shell = Shell(tmp_path, kept, longest_s=600.0)
     shell.type(f"git clone --quiet {ROOT} checkout && cd checkout")
-    shell.type(f"ln -s {ROOT}/.venv .venv && cp {ROOT}/*.lock {ROOT}/pyproject.toml .")
     yield shell
     shell.close()
 
 
+@pytest.fixture
+def ready(checkout: Shell) -> Shell:
+    """The same with the environment of this checkout, which runs the program of this one."""
+    checkout.type(f"ln -s {ROOT}/.venv .venv")
+    return checkout
+
+
 @pytest.mark.nightly
 def test_the_tests_run(checkout: Shell) -> None:
+    """It makes an environment, so packages are fetched."""
     with TESTS.told(checkout) as telling:
         said = telling.block("./cloister test")
     print(said)
@@ -48,11 +52,11 @@ def test_the_tests_run(checkout: Shell) -> None:
 
 
 @pytest.mark.nightly
-def test_seeds_are_made(checkout: Shell) -> None:
-    checkout.type("rm -r fuzz/corpus")
-    with SEEDS.told(checkout) as telling:
+def test_seeds_are_made(ready: Shell) -> None:
+    ready.type("rm -r fuzz/corpus")
+    with SEEDS.told(ready) as telling:
         telling.block(".venv/bin/python -P fuzz/seeds.py")
-    made = {path.name for path in (checkout.folder / "checkout/fuzz/corpus").iterdir()}
+    made = {path.name for path in (ready.folder / "checkout/fuzz/corpus").iterdir()}
     assert {path.name for path in (ROOT / "fuzz/corpus").iterdir() if path.is_dir()} <= made
 
 
@@ -71,12 +75,12 @@ def test_locks_are_made_of_groups_that_are_there(shell: Shell) -> None:
 
 
 @pytest.mark.nightly
-def test_a_seed_plays_again(checkout: Shell) -> None:
-    with SIMULATION.told(checkout) as telling:
+def test_a_seed_plays_again(ready: Shell) -> None:
+    with SIMULATION.told(ready) as telling:
         said = telling.block(".venv/bin/python -m cloister.testing.simulation 70")
     first, _, rest = said.out.partition("\n")
     assert re.match(r"seed 70: \d+ texts", first)
-    assert len(rest.splitlines()) > 1000, "the trace"
+    assert len(rest.splitlines()) > 500, "the trace"
     assert re.search(r"^50 seeds, 0 bad", said.err, re.M)
 
 

@@ -145,5 +145,7 @@ def write_unit(shell: Shell, telling: Telling) -> None:
     shell.values["/srv/cloister"] = str(shell.folder)
     assert stand_ins.calls("systemctl") == ["daemon-reload", "enable --now cloister-hk"]
     unit = shell.folder / "units/cloister-hk.service"
-    assert re.search(rf"^ExecStart=.* relay run {re.escape(str(place))}/hk$", unit.read_text(), re.M)
+    assert re.search(
+        rf"^ExecStart=.* relay run {re.escape(str(place))}/hk$", unit.read_text(), re.M
+    )
     assert lines_with(unit.read_text(), "ExecStartPre=")
