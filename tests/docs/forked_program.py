@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
@@ -169,6 +170,17 @@ def _end_with(caller: socket.socket, process: int, has_ended: threading.Event) -
         os.kill(process, signal.SIGKILL)
 
 
+def _text_of(descriptor: int) -> TextIOWrapper:
+    """Return what Python makes of a standard descriptor when it starts."""
+    buffer = FileIO(descriptor, "r" if descriptor == 0 else "w", closefd=False)
+    return TextIOWrapper(
+        BufferedReader(buffer) if descriptor == 0 else BufferedWriter(buffer),
+        encoding="utf-8",
+        errors="backslashreplace" if descriptor == 2 else "surrogateescape",
+        line_buffering=descriptor == 2 or os.isatty(descriptor),
+    )
+
+
 def _run(call: dict[str, Any], descriptors: list[int]) -> None:
     """Be the process that was called."""
     from cloister.cli.main import main
@@ -188,11 +200,9 @@ def _run(call: dict[str, Any], descriptors: list[int]) -> None:
     for number in call["ignored"]:
         signal.signal(number, signal.SIG_IGN)
     sys.argv[1:] = call["arguments"]
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False, buffering=1)
-    sys.stderr = open(
-        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
-    )
+    sys.stdin = _text_of(0)
+    sys.stdout = _text_of(1)
+    sys.stderr = _text_of(2)
     try:
         main(call["arguments"])
     except SystemExit as ended:

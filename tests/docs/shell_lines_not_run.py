@@ -12,6 +12,11 @@ FUZZING: Final = "fetches atheris and takes minutes; every run replays what it h
 BROKEN: Final = "needs a member whose program breaks the group: tests/scenario/test_reset.py"
 MUTATION: Final = "fetches mutmut, and takes half an hour"
 
+INSTALL: Final = (
+    ".mutation/bin/pip install --require-hashes -r requirements.lock"
+    " -r requirements-test.lock -r requirements-mutation.lock"
+)
+
 NOT_RUN: Final[dict[tuple[str, str], str]] = {
     ("README.md", "./cloister test"): SELF,
     ("CONTRIBUTING.md", "./cloister test"): SELF,
@@ -24,11 +29,7 @@ NOT_RUN: Final[dict[tuple[str, str], str]] = {
     ): "an hour",
     ("docs/guide/steward.md", "./cloister commons reset"): BROKEN,
     ("docs/guide/contributor.md", "python3 -m venv .mutation"): MUTATION,
-    (
-        "docs/guide/contributor.md",
-        ".mutation/bin/pip install --require-hashes -r requirements.lock"
-        " -r requirements-test.lock -r requirements-mutation.lock",
-    ): MUTATION,
+    ("docs/guide/contributor.md", INSTALL): MUTATION,
     ("docs/guide/contributor.md", ".mutation/bin/mutmut run --max-children 2"): MUTATION,
     ("docs/guide/contributor.md", ".mutation/bin/mutmut results"): MUTATION,
     ("docs/guide/contributor.md", ".mutation/bin/mutmut show NAME"): MUTATION,

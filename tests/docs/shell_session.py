@@ -115,7 +115,6 @@ class Shell:
         else:
             places[0].write_text(typed)
         os.write(self._to, f"{piece}\n".encode())
-        t0 = time.time()
         try:
             if meanwhile is not None:
                 meanwhile()
@@ -123,7 +122,6 @@ class Shell:
         except BaseException:
             os.killpg(self._bash.pid, signal.SIGKILL)
             raise
-        print(f"TIME {time.time() - t0:.2f} {who} {text[:60]!r}", flush=True)
         if terminal is not None:
             os.close(terminal)
             os.close(other)

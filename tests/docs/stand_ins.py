@@ -6,7 +6,6 @@ A stand-in notes its arguments, one call a line, and does nothing, or what littl
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import Final
 
 from docs.shell_session import Shell

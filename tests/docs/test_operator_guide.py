@@ -96,7 +96,7 @@ def test_a_relay_from_its_making_to_its_restore(shell: Shell, elsewhere: Shell) 
         circle.let_in("Jonas", "Amira")
         channel = circle.do("Amira", "conversation new Desk Jonas").out.strip()
         shown = shell.type('./cloister operator seats hk "North Clinic"').out
-        handle, other = re.findall(r"^  ([0-9a-f]{32})$", shown, re.M)
+        handle, _ = re.findall(r"^  ([0-9a-f]{32})$", shown, re.M)
         shell.values["6f1c0d3b5a7e4c2f8b9d0e1f2a3b4c5d"] = handle
         said = telling.block("./cloister operator seats")
         assert re.findall(r"^bought +(\d+)$", said.out, re.M) == ["12", "15", "15"]

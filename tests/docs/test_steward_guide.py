@@ -39,17 +39,22 @@ def test_offices_and_rules(shell: Shell, circle: PreparedCircle) -> None:
     stewards_and_members(circle)
     with BECOMING.told(shell) as telling:
         said = telling.block("./cloister steward offer", "Jonas", "Amira", ("Mei", "Jonas"))
-        print(said)
+        assert said.out.startswith("offered; ")
+        assert "Jonas becomes steward, by Amira" in said.out
+        assert said.out.endswith("\napproved\napproved\n")
         circle.until("Amira", "pending", "the day that was set")
+        assert circle.do("Amira", "steward list").out == "Amira\nMei\n", "a day later"
         circle.pass_time(DAY_S, "Amira")
         circle.until("Amira", "steward list", "^Jonas$")
         said = telling.block("./cloister officer offer", "Lin", "Amira", ("Mei", "Lin"))
-        print(said)
+        assert "Lin becomes officer, by Amira" in said.out
         circle.pass_time(DAY_S, "Amira")
         circle.until("Amira", "officer list", "^Lin$")
         said = telling.block("./cloister steward list", "Amira")
-        print(said)
-    print(circle.do("Jonas", "policy show"))
+        assert said.out.splitlines()[:3] == ["Amira", "Mei", "Jonas"]
+        assert "Mei is steward no more, by Amira" in said.out
+        assert "\nLin\n" in said.out
+        assert "Lin is officer no more, by Amira" in said.out
     circle.do("Jonas", "policy set vouches=3")
     shell.values |= {
         "3f2a91c0": circle.reference("Amira", "by Jonas"),
@@ -57,13 +62,18 @@ def test_offices_and_rules(shell: Shell, circle: PreparedCircle) -> None:
     }
     with WAITING.told(shell) as telling:
         said = telling.block("./cloister pending", "Amira")
-        print(said)
+        (waiting, approved) = lines_with(said.out, shell.values["3f2a91c0"])
+        assert "vouches 2 becomes 3, by Jonas; waits for another steward" in waiting
+        assert "waits for the day that was set" in approved
+        assert said.out.endswith("\nrefused\n")
     with RULES.told(shell) as telling:
         said = telling.block("./cloister policy set", "Amira")
-        print(said)
+        assert "export free becomes logged, by Amira" in said.out
+        assert "export free becomes refused, by Amira" in said.out
     with HOLDS.told(shell) as telling:
         said = telling.block("./cloister hold place", "Amira")
-        print(said)
+        assert said.out.startswith("hold placed on Jonas\n")
+        assert said.out.endswith(": request of 3 May\n")
         shell.values["97d96443"] = said.out.splitlines()[-1].partition(" ")[0]
 
         def name_release(said: str) -> str:
@@ -87,7 +97,8 @@ def test_offices_and_rules(shell: Shell, circle: PreparedCircle) -> None:
 
     with RELAYS.told(shell) as telling:
         said = telling.block("./cloister circle relays", "Amira", "Amira", typed=take_effect)
-        print(said)
+    assert "with gate.east (NZ, east), by Amira; waits for another steward" in said.out
+    assert "without gate.south (PA, south), by Amira; waits for another steward" in said.out
 
 
 def test_a_lost_device_and_its_owner(shell: Shell, circle: PreparedCircle) -> None:
@@ -105,18 +116,26 @@ def test_a_lost_device_and_its_owner(shell: Shell, circle: PreparedCircle) -> No
 
     with LOST_DEVICE.told(shell) as telling:
         said = telling.block("./cloister device list", "Amira")
-        print(said)
+        assert re.search(r"^Jonas/1  [0-9a-f]{8}  active$", said.out, re.M)
+        assert lines_with(said.out, "Jonas/1: locked")
+        for text in ("locked at gate.north", "locked at gate.south", "in the log"):
+            assert lines_with(said.err, text)
+        assert lines_with(said.err, "dropped from 2 of 2 groups")
+        assert "This report cannot know:" in said.out
         said = telling.block(
             "./cloister unlock-device", "Amira", "Mei", "second", "Amira", typed=consent
         )
-        print(said)
+        assert "\napproved\n" in said.out
+        assert said.out.endswith("\nJonas/1 is unlocked\n")
+        circle.until("Jonas", "status", "^phase: member$")
         said = telling.block("./cloister erase", "Amira", "Lin", answers=[(r"\[y/N\]", "y\n")])
-        print(said)
+        assert "Jonas/1 (stolen): proposed" in said.out
+        assert said.out.endswith("objected\n")
     circle.do("Amira", "refuse Jonas/1")
     with WORRIED.told(shell) as telling:
         shell.values["--since 112"] = "--since 9"
         said = telling.block("./cloister suspend", "Amira")
-        print(said)
+        print(said)  # WORRIED
 
 
 def test_another_home(shell: Shell, circle: PreparedCircle) -> None:
@@ -141,17 +160,19 @@ def test_another_home(shell: Shell, circle: PreparedCircle) -> None:
             typed=approve,
             answers=[(r"\[y/N\]", "y\n"), ("Activation code: ", code + "\n")],
         )
-        print(said)
+        assert "home: gate.north" in said.out
+        assert "waits for the day that was set" in said.out
         circle.pass_time(DAY_S, "Amira")
         circle.until("Jonas", "home show", "home: gate.geyser")
         circle.do("Amira", "send Desk 'from the new home' --wait")
         assert "from the new home" in circle.texts("Jonas", "Desk")
         # The new home is gone as well.
-        passed = []
+        passed: list[str] = []
 
         def let_a_day_pass(said: str) -> str:
             if "not complete" in said and not passed:
-                passed.append(circle.set_clocks_on(DAY_S))
+                passed.append(said)
+                circle.set_clocks_on(DAY_S)
             return ""
 
         circle.make_relay("third", "home", "CH", "alp")
@@ -168,10 +189,11 @@ def test_another_home(shell: Shell, circle: PreparedCircle) -> None:
             typed=let_a_day_pass,
             answers=[(r"\[y/N\]", "y\n"), ("Activation code: ", code + "\n")],
         )
-        print(said)
+        assert (shell.folder / "notice.move").is_file()
     with FOLLOWING.told(shell) as telling:
         said = telling.block("./cloister home follow", "Jonas")
-        print(said)
+    assert lines_with(said.out, "home: gate.alp")
+    assert lines_with(said.out, "former home: gate.geyser")
     circle.do("Amira", "send Desk 'from the third' --wait")
     assert "from the third" in circle.texts("Jonas", "Desk")
 
@@ -193,7 +215,7 @@ def test_a_steward_of_three_is_lost(shell: Shell, circle: PreparedCircle) -> Non
     return_as(circle, "Amira", "amira-2", "Mei", "Jonas")
     with THREE.told(shell) as telling:
         said = telling.block("./cloister steward add Amira", "Mei", ("Jonas", "amira-2"))
-        print(said)
+    assert "Amira becomes steward, Amira is steward no more, by Mei" in said.out
     circle.until("Mei", "pending", "the day that was set")
     circle.pass_time(DAY_S, "Mei")
     # With the new key.
@@ -217,7 +239,7 @@ def test_a_lone_steward_is_lost(shell: Shell, circle: PreparedCircle) -> None:
     return_as(circle, "Amira", "amira-2", "Lin", "Noor")
     with OFFICERS.told(shell) as telling:
         said = telling.block("./cloister steward add Amira", "Lin", ("Noor", "amira-2"))
-        print(said)
+        assert "fourteen silent days of the stewards" in said.out
         circle.pass_time(14 * DAY_S, "Lin")
         circle.do("amira-2", "suspend Mei")
         circle.do("amira-2", "reinstate Mei")
@@ -225,7 +247,7 @@ def test_a_lone_steward_is_lost(shell: Shell, circle: PreparedCircle) -> None:
         circle.do(name, "steward offer")
 
     def let_time_pass(said: str) -> str:
-        if said.count("approved") == 3:
+        if said.endswith(3 * "approved\n"):
             circle.pass_time(14 * DAY_S, "Lin")
             circle.until("Jonas", "steward list", "^Jonas$")
         return ""
@@ -239,6 +261,7 @@ def test_a_lone_steward_is_lost(shell: Shell, circle: PreparedCircle) -> None:
             "Mei",
             typed=let_time_pass,
         )
-        print(said)
+    assert "Mei becomes steward, Jonas becomes steward, by Lin" in said.out
+    assert "Amira is steward no more, by Jonas" in said.out
     circle.pass_time(DAY_S, "Lin")
     assert circle.do("Lin", "steward list").out == "Jonas\nMei\n"
