@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from docs.forked_program import ForkedProgram
 from docs.prepared_circle import PIN, PreparedCircle
+from docs.shell_blocks import ROOT
 from docs.shell_session import Shell, person_at
 
 
@@ -24,6 +26,17 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedProgram]
 def shell(tmp_path: Path, program: ForkedProgram) -> Iterator[Shell]:
     """A shell of somebody whose home holds nothing but the program."""
     shell = Shell(tmp_path, person_at(tmp_path, program))
+    yield shell
+    shell.close()
+
+
+@pytest.fixture
+def developer(tmp_path: Path) -> Iterator[Shell]:
+    """A shell of who runs the tests, with that person's settings for fetching packages."""
+    belonging = ("CLOISTER_", "PYTEST_", "PYTHON")
+    mine = {name: one for name, one in os.environ.items() if not name.startswith(belonging)}
+    shell = Shell(tmp_path, mine, longest_s=600.0)
+    shell.values["<address of the repository>"] = str(ROOT)
     yield shell
     shell.close()
 

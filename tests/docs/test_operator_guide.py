@@ -9,6 +9,7 @@ import socket
 
 import pytest
 
+from cloister import __version__
 from docs.prepared_circle import PreparedCircle
 from docs.shell_session import Guide, Shell, Telling, lines_with
 from docs.stand_ins import AGE, StandIns
@@ -29,6 +30,13 @@ SERVICE = GUIDE.part(
 )
 CODE = re.compile(r"(?:[0-9a-z]{6}-){3}[0-9a-z]{6}")
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.nightly]
+
+
+def test_an_installation(developer: Shell) -> None:
+    """It makes an environment, so packages are fetched."""
+    with INSTALL.told(developer) as telling:
+        said = telling.block("git clone")
+    assert said.out == f"cloister {__version__}\n"
 
 
 def free_port() -> str:

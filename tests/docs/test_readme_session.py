@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from docs.forked_program import ForkedProgram
-from docs.shell_blocks import ROOT
 from docs.shell_session import Guide, Shell, person_at
 
 README = Guide("README.md")
@@ -48,15 +46,9 @@ def test_the_session_runs_as_printed(somebody: Shell) -> None:
 
 
 @pytest.mark.nightly
-def test_the_first_screen_runs_in_a_fresh_checkout(tmp_path: Path) -> None:
+def test_the_first_screen_runs_in_a_fresh_checkout(developer: Shell) -> None:
     """It makes an environment, so packages are fetched."""
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("CLOISTER_")}
-    shell = Shell(tmp_path, mine, longest_s=600.0)
-    try:
-        shell.values["<address of the repository>"] = str(ROOT)
-        with FIRST_SCREEN.told(shell) as telling:
-            said = telling.block("git clone")
-    finally:
-        shell.close()
+    with FIRST_SCREEN.told(developer) as telling:
+        said = telling.block("git clone")
     assert said.out.rstrip().endswith("All of it holds.")
-    assert (tmp_path / "cloister/.venv").is_dir()
+    assert (developer.folder / "cloister/.venv").is_dir()

@@ -135,7 +135,8 @@ def test_a_lost_device_and_its_owner(shell: Shell, circle: PreparedCircle) -> No
     with WORRIED.told(shell) as telling:
         shell.values["--since 112"] = "--since 9"
         said = telling.block("./cloister suspend", "Amira")
-        print(said)  # WORRIED
+        assert "suspension of Jonas (telephone taken at the border), by Amira" in said.out
+        assert said.out.endswith("\nJonas is reinstated\nproposed\n")
 
 
 def test_another_home(shell: Shell, circle: PreparedCircle) -> None:
