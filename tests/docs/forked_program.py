@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -75,9 +76,12 @@ class ForkedProgram:
         self._socket = folder / "program"
         self._caller = folder / "caller.py"
         self._caller.write_text(CALLER)
-        # In a session of its own: a terminal of the developer is nobody's to ask at.
+        # In a session of its own: a terminal of the developer is nobody's to ask at.  It ends with
+        # the other end of its standard input.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__, str(self._socket)], start_new_session=True
+            [sys.executable, "-P", __file__, str(self._socket)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
         while not self._socket.exists():
             if self._process.poll() is not None:
@@ -92,8 +96,7 @@ class ForkedProgram:
 
     def close(self) -> None:
         """End it.  Calls that run go on."""
-        self._process.terminate()
-        self._process.wait()
+        self._process.communicate()
 
 
 def _serve(path: str) -> None:
@@ -110,7 +113,7 @@ def _serve(path: str) -> None:
     os.rename(path + ".new", path)
     signal.signal(signal.SIGCHLD, _reap)
     gc.freeze()
-    while True:
+    while 0 not in select.select([listening.fileno(), 0], [], [])[0]:
         caller, _ = listening.accept()
         if os.fork() == 0:
             listening.close()

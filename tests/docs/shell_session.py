@@ -27,7 +27,7 @@ from docs.shell_blocks import ROOT, Block, blocks_of
 from docs.shell_lines_not_run import NOT_RUN
 
 DRIVER: Final = """
-trap 'jobs -p | xargs -r kill 2> /dev/null || true' EXIT
+trap 'jobs -p | xargs -r kill 2> /dev/null || true; wait' EXIT
 while read -r piece <&60; do
     source "$piece" > "$piece.out" 2> "$piece.err" < "$piece.in" 60<&- 61>&-
     echo done >&61
