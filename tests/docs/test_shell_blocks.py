@@ -23,7 +23,9 @@ def told() -> list[Block]:
     return [block for part in Guide.parts for block in part.blocks]
 
 
-@pytest.mark.parametrize("block", all_blocks(), ids=lambda one: f"{one.document}:{one.section}")
+@pytest.mark.parametrize(
+    "block", list(all_blocks()), ids=lambda one: f"{one.document}:{one.section}"
+)
 def test_every_line_is_run_or_has_a_reason(block: Block) -> None:
     if block not in told():
         assert [line for line in block.lines if (block.document, line) not in NOT_RUN] == []
