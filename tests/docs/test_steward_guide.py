@@ -166,7 +166,7 @@ def test_another_home(shell: Shell, circle: PreparedCircle) -> None:
         circle.pass_time(DAY_S, "Amira")
         circle.until("Jonas", "home show", "home: gate.geyser")
         circle.do("Amira", "send Desk 'from the new home' --wait")
-        assert "from the new home" in circle.texts("Jonas", "Desk")
+        circle.until("Jonas", "read Desk", ": from the new home$")
         # The new home is gone as well.
         passed: list[str] = []
 
@@ -193,10 +193,12 @@ def test_another_home(shell: Shell, circle: PreparedCircle) -> None:
         assert (shell.folder / "notice.move").is_file()
     with FOLLOWING.told(shell) as telling:
         said = telling.block("./cloister home follow", "Jonas")
-    assert lines_with(said.out, "home: gate.alp")
-    assert lines_with(said.out, "former home: gate.geyser")
+    assert lines_with(said.out, "This device follows to gate.alp.")
+    assert re.search(r"^(home|candidate): gate\.alp", said.out, re.M)
+    circle.until("Jonas", "home show --offline", "^home: gate.alp")
+    assert "former home: gate.geyser" in circle.do("Jonas", "home show --offline").out
     circle.do("Amira", "send Desk 'from the third' --wait")
-    assert "from the third" in circle.texts("Jonas", "Desk")
+    circle.until("Jonas", "read Desk", ": from the third$")
 
 
 def return_as(circle: PreparedCircle, name: str, profile: str, *vouchers: str) -> None:
