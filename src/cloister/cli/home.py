@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cloister.cli.person import Person, person_command
 from cloister.cli.power import confirm, exercise
 from cloister.errors import PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from cloister.device.facade import Facade, View
 
 MAX_NOTICE_BYTES = 256 * 1024
 CONSEQUENCES = """\
@@ -159,7 +162,12 @@ def follow(person: Person, *, file: Path, approve: bool, stop: bool, yes: bool) 
     if approve:
         confirm(yes=yes, question="Approve that the circle moves there, without its old home?")
     act = FollowHome(ref=0, notice=notice, approve=approve)
-    answer = person.act(lambda device: device.act(act, timeout_s), online=False)
+
+    async def following(device: Facade) -> tuple[str, str]:
+        before = await device.governance("home")
+        return await device.act(act, timeout_s), _home_of(before)["relay_id"]
+
+    answer, home_before = person.act(following, online=False)
     if bytes.fromhex(answer) != notice:
         _write(file, answer)
     rows = person.view(lambda device: device.governance("home"), offline=True)
@@ -169,12 +177,18 @@ def follow(person: Person, *, file: Path, approve: bool, stop: bool, yes: bool) 
         if bytes.fromhex(answer) != notice:
             words += f"\nGive {file} to everybody: they run `cloister home follow` with it."
         person.output.data({"state": "following", **follows[0]}, words)
+    elif (now := _home_of(rows))["relay_id"] != home_before:
+        person.output.data({"state": "moved", **now}, f"This device has moved to {now['name']}.")
     else:
         person.output.data(
             {"state": "waiting"},
             "The notice is not complete: a second steward has to approve it, or the circle's "
             "delay has not passed. Then a steward follows it again.",
         )
+
+
+def _home_of(rows: Sequence[View]) -> View:
+    return next(row for row in rows if row["role"] == "home")
 
 
 def _demand_new(relay_id: bytes, rows: Sequence[Mapping[str, Any]]) -> None:
