@@ -23,7 +23,9 @@ from typing import Any, Final, Self
 import msgspec
 import picows
 
-from cloister.bench.hostile_attack import ATTACKS, AttackConfig
+from cloister.bench.hostile_attack import AttackConfig
+from cloister.bench.hostile_process import ATTACKS
+from cloister.bench.hostile_readers import MOST_WAITING_KIB
 from cloister.bench.paired_load import BenchFailed
 from cloister.bench.process_cost import rss_kib
 from cloister.bench.relay import raise_file_limit
@@ -32,7 +34,13 @@ from cloister.bench.relay_process import ENTROPY, RelayProcess, measure
 from cloister.wire.frame import HOME_PATH
 
 PAIRS: Final = 16
-_ATTACK: Final = "cloister.bench.hostile_attack"
+_ATTACK: Final = "cloister.bench.hostile_process"
+MEMBERS: Final = 1000
+MEMBERS_STAND_S: Final = 45.0
+"""Until a stalled member has filled its windows, was cut, and has come back."""
+OF_MEMBERS: Final = frozenset({"readers", "stalled"})
+P99_GOAL: Final = 2.0
+"""Times the quiet one of the same run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +67,20 @@ class Phase:
 class HostileBench:
     """A home and an entry relay."""
 
-    def __init__(self, folder: Path, seconds: float, rate: float, stands_s: float) -> None:
-        """``stands_s``: how long an attack stands at the least: until what it holds is cut."""
+    def __init__(
+        self,
+        folder: Path,
+        seconds: float,
+        rate: float,
+        stands_s: float,
+        *,
+        members: int = MEMBERS,
+        members_stand_s: float = MEMBERS_STAND_S,
+    ) -> None:
+        """``stands_s``: how long an attack stands at the least: until what it holds is cut;
+        ``members_stand_s``: the same for members who follow busy channels."""
+        self.members = members
+        self.members_stand_s = members_stand_s
         self.home = RelayProcess(folder / "home", "home")
         self.entry = RelayProcess(folder / "entry", "entry")
         self.home.folder.add_peer(self.entry.folder.card_path)
@@ -75,7 +95,7 @@ class HostileBench:
         watch = _Watch(self, pids)
         try:
             with self._attacked(attack) as outcome, watch:
-                figures = measure(self._config(pids[0]))
+                figures = measure(self._config(pids[0], attack))
         finally:
             self.home.stop()
             self.entry.stop()
@@ -93,14 +113,14 @@ class HostileBench:
             outcome=outcome,
         )
 
-    def _config(self, pid: int) -> LoadConfig:
+    def _config(self, pid: int, attack: str) -> LoadConfig:
         card = str(self.entry.folder.card_path)
         return LoadConfig(
             mode="paced",
             pid=pid,
             pairs=PAIRS,
             rate=self.rate,
-            seconds=self.seconds,
+            seconds=self.members_stand_s if attack in OF_MEMBERS else self.seconds,
             card=str(self.home.folder.card_path),
             entry=card,
             peer=card,
@@ -119,7 +139,16 @@ class HostileBench:
             home=str(self.home.folder.card_path),
             entry=str(self.entry.folder.card_path),
             # The load connects, warms up, measures and settles meanwhile.
-            seconds=max(self.stands_s, self.seconds + 3),
+            seconds=(
+                self.members_stand_s + 3
+                if kind in OF_MEMBERS
+                else max(self.stands_s, self.seconds + 3)
+            ),
+            code=self.home.folder.add_code(ENTROPY),
+            members=self.members,
+            home_health=self.home.folder.settings({}).listen.health_port,
+            # A newcomer, and one that just goes.
+            others=2 * PAIRS + 2,
         )
         command = [sys.executable, "-m", _ATTACK, msgspec.json.encode(config).decode()]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as attacker:

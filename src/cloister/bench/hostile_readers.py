@@ -1,0 +1,299 @@
+"""Members who follow busy channels and stop reading, and what becomes of them.
+
+Each is proven, follows some channels that many follow, reads a little and then nothing more; who is
+cut stays away until all are, reads what its own kernel still had, comes back, and stops again.  At
+the end all come back and read: every message of their channels, once and in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import Any, Final
+
+import picows
+from python_socks import ProxyError
+
+from cloister.bench.hostile_attack import CALM_S, Attack
+from cloister.bench.hostile_rooms import CHANNEL, ENVELOPE_BYTES, Line, Rooms
+from cloister.bench.kernel_sockets import sockets_of
+from cloister.limits import DELIVERY_WINDOW_BYTES, KIB, STALLED_SESSION_S
+from cloister.relay.health import ask_status
+from cloister.wire import commands, events
+
+ROOMS_EACH: Final = 16
+FOLLOWERS: Final = 40
+"""Of each channel, when there are enough members."""
+FIRST_RATE: Final = 200.0
+"""Messages a second into all channels together, until every window can be full."""
+RATE: Final = 20.0
+"""The same afterwards."""
+WINDOW_ITEMS: Final = DELIVERY_WINDOW_BYTES // ENVELOPE_BYTES
+CREDIT_EVERY: Final = WINDOW_ITEMS // 2
+MEASURING_S: Final = 1.0
+"""How fine a time of the kernel's table is, and what is given for it."""
+MOST_WAITING_KIB: Final = 256
+"""What a stalled connection may hold at a relay (notes on reliability, R12)."""
+_LOOK_S: Final = 0.5
+_COME_BACK_S: Final = 180.0
+_LOST: Final = (OSError, EOFError, TimeoutError, picows.WSError, ProxyError, TypeError)
+
+
+class Member:
+    """A device of a member, over many connections."""
+
+    def __init__(self, rooms: Rooms, index: int) -> None:
+        count = len(rooms.channels)
+        self._rooms = rooms
+        self.numbers = [(index + step) % count for step in range(min(ROOMS_EACH, count))]
+        self._number_of = {rooms.channels[room]: room for room in self.numbers}
+        self.next_n = dict.fromkeys(self.numbers, 0)
+        self.faults: list[str] = []
+        self.line: Line | None = None
+        self.reads_until: int | None = None
+        """Messages of this connection after which it stops; None: it reads on."""
+        self._read = 0
+        self.stalled_at = 0.0
+        """0: it reads."""
+        self.cut_at = 0.0
+        """When the entry relay was seen to have let go of it; 0: it holds it."""
+
+    async def connect(self, reads_until: int | None) -> None:
+        """Connect, prove, follow from where it stands.  Raises what ``_LOST`` names."""
+        self.reads_until, self._read, self.stalled_at, self.cut_at = reads_until, 0, 0.0, 0.0
+        line, challenge = await self._rooms.greet(self._take)
+        try:
+            await self._rooms.prove(line, challenge, self.numbers)
+        except BaseException:
+            line.drop()
+            raise
+        self.line = line
+        line.settle()
+        line.send(
+            *(
+                commands.Follow(2, CHANNEL, self._rooms.channels[room], self.next_n[room])
+                for room in self.numbers
+            )
+        )
+
+    def _take(self, event: events.AnyEvent) -> None:
+        if isinstance(event, events.Failed):
+            self.faults.append(f"refused: {event}")
+        elif isinstance(event, events.Item):
+            room = self._number_of[event.channel_id]
+            n = self.next_n[room]
+            if event.n != n or event.envelope_id != n.to_bytes(16, "big"):
+                self.faults.append(f"item {event.n} of a channel came where {n} was due")
+                return
+            self.next_n[room] = n + 1
+            self._read += 1
+            if self.line is not None and (self.stalled_at == 0 and (n + 1) % CREDIT_EVERY == 0):
+                self.line.send(commands.Seen(0, CHANNEL, event.channel_id, n))
+            if self.line is not None and self._read == self.reads_until:
+                self.stalled_at = time.monotonic()
+                self.line.read(False)
+
+    def stuck_at(self) -> float | None:
+        """Return when the relay could push it nothing more of some channel; None: not yet."""
+        times = [
+            self._rooms.put_at[room][last]
+            for room in self.numbers
+            # What it has read and given no credit for fills the window too.
+            if (last := n_given(self.next_n[room]) + WINDOW_ITEMS) < len(self._rooms.put_at[room])
+        ]
+        return max(self.stalled_at, min(times)) if times else None
+
+    async def wake(self) -> None:
+        """Read what has come; on a connection that was cut, to its end."""
+        line = self.line
+        if line is None:
+            return
+        was_stalled, self.stalled_at, self.reads_until = self.stalled_at, 0.0, None
+        line.read(True)
+        if self.cut_at:
+            await asyncio.wait([line.closed], timeout=10)
+            line.drop()
+            self.line = None
+        elif was_stalled:
+            for room in self.numbers:
+                if self.next_n[room]:
+                    channel_id = self._rooms.channels[room]
+                    line.send(commands.Seen(0, CHANNEL, channel_id, self.next_n[room] - 1))
+
+    @property
+    def has_all(self) -> bool:
+        """Tell whether it has read every message of its channels."""
+        return all(self.next_n[room] == len(self._rooms.put_at[room]) for room in self.numbers)
+
+
+def n_given(next_n: int) -> int:
+    """Return up to which index credit was given by somebody who has read up to ``next_n``."""
+    return next_n // CREDIT_EVERY * CREDIT_EVERY
+
+
+class Readers:
+    """Members who follow busy channels; with ``stalls`` they stop reading."""
+
+    def __init__(self, attack: Attack, *, stalls: bool) -> None:
+        self._attack = attack
+        self._stalls = stalls
+        count = attack.config.members
+        self._rooms = Rooms(attack, max(ROOMS_EACH, count * ROOMS_EACH // FOLLOWERS))
+        self._members: list[Member] = []
+        self._cut_after: list[float] = []
+        """Of each cut: seconds since the relay could push nothing more."""
+        self._stalled_for: list[float] = []
+        """Of each cut: seconds since it stopped reading."""
+        self._home_cut_after: list[float] = []
+        """Of each round: since the last of its members was stuck, until the home had let go."""
+        self._waiting_kib = [0.0, 0.0]
+        self._faults: list[str] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> None:
+        """Connect all; then messages begin to come."""
+        await self._rooms.found()
+        config = self._attack.config
+        self._members = [Member(self._rooms, index) for index in range(config.members)]
+        await self._connect_all()
+        begin = asyncio.create_task
+        self._tasks = [begin(self._rooms.write(RATE, 2 * WINDOW_ITEMS, FIRST_RATE)), begin(self._watch())]
+        if self._stalls:
+            self._tasks.append(begin(self._go_on()))
+
+    async def _connect_all(self) -> None:
+        reads_until = {True: 1, False: None}[self._stalls]
+        await asyncio.gather(
+            *(
+                self._connect(member, reads_until and index % WINDOW_ITEMS + reads_until)
+                for index, member in enumerate(self._members)
+                if member.line is None
+            )
+        )
+
+    async def _connect(self, member: Member, reads_until: int | None) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(60):
+                    await member.connect(reads_until)
+            except _LOST:
+                self._attack.counts["members: failed"] += 1
+                await asyncio.sleep(CALM_S)
+            else:
+                self._attack.counts["members: connected"] += 1
+                return
+
+    # --- while it stands ----------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Look at the kernel's table: who is held, and how much waits."""
+        entry, home = self._attack.entry, self._attack.home
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            table = await asyncio.to_thread(sockets_of, entry.port, home.port)
+            now = time.monotonic()
+            held = {one.remote for one in table if one.is_held and one.local[1] == entry.port}
+            for member in self._members:
+                line = member.line
+                if line is None or member.cut_at or line.local in held:
+                    continue
+                member.cut_at = now
+                stuck_at = member.stuck_at()
+                if not member.stalled_at or stuck_at is None:
+                    self._faults.append("a member was cut that read, or had room in its windows")
+                else:
+                    self._cut_after.append(now - stuck_at)
+                    self._stalled_for.append(now - member.stalled_at)
+            at_home = sum(one.waiting_bytes for one in table if one.local[1] == home.port)
+            at_entry = sum(
+                one.waiting_bytes
+                for one in table
+                if one.local[1] == entry.port or one.remote[1] == home.port
+            )
+            for place, waiting in enumerate((at_home, at_entry)):
+                each = waiting / KIB / len(self._members)
+                self._waiting_kib[place] = max(self._waiting_kib[place], each)
+
+    async def _go_on(self) -> None:
+        """Round after round: all stop, all are cut, all come back and stop again."""
+        while True:
+            stuck = 0.0
+            while not all(member.cut_at for member in self._members) or self._home_holds():
+                await asyncio.sleep(_LOOK_S)
+                stuck = max(
+                    [stuck, *(member.stuck_at() or time.monotonic() for member in self._members)]
+                )
+            self._home_cut_after.append(time.monotonic() - stuck)
+            self._attack.counts["rounds"] += 1
+            await asyncio.gather(*(member.wake() for member in self._members))
+            await self._connect_all()
+
+    def _home_holds(self) -> bool:
+        status = ask_status(self._attack.config.home_health)
+        return int(status["connections"]) > self._attack.config.others + 1
+
+    # --- the end ------------------------------------------------------------------------------
+
+    async def end(self) -> dict[str, Any]:
+        """All come back and read everything; say what became of them."""
+        for task in self._tasks:
+            task.cancel()
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        await self._check_everything()
+        cut_after, stalled_for = sorted(self._cut_after), sorted(self._stalled_for)
+        told: dict[str, Any] = {
+            "members": len(self._members),
+            "messages": sum(len(put_at) for put_at in self._rooms.put_at),
+            "read": sum(sum(member.next_n.values()) for member in self._members),
+            "waiting_home_kib": round(self._waiting_kib[0], 1),
+            "waiting_entry_kib": round(self._waiting_kib[1], 1),
+            "faults": self._faults,
+        }
+        if self._stalls:
+            told |= {
+                "cut": len(cut_after),
+                "cut_after_s": [round(one, 1) for one in (cut_after or [-1.0])[:: max(1, len(cut_after) // 2)]],
+                "stalled_for_s": [round(one, 1) for one in (stalled_for or [-1.0])[:: max(1, len(stalled_for) // 2)]],
+                "home_cut_after_s": [round(one, 1) for one in self._home_cut_after],
+            }
+        return told
+
+    async def _check_everything(self) -> None:
+        until = time.monotonic() + _COME_BACK_S
+        while not self._rooms.is_settled and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        if self._rooms.fault or not self._rooms.is_settled:
+            self._faults.append(self._rooms.fault or "a put was not answered")
+        began = time.monotonic()
+        coming = [asyncio.create_task(self._come_back(member)) for member in self._members]
+        _done, late = await asyncio.wait(coming, timeout=_COME_BACK_S)
+        for task in late:
+            task.cancel()
+        self._attack.longest_s["coming back"] = time.monotonic() - began
+        # What came twice would come now.
+        await asyncio.sleep(1)
+        lost = sum(not member.has_all for member in self._members)
+        if lost:
+            self._faults.append(f"{lost} members did not get every message of their channels")
+        for member in self._members:
+            self._faults += member.faults[:1]
+
+    async def _come_back(self, member: Member) -> None:
+        await member.wake()
+        while not member.has_all:
+            line = member.line
+            if line is None or line.closed.done():
+                await self._connect(member, None)
+            await asyncio.sleep(0.1)
+
+
+def readers(attack: Attack) -> None:
+    """Members who read: what their channels cost, stalled or not."""
+    attack.part = Readers(attack, stalls=False)
+
+
+def stalled(attack: Attack) -> None:
+    """Members who follow busy channels and read nothing more."""
+    attack.part = Readers(attack, stalls=True)
