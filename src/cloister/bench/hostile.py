@@ -94,7 +94,7 @@ class HostileBench:
         pids = self.home.start(), self.entry.start()
         watch = _Watch(self, pids)
         try:
-            with self._attacked(attack) as outcome, watch:
+            with self._attacked(attack, pids) as outcome, watch:
                 figures = measure(self._config(pids[0], attack))
         finally:
             self.home.stop()
@@ -128,7 +128,7 @@ class HostileBench:
         )
 
     @contextmanager
-    def _attacked(self, kind: str) -> Iterator[dict[str, Any]]:
+    def _attacked(self, kind: str, pids: tuple[int, int]) -> Iterator[dict[str, Any]]:
         """Keep an attack up, and afterwards say what became of it."""
         outcome: dict[str, Any] = {}
         if not kind:
@@ -146,6 +146,7 @@ class HostileBench:
             ),
             code=self.home.folder.add_code(ENTROPY),
             members=self.members,
+            pids=pids,
             home_health=self.home.folder.settings({}).listen.health_port,
             # A newcomer, and one that just goes.
             others=2 * PAIRS + 2,

@@ -44,6 +44,8 @@ class AttackConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An activation code, for attackers who are members."""
     members: int = 0
     """How many of them."""
+    pids: tuple[int, ...] = ()
+    """The processes of home and entry, whose memory is looked at."""
     home_health: int = 0
     """Port where the home says how many connections it has."""
     others: int = 0

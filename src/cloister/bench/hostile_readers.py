@@ -17,7 +17,8 @@ from python_socks import ProxyError
 
 from cloister.bench.hostile_attack import CALM_S, Attack
 from cloister.bench.hostile_rooms import CHANNEL, ENVELOPE_BYTES, Line, Rooms
-from cloister.bench.kernel_sockets import sockets_of
+from cloister.bench.kernel_sockets import KernelSocket, sockets_of
+from cloister.bench.process_cost import rss_kib
 from cloister.limits import DELIVERY_WINDOW_BYTES, KIB, STALLED_SESSION_S
 from cloister.relay.health import ask_status
 from cloister.wire import commands, events
@@ -102,7 +103,7 @@ class Member:
             # What it has read and given no credit for fills the window too.
             if (last := n_given(self.next_n[room]) + WINDOW_ITEMS) < len(self._rooms.put_at[room])
         ]
-        return max(self.stalled_at, min(times)) if times else None
+        return max(self.stalled_at, min(times)) if times and self.stalled_at else None
 
     async def wake(self) -> None:
         """Read what has come; on a connection that was cut, to its end."""
@@ -148,12 +149,19 @@ class Readers:
         self._home_cut_after: list[float] = []
         """Of each round: since the last of its members was stuck, until the home had let go."""
         self._waiting_kib = [0.0, 0.0]
+        """What the kernel holds of each, at home and at the entry, at the most."""
+        self._orphaned_kib = 0.0
+        """What it still holds of those that both have let go of."""
+        self._resting_kib = [0, 0]
+        self._grown_kib = [0.0, 0.0]
+        """What the processes grew by for each, while all were stuck."""
         self._faults: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def begin(self) -> None:
         """Connect all; then messages begin to come."""
         await self._rooms.found()
+        self._resting_kib = [rss_kib(pid) for pid in self._attack.config.pids]
         config = self._attack.config
         self._members = [Member(self._rooms, index) for index in range(config.members)]
         await self._connect_all()
@@ -205,15 +213,29 @@ class Readers:
                 else:
                     self._cut_after.append(now - stuck_at)
                     self._stalled_for.append(now - member.stalled_at)
-            at_home = sum(one.waiting_bytes for one in table if one.local[1] == home.port)
-            at_entry = sum(
+            if all(member.stuck_at() and not member.cut_at for member in self._members):
+                self._weigh(table)
+            ports = {entry.port, home.port}
+            left = sum(one.waiting_bytes for one in table if not one.is_held and one.local[1] in ports)
+            self._orphaned_kib = max(self._orphaned_kib, left / KIB / len(self._members))
+
+    def _weigh(self, table: list[KernelSocket]) -> None:
+        """Note what each member holds at both relays, while all are stuck."""
+        attack, count = self._attack, len(self._members)
+        home, entry = attack.home.port, attack.entry.port
+        waiting = (
+            sum(one.waiting_bytes for one in table if one.local[1] == home),
+            sum(
                 one.waiting_bytes
                 for one in table
-                if one.local[1] == entry.port or one.remote[1] == home.port
-            )
-            for place, waiting in enumerate((at_home, at_entry)):
-                each = waiting / KIB / len(self._members)
-                self._waiting_kib[place] = max(self._waiting_kib[place], each)
+                if one.local[1] == entry or one.remote[1] == home
+            ),
+        )
+        for place, pid in enumerate(attack.config.pids):
+            grown = (rss_kib(pid) - self._resting_kib[place]) / count
+            self._grown_kib[place] = max(self._grown_kib[place], grown)
+            each = waiting[place] / KIB / count
+            self._waiting_kib[place] = max(self._waiting_kib[place], each)
 
     async def _go_on(self) -> None:
         """Round after round: all stop, all are cut, all come back and stop again."""
@@ -249,6 +271,9 @@ class Readers:
             "read": sum(sum(member.next_n.values()) for member in self._members),
             "waiting_home_kib": round(self._waiting_kib[0], 1),
             "waiting_entry_kib": round(self._waiting_kib[1], 1),
+            "orphaned_kib": round(self._orphaned_kib, 1),
+            "grown_home_kib": round(self._grown_kib[0], 1),
+            "grown_entry_kib": round(self._grown_kib[1], 1),
             "faults": self._faults,
         }
         if self._stalls:

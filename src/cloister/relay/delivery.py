@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from cloister.limits import (
     DELIVERY_WINDOW_BYTES,
     DELIVERY_WINDOW_ITEMS,
+    KIB,
     MAX_FRAME_BYTES,
     MAX_FRAME_MESSAGES,
 )
@@ -27,6 +28,9 @@ from cloister.wire.frame import join_messages
 TURN_BYTES: Final = DELIVERY_WINDOW_BYTES
 """What all connections together get from storage in one turn of the loop: some three milliseconds.
 A turn that gave each of a thousand its window would make everybody else wait for seconds."""
+SHARE_BYTES: Final = 64 * KIB
+"""What one connection gets of it before its socket has said whether it takes that: whoever reads
+nothing makes the relay hold so much and one message more."""
 REST_S: Final = 0.003
 """After a turn in which somebody caught up: as long as it took, for everybody else."""
 _FRAME_ROOM: Final = MAX_FRAME_BYTES - 16
@@ -97,7 +101,7 @@ class Follow:
         # The properties of both, written out: this runs once for each message and follower.
         if (
             outbox.is_blocked
-            or outbox.pushed_bytes >= DELIVERY_WINDOW_BYTES
+            or outbox.pushed_bytes >= SHARE_BYTES
             or self.unseen_bytes >= DELIVERY_WINDOW_BYTES
             or len(unseen) >= DELIVERY_WINDOW_ITEMS
         ):
@@ -180,7 +184,7 @@ class Outbox:
     @property
     def is_full(self) -> bool:
         """Tell whether nothing more may be pushed in this loop turn."""
-        return self.is_blocked or self.pushed_bytes >= DELIVERY_WINDOW_BYTES
+        return self.is_blocked or self.pushed_bytes >= SHARE_BYTES
 
     @property
     def is_stuck(self) -> bool:
@@ -282,7 +286,7 @@ class Flusher:
         outboxes, self._outboxes = self._outboxes, []
         for outbox in outboxes:
             outbox.flush()
-            was_full = outbox.pushed_bytes >= DELIVERY_WINDOW_BYTES
+            was_full = outbox.pushed_bytes >= SHARE_BYTES
             outbox.pushed_bytes = 0
             if was_full and outbox.behind:
                 self.wait(outbox)

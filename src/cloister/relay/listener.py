@@ -242,8 +242,8 @@ class Sessions:
             outbox = session.outbox
             if not outbox.is_stuck:
                 outbox.moved_at = now
-            # The next sweep would be too late.
-            is_stalled = now - outbox.moved_at > STALLED_SESSION_S - SWEEP_S
+            # The next sweep would be too late; none comes at the very second.
+            is_stalled = now - outbox.moved_at > STALLED_SESSION_S - 1.5 * SWEEP_S
             if is_stalled or now - session.heard_at > IDLE_TIMEOUT_S:
                 self._cut(session)
             else:
