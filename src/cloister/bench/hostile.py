@@ -25,7 +25,6 @@ import picows
 
 from cloister.bench.hostile_attack import AttackConfig
 from cloister.bench.hostile_process import ATTACKS
-from cloister.bench.hostile_readers import MOST_WAITING_KIB
 from cloister.bench.paired_load import BenchFailed
 from cloister.bench.process_cost import rss_kib
 from cloister.bench.relay import raise_file_limit

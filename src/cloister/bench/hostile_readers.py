@@ -23,19 +23,24 @@ from cloister.limits import DELIVERY_WINDOW_BYTES, KIB, STALLED_SESSION_S
 from cloister.relay.health import ask_status
 from cloister.wire import commands, events
 
-ROOMS_EACH: Final = 16
+ROOMS_EACH: Final = 4
 FOLLOWERS: Final = 40
 """Of each channel, when there are enough members."""
-FIRST_RATE: Final = 200.0
-"""Messages a second into all channels together, until every window can be full."""
-RATE: Final = 20.0
+FIRST_RATE: Final = 100.0
+"""Messages a second into all channels together, until no stalled member can be given more."""
+RATE: Final = 10.0
 """The same afterwards."""
 WINDOW_ITEMS: Final = DELIVERY_WINDOW_BYTES // ENVELOPE_BYTES
+FULL_ITEMS: Final = 2 * WINDOW_ITEMS
+"""Of several channels: what the buffers on the way hold together, half a megabyte at the most."""
+FIRST_EACH: Final = WINDOW_ITEMS
 CREDIT_EVERY: Final = WINDOW_ITEMS // 2
 MEASURING_S: Final = 1.0
 """How fine a time of the kernel's table is, and what is given for it."""
-MOST_WAITING_KIB: Final = 256
-"""What a stalled connection may hold at a relay (notes on reliability, R12)."""
+MOST_KIB: Final = 256
+"""What a stalled connection may hold at a relay, in its process and in the kernel each."""
+OWN_KIB: Final = 48 * 1024
+"""What the channels cost a relay's process, however many follow them."""
 _LOOK_S: Final = 0.5
 _COME_BACK_S: Final = 180.0
 _LOST: Final = (OSError, EOFError, TimeoutError, picows.WSError, ProxyError, TypeError)
@@ -57,12 +62,14 @@ class Member:
         self._read = 0
         self.stalled_at = 0.0
         """0: it reads."""
+        self._stuck_at: float | None = None
         self.cut_at = 0.0
         """When the entry relay was seen to have let go of it; 0: it holds it."""
 
     async def connect(self, reads_until: int | None) -> None:
         """Connect, prove, follow from where it stands.  Raises what ``_LOST`` names."""
-        self.reads_until, self._read, self.stalled_at, self.cut_at = reads_until, 0, 0.0, 0.0
+        self.reads_until, self._read = reads_until, 0
+        self.stalled_at, self._stuck_at, self.cut_at = 0.0, None, 0.0
         line, challenge = await self._rooms.greet(self._take)
         try:
             await self._rooms.prove(line, challenge, self.numbers)
@@ -95,15 +102,20 @@ class Member:
                 self.stalled_at = time.monotonic()
                 self.line.read(False)
 
+    def waiting_at(self, items: int) -> float | None:
+        """Return when so many messages waited for it; None: they do not."""
+        times = sorted(
+            at for room in self.numbers for at in self._rooms.put_at[room][self.next_n[room] :]
+        )
+        if not self.stalled_at or len(times) < items:
+            return None
+        return max(self.stalled_at, times[items - 1])
+
     def stuck_at(self) -> float | None:
-        """Return when the relay could push it nothing more of some channel; None: not yet."""
-        times = [
-            self._rooms.put_at[room][last]
-            for room in self.numbers
-            # What it has read and given no credit for fills the window too.
-            if (last := n_given(self.next_n[room]) + WINDOW_ITEMS) < len(self._rooms.put_at[room])
-        ]
-        return max(self.stalled_at, min(times)) if times and self.stalled_at else None
+        """Return since when the relay could push it nothing more, at the latest; None: it can."""
+        if self._stuck_at is None:
+            self._stuck_at = self.waiting_at(FULL_ITEMS)
+        return self._stuck_at
 
     async def wake(self) -> None:
         """Read what has come; on a connection that was cut, to its end."""
@@ -111,6 +123,7 @@ class Member:
         if line is None:
             return
         was_stalled, self.stalled_at, self.reads_until = self.stalled_at, 0.0, None
+        self._stuck_at = None
         line.read(True)
         if self.cut_at:
             await asyncio.wait([line.closed], timeout=10)
@@ -126,11 +139,6 @@ class Member:
     def has_all(self) -> bool:
         """Tell whether it has read every message of its channels."""
         return all(self.next_n[room] == len(self._rooms.put_at[room]) for room in self.numbers)
-
-
-def n_given(next_n: int) -> int:
-    """Return up to which index credit was given by somebody who has read up to ``next_n``."""
-    return next_n // CREDIT_EVERY * CREDIT_EVERY
 
 
 class Readers:
@@ -166,7 +174,7 @@ class Readers:
         self._members = [Member(self._rooms, index) for index in range(config.members)]
         await self._connect_all()
         begin = asyncio.create_task
-        self._tasks = [begin(self._rooms.write(RATE, 2 * WINDOW_ITEMS, FIRST_RATE)), begin(self._watch())]
+        self._tasks = [begin(self._rooms.write(RATE, FIRST_EACH, FIRST_RATE)), begin(self._watch())]
         if self._stalls:
             self._tasks.append(begin(self._go_on()))
 
@@ -207,11 +215,10 @@ class Readers:
                 if line is None or member.cut_at or line.local in held:
                     continue
                 member.cut_at = now
-                stuck_at = member.stuck_at()
-                if not member.stalled_at or stuck_at is None:
-                    self._faults.append("a member was cut that read, or had room in its windows")
+                if member.waiting_at(WINDOW_ITEMS) is None:
+                    self._faults.append("a member was cut that read, or had little to read")
                 else:
-                    self._cut_after.append(now - stuck_at)
+                    self._cut_after.append(now - (member.stuck_at() or now))
                     self._stalled_for.append(now - member.stalled_at)
             if all(member.stuck_at() and not member.cut_at for member in self._members):
                 self._weigh(table)
@@ -263,6 +270,7 @@ class Readers:
             task.cancel()
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
+        self._check_bounds()
         await self._check_everything()
         cut_after, stalled_for = sorted(self._cut_after), sorted(self._stalled_for)
         told: dict[str, Any] = {
@@ -279,11 +287,30 @@ class Readers:
         if self._stalls:
             told |= {
                 "cut": len(cut_after),
-                "cut_after_s": [round(one, 1) for one in (cut_after or [-1.0])[:: max(1, len(cut_after) // 2)]],
-                "stalled_for_s": [round(one, 1) for one in (stalled_for or [-1.0])[:: max(1, len(stalled_for) // 2)]],
+                "cut_after_s": _median_and_last(cut_after),
+                "stalled_for_s": _median_and_last(stalled_for),
                 "home_cut_after_s": [round(one, 1) for one in self._home_cut_after],
             }
         return told
+
+    def _check_bounds(self) -> None:
+        """What a stalled member may hold, and for how long."""
+        now, bound = time.monotonic(), STALLED_SESSION_S + MEASURING_S
+        late = sum(one > bound for one in (*self._cut_after, *self._home_cut_after))
+        late += sum(
+            not member.cut_at and now - stuck_at > bound
+            for member in self._members
+            if (stuck_at := member.stuck_at()) is not None
+        )
+        if late:
+            self._faults.append(f"{late} were not cut within {STALLED_SESSION_S} s")
+        own = OWN_KIB / len(self._members)
+        for name, kib in zip(("home", "entry"), self._waiting_kib, strict=True):
+            if kib > MOST_KIB:
+                self._faults.append(f"the kernel held {kib:.0f} KiB for each at the {name}")
+        for name, kib in zip(("home", "entry"), self._grown_kib, strict=True):
+            if kib - own > MOST_KIB:
+                self._faults.append(f"the {name} grew by {kib:.0f} KiB for each")
 
     async def _check_everything(self) -> None:
         until = time.monotonic() + _COME_BACK_S
@@ -312,6 +339,10 @@ class Readers:
             if line is None or line.closed.done():
                 await self._connect(member, None)
             await asyncio.sleep(0.1)
+
+
+def _median_and_last(times: list[float]) -> list[float]:
+    return [round(times[place], 1) for place in (len(times) // 2, -1)] if times else []
 
 
 def readers(attack: Attack) -> None:
