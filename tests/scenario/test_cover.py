@@ -177,7 +177,7 @@ def test_receipts_and_cover_among_crashes_and_cuts_lose_and_double_nothing(seed:
                 assert desk.told(author, text) == Told(delivered=2, read=0, others=2)
         assert sum(len(author.texts(author.name)) for author in devices) == 15
         ids = {put.envelope_id for puts in desk.puts.values() for put in puts}
-        assert len(ids) > 15 + 3
+        assert len(ids) >= 15 + 3  # a receipt of each at the least, cover or not
         assert len({desk.channel(device).next_n for device in devices}) == 1
         assert not desk.alarms()
 

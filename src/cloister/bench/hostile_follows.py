@@ -17,33 +17,29 @@ from cloister.wire import commands, events
 from cloister.wire.frame import encode_frame
 
 ROOMS: Final = 64
+"""Channels that each of them may follow."""
 MESSAGES_EACH: Final = 20
 """More than a window."""
 FLOODERS: Final = 12
 """Of each kind."""
 UNANSWERED: Final = 16 * MAX_FRAME_MESSAGES
 """Requests that each has under way."""
-_FILL_S: Final = 60.0
 
 
 class Follows:
     """The attack."""
 
-    def __init__(self, attack: Attack) -> None:
+    def __init__(self, attack: Attack, *, rooms: int = ROOMS, flooders: int = FLOODERS) -> None:
         self._attack = attack
-        self._rooms = Rooms(attack, ROOMS)
+        self._count = rooms
+        self._flooders = flooders
+        self._rooms = Rooms(attack, rooms)
 
     async def begin(self) -> None:
         """Fill the channels, then begin to ask."""
         rooms = self._rooms
         await rooms.found()
-        for number in range(ROOMS * MESSAGES_EACH):
-            rooms.put(number % ROOMS)
-            if number % ROOMS == 0:
-                await asyncio.sleep(0.02)
-        async with asyncio.timeout(_FILL_S):
-            while not rooms.is_settled:
-                await asyncio.sleep(0.02)
+        await rooms.fill(MESSAGES_EACH)
         for name, from_n, reads in (
             ("follow all", 0, True),
             ("follow nothing", MESSAGES_EACH, True),
@@ -52,7 +48,7 @@ class Follows:
             frame = self._frame(from_n)
             self._attack.keep(
                 name,
-                FLOODERS,
+                self._flooders,
                 lambda name=name, frame=frame, reads=reads: self._flood(name, frame, reads),  # type: ignore[misc]
             )
         await asyncio.sleep(2)
@@ -61,7 +57,7 @@ class Follows:
         channels = self._rooms.channels
         return encode_frame(
             [
-                commands.Follow(1, CHANNEL, channels[number % ROOMS], from_n)
+                commands.Follow(1, CHANNEL, channels[number % self._count], from_n)
                 for number in range(MAX_FRAME_MESSAGES)
             ]
         )
@@ -77,7 +73,7 @@ class Follows:
 
         line, challenge = await self._rooms.greet(take)
         try:
-            await self._rooms.prove(line, challenge, range(ROOMS))
+            await self._rooms.prove(line, challenge, range(self._count))
             line.settle()
             line.read(reads)
             while not line.closed.done():
@@ -98,5 +94,5 @@ class Follows:
 
 
 def follows(attack: Attack) -> None:
-    """Twenty-four members who ask without end for what they may have."""
+    """Thirty-six members who ask without end for what they may have."""
     attack.part = Follows(attack)

@@ -1,15 +1,15 @@
 """Members who follow busy channels and stop reading, and what becomes of them.
 
-Each is proven, follows some channels that many follow, reads a little and then nothing more; who is
-cut stays away until all are, reads what its own kernel still had, comes back, and stops again.  At
-the end all come back and read: every message of their channels, once and in order.
+Each is proven, follows some channels that many follow, reads a little and then nothing more.  At
+the end all read what their own kernel still had, come back, and read on: every message of their
+channels, once and in order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
+from contextlib import suppress
 from typing import Any, Final
 
 import picows
@@ -23,17 +23,16 @@ from cloister.limits import DELIVERY_WINDOW_BYTES, KIB, STALLED_SESSION_S
 from cloister.relay.health import ask_status
 from cloister.wire import commands, events
 
-ROOMS_EACH: Final = 4
+ROOMS_EACH: Final = 10
 FOLLOWERS: Final = 40
 """Of each channel, when there are enough members."""
-FIRST_RATE: Final = 100.0
-"""Messages a second into all channels together, until no stalled member can be given more."""
 RATE: Final = 10.0
-"""The same afterwards."""
+"""Messages a second into all channels together, while the attack stands."""
 WINDOW_ITEMS: Final = DELIVERY_WINDOW_BYTES // ENVELOPE_BYTES
 FULL_ITEMS: Final = 2 * WINDOW_ITEMS
 """Of several channels: what the buffers on the way hold together, half a megabyte at the most."""
 FIRST_EACH: Final = WINDOW_ITEMS
+"""Messages in each channel before anybody comes: more than is on the way to one who stops."""
 CREDIT_EVERY: Final = WINDOW_ITEMS // 2
 MEASURING_S: Final = 1.0
 """How fine a time of the kernel's table is, and what is given for it."""
@@ -154,8 +153,8 @@ class Readers:
         """Of each cut: seconds since the relay could push nothing more."""
         self._stalled_for: list[float] = []
         """Of each cut: seconds since it stopped reading."""
-        self._home_cut_after: list[float] = []
-        """Of each round: since the last of its members was stuck, until the home had let go."""
+        self._home_cut_after: float | None = None
+        """Since the last of them was stuck, until the home had let go of all; None: it has not."""
         self._waiting_kib = [0.0, 0.0]
         """What the kernel holds of each, at home and at the entry, at the most."""
         self._orphaned_kib = 0.0
@@ -167,16 +166,17 @@ class Readers:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def begin(self) -> None:
-        """Connect all; then messages begin to come."""
+        """Fill the channels, connect all, and go on writing."""
         await self._rooms.found()
+        await self._rooms.fill(FIRST_EACH)
         self._resting_kib = [rss_kib(pid) for pid in self._attack.config.pids]
         config = self._attack.config
         self._members = [Member(self._rooms, index) for index in range(config.members)]
         await self._connect_all()
         begin = asyncio.create_task
-        self._tasks = [begin(self._rooms.write(RATE, FIRST_EACH, FIRST_RATE)), begin(self._watch())]
+        self._tasks += [begin(self._rooms.write(RATE)), begin(self._watch())]
         if self._stalls:
-            self._tasks.append(begin(self._go_on()))
+            self._tasks.append(begin(self._watch_home()))
 
     async def _connect_all(self) -> None:
         reads_until = {True: 1, False: None}[self._stalls]
@@ -223,7 +223,9 @@ class Readers:
             if all(member.stuck_at() and not member.cut_at for member in self._members):
                 self._weigh(table)
             ports = {entry.port, home.port}
-            left = sum(one.waiting_bytes for one in table if not one.is_held and one.local[1] in ports)
+            left = sum(
+                one.waiting_bytes for one in table if not one.is_held and one.local[1] in ports
+            )
             self._orphaned_kib = max(self._orphaned_kib, left / KIB / len(self._members))
 
     def _weigh(self, table: list[KernelSocket]) -> None:
@@ -233,9 +235,7 @@ class Readers:
         waiting = (
             sum(one.waiting_bytes for one in table if one.local[1] == home),
             sum(
-                one.waiting_bytes
-                for one in table
-                if one.local[1] == entry or one.remote[1] == home
+                one.waiting_bytes for one in table if one.local[1] == entry or one.remote[1] == home
             ),
         )
         for place, pid in enumerate(attack.config.pids):
@@ -244,23 +244,24 @@ class Readers:
             each = waiting[place] / KIB / count
             self._waiting_kib[place] = max(self._waiting_kib[place], each)
 
-    async def _go_on(self) -> None:
-        """Round after round: all stop, all are cut, all come back and stop again."""
-        while True:
-            stuck = 0.0
-            while not all(member.cut_at for member in self._members) or self._home_holds():
-                await asyncio.sleep(_LOOK_S)
-                stuck = max(
-                    [stuck, *(member.stuck_at() or time.monotonic() for member in self._members)]
-                )
-            self._home_cut_after.append(time.monotonic() - stuck)
-            self._attack.counts["rounds"] += 1
-            await asyncio.gather(*(member.wake() for member in self._members))
-            await self._connect_all()
+    async def all_cut(self) -> None:
+        """Wait until both relays have let go of all, or of one for too long."""
+        until = time.monotonic() + 2 * STALLED_SESSION_S
+        # The kernel's table, which nobody is told of.
+        while time.monotonic() < until and not self._are_all_cut():  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_S)
 
-    def _home_holds(self) -> bool:
-        status = ask_status(self._attack.config.home_health)
-        return int(status["connections"]) > self._attack.config.others + 1
+    def _are_all_cut(self) -> bool:
+        return self._home_cut_after is not None and all(one.cut_at for one in self._members)
+
+    async def _watch_home(self) -> None:
+        """Note how long the home holds the last of them."""
+        home, others = self._attack.config.home_health, self._attack.config.others + 1
+        stuck = time.monotonic()
+        while ask_status(home)["connections"] > others:
+            await asyncio.sleep(_LOOK_S)
+            stuck = max([stuck, *(member.stuck_at() or 0.0 for member in self._members)])
+        self._home_cut_after = time.monotonic() - stuck
 
     # --- the end ------------------------------------------------------------------------------
 
@@ -289,14 +290,14 @@ class Readers:
                 "cut": len(cut_after),
                 "cut_after_s": _median_and_last(cut_after),
                 "stalled_for_s": _median_and_last(stalled_for),
-                "home_cut_after_s": [round(one, 1) for one in self._home_cut_after],
+                "home_cut_after_s": round(self._home_cut_after or -1.0, 1),
             }
         return told
 
     def _check_bounds(self) -> None:
         """What a stalled member may hold, and for how long."""
         now, bound = time.monotonic(), STALLED_SESSION_S + MEASURING_S
-        late = sum(one > bound for one in (*self._cut_after, *self._home_cut_after))
+        late = sum(one > bound for one in (*self._cut_after, self._home_cut_after or 0.0))
         late += sum(
             not member.cut_at and now - stuck_at > bound
             for member in self._members
@@ -313,9 +314,8 @@ class Readers:
                 self._faults.append(f"the {name} grew by {kib:.0f} KiB for each")
 
     async def _check_everything(self) -> None:
-        until = time.monotonic() + _COME_BACK_S
-        while not self._rooms.is_settled and time.monotonic() < until:
-            await asyncio.sleep(0.05)
+        with suppress(TimeoutError):
+            await self._rooms.settled()
         if self._rooms.fault or not self._rooms.is_settled:
             self._faults.append(self._rooms.fault or "a put was not answered")
         began = time.monotonic()

@@ -27,6 +27,7 @@ CHANNEL: Final = int(ObjectKind.CHANNEL)
 ENVELOPE_BYTES: Final = 16 * KIB
 """Sixteen fill a window."""
 _ENTER_AT_ONCE: Final = 24
+_ANSWERED_S: Final = 60.0
 _FIRST_PUT: Final = 16
 
 
@@ -138,9 +139,7 @@ class Rooms:
         line.settle()
         self._writer = line
 
-    async def greet(
-        self, take: Callable[[events.AnyEvent], None]
-    ) -> tuple[Line, events.Challenge]:
+    async def greet(self, take: Callable[[events.AnyEvent], None]) -> tuple[Line, events.Challenge]:
         """Connect through the entry relay.  Raises OSError and what picows raises."""
         attack, line = self._attack, Line(take)
 
@@ -173,7 +172,9 @@ class Rooms:
             raise BenchFailed("the relay did not begin with its challenge")
         return line, challenge
 
-    async def prove(self, line: Line, challenge: events.Challenge, rooms: range | list[int]) -> None:
+    async def prove(
+        self, line: Line, challenge: events.Challenge, rooms: range | list[int]
+    ) -> None:
         """Prove channels by their numbers."""
         relay_id = self._attack.home.relay_id
         for room in rooms:
@@ -197,20 +198,29 @@ class Rooms:
             )
             self._writer.send(request)
 
-    async def write(self, rate: float, first_each: int, first_rate: float) -> None:
-        """Put into all channels in turn, until it is cancelled: so many into each at the first
-        rate, messages a second into all together, then at the other."""
+    async def fill(self, each: int) -> None:
+        """Put so many into each channel.  Raises TimeoutError."""
+        for _ in range(each):
+            for room in range(self._count):
+                self.put(room)
+            await self.settled()
+
+    async def write(self, rate: float) -> None:
+        """Put into all channels in turn, messages a second, until it is cancelled."""
         loop = asyncio.get_running_loop()
-        first = first_each * self._count
         began, count = loop.time(), 0
         while True:
-            due = (loop.time() - began) * first_rate
-            if due > first:
-                due = first + (due - first) / first_rate * rate
-            for number in range(count, int(due)):
+            due = int((loop.time() - began) * rate)
+            for number in range(count, due):
                 self.put(number % self._count)
-            count = max(count, int(due))
+            count = max(count, due)
             await asyncio.sleep(0.005)
+
+    async def settled(self) -> None:
+        """Wait until all puts were answered.  Raises TimeoutError."""
+        async with asyncio.timeout(_ANSWERED_S):
+            while not self.is_settled:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     def _on_answer(self, event: events.AnyEvent) -> None:
         if isinstance(event, events.Done) and event.rid >= _FIRST_PUT:

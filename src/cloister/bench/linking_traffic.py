@@ -64,14 +64,14 @@ class Uplink:
 class TalkingDevice:
     """The part of a device that decides when a receipt or a cover message goes out."""
 
-    def __init__(self, state: State, peer: DeviceId, habits: Habits, seed: str) -> None:
-        self._entropy = SeededEntropy(seed)
+    def __init__(
+        self, state: State, peer: DeviceId, habits: Habits, seed: int, purpose: str
+    ) -> None:
+        self._entropy = SeededEntropy(seed, purpose)
         self._peer = peer
         self._state = state
         self.channel_id = next(
-            channel_id
-            for channel_id, channel in state.channels.items()
-            if channel.title == TITLE
+            channel_id for channel_id, channel in state.channels.items() if channel.title == TITLE
         )
         turn = Turn(state, state.handled_at, self._entropy)
         if habits.gives_receipts:
@@ -117,11 +117,11 @@ class Traffic:
     def __init__(self, pairs: int, habits: Habits, seed: int) -> None:
         self.uplinks = [Uplink() for _ in range(2 * pairs)]
         self._habits = habits
-        self._rng = random.Random(seed)  # noqa: S311
+        self._rng = random.Random(seed)
         ada, ben = _states()
         ends = ((ada, did_of(ben)), (ben, did_of(ada)))
         self._devices = [
-            TalkingDevice(*ends[index % 2], habits, f"{seed} {index}")
+            TalkingDevice(*ends[index % 2], habits, seed, f"device {index}")
             for index in range(2 * pairs)
         ]
         self.start = max(ada.handled_at, ben.handled_at)

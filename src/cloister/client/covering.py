@@ -3,6 +3,8 @@
 To a relay one is a text of the smallest size.  The intervals are exponential: the time of the next
 one does not depend on when the last was, so that nobody can tell which of two was the cover.  It
 hides nothing while this device is not connected, and who of a conversation reads along.
+
+A receipt that is to be given takes the place of a cover message (``receipts``).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from cloister.client import receipts
 from cloister.client.binding import dids_of
 from cloister.client.content import ContentKind
 from cloister.client.inputs import SetCover
@@ -48,7 +51,7 @@ def advance(turn: Turn) -> None:
         return
     if at > turn.now:
         return
-    if at:
+    if at and not receipts.give_one(turn):
         _send(turn)
     turn.change(cover_at=turn.now + interval_s(turn, cover.per_day))
 

@@ -122,7 +122,10 @@ class Follow:
             items = self.source.read(
                 self,
                 DELIVERY_WINDOW_ITEMS - len(self.unseen),
-                DELIVERY_WINDOW_BYTES - self.unseen_bytes,
+                min(
+                    DELIVERY_WINDOW_BYTES - self.unseen_bytes,
+                    SHARE_BYTES - outbox.pushed_bytes,
+                ),
             )
             if not items:
                 outbox.behind.pop(self, None)

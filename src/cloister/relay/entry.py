@@ -227,9 +227,10 @@ class _Half(asyncio.Protocol):
             times = 0
         self._waiting = waiting
         if times >= LOOKS:
-            connection = self.transport and self.transport.get_extra_info("socket")
-            if connection is not None:
-                keep_nothing(connection)
+            if self.transport is not None:
+                connection = self.transport.get_extra_info("socket")
+                if connection is not None:
+                    keep_nothing(connection)
             self.close()
         else:
             self._stuck = asyncio.get_running_loop().call_later(LOOK_S, self._look, times + 1)

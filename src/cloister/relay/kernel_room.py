@@ -14,10 +14,10 @@ from typing import Final
 from cloister.limits import KIB
 
 UNSENT_BYTES: Final = 64 * KIB
-"""What a socket takes beyond what is on its way.  How fast a connection is does not depend on it."""
+"""What a socket takes beyond what is on its way; that decides how fast a connection is."""
 UNREAD_BYTES: Final = 64 * KIB
-"""For what comes from a home relay to an entry relay; the kernel takes twice that.  Each device has its own:
-at 200 ms from one relay to the other it still gets 640 KiB a second."""
+"""For what comes from a home relay to an entry relay; the kernel takes twice that.  Each device has
+its own: at 200 ms from one relay to the other it still gets 640 KiB a second."""
 _UNSENT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 

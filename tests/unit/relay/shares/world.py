@@ -13,7 +13,7 @@ from cloister.crypto.oprf import blind, finalize
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
 from cloister.ids import Handle
-from cloister.relay.delivery import Flusher, Outbox
+from cloister.relay.delivery import Flusher
 from cloister.relay.folder import Identity
 from cloister.relay.metrics import Metrics
 from cloister.relay.shares.logs import KeptLog, KeptLogs
