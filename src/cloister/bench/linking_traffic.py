@@ -14,6 +14,7 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final
 
 from cloister.bench.cover import TITLE, conversation_of
@@ -191,6 +192,7 @@ class Traffic:
         self._at(max(now, wanted + self._rng.random()), wake)
 
 
+@cache
 def _states() -> tuple[State, State]:
     """The states of two devices in a conversation, at rest and connected."""
 
