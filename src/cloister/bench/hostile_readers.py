@@ -29,8 +29,6 @@ FOLLOWERS: Final = 40
 RATE: Final = 10.0
 """Messages a second into all channels together, while the attack stands."""
 WINDOW_ITEMS: Final = DELIVERY_WINDOW_BYTES // ENVELOPE_BYTES
-FULL_ITEMS: Final = 2 * WINDOW_ITEMS
-"""Of several channels: what the buffers on the way hold together, half a megabyte at the most."""
 FIRST_EACH: Final = WINDOW_ITEMS
 """Messages in each channel before anybody comes: more than is on the way to one who stops."""
 CREDIT_EVERY: Final = WINDOW_ITEMS // 2
@@ -56,19 +54,19 @@ class Member:
         self.next_n = dict.fromkeys(self.numbers, 0)
         self.faults: list[str] = []
         self.line: Line | None = None
-        self.reads_until: int | None = None
-        """Messages of this connection after which it stops; None: it reads on."""
+        self._reads_until: int | None = None
         self._read = 0
         self.stalled_at = 0.0
         """0: it reads."""
-        self._stuck_at: float | None = None
+        self.moved_at = 0.0
+        """When something last went to it, at the latest."""
+        self._waiting = -1
         self.cut_at = 0.0
         """When the entry relay was seen to have let go of it; 0: it holds it."""
 
-    async def connect(self, reads_until: int | None) -> None:
-        """Connect, prove, follow from where it stands.  Raises what ``_LOST`` names."""
-        self.reads_until, self._read = reads_until, 0
-        self.stalled_at, self._stuck_at, self.cut_at = 0.0, None, 0.0
+    async def connect(self) -> None:
+        """Connect and prove the channels.  Raises what ``_LOST`` names."""
+        self.stalled_at, self.cut_at, self._waiting = 0.0, 0.0, -1
         line, challenge = await self._rooms.greet(self._take)
         try:
             await self._rooms.prove(line, challenge, self.numbers)
@@ -77,12 +75,19 @@ class Member:
             raise
         self.line = line
         line.settle()
-        line.send(
-            *(
-                commands.Follow(2, CHANNEL, self._rooms.channels[room], self.next_n[room])
-                for room in self.numbers
+
+    def follow(self, reads_until: int | None) -> None:
+        """Follow the channels from where it stands.
+
+        ``reads_until``: messages of this connection after which it stops; None: it reads on."""
+        self._reads_until, self._read = reads_until, 0
+        if self.line is not None:
+            self.line.send(
+                *(
+                    commands.Follow(2, CHANNEL, self._rooms.channels[room], self.next_n[room])
+                    for room in self.numbers
+                )
             )
-        )
 
     def _take(self, event: events.AnyEvent) -> None:
         if isinstance(event, events.Failed):
@@ -97,32 +102,42 @@ class Member:
             self._read += 1
             if self.line is not None and (self.stalled_at == 0 and (n + 1) % CREDIT_EVERY == 0):
                 self.line.send(commands.Seen(0, CHANNEL, event.channel_id, n))
-            if self.line is not None and self._read == self.reads_until:
+            if self.line is not None and self._read == self._reads_until:
                 self.stalled_at = time.monotonic()
                 self.line.read(False)
 
-    def waiting_at(self, items: int) -> float | None:
-        """Return when so many messages waited for it; None: they do not."""
-        times = sorted(
-            at for room in self.numbers for at in self._rooms.put_at[room][self.next_n[room] :]
-        )
-        if not self.stalled_at or len(times) < items:
-            return None
-        return max(self.stalled_at, times[items - 1])
+    def look(self, held: dict[tuple[str, int], int], before: float, now: float) -> None:
+        """Look at what waits for it at the entry relay, by the kernel's word, or that nothing does
+        any more: the last look was at ``before``."""
+        if self.line is None or self.cut_at:
+            return
+        waiting = held.get(self.line.local)
+        if waiting is None:
+            self.cut_at = now
+        elif waiting != self._waiting:
+            self._waiting = waiting
+            # At the earliest, so that nothing is counted too short.
+            self.moved_at = before
 
-    def stuck_at(self) -> float | None:
-        """Return since when the relay could push it nothing more, at the latest; None: it can."""
-        if self._stuck_at is None:
-            self._stuck_at = self.waiting_at(FULL_ITEMS)
-        return self._stuck_at
+    @property
+    def is_stuck(self) -> bool:
+        """Tell whether it reads nothing, is connected, and something waits for it."""
+        return bool(self.stalled_at) and not self.cut_at and self._waiting > 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether a good deal waits for it."""
+        return (
+            sum(len(self._rooms.put_at[room]) - self.next_n[room] for room in self.numbers)
+            >= WINDOW_ITEMS
+        )
 
     async def wake(self) -> None:
         """Read what has come; on a connection that was cut, to its end."""
         line = self.line
         if line is None:
             return
-        was_stalled, self.stalled_at, self.reads_until = self.stalled_at, 0.0, None
-        self._stuck_at = None
+        was_stalled, self.stalled_at, self._reads_until = self.stalled_at, 0.0, None
         line.read(True)
         if self.cut_at:
             await asyncio.wait([line.closed], timeout=10)
@@ -150,11 +165,11 @@ class Readers:
         self._rooms = Rooms(attack, max(ROOMS_EACH, count * ROOMS_EACH // FOLLOWERS))
         self._members: list[Member] = []
         self._cut_after: list[float] = []
-        """Of each cut: seconds since the relay could push nothing more."""
+        """Of each cut: seconds since anything last went to it."""
         self._stalled_for: list[float] = []
         """Of each cut: seconds since it stopped reading."""
         self._home_cut_after: float | None = None
-        """Since the last of them was stuck, until the home had let go of all; None: it has not."""
+        """Since anything last went to any, until the home had let go of all; None: it has not."""
         self._waiting_kib = [0.0, 0.0]
         """What the kernel holds of each, at home and at the entry, at the most."""
         self._orphaned_kib = 0.0
@@ -172,27 +187,19 @@ class Readers:
         self._resting_kib = [rss_kib(pid) for pid in self._attack.config.pids]
         config = self._attack.config
         self._members = [Member(self._rooms, index) for index in range(config.members)]
-        await self._connect_all()
+        await asyncio.gather(*(self._connect(member) for member in self._members))
         begin = asyncio.create_task
         self._tasks += [begin(self._rooms.write(RATE)), begin(self._watch())]
+        for index, member in enumerate(self._members):
+            member.follow(index % WINDOW_ITEMS + 1 if self._stalls else None)
         if self._stalls:
             self._tasks.append(begin(self._watch_home()))
 
-    async def _connect_all(self) -> None:
-        reads_until = {True: 1, False: None}[self._stalls]
-        await asyncio.gather(
-            *(
-                self._connect(member, reads_until and index % WINDOW_ITEMS + reads_until)
-                for index, member in enumerate(self._members)
-                if member.line is None
-            )
-        )
-
-    async def _connect(self, member: Member, reads_until: int | None) -> None:
+    async def _connect(self, member: Member) -> None:
         while True:
             try:
                 async with asyncio.timeout(60):
-                    await member.connect(reads_until)
+                    await member.connect()
             except _LOST:
                 self._attack.counts["members: failed"] += 1
                 await asyncio.sleep(CALM_S)
@@ -205,28 +212,36 @@ class Readers:
     async def _watch(self) -> None:
         """Look at the kernel's table: who is held, and how much waits."""
         entry, home = self._attack.entry, self._attack.home
+        before = time.monotonic()
         while True:
             await asyncio.sleep(_LOOK_S)
             table = await asyncio.to_thread(sockets_of, entry.port, home.port)
             now = time.monotonic()
-            held = {one.remote for one in table if one.is_held and one.local[1] == entry.port}
+            held = {
+                one.remote: one.waiting_bytes
+                for one in table
+                if one.is_held and one.local[1] == entry.port
+            }
             for member in self._members:
-                line = member.line
-                if line is None or member.cut_at or line.local in held:
-                    continue
-                member.cut_at = now
-                if member.waiting_at(WINDOW_ITEMS) is None:
-                    self._faults.append("a member was cut that read, or had little to read")
-                else:
-                    self._cut_after.append(now - (member.stuck_at() or now))
-                    self._stalled_for.append(now - member.stalled_at)
-            if all(member.stuck_at() and not member.cut_at for member in self._members):
+                was_cut = member.cut_at
+                member.look(held, before, now)
+                if member.cut_at and not was_cut:
+                    self._on_cut(member)
+            before = now
+            if all(member.is_stuck for member in self._members):
                 self._weigh(table)
             ports = {entry.port, home.port}
             left = sum(
                 one.waiting_bytes for one in table if not one.is_held and one.local[1] in ports
             )
             self._orphaned_kib = max(self._orphaned_kib, left / KIB / len(self._members))
+
+    def _on_cut(self, member: Member) -> None:
+        if not member.stalled_at or not member.is_behind:
+            self._faults.append("a member was cut that read, or had little to read")
+        else:
+            self._cut_after.append(member.cut_at - member.moved_at)
+            self._stalled_for.append(member.cut_at - member.stalled_at)
 
     def _weigh(self, table: list[KernelSocket]) -> None:
         """Note what each member holds at both relays, while all are stuck."""
@@ -257,11 +272,10 @@ class Readers:
     async def _watch_home(self) -> None:
         """Note how long the home holds the last of them."""
         home, others = self._attack.config.home_health, self._attack.config.others + 1
-        stuck = time.monotonic()
-        while ask_status(home)["connections"] > others:
+        while (await asyncio.to_thread(ask_status, home))["connections"] > others:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
-            stuck = max([stuck, *(member.stuck_at() or 0.0 for member in self._members)])
-        self._home_cut_after = time.monotonic() - stuck
+        moved_at = max(member.moved_at for member in self._members)
+        self._home_cut_after = time.monotonic() - moved_at
 
     # --- the end ------------------------------------------------------------------------------
 
@@ -298,11 +312,7 @@ class Readers:
         """What a stalled member may hold, and for how long."""
         now, bound = time.monotonic(), STALLED_SESSION_S + MEASURING_S
         late = sum(one > bound for one in (*self._cut_after, self._home_cut_after or 0.0))
-        late += sum(
-            not member.cut_at and now - stuck_at > bound
-            for member in self._members
-            if (stuck_at := member.stuck_at()) is not None
-        )
+        late += sum(one.is_stuck and now - one.moved_at > bound for one in self._members)
         if late:
             self._faults.append(f"{late} were not cut within {STALLED_SESSION_S} s")
         own = OWN_KIB / len(self._members)
@@ -337,7 +347,8 @@ class Readers:
         while not member.has_all:
             line = member.line
             if line is None or line.closed.done():
-                await self._connect(member, None)
+                await self._connect(member)
+                member.follow(None)
             await asyncio.sleep(0.1)
 
 
