@@ -36,7 +36,7 @@ from cloister.wire.frame import HOME_PATH
 PAIRS: Final = 16
 _ATTACK: Final = "cloister.bench.hostile_process"
 MEMBERS: Final = 1000
-MEMBERS_STAND_S: Final = 36.0
+MEMBERS_STAND_S: Final = 50.0
 """Until all who stopped reading have been cut, and it has been seen."""
 OF_MEMBERS: Final = frozenset({"readers", "stalled"})
 P99_GOAL: Final = 2.0

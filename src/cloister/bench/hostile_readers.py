@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from cloister.limits import DELIVERY_WINDOW_BYTES, KIB, STALLED_SESSION_S
 from cloister.relay.health import ask_status
 from cloister.wire import commands, events
 
-ROOMS_EACH: Final = 10
+ROOMS_EACH: Final = 4
 FOLLOWERS: Final = 40
 """Of each channel, when there are enough members."""
 RATE: Final = 10.0
@@ -177,7 +178,7 @@ class Readers:
         self._resting_kib = [0, 0]
         self._grown_kib = [0.0, 0.0]
         """What the processes grew by for each, while all were stuck."""
-        self._faults: list[str] = []
+        self._faults: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def begin(self) -> None:
@@ -228,7 +229,7 @@ class Readers:
                 if member.cut_at and not was_cut:
                     self._on_cut(member)
             before = now
-            if all(member.is_stuck for member in self._members):
+            if all(member.stalled_at and not member.cut_at for member in self._members):
                 self._weigh(table)
             ports = {entry.port, home.port}
             left = sum(
@@ -238,7 +239,7 @@ class Readers:
 
     def _on_cut(self, member: Member) -> None:
         if not member.stalled_at or not member.is_behind:
-            self._faults.append("a member was cut that read, or had little to read")
+            self._faults["a member was cut that read, or had little to read"] += 1
         else:
             self._cut_after.append(member.cut_at - member.moved_at)
             self._stalled_for.append(member.cut_at - member.stalled_at)
@@ -297,7 +298,7 @@ class Readers:
             "orphaned_kib": round(self._orphaned_kib, 1),
             "grown_home_kib": round(self._grown_kib[0], 1),
             "grown_entry_kib": round(self._grown_kib[1], 1),
-            "faults": self._faults,
+            "faults": [f"{fault} ({count})" for fault, count in self._faults.items()],
         }
         if self._stalls:
             told |= {
@@ -314,20 +315,20 @@ class Readers:
         late = sum(one > bound for one in (*self._cut_after, self._home_cut_after or 0.0))
         late += sum(one.is_stuck and now - one.moved_at > bound for one in self._members)
         if late:
-            self._faults.append(f"{late} were not cut within {STALLED_SESSION_S} s")
+            self._faults[f"was not cut within {STALLED_SESSION_S} s"] += late
         own = OWN_KIB / len(self._members)
         for name, kib in zip(("home", "entry"), self._waiting_kib, strict=True):
             if kib > MOST_KIB:
-                self._faults.append(f"the kernel held {kib:.0f} KiB for each at the {name}")
+                self._faults[f"the kernel held {kib:.0f} KiB for each at the {name}"] += 1
         for name, kib in zip(("home", "entry"), self._grown_kib, strict=True):
             if kib - own > MOST_KIB:
-                self._faults.append(f"the {name} grew by {kib:.0f} KiB for each")
+                self._faults[f"the {name} grew by {kib:.0f} KiB for each"] += 1
 
     async def _check_everything(self) -> None:
         with suppress(TimeoutError):
             await self._rooms.settled()
         if self._rooms.fault or not self._rooms.is_settled:
-            self._faults.append(self._rooms.fault or "a put was not answered")
+            self._faults[self._rooms.fault or "a put was not answered"] += 1
         began = time.monotonic()
         coming = [asyncio.create_task(self._come_back(member)) for member in self._members]
         _done, late = await asyncio.wait(coming, timeout=_COME_BACK_S)
@@ -338,9 +339,9 @@ class Readers:
         await asyncio.sleep(1)
         lost = sum(not member.has_all for member in self._members)
         if lost:
-            self._faults.append(f"{lost} members did not get every message of their channels")
+            self._faults["a member did not get every message of its channels"] += lost
         for member in self._members:
-            self._faults += member.faults[:1]
+            self._faults.update(member.faults[:1])
 
     async def _come_back(self, member: Member) -> None:
         await member.wake()

@@ -27,6 +27,8 @@ CHANNEL: Final = int(ObjectKind.CHANNEL)
 ENVELOPE_BYTES: Final = 16 * KIB
 """Sixteen fill a window."""
 _ENTER_AT_ONCE: Final = 24
+_TLS_BUFFER_BYTES: Final = 16 * KIB + 64
+"""A record: what a member does not read shall wait at the relays and not here."""
 _ANSWERED_S: Final = 60.0
 _FIRST_PUT: Final = 16
 
@@ -166,6 +168,7 @@ class Rooms:
                 proxy_ssl_context=attack.entry_tls,
                 socket_factory=connect,
                 websocket_handshake_timeout=PATIENCE_S,
+                ssl_incoming_bio_size=_TLS_BUFFER_BYTES,
             )
             challenge = await line.answer()
         if not isinstance(challenge, events.Challenge):

@@ -167,6 +167,7 @@ class Outbox:
         "pushed_bytes",
         "taken",
         "transmit",
+        "waiting_bytes",
     )
 
     def __init__(self, flusher: Flusher, transmit: Callable[[bytes], None], now: float) -> None:
@@ -182,6 +183,8 @@ class Outbox:
         """The socket takes nothing more at present."""
         self.moved_at = now
         """When the connection last took something (monotonic s)."""
+        self.waiting_bytes = 0
+        """What its socket had not taken when it was last looked at."""
         self.behind: dict[Behind, None] = {}  # in order, so that a simulation replays
 
     @property

@@ -73,6 +73,13 @@ class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
         peer = self._transport.underlying_transport.get_extra_info("peername")
         return str(peer[0]) if peer else ""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What it was given and has not taken."""
+        if self._transport is None:
+            return 0
+        return int(self._transport.underlying_transport.get_write_buffer_size())
+
     # --- what the library calls ------------------------------------------------------------
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:

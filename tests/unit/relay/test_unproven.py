@@ -34,6 +34,7 @@ class Line:
     """What carries a session here: no socket."""
 
     speaks = True
+    waiting_bytes = 0
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
