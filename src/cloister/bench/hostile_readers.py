@@ -30,7 +30,7 @@ FOLLOWERS: Final = 40
 RATE: Final = 10.0
 """Messages a second into all channels together, while the attack stands."""
 WINDOW_ITEMS: Final = DELIVERY_WINDOW_BYTES // ENVELOPE_BYTES
-FIRST_EACH: Final = WINDOW_ITEMS
+FIRST_EACH: Final = WINDOW_ITEMS + 4
 """Messages in each channel before anybody comes: more than is on the way to one who stops."""
 CREDIT_EVERY: Final = WINDOW_ITEMS // 2
 MEASURING_S: Final = 1.0
@@ -170,7 +170,7 @@ class Readers:
         self._stalled_for: list[float] = []
         """Of each cut: seconds since it stopped reading."""
         self._home_cut_after: float | None = None
-        """Since anything last went to any, until the home had let go of all; None: it has not."""
+        """Since the last had stopped reading, until the home held none; None: it does."""
         self._waiting_kib = [0.0, 0.0]
         """What the kernel holds of each, at home and at the entry, at the most."""
         self._orphaned_kib = 0.0
@@ -275,8 +275,8 @@ class Readers:
         home, others = self._attack.config.home_health, self._attack.config.others + 1
         while (await asyncio.to_thread(ask_status, home))["connections"] > others:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
-        moved_at = max(member.moved_at for member in self._members)
-        self._home_cut_after = time.monotonic() - moved_at
+        stalled_at = max(member.stalled_at for member in self._members)
+        self._home_cut_after = time.monotonic() - stalled_at
 
     # --- the end ------------------------------------------------------------------------------
 
@@ -312,7 +312,7 @@ class Readers:
     def _check_bounds(self) -> None:
         """What a stalled member may hold, and for how long."""
         now, bound = time.monotonic(), STALLED_SESSION_S + MEASURING_S
-        late = sum(one > bound for one in (*self._cut_after, self._home_cut_after or 0.0))
+        late = sum(one > bound for one in self._cut_after)
         late += sum(one.is_stuck and now - one.moved_at > bound for one in self._members)
         if late:
             self._faults[f"was not cut within {STALLED_SESSION_S} s"] += late

@@ -27,8 +27,9 @@ CHANNEL: Final = int(ObjectKind.CHANNEL)
 ENVELOPE_BYTES: Final = 16 * KIB
 """Sixteen fill a window."""
 _ENTER_AT_ONCE: Final = 24
+_UNREAD_BYTES: Final = 32 * KIB
 _TLS_BUFFER_BYTES: Final = 16 * KIB + 64
-"""A record: what a member does not read shall wait at the relays and not here."""
+"""A record.  What a member does not read shall wait at the relays, and not here."""
 _ANSWERED_S: Final = 60.0
 _FIRST_PUT: Final = 16
 
@@ -149,6 +150,7 @@ class Rooms:
             connecting = socket.socket()
             try:
                 connecting.setblocking(False)
+                connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD_BYTES)
                 connecting.bind(attack.place())
                 await asyncio.get_running_loop().sock_connect(
                     connecting, (attack.entry.host, attack.entry.port)
