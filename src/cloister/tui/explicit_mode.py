@@ -21,7 +21,7 @@ class ExplicitMode(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Go to the alternate screen, and have cells stay where they are."""
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is not None:
             self.write(EXPLICIT)
 

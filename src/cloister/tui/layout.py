@@ -53,10 +53,10 @@ def message_block(
         lead = f"{mark} " if number == 0 else "  "
         mark_role = "fail" if message.state is MessageState.FAILED else "dim"
         lines.append(((lead, mark_role), (one, role)))
-    for one in words.since_lines(message):
-        lines += [((f"  {part}", "dim"),) for part in wrap(one, width - INDENT)]
+    for said in words.since_lines(message):
+        lines += [((f"  {part}", "dim"),) for part in wrap(said, width - INDENT)]
     if message.own and message.state is MessageState.FAILED:
-        lines += [((f"  {one}", "fail"),) for one in wrap(_why(message), width - INDENT)]
+        lines += [((f"  {part}", "fail"),) for part in wrap(_why(message), width - INDENT)]
     return lines
 
 

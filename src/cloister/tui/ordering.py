@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import Final, Self
 
 from rich.cells import cell_len, split_graphemes
 
@@ -20,7 +20,9 @@ _RIGHT_TO_LEFT: Final = re.compile(
 _STRONG_RTL: Final = frozenset({"R", "AL"})
 _BETWEEN_WORDS: Final = frozenset(" -'\u2019\u05be\u05f3\u05f4")
 """What may stand between the words of one name: space, hyphens, apostrophes."""
-_OBEYED: Final = frozenset("B S BN LRE RLE LRO RLO PDF LRI RLI FSI PDI".split())
+_OBEYED: Final = frozenset(
+    ("B", "S", "BN", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+)
 """Classes of what the algorithm obeys or passes over: no safe text holds any."""
 _FIRST_TAG: Final = 0xE0020
 _TAGS: Final = 96
@@ -39,7 +41,7 @@ class Written(str):
     is_aligned: bool
     """Whether it stands at the side where its paragraph begins."""
 
-    def __new__(cls, text: str, *, is_rtl: bool | None = None, is_aligned: bool = False) -> Written:
+    def __new__(cls, text: str, *, is_rtl: bool | None = None, is_aligned: bool = False) -> Self:
         """``is_rtl``: if nothing is said, the first strong character decides (rules P2 and P3)."""
         made = super().__new__(cls, text)
         made.is_rtl = begins_rtl(text) if is_rtl is None else is_rtl

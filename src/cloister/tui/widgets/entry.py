@@ -5,11 +5,14 @@ from __future__ import annotations
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.geometry import Offset
 from textual.message import Message as Posted
+from textual.strip import Strip
 from textual.widgets import Input, TextArea
 
 from cloister.client.safe_text import safe_line, safe_text
-from cloister.tui.widgets.painted import Row
+from cloister.tui.ordering import begins_rtl, has_rtl
+from cloister.tui.widgets.painted import Row, is_ordering, ordered_strip
 
 
 class Entry(Input):
@@ -28,6 +31,13 @@ class Entry(Input):
         """Put a text there, the cursor behind it."""
         self.value = safe_line(text)
         self.cursor_position = len(self.value)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw it, in order."""
+        strip = super().render_line(y)
+        if has_rtl(strip.text) and is_ordering(self):
+            return ordered_strip(strip, is_rtl=begins_rtl(self.value))
+        return strip
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
@@ -97,6 +107,17 @@ class Composer(TextArea):
         """Put a draft there, the cursor behind it."""
         self.text = safe_text(text)
         self.move_cursor(self.document.end)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line of it, in order."""
+        strip = super().render_line(y)
+        text = self.text
+        if has_rtl(text) and is_ordering(self):
+            row, _ = self.wrapped_document.offset_to_location(Offset(0, y + self.scroll_offset.y))
+            is_rtl = begins_rtl(self.document.get_line(row))
+            if is_rtl or has_rtl(strip.text):
+                return ordered_strip(strip, is_rtl=is_rtl)
+        return strip
 
     async def _on_key(self, event: events.Key) -> None:
         match event.key:

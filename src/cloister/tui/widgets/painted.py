@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -13,7 +14,14 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from cloister.tui.lines import Line, Span, plain_lines, written_lines
-from cloister.tui.ordering import Written, has_rtl, in_display_order
+from cloister.tui.ordering import (
+    Written,
+    clusters_of,
+    display_places,
+    has_rtl,
+    in_display_order,
+    mirrored,
+)
 from cloister.tui.themes import palette
 
 
@@ -100,6 +108,25 @@ def ordered(line: Line, room: int) -> Line:
             spans.append((" " * spare, role))
         spans.append((in_display_order(text), role))
     return tuple(spans)
+
+
+def ordered_strip(strip: Strip, *, is_rtl: bool) -> Strip:
+    """Return a strip that the toolkit drew with its cells in order, each in the style it had.
+
+    The cursor and what is selected are styles: they stay with their characters.  ``is_rtl``: which
+    way the paragraph runs; then the spaces that fill the line come to stand on the left.
+    """
+    styles = [segment.style for segment in strip for _ in segment.text]
+    clusters = clusters_of(strip.text)
+    starts = [0, *accumulate(map(len, clusters))]
+    segments = [
+        Segment(
+            mirrored(clusters[number]) if is_turned else clusters[number], styles[starts[number]]
+        )
+        for number, is_turned in display_places(clusters, is_rtl=is_rtl)
+    ]
+    painted = Strip(segments).simplify()
+    return painted if painted.cell_length == strip.cell_length else strip
 
 
 def is_ordering(widget: object) -> bool:
