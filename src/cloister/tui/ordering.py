@@ -7,6 +7,7 @@ stay behind their base and no width changes.  Arabic letters are not joined here
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from typing import Final, Self
@@ -20,12 +21,23 @@ _RIGHT_TO_LEFT: Final = re.compile(
 _STRONG_RTL: Final = frozenset({"R", "AL"})
 _BETWEEN_WORDS: Final = frozenset(" -'\u2019\u05be\u05f3\u05f4")
 """What may stand between the words of one name: space, hyphens, apostrophes."""
-_OBEYED: Final = frozenset(
-    ("B", "S", "BN", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+_PASSED_OVER: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""Classes of what the algorithm obeys or passes over: no safe text holds any."""
-_FIRST_TAG: Final = 0xE0020
-_TAGS: Final = 96
+"""What the algorithm obeys or passes over.  Of these a safe text holds joiners alone."""
+_JOINING: Final = re.compile("[\u200d\ufe0f]")
+"""What changes how wide its neighbours are."""
+_FIRST_TAG: Final = "\U000e0020"
+_HIGH: Final = [chr(0xE0020 + number) for number in range(32)]
+_LOW: Final = [chr(0xE0040 + number) for number in range(32)]
+_TAGS_OF: Final = [high + low for high in _HIGH for low in _LOW]
+_NUMBER_OF: Final = {
+    written: number for number, tags in enumerate(_TAGS_OF) for written in (tags, tags[::-1])
+}
+"""Tags and their numbers, as they come out of text that runs this way or that."""
+MOST_CLUSTERS: Final = len(_TAGS_OF)
+"""A line that is longer than any terminal is wide is left as it is."""
 
 
 class Written(str):
@@ -34,10 +46,12 @@ class Written(str):
     What is made of it and other words is a sentence of the interface, and a plain ``str``.
     """
 
-    __slots__ = ("is_aligned", "is_rtl")
+    __slots__ = ("is_aligned", "is_rtl", "shown")
 
     is_rtl: bool
     """Whether its paragraph runs from right to left."""
+    shown: str | None
+    """The same in display order, once it was asked for."""
     is_aligned: bool
     """Whether it stands at the side where its paragraph begins."""
 
@@ -46,6 +60,7 @@ class Written(str):
         made = super().__new__(cls, text)
         made.is_rtl = begins_rtl(text) if is_rtl is None else is_rtl
         made.is_aligned = is_aligned
+        made.shown = None
         return made
 
     def part(self, text: str) -> Written:
@@ -71,16 +86,13 @@ def in_display_order(text: str) -> str:
 
     Brackets that are read from right to left become their mirror images (rule L4).
     """
-    if isinstance(text, Written):
-        if not (text.is_rtl or has_rtl(text)):
-            return text
-        ordered = _paragraph(text, is_rtl=text.is_rtl)
-    elif has_rtl(text):
-        ordered = _sentence(text)
-    else:
+    if not isinstance(text, Written):
+        return _kept_wide(text, _sentence(text)) if has_rtl(text) else text
+    if not (text.is_rtl or has_rtl(text)):
         return text
-    # Joiners measure differently in company: then the line is better whole than in order.
-    return ordered if cell_len(ordered) == cell_len(text) else str(text)
+    if text.shown is None:
+        text.shown = _kept_wide(text, _paragraph(text, is_rtl=text.is_rtl))
+    return text.shown
 
 
 def display_places(clusters: list[str], *, is_rtl: bool) -> list[tuple[int, bool]]:
@@ -97,22 +109,21 @@ def display_places(clusters: list[str], *, is_rtl: bool) -> list[tuple[int, bool
     end = len(clusters)
     while end and clusters[end - 1] == " ":
         end -= 1
-    numbered = "".join(
-        _ordered_as(cluster[0])
-        + chr(_FIRST_TAG + number // _TAGS)
-        + chr(_FIRST_TAG + number % _TAGS)
-        for number, cluster in enumerate(clusters[:end])
-    )
+    if end > MOST_CLUSTERS:
+        return [(number, False) for number in range(len(clusters))]
+    firsts = "".join([cluster[0] for cluster in clusters[:end]])
+    firsts = _PASSED_OVER.sub("\N{REPLACEMENT CHARACTER}", firsts)
+    numbered = "".join([first + tags for first, tags in zip(firsts, _TAGS_OF, strict=False)])
     if is_rtl:
         shown = get_display(numbered + "\N{HEBREW LETTER ALEF}", base_dir="R")[1:]
     else:
         shown = get_display(numbered + "x", base_dir="L")[:-1]
-    places: list[tuple[int, bool]] = []
-    for at in range(0, len(shown), 3):
-        is_turned = _is_tag(shown[at])
-        low, high = (shown[at], shown[at + 1]) if is_turned else (shown[at + 2], shown[at + 1])
-        number = (ord(high) - _FIRST_TAG) * _TAGS + ord(low) - _FIRST_TAG
-        places.append((number, is_turned))
+    places = [
+        (_NUMBER_OF[shown[at : at + 2]], True)
+        if shown[at] >= _FIRST_TAG
+        else (_NUMBER_OF[shown[at + 1 : at + 3]], False)
+        for at in range(0, len(shown), 3)
+    ]
     spaces = [(number, is_rtl) for number in range(end, len(clusters))]
     return [*reversed(spaces), *places] if is_rtl else [*places, *spaces]
 
@@ -124,9 +135,20 @@ def clusters_of(text: str) -> list[str]:
 
 def mirrored(cluster: str) -> str:
     """Return a cluster as it looks in text that is read from right to left."""
+    return _mirrors().get(cluster[0], cluster[0]) + cluster[1:]
+
+
+@functools.cache
+def _mirrors() -> dict[str, str]:
     from bidi.mirror import MIRRORED
 
-    return str(MIRRORED.get(cluster[0], cluster[0])) + cluster[1:]
+    return dict(MIRRORED)
+
+
+def _kept_wide(text: str, ordered: str) -> str:
+    """Return it in order; as it was where joiners would measure differently in other company."""
+    is_other = _JOINING.search(text) and cell_len(ordered) != cell_len(text)
+    return str(text) if is_other else ordered
 
 
 def _paragraph(text: str, *, is_rtl: bool) -> str:
@@ -164,12 +186,3 @@ def _turned(stretch: list[str]) -> list[str]:
     while end and stretch[end - 1][0] in _BETWEEN_WORDS:
         end -= 1
     return [*reversed(stretch[:end]), *stretch[end:]]
-
-
-def _ordered_as(character: str) -> str:
-    is_obeyed = unicodedata.bidirectional(character) in _OBEYED
-    return "\N{REPLACEMENT CHARACTER}" if is_obeyed else character
-
-
-def _is_tag(character: str) -> bool:
-    return _FIRST_TAG <= ord(character) < _FIRST_TAG + _TAGS
