@@ -42,17 +42,21 @@ def _fit(text: str, width: int) -> str:
 
 
 def fit_row(spans: Sequence[Span], width: int) -> Line:
-    """Return spans cut so that together they have a width; spaces count, as in one text."""
-    whole = "".join(text for text, _ in spans)
+    """Return spans cut so that together they have a width, as if they were one text."""
+    joined = "".join(text for text, _ in spans)
+    whole = safe_line(joined)
     rest = _fit(whole, width)
-    if not whole.startswith(rest.removesuffix("..")):
-        return ((rest, spans[0][1]),)  # the sanitiser found something: then it is one text
+    dots = ".." if rest != whole and rest.endswith("..") else ""
+    rest = rest.removesuffix(dots)
+    if not joined.startswith(rest):
+        return ((rest + dots, spans[0][1]),)  # the sanitiser found something: it is one text
     row: list[Span] = []
-    for number, (text, role) in enumerate(spans):
-        is_last = number == len(spans) - 1 or len(rest) <= len(text)
-        shown = rest if is_last else rest[: len(text)]
+    for text, role in spans:
+        shown, rest = rest[: len(text)], rest[len(text) :]
+        shown += "" if rest else dots
         row.append((text.part(shown) if isinstance(text, Written) else shown, role))
-        rest = "" if is_last else rest[len(text) :]
+        if not rest:
+            break
     return tuple(row)
 
 

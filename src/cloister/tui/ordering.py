@@ -29,6 +29,7 @@ _PASSED_OVER: Final = re.compile(
 _JOINING: Final = re.compile("[\u200d\ufe0f]")
 """What changes how wide its neighbours are."""
 _FIRST_TAG: Final = "\U000e0020"
+_LAST_TAG: Final = "\U000e005f"
 _HIGH: Final = [chr(0xE0020 + number) for number in range(32)]
 _LOW: Final = [chr(0xE0040 + number) for number in range(32)]
 _TAGS_OF: Final = [high + low for high in _HIGH for low in _LOW]
@@ -120,7 +121,7 @@ def display_places(clusters: list[str], *, is_rtl: bool) -> list[tuple[int, bool
         shown = get_display(numbered + "x", base_dir="L")[:-1]
     places = [
         (_NUMBER_OF[shown[at : at + 2]], True)
-        if shown[at] >= _FIRST_TAG
+        if _FIRST_TAG <= shown[at] <= _LAST_TAG
         else (_NUMBER_OF[shown[at + 1 : at + 3]], False)
         for at in range(0, len(shown), 3)
     ]
