@@ -36,7 +36,8 @@ class Entry(Input):
         """Draw it, in order."""
         strip = super().render_line(y)
         if has_rtl(strip.text) and is_ordering(self):
-            return ordered_strip(strip, is_rtl=begins_rtl(self.value))
+            seen = strip.crop(0, self.size.width)  # it is drawn a cell too long
+            return ordered_strip(seen, is_rtl=begins_rtl(self.value))
         return strip
 
     def _on_paste(self, event: events.Paste) -> None:
