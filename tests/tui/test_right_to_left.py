@@ -10,11 +10,13 @@ from typing import Any, Final
 import pytest
 from rich.cells import cell_len
 from textual.drivers.linux_driver import LinuxDriver
+from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import Input
 
 from cloister.client.effects import Quote, Since
 from cloister.testing.paper_device import PaperDevice
+from cloister.tui.app import Interface
 from cloister.tui.explicit_mode import ExplicitMode
 from cloister.tui.line_input import PipedLines, TypedLines
 from cloister.tui.ordering import Written, has_rtl, in_display_order
@@ -107,10 +109,17 @@ def moved(logical: str, display: str, names: tuple[str, ...]) -> list[str]:
     ]
 
 
+async def ready(app: Interface, pilot: Pilot[str]) -> None:
+    """Wait until there is something to press keys on, however busy the machine is."""
+    while app.session is None or not app.session.conversations:
+        await pilot.pause(0.01)
+    await settled(pilot)
+
+
 async def grids(name: str, keys: tuple[str, ...], bidi: str, size: tuple[int, int]) -> str:
     app = interface(circle(name), colours="none", setting=Setting(bidi=bidi))
     async with app.run_test(size=size) as pilot:
-        await settled(pilot)
+        await ready(app, pilot)
         for key in keys:
             await pilot.press(key)
             if key in {"enter", "ctrl+k", "ctrl+o"}:
@@ -165,7 +174,7 @@ def test_nor_in_a_sentence_on_any_screen() -> None:
     async def looks(bidi: str) -> list[str]:
         app, seen = interface(newsroom(), colours="none", setting=Setting(bidi=bidi)), []
         async with app.run_test(size=(160, 24)) as pilot:
-            await settled(pilot)
+            await ready(app, pilot)
             for name in LOOKED_AT:
                 for screen in screens(name):
                     app.show_screen(screen)
@@ -186,7 +195,7 @@ def test_what_somebody_wrote_is_a_paragraph_by_itself_on_a_screen_too() -> None:
     async def look() -> str:
         app = interface(newsroom(), colours="none")
         async with app.run_test(size=(50, 15)) as pilot:
-            await settled(pilot)
+            await ready(app, pilot)
             app.show_screen(TellScreen("Told", "1. Friday:", Written("אבג 12, ok?\nand 3"), "end"))
             await settled(pilot)
             return grid(app)
@@ -214,7 +223,7 @@ def test_what_is_written_is_drawn_in_order_and_stays_as_it_was_typed() -> None:
         device = newsroom()
         app = interface(device, colours="none")
         async with app.run_test(size=(60, 20)) as pilot:
-            await settled(pilot)
+            await ready(app, pilot)
             await pilot.press("enter")
             await settled(pilot)
             composer = app.screen.query_one(Composer)
@@ -256,7 +265,7 @@ def test_where_the_terminal_orders_everything_stays_in_logical_order() -> None:
         app = interface(scene.device(), colours="none", setting=Setting(bidi="terminal"))
         assert app.driver_class is LinuxDriver
         async with app.run_test(size=(60, 20)) as pilot:
-            await settled(pilot)
+            await ready(app, pilot)
             for key in scene.keys:
                 await pilot.press(key)
                 await settled(pilot)
