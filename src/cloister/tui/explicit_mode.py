@@ -2,8 +2,8 @@
 
 ECMA-48's bi-directional support mode (BDSM): reset, it is explicit, and every character stays in
 the cell in which it was written.  Set, it is implicit, which is where a terminal that orders starts
-from.  Of those that order text, VTE (GNOME Terminal and others), WezTerm, iTerm2 and mintty know it; a
-terminal that orders nothing has nothing to switch off, and passes over it.
+from.  Of those that order text, VTE (GNOME Terminal and others), WezTerm, iTerm2 and mintty know
+it; a terminal that orders nothing has nothing to switch off, and passes over it.
 """
 
 from __future__ import annotations
