@@ -47,9 +47,10 @@ def fit_row(spans: Sequence[Span], width: int) -> Line:
     whole = safe_line(joined)
     rest = _fit(whole, width)
     dots = ".." if rest != whole and rest.endswith("..") else ""
+    one_text: Line = ((rest, spans[0][1]),)
     rest = rest.removesuffix(dots)
     if not joined.startswith(rest):
-        return ((rest + dots, spans[0][1]),)  # the sanitiser found something: it is one text
+        return one_text  # the sanitiser found something
     row: list[Span] = []
     for text, role in spans:
         shown, rest = rest[: len(text)], rest[len(text) :]
@@ -57,7 +58,8 @@ def fit_row(spans: Sequence[Span], width: int) -> Line:
         row.append((text.part(shown) if isinstance(text, Written) else shown, role))
         if not rest:
             break
-    return tuple(row)
+    # Joiners measure differently in company.
+    return tuple(row) if sum(cell_len(text) for text, _ in row) <= width else one_text
 
 
 def wrap_written(text: str, width: int) -> list[Written]:

@@ -112,12 +112,10 @@ class Composer(TextArea):
     def render_line(self, y: int) -> Strip:
         """Draw a line of it, in order."""
         strip = super().render_line(y)
-        text = self.text
-        if has_rtl(text) and is_ordering(self):
-            row, _ = self.wrapped_document.offset_to_location(Offset(0, y + self.scroll_offset.y))
-            is_rtl = begins_rtl(self.document.get_line(row))
-            if is_rtl or has_rtl(strip.text):
-                return ordered_strip(strip, is_rtl=is_rtl)
+        row, _ = self.wrapped_document.offset_to_location(Offset(0, y + self.scroll_offset.y))
+        paragraph = self.document.get_line(row)
+        if has_rtl(paragraph) and is_ordering(self):
+            return ordered_strip(strip, is_rtl=begins_rtl(paragraph))
         return strip
 
     async def _on_key(self, event: events.Key) -> None:
