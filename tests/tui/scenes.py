@@ -128,6 +128,27 @@ def _gone(device: PaperDevice) -> None:
     device.write(oskar, "Oskar", "see you on Monday", at=NOW - 600)
 
 
+def _right_to_left(device: PaperDevice) -> None:
+    """A conversation in Hebrew and Arabic, with digits and Latin in it."""
+    device.add_member("שירה", by=("Amira",))
+    device.add_member("ليلى", by=("שירה",), state="suspended")
+    room = device.add_conversation("חדר 12 (דחוף)", ("שירה", "ليلى"))
+    at = NOW - 900
+    device.write(room, "שירה", "שלום לכולם, הפגישה ב-12:30 (חדר 7).", at=at)
+    device.write(room, "ليلى", "مرحبا، أرسل الملف PR 42 الآن!", at=at + 60)
+    device.write(room, "Amira", "The file is called שלום עולם 2.pdf, see there.", at=at + 120)
+    device.write(
+        room,
+        "שירה",
+        "תודה רבה לכולם על העזרה עם הגרסה החדשה של Cloister, היא מוכנה לבדיקה (v2.1) כבר היום.",
+        at=at + 180,
+    )
+    quote = Quote(name="שירה", text="שלום לכולם")
+    device.write(
+        room, "ليلى", "شكرا", at=at + 240, reply_to=b"q" * 16, since=Since(quote=quote, edits=1)
+    )
+
+
 def _blocked(device: PaperDevice) -> None:
     _member(device, "Amira", blocked=True)
 
@@ -185,4 +206,9 @@ SCENES: Final = (
     Scene("what waits", action("pending")),
     Scene("consequences", action("suspend", "enter", "enter")),
     Scene("where things stand", action("status")),
+    Scene("from right to left, the list", (), prepare=_right_to_left),
+    Scene("from right to left", ("enter",), prepare=_right_to_left),
+    Scene("from right to left, writing", ("enter", *"שלום abc (1)"), prepare=_right_to_left),
+    Scene("from right to left, picking", ("enter", "ctrl+o"), prepare=_right_to_left),
+    Scene("from right to left, people", action("people"), prepare=_right_to_left),
 )

@@ -24,6 +24,7 @@ from cloister.tui.screens.code import CodeScreen
 from cloister.tui.talk import Choice
 from cloister.tui.trust import label_of, trust_of_member
 from cloister.tui.widgets.entry import Composer, Entry
+from cloister.tui.widgets.painted import ordered
 from counts import is_long
 from tui.hostile import HOSTILE, concoction, of_segments, offences
 from tui.stage import PaperAccess
@@ -219,7 +220,11 @@ def test_concoctions_in_every_kind_of_line() -> None:
         for line in drawn_lines:
             assert offences("".join(part for part, _ in line)) == "", repr(text)
             assert all(role in styles for _, role in line)
-            assert sum(cell_len(part) for part, _ in line) <= 40
+            cells = sum(cell_len(part) for part, _ in line)
+            assert cells <= 40
+            painted = ordered(line, 40)
+            assert offences("".join(part for part, _ in painted)) == "", repr(text)
+            assert sum(cell_len(part) for part, _ in painted) in {cells, 40}
 
 
 def test_lines_that_are_written(capsysbinary: pytest.CaptureFixture[bytes]) -> None:

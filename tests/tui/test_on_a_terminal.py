@@ -69,6 +69,20 @@ def test_idle_writes_nothing_and_colours_are_asked_for(terminals: list[Terminal]
     assert terminal.end() == 0
 
 
+def test_the_terminals_own_ordering_is_off_while_it_runs(terminals: list[Terminal]) -> None:
+    """Explicit mode before anything is painted, implicit mode again before it ends."""
+    terminal = Terminal([str(STAGE), "none"], (50, 15))
+    terminals.append(terminal)
+    terminal.until("commons")
+    terminal.type("\x0bquit\r")
+    terminal.until("ended: left")
+    assert terminal.end() == 0
+    written = terminal.written
+    assert written.count(b"\x1b[8l") == written.count(b"\x1b[8h") == 1
+    assert written.index(b"\x1b[8l") < written.index(b"commons")
+    assert written.index(b"commons") < written.index(b"\x1b[8h") < written.index(b"ended: left")
+
+
 def test_lock_clears_the_screen_and_is_the_end_of_a_program(
     terminals: list[Terminal], tmp_path: Path
 ) -> None:

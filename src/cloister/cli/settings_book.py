@@ -54,4 +54,5 @@ class FileSettings:
             timeout_s=settings.timeout_s,
             autolock_s=settings.autolock_s,
             notify=settings.notify,
+            bidi=settings.bidi,
         )

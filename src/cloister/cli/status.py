@@ -65,6 +65,7 @@ def show(person: Person, *, origin: bool) -> None:
       colours      how it draws: colour, ansi, none, or auto
       autolock_s   how long the interface waits for a key before it locks (0: never)
       notify       that something has come: bell, osc9, osc777, osc99 or none
+      bidi         what orders right-to-left text on the screen: interface or terminal
       plain        no decoration
     \b
     Examples:

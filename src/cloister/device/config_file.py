@@ -58,6 +58,10 @@ KNOWN: Final[dict[str, Known]] = {
         "Seconds without a key after which the screens lock; 0: they never do.", _AT_ONCE
     ),
     "notify": Known("How it is said that something has come; never what.", _AT_ONCE),
+    "bidi": Known(
+        "What orders right-to-left text on the screens: the interface, or the terminal.",
+        _NEXT_START,
+    ),
     "plain": Known("Text without decoration, for screen readers and scripts.", _NEXT_COMMAND),
 }
 

@@ -18,6 +18,7 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "ui": ("screen", "line"),
     "colours": ("auto", "colour", "ansi", "none"),
     "notify": ("bell", "osc9", "osc777", "osc99", "none"),
+    "bidi": ("interface", "terminal"),
 }
 """The values of those settings that are one of a few words."""
 
@@ -44,6 +45,8 @@ class Settings:
     """How long the interface waits for a key, or a line, before it locks; 0: it never does."""
     notify: str = "bell"
     """How it says that something has come: bell, osc9, osc777, osc99 or none; never what."""
+    bidi: str = "interface"
+    """What orders right-to-left text in the full-screen interface: itself, or the terminal."""
     plain: bool = False
     """Text without decoration, for screen readers and scripts."""
 

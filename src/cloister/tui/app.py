@@ -52,7 +52,8 @@ class Interface(TypeAhead):
         colours: Colours = "colour",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(ansi_color=colours != "colour")
+        held = setting or (settings.present() if settings is not None else Setting())
+        super().__init__(ansi_color=colours != "colour", is_ordering=held.bidi == "interface")
         chosen = theme(colours)
         self.register_theme(chosen)
         self.theme = chosen.name
@@ -63,8 +64,7 @@ class Interface(TypeAhead):
         self.access = access
         self.clock = clock
         """The wall clock, for what is called today."""
-        self.settings = settings
-        self.setting = setting or (settings.present() if settings is not None else Setting())
+        self.settings, self.setting = settings, held
         self.keys = keys
         self.busy = ""
         """What is being done, while it is being done."""

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.client.safe_text import safe_line
 from cloister.tui import words
-from cloister.tui.lines import Line, fit, wrap
+from cloister.tui.lines import Line, Span, fit, fit_row, wrap, wrap_written
+from cloister.tui.ordering import Written
 
 SAME_BREATH_S: Final = 300
 """Texts of one author within this time stand under one name."""
@@ -46,17 +47,27 @@ def message_block(
         lines.append(_header(message, state, width))
     mark = words.mark_of(message)
     role = "own" if message.own else "text"
-    if quote := words.quote_line(message):
-        lines.append((("  ", "dim"), (fit(quote, width - INDENT), "dim")))
-    for number, one in enumerate(wrap(words.body_of(message), width - INDENT)):
+    if quote := _quote(message):
+        lines.append((("  ", "dim"), *fit_row(quote, width - INDENT)))
+    for number, one in enumerate(wrap_written(words.body_of(message), width - INDENT)):
         lead = f"{mark} " if number == 0 else "  "
         mark_role = "fail" if message.state is MessageState.FAILED else "dim"
         lines.append(((lead, mark_role), (one, role)))
-    for one in words.since_lines(message):
-        lines += [((f"  {part}", "dim"),) for part in wrap(one, width - INDENT)]
+    for said in words.since_lines(message):
+        lines += [((f"  {part}", "dim"),) for part in wrap(said, width - INDENT)]
     if message.own and message.state is MessageState.FAILED:
-        lines += [((f"  {one}", "fail"),) for one in wrap(_why(message), width - INDENT)]
+        lines += [((f"  {part}", "fail"),) for part in wrap(_why(message), width - INDENT)]
     return lines
+
+
+def _quote(message: Message) -> list[Span]:
+    """Return ``words.quote_line`` with name and text apart: neither moves the other."""
+    line, quote = words.quote_line(message), message.since.quote
+    if quote is None or not quote.text:
+        return [(line, "dim")] if line else []
+    said, name = safe_line(quote.text), safe_line(quote.name)
+    rest = line.removeprefix(f"> {name}").removesuffix(said)
+    return [("> ", "dim"), (Written(name), "dim"), (rest, "dim"), (Written(said), "dim")]
 
 
 def _why(message: Message) -> str:
@@ -68,8 +79,9 @@ def _header(message: Message, state: str, width: int) -> Line:
     shown = "failed" if message.state is MessageState.FAILED and message.own else state
     tail = f" {clock}" + (f" {shown}" if shown else "")
     bot = words.bot_mark(message)
-    name = fit(words.bare_name_of(message), max(width - len(tail) - len(bot), 4)) + bot
-    return ((name, "own-name" if message.own else "name"), (tail, "dim"))
+    name = fit(words.bare_name_of(message), max(width - len(tail) - len(bot), 4))
+    role = "own-name" if message.own else "name"
+    return ((name, role), (bot, role), (tail, "dim"))
 
 
 def _is_same_breath(before: Message, message: Message, state_of: Callable[[Message], str]) -> bool:
@@ -116,19 +128,21 @@ def conversation_rows(
         note, note_role = f" [{fit(calm, left)}]", "dim"
     gap = " " * max(width - len(count) - cell_len(title) - cell_len(note) - len(at), 1)
     role = "unread" if unread else "title"
-    first: Line = ((count + title, role), (note, note_role), (gap + at, "dim"))
+    first: Line = ((count, role), (title, role), (note, note_role), (gap + at, "dim"))
     if draft:
-        return first, (("draft: ", "warn"), (fit(draft, width - 7), "dim"))
+        return first, (("draft: ", "warn"), (fit(Written(draft), width - 7), "dim"))
     if note == "" and trust:
         return first, ((fit(trust, width), "warn"),)
-    return first, ((fit(_preview(newest), width), "dim"),)
+    return first, fit_row(_preview(newest), width)
 
 
-def _preview(newest: Message | None) -> str:
+def _preview(newest: Message | None) -> list[Span]:
     if newest is None:
-        return "nothing yet"
+        return [("nothing yet", "dim")]
     if newest.kind is MessageKind.NOTICE:
-        return newest.text
+        return [(safe_line(newest.text), "dim")]
     if newest.state is MessageState.FAILED:
-        return f"failed: {newest.text}"
-    return f"{words.name_of(newest)}: {words.body_of(newest)}"
+        return [("failed: ", "dim"), (Written(safe_line(newest.text)), "dim")]
+    said = Written(safe_line(words.body_of(newest)))
+    name = words.bare_name_of(newest)
+    return [(name, "dim"), (words.bot_mark(newest) + ": ", "dim"), (said, "dim")]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 
 from cloister.client.safe_text import safe_line
 from cloister.device.facade import Facade, View
 from cloister.errors import CloisterError, NotFoundError, UsageError
 from cloister.tui import words
 from cloister.tui.line_input import Lines
+from cloister.tui.ordering import Written
 from cloister.tui.setting import SettingsBook
 from cloister.tui.talk import NOTHING, Cancelled, Choice
 
@@ -118,9 +120,11 @@ class LineTalk:
         spoken = words.digit_rows(map(str, view["words"]), each=6)
         self._lines.say(f"With {view['name']}:\n{digits}\n\n{spoken}\n\n{view['code']}")
 
-    def tell(self, text: str) -> None:
+    def tell(self, *parts: str) -> None:
         """Show what came of it."""
-        self._lines.say(text)
+        self._lines.say(
+            "\n".join(indent(p, "    ") if isinstance(p, Written) else p for p in parts)
+        )
 
     def open(self, conversation: str, at: int | None = None) -> None:
         """Go to a conversation, and show it from around a message."""
@@ -151,7 +155,7 @@ class LineTalk:
         lines = [question]
         for number, choice in enumerate(choices, 1):
             note = f" ({safe_line(choice.note)})" if choice.note else ""
-            lines.append(f"  {number}. {safe_line(choice.label)}{note}")
+            lines.append(f"  {number}. {safe_line(choice.whole)}{note}")
         lines.append("Type the number or the name, or nothing to leave it:")
         self._lines.say("\n".join(lines))
 
@@ -162,10 +166,10 @@ def _meant(typed: str, choices: Sequence[Choice]) -> Choice:
     A name goes before a number: somebody may be called 2.
     """
     wanted = safe_line(typed).casefold()
-    named = [one for one in choices if wanted in {one.label.casefold(), one.value.casefold()}]
+    named = [one for one in choices if wanted in {one.whole.casefold(), one.value.casefold()}]
     if not named and wanted.isdecimal() and 1 <= int(wanted) <= len(choices):
         return choices[int(wanted) - 1]
-    begun = [one for one in choices if wanted and one.label.casefold().startswith(wanted)]
+    begun = [one for one in choices if wanted and one.whole.casefold().startswith(wanted)]
     found = named or begun
     if len(found) > 1:
         raise UsageError(f"{safe_line(typed)!r} could be several", hint="type its number, or more")

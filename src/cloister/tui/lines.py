@@ -1,16 +1,20 @@
 """From a text to lines of a given width: pure, so that a test reads it without a terminal.
 
 A line is a tuple of spans; a span is a text and the role it is drawn in.  Every text that comes
-from elsewhere passes ``safe_text`` here, whatever was done to it before.
+from elsewhere passes ``safe_text`` here, whatever was done to it before.  All of it is in logical
+order; a text that a person wrote is ``Written``, and is a span by itself, so that it is ordered by
+itself when it is painted (``ordering``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from cloister.client.safe_text import safe_line, safe_text
+from cloister.tui.ordering import Written
 
 Span = tuple[str, str]
 Line = tuple[Span, ...]
@@ -20,6 +24,12 @@ TAB: Final = "    "
 
 def fit(text: str, width: int) -> str:
     """Return a line cut to a width; what is cut off is shown by two dots."""
+    if isinstance(text, Written):
+        return Written(_fit(text, width), is_rtl=text.is_rtl)
+    return _fit(text, width)
+
+
+def _fit(text: str, width: int) -> str:
     text = safe_line(text)
     if cell_len(text) <= width:
         return text
@@ -29,6 +39,36 @@ def fit(text: str, width: int) -> str:
     while cut and cell_len(cut + "..") > width:
         cut = cut[:-1]  # joiners measure differently in company
     return cut + ".."
+
+
+def fit_row(spans: Sequence[Span], width: int) -> Line:
+    """Return spans cut so that together they have a width, as if they were one text."""
+    joined = "".join(text for text, _ in spans)
+    whole = safe_line(joined)
+    rest = _fit(whole, width)
+    dots = ".." if rest != whole and rest.endswith("..") else ""
+    one_text: Line = ((rest, spans[0][1]),)
+    rest = rest.removesuffix(dots)
+    if not joined.startswith(rest):
+        return one_text  # the sanitiser found something
+    row: list[Span] = []
+    for text, role in spans:
+        shown, rest = rest[: len(text)], rest[len(text) :]
+        shown += "" if rest else dots
+        row.append((text.part(shown) if isinstance(text, Written) else shown, role))
+        if not rest:
+            break
+    # Joiners measure differently in company.
+    return tuple(row) if sum(cell_len(text) for text, _ in row) <= width else one_text
+
+
+def wrap_written(text: str, width: int) -> list[Written]:
+    """Break what a person wrote, as ``wrap`` does; each line knows which way its paragraph runs."""
+    lines: list[Written] = []
+    for paragraph in safe_text(text).split("\n"):
+        whole = Written(paragraph, is_aligned=True)
+        lines += [whole.part(line) for line in wrap(paragraph, width)]
+    return lines
 
 
 def wrap(text: str, width: int, hang: int = 0) -> list[str]:
@@ -70,12 +110,24 @@ def plain_lines(text: str, width: int, role: str = "text", *, hang: int = 0) -> 
     return [((line, role),) for line in wrap(text, width, hang)]
 
 
-def with_note(label: str, note: str, width: int) -> Line:
-    """Return a label and, as far as there is room, a note beside it."""
-    shown = fit(label, width)
-    room = width - cell_len(shown) - 2
+def written_lines(text: str, width: int, role: str, lead: str = "") -> list[Line]:
+    """Return what a person wrote as lines; ``lead`` stands before each of them."""
+    room = width - cell_len(lead)
+    return [((lead, role), (line, role)) for line in wrap_written(text, room)]
+
+
+def with_note(label: str, note: str, width: int, text: str = "") -> Line:
+    """Return a label and, as far as there is room, a note beside it.
+
+    ``text``: what somebody wrote; it belongs to the label.
+    """
+    named: Line = ((fit(label, width), "title"),)
+    if text:
+        said = Written(safe_line(text))
+        named = fit_row(((safe_line(label) + " ", "title"), (said, "title")), width)
+    room = width - sum(cell_len(shown) for shown, _ in named) - 2
     beside = f"  {fit(note, room)}" if note and room >= 4 else ""
-    return ((shown, "title"), (beside, "dim"))
+    return (*named, (beside, "dim"))
 
 
 def sentence(text: str) -> str:

@@ -101,10 +101,10 @@ class ScreenTalk:
 
         await self._app.push_screen_wait(CodeScreen(view, self._app.colours))
 
-    def tell(self, text: str) -> None:
+    def tell(self, *parts: str) -> None:
         """Show what came of it."""
-        is_list = "\n\n" not in text
-        self._app.show_screen(TellScreen(self._doing, text, hang=2 if is_list else 0))
+        is_list = not any("\n\n" in part for part in parts)
+        self._app.show_screen(TellScreen(self._doing, *parts, hang=2 if is_list else 0))
 
     def open(self, conversation: str, at: int | None = None) -> None:
         """Go to a conversation, or to a message of it."""

@@ -16,6 +16,8 @@ class Setting:
     """Seconds without a key after which the vault is locked; 0: never."""
     notify: str = "bell"
     """bell, osc9, osc777, osc99 or none."""
+    bidi: str = "interface"
+    """What orders right-to-left text: interface or terminal."""
 
 
 @dataclass(frozen=True, slots=True)

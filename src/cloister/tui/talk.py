@@ -31,6 +31,13 @@ class Choice:
     value: str
     label: str
     note: str = ""
+    text: str = ""
+    """What somebody wrote; it stands behind the label."""
+
+    @property
+    def whole(self) -> str:
+        """Label and text."""
+        return f"{self.label} {self.text}" if self.text else self.label
 
 
 class Talk(Protocol):
@@ -91,8 +98,11 @@ class Talk(Protocol):
         """Show what another needs to compare keys: digits, words, and a code to scan."""
         ...
 
-    def tell(self, text: str) -> None:
-        """Show what came of it; lines of any number."""
+    def tell(self, *parts: str) -> None:
+        """Show what came of it; lines of any number.
+
+        A part that is ``Written`` is what somebody wrote, and is set in.
+        """
         ...
 
     def open(self, conversation: str, at: int | None = None) -> None:

@@ -13,6 +13,8 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
+from cloister.tui.explicit_mode import ExplicitMode
+
 
 class Tamed(App[str]):
     """A bug of ours is kept in ``failure``, for whoever writes the report without values."""
@@ -20,8 +22,10 @@ class Tamed(App[str]):
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, is_ordering: bool = True, **options: Any) -> None:
+        super().__init__(driver_class=ExplicitMode if is_ordering else None, **options)
+        self.is_ordering = is_ordering
+        """Whether right-to-left text is ordered here, and not by the terminal."""
         self.failure: Exception | None = None
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:

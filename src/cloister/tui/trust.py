@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from cloister.client.safe_text import safe_line
+from cloister.tui.ordering import Written
 
 View = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ def label_of(member: View) -> str:
     """Return what this device calls a member, and the circle's name where it is another."""
     own, name = str(member.get("own_name") or ""), safe_line(str(member["name"]))
     shown = safe_line(str(member.get("shown") or name))
-    return f"{safe_line(own)} ({name})" if own else shown
+    return f"{safe_line(own)} ({name})" if own else Written(shown)
 
 
 def trust_of_member(member: View) -> str:

@@ -16,6 +16,7 @@ from cloister.client.kept import is_kept
 from cloister.client.safe_text import safe_line, safe_text
 from cloister.client.spans import span_in_words
 from cloister.client.told import Told
+from cloister.tui.ordering import Written
 from cloister.tui.trust import NOT_COMPARED, is_changed, trust_of_member
 
 View = Mapping[str, Any]
@@ -160,7 +161,7 @@ def name_of(message: Message) -> str:
 
 def bare_name_of(message: Message) -> str:
     """The same without the mark of a bot, which must not be cut off with the end of a name."""
-    return "You" if message.own else safe_line(message.sender_name) or "somebody"
+    return Written("You" if message.own else safe_line(message.sender_name) or "somebody")
 
 
 def bot_mark(message: Message) -> str:
@@ -374,7 +375,7 @@ def company_of(conversation: View, members: Iterable[View], own: str) -> str:
 
 def shown_title(conversation: View) -> str:
     """Return what this device calls a conversation."""
-    return safe_line(str(conversation.get("shown") or conversation["title"]))
+    return Written(safe_line(str(conversation.get("shown") or conversation["title"])))
 
 
 def member_state(member: View) -> str:

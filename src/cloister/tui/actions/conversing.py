@@ -59,9 +59,9 @@ async def search(talk: Talk) -> None:
     choices = [
         Choice(
             f"{number}",
-            f"{titles.get(one.channel_id.hex(), 'a former conversation')}: {words.name_of(one)}:"
-            f" {words.excerpt(one.text, 1)}",
+            f"{titles.get(one.channel_id.hex(), 'a former conversation')}: {words.name_of(one)}:",
             words.day_of(one.at),
+            words.excerpt(one.text, 1),
         )
         for number, one in enumerate(found)
     ]

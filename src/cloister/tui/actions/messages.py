@@ -13,6 +13,7 @@ from cloister.errors import CloisterError, UsageError
 from cloister.tui import words
 from cloister.tui.actions import asking
 from cloister.tui.folding import is_folded
+from cloister.tui.ordering import Written
 from cloister.tui.talk import Choice, Talk
 
 LISTED: Final = 40
@@ -117,7 +118,7 @@ async def _reply(talk: Talk, row: Message) -> None:
     conversation, answered, text = row.channel_id.hex(), row.message_id.hex(), ""
     while True:
         text = await talk.write(
-            f"Answer to {words.name_of(row)}", about=words.excerpt(row.text, 3), text=text
+            f"Answer to {words.name_of(row)}", about=Written(words.excerpt(row.text, 3)), text=text
         )
         try:
             await talk.device.send(conversation, text, 0, reply_to=answered)
@@ -164,17 +165,17 @@ async def _react(talk: Talk, row: Message) -> None:
 
 async def _versions(talk: Talk, row: Message) -> None:
     found = await talk.device.versions(row.channel_id.hex(), row.message_id.hex())
-    lines = []
+    parts: list[str] = []
     for number, one in enumerate(found, 1):
         at = int(one["at"])
-        lines.append(f"{number}. {words.day_of(at)}, {words.clock_of(at)}:")
-        lines.append("    " + str(one["text"]).replace("\n", "\n    "))
-    talk.tell("\n".join(lines) or "Nothing of it is left.")
+        parts.append(f"{number}. {words.day_of(at)}, {words.clock_of(at)}:")
+        parts.append(Written(str(one["text"])))
+    talk.tell(*(parts or ["Nothing of it is left."]))
 
 
 async def _about(talk: Talk, row: Message) -> None:
     moment = f"{words.day_of(row.at)}, {words.clock_of(row.at)}"
-    lines = [f"{words.name_of(row)}, {moment} by the author's clock.", words.excerpt(row.text, 2)]
+    lines: list[str] = []
     if row.own:
         lines.append(words.sentence_of(row))
         view = await talk.device.receipts(row.channel_id.hex())
@@ -188,7 +189,11 @@ async def _about(talk: Talk, row: Message) -> None:
     if row.lifetime_s:
         lines.append(words.lifetime(row.lifetime_s).capitalize() + ".")
     lines.append(f"Its number in the conversation: {row.n}. Its id: {row.message_id.hex()}.")
-    talk.tell("\n".join(lines))
+    talk.tell(
+        f"{words.name_of(row)}, {moment} by the author's clock.",
+        Written(words.excerpt(row.text, 2)),
+        "\n".join(lines),
+    )
 
 
 async def _say(talk: Talk, row: Message, kind: AnnotationKind, text: str = "") -> None:
@@ -212,7 +217,8 @@ async def _some(talk: Talk, question: str, *, own: bool) -> Message:
     choices = [
         Choice(
             row.message_id.hex(),
-            f"{words.clock_of(row.at)} {words.name_of(row)}: {words.excerpt(row.text, 1)}",
+            f"{words.clock_of(row.at)} {words.name_of(row)}:",
+            text=words.excerpt(row.text, 1),
         )
         for row in listed
     ]

@@ -124,7 +124,7 @@ class ChooseScreen(Asked):
     def _fill(self, typed: str) -> None:
         wanted = safe_line(typed).casefold().split()
         found = [
-            one for one in self._choices if all(word in one.label.casefold() for word in wanted)
+            one for one in self._choices if all(word in one.whole.casefold() for word in wanted)
         ]
         chosen = self.query_one("#choices", ChoiceList)
         chosen.fill([choice_item(one) for one in found])
@@ -178,7 +178,7 @@ def choice_item(choice: Choice) -> Item:
 
 def _lines_of(choice: Choice) -> Callable[[int], list[Line]]:
     def lines(width: int) -> list[Line]:
-        return [with_note(choice.label, choice.note, width)]
+        return [with_note(choice.label, choice.note, width, choice.text)]
 
     return lines
 
@@ -216,16 +216,16 @@ class TellScreen(Asked):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "go_back", show=False)]
 
-    def __init__(self, title: str, text: str, *, role: str = "text", hang: int = 0) -> None:
+    def __init__(self, title: str, *parts: str, role: str = "text", hang: int = 0) -> None:
         super().__init__(title, "Enter or Esc: back   arrows: scroll")
-        self._text = safe_text(text)
+        self._parts = parts
         self._role = role
         self._hang = hang
 
     def compose(self) -> ComposeResult:
         """Title and text."""
         yield Row(id="title")
-        yield Text(self._text, role=self._role, hang=self._hang, id="answer")
+        yield Text(*self._parts, role=self._role, hang=self._hang, id="answer")
         yield Row(id="keys")
 
 

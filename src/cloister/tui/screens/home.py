@@ -159,10 +159,11 @@ class HomeScreen(Screen[None]):
         trust = self.session.trust(view)
         if trust:
             shown = f" [{fit(trust, rest - 2)}]" if rest > 8 else ""
-            return ((f" {title}", "bar"), (shown, "warn"))
+            return ((" ", "bar"), (title, "bar"), (shown, "warn"))
         own = str(self.session.status.get("name", ""))
         company = words.company_of(view, self.session.members, own)
-        return ((f" {title}", "bar"), (f"  {fit(company, rest)}" if rest > 4 else "", "dim"))
+        beside = f"  {fit(company, rest)}" if rest > 4 else ""
+        return ((" ", "bar"), (title, "bar"), (beside, "dim"))
 
     def on_screen_resume(self) -> None:
         """Nothing stands before the texts any more: what came is seen, what changed is told."""

@@ -24,7 +24,7 @@ class WriteScreen(Asked):
 
     def __init__(self, title: str, *, about: str, text: str) -> None:
         super().__init__(title, "Enter: done   Ctrl+J: new line   Esc: leave it")
-        self._about = safe_text(about)
+        self._about = about
         self._text = text
 
     def compose(self) -> ComposeResult:

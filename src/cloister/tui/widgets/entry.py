@@ -8,7 +8,7 @@ from typing import Final
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.geometry import Region
+from textual.geometry import Offset, Region
 from textual.message import Message as Posted
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -16,7 +16,8 @@ from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
 from cloister.client.safe_text import safe_line, safe_text
-from cloister.tui.widgets.painted import Row
+from cloister.tui.ordering import begins_rtl, has_rtl
+from cloister.tui.widgets.painted import Row, is_ordering, ordered_strip
 
 PAUSE_S: Final = 1.0
 """A person pauses who has changed nothing for this long."""
@@ -38,6 +39,14 @@ class Entry(Input):
         """Put a text there, the cursor behind it."""
         self.value = safe_line(text)
         self.cursor_position = len(self.value)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw it, in order."""
+        strip = super().render_line(y)
+        if has_rtl(strip.text) and is_ordering(self):
+            seen = strip.crop(0, self.size.width)  # it is drawn a cell too long
+            return ordered_strip(seen, is_rtl=begins_rtl(self.value))
+        return strip
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
@@ -141,6 +150,15 @@ class Composer(TextArea):
         self._pause = self.set_timer(left, self._look) if left > 0 else None
         if self._pause is None:
             self.post_message(self.Paused())
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line of it, in order."""
+        strip = super().render_line(y)
+        row, _ = self.wrapped_document.offset_to_location(Offset(0, y + self.scroll_offset.y))
+        paragraph = self.document.get_line(row)
+        if has_rtl(paragraph) and is_ordering(self):
+            return ordered_strip(strip, is_rtl=begins_rtl(paragraph))
+        return strip
 
     async def _on_key(self, event: events.Key) -> None:
         match event.key:

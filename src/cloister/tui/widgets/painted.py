@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -11,7 +13,15 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from cloister.tui.lines import Line, plain_lines
+from cloister.tui.lines import Line, Span, plain_lines, written_lines
+from cloister.tui.ordering import (
+    Written,
+    clusters_of,
+    display_places,
+    has_rtl,
+    in_display_order,
+    mirrored,
+)
 from cloister.tui.themes import palette
 
 
@@ -63,7 +73,10 @@ class Painted(ScrollView, can_focus=True):
         width = self.size.width
         if not 0 <= number < len(self.lines):
             return Strip.blank(width, base)
-        return strip_of(self.lines[number], width, styles, suffix)
+        line = self.lines[number]
+        if is_ordering(self):
+            line = ordered(line, width - 1)
+        return strip_of(line, width, styles, suffix)
 
     def show_line(self, number: int) -> None:
         """Scroll as little as is needed to have a line in the window."""
@@ -81,6 +94,46 @@ def strip_of(line: Line, width: int, styles: dict[str, Style], suffix: str = "")
     return Strip(segments).adjust_cell_length(width, base)
 
 
+def ordered(line: Line, room: int) -> Line:
+    """Return a line of so many cells as it is painted, each span ordered by itself.
+
+    What a person wrote from right to left stands at the right side; what is before it stays.
+    """
+    if not any(has_rtl(text) or (isinstance(text, Written) and text.is_rtl) for text, _ in line):
+        return line
+    spare = room - sum(cell_len(text) for text, _ in line)
+    spans: list[Span] = []
+    for text, role in line:
+        if isinstance(text, Written) and text.is_rtl and text.is_aligned and spare > 0:
+            spans.append((" " * spare, role))
+        spans.append((in_display_order(text), role))
+    return tuple(spans)
+
+
+def ordered_strip(strip: Strip, *, is_rtl: bool) -> Strip:
+    """Return a strip that the toolkit drew with its cells in order, each in the style it had.
+
+    The cursor and what is selected are styles: they stay with their characters.  ``is_rtl``: which
+    way the paragraph runs; then the spaces that fill the line come to stand on the left.
+    """
+    styles = [segment.style for segment in strip for _ in segment.text]
+    clusters = clusters_of(strip.text)
+    starts = [0, *accumulate(map(len, clusters))]
+    segments = [
+        Segment(
+            mirrored(clusters[number]) if is_turned else clusters[number], styles[starts[number]]
+        )
+        for number, is_turned in display_places(clusters, is_rtl=is_rtl)
+    ]
+    painted = Strip(segments).simplify()
+    return painted if painted.cell_length == strip.cell_length else strip
+
+
+def is_ordering(widget: object) -> bool:
+    """Tell whether the running application orders what it paints, or leaves it to the terminal."""
+    return bool(getattr(getattr(widget, "app", None), "is_ordering", True))
+
+
 def palette_of(widget: object) -> dict[str, Style]:
     """Return the styles of the running application."""
     app = getattr(widget, "app", None)
@@ -88,28 +141,36 @@ def palette_of(widget: object) -> dict[str, Style]:
 
 
 class Text(Painted):
-    """A text that is read, and scrolled when it is long."""
+    """A text that is read, and scrolled when it is long.
+
+    A part that is ``Written`` is what somebody wrote; among others it is set in.
+    """
 
     def __init__(
         self,
-        text: str,
-        *,
+        *parts: str,
         role: str = "text",
         hang: int = 0,
         id: str | None = None,  # noqa: A002
     ) -> None:
         super().__init__(id=id)
         self._hang = hang
-        self._text = text
+        self._parts = parts
         self._role = role
 
     def lay_out(self) -> None:
         """Break the text."""
-        self.lines = plain_lines(self._text, self.room, self._role, hang=self._hang)
+        self.lines = []
+        lead = "    " if len(self._parts) > 1 else ""
+        for part in self._parts:
+            if isinstance(part, Written):
+                self.lines += written_lines(part, self.room, self._role, lead)
+            else:
+                self.lines += plain_lines(part, self.room, self._role, hang=self._hang)
 
     def show(self, text: str) -> None:
         """Show another text."""
-        self._text = text
+        self._parts = (text,)
         self.relay()
 
 
