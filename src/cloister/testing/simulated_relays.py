@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from pathlib import Path
@@ -37,6 +38,22 @@ from cloister.wire.mirror import MirrorCosigned, MirrorMessage, MirrorPush, Mirr
 ACTIVATION_CODE: Final = "simulated-code"
 NO_BOOKS: Final = Path("/nonexistent/accounts.json")
 """Without the file the operator sells no seats."""
+
+
+class TurnsAtOnce:
+    """Turns that follow each other: where a clock moves by itself, nobody rests between them."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call at the end of this turn."""
+        self._loop.call_soon(callback)
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        """The same."""
+        del delay
+        self._loop.call_soon(callback)
 
 
 class SimulatedRelays:
@@ -95,7 +112,7 @@ class SimulatedRelays:
         self.refused_pushes: Final[list[MirrorRefused]] = []
         self.homes: Final[dict[int, SimulatedHome]] = {}
         """Other homes by port, to which the circle may move."""
-        self.flusher: Final = Flusher(Metrics())
+        self.flusher: Final = Flusher(Metrics(), TurnsAtOnce())
         self.store: Final[MemoryStore] = deepcopy(like.store) if like else MemoryStore()
         context = Context(
             relay_id=self.home_card.relay_id,

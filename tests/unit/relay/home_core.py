@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,6 +31,7 @@ from cloister.relay.storage.writes import (
     OpenCircle,
     Outcome,
 )
+from cloister.testing.simulated_relays import TurnsAtOnce
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind, prove
 from cloister.wire.frame import decode_events
@@ -61,20 +62,6 @@ class NoShares:
     handlers: ClassVar[dict[type, Any]] = {}
 
     def forget(self, _session: Session) -> None: ...
-
-
-class TurnsAtOnce:
-    """A loop whose turns follow each other: nobody rests between them."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        self._loop.call_soon(callback)
-
-    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
-        assert 0 < delay < 0.1
-        self._loop.call_soon(callback)
 
 
 class HomeCore:

@@ -40,6 +40,10 @@ class _Reading:
     def get_extra_info(self, _name: str) -> None:
         """No address stands behind it."""
 
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits: what is sent is on its way."""
+        return 0
+
     def pause_reading(self) -> None:
         """Let what comes wait."""
         self.end.is_paused = True
