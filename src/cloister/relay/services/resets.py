@@ -11,6 +11,7 @@ from functools import partial
 
 from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey, BadSignature
+from cloister.relay.no_key import NO_HYBRID_KEY
 from cloister.relay.services.context import Context
 from cloister.relay.services.live_log import LiveLog
 from cloister.relay.session import Session, State
@@ -35,14 +36,15 @@ class Resets:
         """Check a proof of a steward's key; it opens the log as long as the key is obeyed."""
         governance = live.fold.governance if live is not None else None
         key = governance.steward_keys.get(request.key_id) if governance is not None else None
+        is_obeyed = governance is not None and governance.obeys(request.key_id)
+        checked = key if key is not None and is_obeyed else NO_HYBRID_KEY
         try:
-            if governance is None or key is None or not governance.obeys(request.key_id):
-                raise BadSignature
             verify_steward(
-                key, self._context.relay_id, request.origin, session.nonce, request.signature
+                checked, self._context.relay_id, request.origin, session.nonce, request.signature
             )
         except (BadSignature, BadPublicKey, DecodeError):
-            # An unknown log, a key that it does not name and a bad signature look the same.
+            # An unknown log, a key that it does not name and a bad signature look the same, and
+            # cost the same.
             session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
             return
         session.steward_keys[request.origin] = request.key_id

@@ -14,7 +14,7 @@ from cloister.crypto.oprf import check_element
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import check_ed25519_public, verify_ed25519
 from cloister.ids import Handle, RelayId
-from cloister.relay.services.channels import NO_KEY
+from cloister.relay.no_key import NO_KEY
 from cloister.relay.shares.rows import DELAYS_S, TRIES, Enrolment, Share
 from cloister.relay.shares.store import ShareStore
 from cloister.relay.shares.tickets import MAX_TICKET_S, ticket_name

@@ -180,6 +180,9 @@ class Store(Protocol):
     def code_of(self, origin: str) -> bytes | None:
         """Return the hash of the activation code that a log was opened with."""
 
+    def bound_key(self, code_hash: bytes) -> bytes | None:
+        """Return the setup key that an activation code is bound to; None: nobody has used it."""
+
     def seats(self, account: str, now: int) -> SeatRows:
         """Return the seats of an account and the reservations that have not run out."""
 

@@ -47,6 +47,7 @@ class SimulatedStore:
         self.entries = rows.entries
         self.origins = rows.origins
         self.code_of = rows.code_of
+        self.bound_key = rows.bound_key
         self.seats = rows.seats
         self.account_of_seat = rows.account_of_seat
         self.counts = rows.counts

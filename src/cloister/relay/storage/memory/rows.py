@@ -169,6 +169,10 @@ class Rows:
     def code_of(self, origin: str) -> bytes | None:
         return next((code for code, (_, one) in self._codes.items() if one == origin), None)
 
+    def bound_key(self, code_hash: bytes) -> bytes | None:
+        bound = self._codes.get(code_hash)
+        return bound[0] if bound is not None else None
+
     def seats(self, account: str, now: int) -> api.SeatRows:
         handles = sorted(handle for handle, one in self._seats.items() if one == account)
         reserved = [one for one, until in self._reserved.values() if until >= now]

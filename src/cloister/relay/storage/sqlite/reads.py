@@ -167,10 +167,10 @@ class Reads:
         row = self._row("SELECT code_hash FROM activation WHERE origin = ?", origin)
         return row[0] if row is not None else None
 
-    def is_used(self, code_hash: bytes) -> bool:
-        """Tell whether somebody has begun to found a circle with an activation code."""
-        sql = "SELECT 1 FROM activation WHERE code_hash = ?"
-        return self._row(sql, code_hash) is not None
+    def bound_key(self, code_hash: bytes) -> bytes | None:
+        """Return the setup key that an activation code is bound to."""
+        row = self._row("SELECT setup_key FROM activation WHERE code_hash = ?", code_hash)
+        return row[0] if row is not None else None
 
     def seats(self, account: str, now: int) -> SeatRows:
         """Return the seats of an account and the reservations that have not run out."""
