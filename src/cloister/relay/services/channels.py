@@ -22,7 +22,6 @@ from cloister.relay.services.seats import Seats
 from cloister.relay.session import Grant, Session, State
 from cloister.relay.storage.api import EnvelopeKind, EnvelopeRow
 from cloister.relay.storage.writes import (
-    NO_MEMBER,
     Accepted,
     Delivered,
     Mail,
@@ -59,10 +58,8 @@ class Channels:
     def prove(self, session: Session, request: commands.Prove) -> None:
         """Check a proof of an epoch and open its segment."""
         channel_id = request.object_id
-        rung = self._context.store.ladder(channel_id, request.epoch)
-        key = rung.key if rung is not None and rung.key != NO_MEMBER else None
-        is_proven = self._context.check_proof(session, request, key)
-        # What else there is to read is read for members only: strangers could time it.
+        is_proven = self._context.check_proof(session, request)
+        rung = self._context.store.ladder(channel_id, request.epoch) if is_proven else None
         row = self._context.store.channel(channel_id) if is_proven else None
         if rung is None or row is None:
             session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)

@@ -152,9 +152,11 @@ class Foundings:
             verify_ed25519(setup_key, OPEN_LABEL, content, signature)
         except (BadSignature, BadPublicKey):
             return False
+        # All three are looked at, whatever the first one says.
         bound = self._context.store.bound_key(code_hash)
+        is_made = self._is_code(code_hash)
         is_sold = self._seats.account_of_code(code_hash) is not None
-        return bound in (None, setup_key) and (self._is_code(code_hash) or is_sold)
+        return bound in (None, setup_key) and (is_made or is_sold)
 
     def _fits(self, fold: RelayFold, commons_id: bytes) -> bool:
         """Tell whether the genesis means this relay, this commons, and entries of the list.

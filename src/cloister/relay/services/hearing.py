@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from cloister.crypto.errors import BadSignature
-from cloister.relay.no_key import NO_HYBRID_KEY
+from cloister.relay.nobody import NO_HYBRID_KEY
 from cloister.roster.entry import Entry
 from cloister.roster.errors import RuleViolation, UpdateNeeded
 from cloister.roster.governance import Governance
@@ -13,16 +13,14 @@ from cloister.roster.readable import read_body, verify_readable
 from cloister.roster.rules import Rule
 
 
-def check_author(entry: Entry, governance: Governance | None) -> None:
+def check_author(entry: Entry, governance: Governance) -> None:
     """Demand the signatures of a key that the log names, whatever the entry's type: an obeyed
     steward's or officer's, or one of a proposed set, which has to show that somebody holds it.
 
-    None: there is no such log.  That, and a key that the log does not name, cost the check of a
-    signature as a wrong one does.  Raises RuleViolation."""
+    A key that the log does not name costs the check of a signature as a wrong one does.  Raises
+    RuleViolation."""
     body = read_body(entry)
     try:
-        if governance is None:
-            raise RuleViolation(Rule.STEWARD_KEY)
         governance.read(entry)
     except UpdateNeeded:
         # Authentic; what it says is judged where it is appended.

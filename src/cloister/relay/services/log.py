@@ -11,6 +11,7 @@ from cloister.crypto.hybrid_signature import HybridKey
 from cloister.errors import CloisterError
 from cloister.ids import RelayId
 from cloister.limits import MAX_CLOCK_SKEW_S, MAX_LOG_PAGE_BYTES
+from cloister.relay.nobody import NO_GOVERNANCE
 from cloister.relay.services.context import Context
 from cloister.relay.services.hearing import check_author
 from cloister.relay.services.live_log import PAGE_BYTES, LiveLog, load_tree, settled_size_of
@@ -146,7 +147,7 @@ class Logs:
                 return
             if not is_sealed and not is_member:
                 # Before anything is said about the log: only who is named in it may ask more.
-                check_author(entry, live.fold.governance if live is not None else None)
+                check_author(entry, live.fold.governance if live is not None else NO_GOVERNANCE)
         except CloisterError:
             # To a stranger a bad entry and an unknown log look the same.
             code = Refusal.BAD_ENTRY if is_member else Refusal.UNKNOWN_OBJECT

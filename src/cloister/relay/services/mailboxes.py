@@ -58,10 +58,9 @@ class Mailboxes:
     def prove(self, session: Session, request: commands.Prove) -> None:
         """Check a proof of an inbox or a box."""
         kind = ObjectKind(request.kind)
-        row = self._context.store.mailbox(kind, request.object_id)
-        key = row.key if row is not None else None
-        is_proven = self._context.check_proof(session, request, key)
-        if not is_proven or row is None or request.epoch != 0:
+        is_proven = self._context.check_proof(session, request)
+        row = self._context.store.mailbox(kind, request.object_id) if is_proven else None
+        if row is None:
             session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
             return
         if kind is ObjectKind.BOX and row.expires < self._context.now():

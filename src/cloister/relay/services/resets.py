@@ -11,7 +11,7 @@ from functools import partial
 
 from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey, BadSignature
-from cloister.relay.no_key import NO_HYBRID_KEY
+from cloister.relay.nobody import NO_GOVERNANCE, obeyed_key
 from cloister.relay.services.context import Context
 from cloister.relay.services.live_log import LiveLog
 from cloister.relay.session import Session, State
@@ -34,13 +34,11 @@ class Resets:
         self, live: LiveLog | None, session: Session, request: commands.ProveSteward
     ) -> None:
         """Check a proof of a steward's key; it opens the log as long as the key is obeyed."""
-        governance = live.fold.governance if live is not None else None
-        key = governance.steward_keys.get(request.key_id) if governance is not None else None
-        is_obeyed = governance is not None and governance.obeys(request.key_id)
-        checked = key if key is not None and is_obeyed else NO_HYBRID_KEY
+        governance = live.fold.governance if live is not None else NO_GOVERNANCE
+        key = obeyed_key(governance, request.key_id)
         try:
             verify_steward(
-                checked, self._context.relay_id, request.origin, session.nonce, request.signature
+                key, self._context.relay_id, request.origin, session.nonce, request.signature
             )
         except (BadSignature, BadPublicKey, DecodeError):
             # An unknown log, a key that it does not name and a bad signature look the same, and

@@ -9,7 +9,7 @@ from typing import Final
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.errors import RemoteError
 from cloister.ids import Handle, RelayId
-from cloister.relay.no_key import NO_HYBRID_KEY, NO_KEY
+from cloister.relay.nobody import NO_GOVERNANCE, NO_KEY, obeyed_key
 from cloister.relay.shares.rows import Share
 from cloister.relay.shares.store import ShareStore
 from cloister.relay.storage.writes import Accepted, Refused
@@ -90,7 +90,7 @@ def apply_lock(store: ShareStore, targets: tuple[LockTarget, ...]) -> Accepted |
     An order from before the last unlock is a replay: EXPIRED when it is that for all of them."""
     locked = stale = 0
     for target in targets:
-        share = store.share(target.handle)
+        share = store.look_up(target.handle)
         if not _is_meant(share, target) or share is None:
             continue
         if target.locked_at <= share.unlocked_at:
@@ -113,12 +113,9 @@ def _is_meant(share: Share | None, target: LockTarget) -> bool:
 
 
 def _is_by_steward(lock: SignedLock, fold: RelayFold | None) -> bool:
-    governance = fold.governance if fold is not None else None
-    public = governance.steward_keys.get(lock.key_id) if governance is not None else None
-    is_obeyed = governance is not None and governance.obeys(lock.key_id)
-    checked = public if public is not None and is_obeyed else NO_HYBRID_KEY
+    governance = fold.governance if fold is not None else NO_GOVERNANCE
     try:
-        verify_lock_by_steward(lock, checked)
+        verify_lock_by_steward(lock, obeyed_key(governance, lock.key_id))
     except (RemoteError, BadSignature, BadPublicKey):
         return False
     return True

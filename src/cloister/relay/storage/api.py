@@ -145,6 +145,11 @@ class Store(Protocol):
     def submit(self, write: Write, done: Done) -> None:
         """Queue a write.  ``done`` is called later, never inside this call."""
 
+    def proof_key(self, kind: ObjectKind, object_id: bytes, epoch: int) -> bytes | None:
+        """Return the key that proves an object, or an epoch of a channel; None: nobody can.
+
+        It takes the same time for every argument: strangers ask this."""
+
     def channel(self, channel_id: bytes) -> ChannelRow | None:
         """Return a channel as it stands."""
 

@@ -37,6 +37,7 @@ class SimulatedStore:
         self._crash = crash
         self._queue: list[tuple[writes.Write, api.Done]] = []
         self._is_writing = False
+        self.proof_key = rows.proof_key
         self.channel = rows.channel
         self.ladder = rows.ladder
         self.envelopes = rows.envelopes
