@@ -1,8 +1,8 @@
 """Whether a home tells strangers what exists: by its answers' bytes, or by the time they take.
 
 Each way to ask about what exists is compared with asking about what does not, in random order, on
-one relay, in the processor time of the service: Welch's t, of all samples and of those below some
-quantiles of both, as in dudect (Reparaz, Balasch, Verbauwhede 2017).  Above 4.5 the two differ.
+one relay, in the processor time of the service (``oracle_statistics``).  Then the same at the
+socket of a real relay, by the clock (``oracle_socket``).
 
 Relays with a planted fault run beside it: a bench that finds nothing has to show that it could.
 """
@@ -16,42 +16,27 @@ import random
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from cloister.bench.oracle_questions import UNKNOWN, Stranger, Ways
 from cloister.bench.oracle_relay import OracleRelay
+from cloister.bench.oracle_socket import AtTheSocket, measure
+from cloister.bench.oracle_statistics import THRESHOLD, Distance, distance
 from cloister.relay.session import Session
-from cloister.wire import commands
 from cloister.relay.storage.writes import NO_MEMBER
+from cloister.wire import commands
 from cloister.wire.auth import ObjectKind
 from cloister.wire.frame import encode_frame
 
 SAMPLES: Final = 100_000
 """Of each comparison: half of them unknown."""
-THRESHOLD: Final = 4.5
-QUANTILES: Final = (1.0, 0.99, 0.95, 0.9, 0.75, 0.5)
 _OBJECTS: Final = 2_000
 _CONTROL_SAMPLES: Final = 6_000
 _ASKED_PER_CONNECTION: Final = 12
 _COLLECT_EVERY: Final = 160 * _ASKED_PER_CONNECTION
-
-
-@dataclass(frozen=True, slots=True)
-class Distance:
-    """How far two sets of samples are apart; ``quantile`` is where |t| is largest."""
-
-    t: float
-    quantile: float
-    difference_us: float
-
-    @property
-    def is_told(self) -> bool:
-        """Whether they differ."""
-        return abs(self.t) > THRESHOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +54,6 @@ class Finding:
 Samples = dict[str, list[int]]
 """By name of the way to ask: processor times in ns."""
 Fault = Callable[[OracleRelay], None]
-
-
-def welch(one: Sequence[int], other: Sequence[int]) -> float:
-    """Return Welch's t of two samples: positive when ``one`` is larger."""
-    spread = statistics.variance(one) / len(one) + statistics.variance(other) / len(other)
-    difference = statistics.fmean(one) - statistics.fmean(other)
-    return difference / spread**0.5 if spread else 0.0
-
-
-def distance(known: Sequence[int], unknown: Sequence[int]) -> Distance:
-    """Compare two sets of samples (ns), of each at most what lies below a quantile of both."""
-    both = sorted((*known, *unknown))
-    found: list[Distance] = []
-    for quantile in QUANTILES:
-        most = both[int(len(both) * quantile) - 1]
-        kept = [[one for one in side if one <= most] for side in (known, unknown)]
-        if min(map(len, kept)) > 1:
-            difference = (statistics.fmean(kept[0]) - statistics.fmean(kept[1])) / 1000
-            found.append(Distance(round(welch(*kept), 2), quantile, round(difference, 3)))
-    return max(found, key=lambda one: abs(one.t))
 
 
 def compare(question: str, times: Samples, answers: dict[str, set[bytes]]) -> list[Finding]:
@@ -174,10 +139,16 @@ FAULTS: Final[tuple[Fault, ...]] = (no_check_of_the_unknown, look_without_balanc
 
 
 async def inquire(
-    samples: int, only: str | None = None, *, fault: Fault | None = None, seed: int = 0
+    samples: int,
+    only: str | None = None,
+    *,
+    fault: Fault | None = None,
+    say: Callable[[Finding], None] = lambda _one: None,
 ) -> list[Finding]:
-    """Put every question, or the one named, to a relay of its own; perhaps to one with a fault."""
-    rng = random.Random(seed)
+    """Put every question, or the one named, to a relay of its own; perhaps to one with a fault.
+
+    ``say`` is told each finding as it is made."""
+    rng = random.Random(0)
     found: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="cloister-bench-") as folder:
         relay = OracleRelay(Path(folder), _OBJECTS, rng)
@@ -189,40 +160,52 @@ async def inquire(
             for question, ways in questions.items():
                 if only in (None, question):
                     print(f"{question} …", file=sys.stderr)
-                    found += Inquiry(relay, rng).ask(question, ways, max(samples // 2, 2))
+                    made = Inquiry(relay, rng).ask(question, ways, max(samples // 2, 2))
+                    found += made
+                    for one in made:
+                        say(one)
         finally:
             relay.close()
     return found
 
 
-def run(samples: int = SAMPLES, json: bool = False) -> list[Finding]:
-    """Measure, with the faults beside it."""
+def run(samples: int = SAMPLES, json: bool = False, seconds: float = 30.0) -> list[Finding]:
+    """Measure, with the faults beside it; at the socket for ``seconds``, 0: not there."""
     say: Callable[[str], None] = (lambda line: None) if json else print
     say(f"processor time of an answer, against asking about nothing; {samples} samples each")
     say(f"{'question':<22}{'way to ask':<28}{'median':>10}{'difference':>13}{'|t|':>8}   bytes")
-    found = asyncio.run(inquire(samples))
-    for finding in found:
-        say(_row(finding))
-    controls = {}
+    found = asyncio.run(inquire(samples, say=lambda one: say(_row(one))))
+    planted: dict[str, Finding] = {}
     for fault in FAULTS:
-        planted = asyncio.run(
-            inquire(min(samples, _CONTROL_SAMPLES), "channel", fault=fault)
-        )
-        worst = max(planted, key=lambda one: abs(one.distance.t))
-        name = fault.__name__.replace("_", " ")
-        controls[name] = worst
-        say(f"planted: {name}: |t| {abs(worst.distance.t):.1f}, "
-            f"{worst.distance.difference_us:+.2f} µs in {worst.samples} samples")  # fmt: skip
+        controls = asyncio.run(inquire(min(samples, _CONTROL_SAMPLES), "channel", fault=fault))
+        worst = max(controls, key=lambda one: abs(one.distance.t))
+        planted[fault.__name__.replace("_", " ")] = worst
+    for name, one in planted.items():
+        say(f"planted: {name}: |t| {abs(one.distance.t):.1f}, "
+            f"{one.distance.difference_us:+.2f} µs, {2 * one.samples} samples")  # fmt: skip
+    at_socket = measure(seconds) if seconds else None
+    if at_socket is not None:
+        say(_at_socket(at_socket))
     if json:
         report = {
             "v": 1,
             "bench": "oracle",
             "threshold": THRESHOLD,
             "results": [asdict(one) for one in found],
-            "planted": {name: asdict(one) for name, one in controls.items()},
+            "planted": {name: asdict(one) for name, one in planted.items()},
+            "at_socket": asdict(at_socket) if at_socket is not None else None,
         }
         print(json_module.dumps(report))
     return found
+
+
+def _at_socket(one: AtTheSocket) -> str:
+    apart, same = one.distance, "same bytes" if one.same_bytes else "bytes DIFFER"
+    return (
+        f"at the socket: {one.samples} samples in {one.seconds} s, median {one.median_us} µs, "
+        f"half of them within {one.spread_us} µs; {apart.difference_us:+.2f} µs, "
+        f"|t| {abs(apart.t):.1f}, {same}; one µs would need {one.samples_for_one_us:,} samples"
+    )
 
 
 def _row(finding: Finding) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from cloister.bench.paired_load import BenchFailed
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.hpke import HpkeKey
 from cloister.crypto.hybrid_signature import HybridKey
@@ -107,7 +108,7 @@ class OracleCircle:
         governance = self.log.fold.governance
         obeyed = [governance.obeys(steward_key_id(one.public)) for one in self.keys]
         if obeyed != [False, True]:
-            raise AssertionError("the bench's stewards are not what it takes them for")
+            raise BenchFailed("the bench's stewards are not what it takes them for")
 
     @property
     def genesis(self) -> bytes:

@@ -223,9 +223,7 @@ class Stranger:
         }
 
     def _order(self, circle_id: bytes, handle: bytes, opening: bytes, size: int = 1) -> LockOrder:
-        target = Target(
-            relay_id=self._relay.card.relay_id, handle=Handle(handle), opening=opening
-        )
+        target = Target(relay_id=self._relay.card.relay_id, handle=Handle(handle), opening=opening)
         return LockOrder(
             circle_id=CircleId(circle_id), log_size=size, ts=FOUNDED, targets=(target,)
         )

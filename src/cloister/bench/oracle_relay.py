@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from cloister.bench.oracle_circle import OracleCircle, StandingLog
+from cloister.bench.paired_load import BenchFailed
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.hashing import sha256
 from cloister.crypto.hybrid_signature import HybridKey
@@ -50,6 +51,7 @@ from cloister.relay.storage.writes import (
     PutCommit,
     PutEnvelope,
     Refused,
+    Tidy,
     Write,
 )
 from cloister.roster.relay_card import RelayRole, make_relay_card
@@ -132,9 +134,7 @@ class OracleRelay:
 
         def make_shares(logs: Logs, seats: Seats) -> Shares:
             worker = InlineWorker(self._shares)
-            self._enforcement = Enforcement(
-                logs, worker, self.card.relay_id, key, log, lambda: NOW
-            )
+            self._enforcement = Enforcement(logs, worker, self.card.relay_id, key, log, lambda: NOW)
             return ShareService(
                 self.card,
                 key,
@@ -262,7 +262,7 @@ class OracleRelay:
                 waiting.append(future)
             for outcome in await asyncio.gather(*waiting):
                 if isinstance(outcome, Refused):
-                    raise AssertionError(f"the bench's relay refuses: {outcome.code.name}")
+                    raise BenchFailed(f"the bench's relay refuses: {outcome.code.name}")
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -289,8 +289,11 @@ class OracleRelay:
     async def answer(self, session: Session, frame: bytes) -> bytes:
         """Take a frame of requests, and wait for the writes that it asks for."""
         _, answer = self.ask(session, frame)
-        while session.pending_writes:
-            await asyncio.sleep(0.001)
+        if session.pending_writes:
+            written: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            # What is submitted later is done later.
+            self.store.submit(Tidy(), written.set_result)
+            await written
         self._flusher.flush()
         answer += b"".join(self._sent)
         self._sent.clear()
@@ -342,4 +345,4 @@ def code_name(number: int) -> bytes:
 
 
 def _stop() -> None:
-    raise AssertionError("the bench's relay has lost its disk")
+    raise BenchFailed("the bench's relay has lost its disk")

@@ -29,6 +29,7 @@ def bench() -> None:
       cloister bench relay --json
       cloister bench fleet --devices 2000
       cloister bench peers
+      cloister bench oracle
       cloister bench tui
     """
 
@@ -187,3 +188,30 @@ def hostile(*, seconds: float, rate: float, as_json: bool) -> None:
     from cloister.bench import hostile as measurement
 
     measurement.run(json=as_json, seconds=seconds, rate=rate)
+
+
+@bench.command("oracle")
+@click.option(
+    "--samples",
+    type=click.IntRange(40, 10_000_000),
+    default=100_000,
+    show_default=True,
+    help="Of each comparison.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 3600),
+    default=30.0,
+    show_default=True,
+    help="At the socket of a real relay; 0: not there.",
+)
+@_JSON
+def oracle(*, samples: int, seconds: float, as_json: bool) -> None:
+    """Whether a relay tells strangers what exists, by its answers or by their time.
+
+    Asks a home's services in every way that a stranger has, about what is there and what is not,
+    and a relay with planted faults, which must be found. Takes some ten minutes.
+    """
+    from cloister.bench import oracle as measurement
+
+    measurement.run(samples, as_json, seconds)

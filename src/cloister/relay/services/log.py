@@ -20,7 +20,7 @@ from cloister.relay.session import LogFollow, Session
 from cloister.relay.shares.logs import KeptLog
 from cloister.relay.storage.api import LogRow
 from cloister.relay.storage.writes import Accepted, AppendEntry, Outcome, Refused, SetNote
-from cloister.roster.entry import Entry, EntryKind
+from cloister.roster.entry import EntryKind
 from cloister.roster.errors import SnapshotError
 from cloister.roster.form import read_entry
 from cloister.roster.governance import Governance

@@ -90,6 +90,7 @@ class ShareStore:
             f"SELECT {_COLUMNS} FROM share WHERE handle = ?",  # noqa: S608  a constant
             (handle,),
         ).fetchone()
+
     def add(self, bind: bytes, unlock_key: bytes, confirm_key: bytes, owner_key: bytes) -> Handle:
         """Add a share under a fresh handle, with the scalar of its first generation."""
         handle = Handle(self._entropy.random(SHORT_ID_BYTES))
