@@ -33,7 +33,8 @@ from cloister.wire.frame import encode_frame
 
 SAMPLES: Final = 100_000
 """Of each comparison: half of them unknown."""
-_OBJECTS: Final = 2_000
+OBJECTS: Final = 2_000
+"""Channels of the relay that is asked."""
 _CONTROL_SAMPLES: Final = 6_000
 _ASKED_PER_CONNECTION: Final = 12
 _COLLECT_EVERY: Final = 160 * _ASKED_PER_CONNECTION
@@ -143,15 +144,16 @@ async def inquire(
     only: str | None = None,
     *,
     fault: Fault | None = None,
+    objects: int = 0,
     say: Callable[[Finding], None] = lambda _one: None,
 ) -> list[Finding]:
     """Put every question, or the one named, to a relay of its own; perhaps to one with a fault.
 
-    ``say`` is told each finding as it is made."""
+    ``objects``: how many channels it has, 0 for ``OBJECTS``; ``say`` is told each finding."""
     rng = random.Random(0)
     found: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="cloister-bench-") as folder:
-        relay = OracleRelay(Path(folder), _OBJECTS, rng)
+        relay = OracleRelay(Path(folder), objects or OBJECTS, rng)
         try:
             await relay.fill()
             if fault is not None:
