@@ -51,22 +51,23 @@ class ProofKeys:
         execute, sql = self._connection.execute, _FIND[kind]
         places = self._somewhere[kind] or self._settle(kind)
         other = places[0]
-        places.rotate()
+        places.rotate(-1)
         found = execute(sql, place).fetchone()
         balance = execute(sql, other if found is None else _NOWHERE).fetchone()
         if found is not None:
             return bytes(found[0])
         if balance is None:
             # What stood there has aged out; or nothing stood anywhere yet.
-            self._somewhere[kind].clear()
+            places.pop()
         return None
 
     def _settle(self, kind: ObjectKind) -> deque[Place]:
         """Choose rows that are there; where there are none, there is nothing to be found out."""
         places = self._somewhere[kind]
         last = self._connection.execute(_LAST[kind]).fetchone()[0] or 0
-        for number in range(min(_PLACES, last)):
-            start = last * number // _PLACES
+        count = min(_PLACES, last)
+        for number in range(count):
+            start = last * number // count
             row = self._connection.execute(_NEXT[kind], (start,)).fetchone()
             if row is not None:
                 places.append((bytes(row[0]), int(row[1])))
