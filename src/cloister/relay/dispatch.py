@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from cloister.limits import MAX_FOLLOWED_OBJECTS
 from cloister.relay.services.adopting import Adoptions
 from cloister.relay.services.channels import Channels
-from cloister.relay.services.context import WRONG_PROOF, Context
+from cloister.relay.services.context import Context
 from cloister.relay.services.founding import Foundings
 from cloister.relay.services.log import Logs
 from cloister.relay.services.mailboxes import Mailboxes
@@ -110,7 +110,7 @@ class Dispatch:
                 return
             context.metrics.requests += 1
             if session.state is State.GREETED:
-                session.count_unproven(_COSTS.get(type(request), 1))
+                session.count_unproven()
             handler = self._table[session.state].get(type(request))
             if self._context.closed and self._is_over(session, request):
                 session.refuse(request.rid, Refusal.HOME_MOVED)
@@ -201,10 +201,5 @@ class Dispatch:
         session.done(request.rid, self._context.now())
 
 
-_COSTS: Final[dict[type, int]] = {
-    commands.Append: 1 + WRONG_PROOF,
-    commands.ProveSteward: 1 + WRONG_PROOF,
-}
-"""What a request before the first proof counts; these always cost the check of a signature."""
 MAX_GRANTS: Final = 2 * MAX_FOLLOWED_OBJECTS
 """Objects one connection may prove: twice what it may follow; bounds the relay's memory."""

@@ -76,9 +76,14 @@ class Context:
             )
         except (BadSignature, BadPublicKey):
             is_proven = False
-        if not is_proven and session.state is State.GREETED:
-            session.count_unproven(WRONG_PROOF)
+        if not is_proven:
+            self.count_wrong(session)
         return is_proven
+
+    def count_wrong(self, session: Session) -> None:
+        """Count a signature that was checked in vain.  Raises TooManyRequests."""
+        if session.state is State.GREETED:
+            session.count_unproven(WRONG_PROOF)
 
     def begin_write(self, session: Session, size: int) -> None:
         """Count a write that is under way; stop reading when there are too many bytes of them."""

@@ -108,7 +108,8 @@ class Foundings:
             return
         # Opened before by this code, and asked again: the clock has been looked at.  Of another's
         # circle nothing is said.
-        is_retry = context.store.code_of(fold.origin) == sha256(request.code)
+        is_own = context.store.code_of(fold.origin) == sha256(request.code)
+        is_retry = self._logs.get(fold.origin) is not None and is_own
         if not self._fits(fold, request.commons_id) or (
             not is_retry and abs(fold.ts - context.now()) > MAX_CLOCK_SKEW_S
         ):

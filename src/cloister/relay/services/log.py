@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -16,12 +17,12 @@ from cloister.relay.services.context import Context
 from cloister.relay.services.hearing import check_author
 from cloister.relay.services.live_log import PAGE_BYTES, LiveLog, load_tree, settled_size_of
 from cloister.relay.services.resets import Resets, is_stewards
-from cloister.relay.session import LogFollow, Session
+from cloister.relay.session import LogFollow, Session, TooManyRequests
 from cloister.relay.shares.logs import KeptLog
 from cloister.relay.storage.api import LogRow
 from cloister.relay.storage.writes import Accepted, AppendEntry, Outcome, Refused, SetNote
 from cloister.roster.entry import EntryKind
-from cloister.roster.errors import SnapshotError
+from cloister.roster.errors import RuleViolation, SnapshotError
 from cloister.roster.form import read_entry
 from cloister.roster.governance import Governance
 from cloister.roster.relay_card import RelayCard
@@ -135,7 +136,7 @@ class Logs:
         """Append an entry at the expected size.
 
         Sealed entries need the commons; readable ones stand on their own signatures, so that
-        stewards are heard even when someone else owns the epoch key."""
+        stewards are heard even when someone else owns the epoch key.  Raises TooManyRequests."""
         grant = session.commons.get(request.origin)
         is_member = grant is not None and grant.is_current
         live = self.get(request.origin)
@@ -148,8 +149,10 @@ class Logs:
             if not is_sealed and not is_member:
                 # Before anything is said about the log: only who is named in it may ask more.
                 check_author(entry, live.fold.governance if live is not None else NO_GOVERNANCE)
-        except CloisterError:
-            # To a stranger a bad entry and an unknown log look the same.
+        except CloisterError as error:
+            # To a stranger a bad entry and an unknown log look the same, and count the same.
+            if isinstance(error, RuleViolation):
+                self._context.count_wrong(session)
             code = Refusal.BAD_ENTRY if is_member else Refusal.UNKNOWN_OBJECT
             session.refuse(request.rid, code)
             return
@@ -239,7 +242,8 @@ class Logs:
             self._context.refuse(session, rid, outcome)
         waiting, live.waiting = live.waiting, []
         for other, request in waiting:
-            self.append(other, request)
+            with suppress(TooManyRequests):  # its next request cuts it
+                self.append(other, request)
 
     # --- reading -----------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class Resets:
         except (BadSignature, BadPublicKey, DecodeError):
             # An unknown log, a key that it does not name and a bad signature look the same, and
             # cost the same.
+            self._context.count_wrong(session)
             session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
             return
         session.steward_keys[request.origin] = request.key_id
