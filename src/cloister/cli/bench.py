@@ -210,7 +210,7 @@ def oracle(*, samples: int, seconds: float, as_json: bool) -> None:
     """Whether a relay tells strangers what exists, by its answers or by their time.
 
     Asks a home's services in every way that a stranger has, about what is there and what is not,
-    and a relay with planted faults, which must be found. Takes some ten minutes.
+    and a relay with planted faults, which must be found. Takes ten minutes to half an hour.
     """
     from cloister.bench import oracle as measurement
 
