@@ -568,6 +568,47 @@ def test_a_commons_moves_once_and_the_old_one_is_read_to_its_end(run: Any) -> No
     run(scenario)
 
 
+def test_keys_of_proofs_are_found_by_kind_and_epoch_and_nowhere_else(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        kinds = (ObjectKind.CHANNEL, ObjectKind.INBOX, ObjectKind.BOX)
+        store = bench.store
+        # Asked before there is anything, a store must not go on believing that there is nothing.
+        assert [store.proof_key(kind, CHANNEL, 0) for kind in kinds] == [None] * 3
+        await bench.found()
+        await bench.accept(OpenBox(ORIGIN, BOX, b"b" * 32, NOW + HOUR))
+        await bench.accept(commit(1, 0))
+        keys = {
+            (ObjectKind.CHANNEL, CHANNEL, 0): KEY,
+            (ObjectKind.CHANNEL, CHANNEL, 1): b"\x01" * 32,
+            (ObjectKind.CHANNEL, COMMONS, 0): KEY,
+            (ObjectKind.INBOX, INBOX, 0): KEY,
+            (ObjectKind.BOX, BOX, 0): b"b" * 32,
+        }
+        for _ in range(2):
+            for kind in kinds:
+                for object_id in (CHANNEL, COMMONS, INBOX, BOX, b"?" * 16):
+                    for epoch in (0, 1, 2):
+                        place = (kind, object_id, epoch)
+                        assert store.proof_key(*place) == keys.get(place), place
+        # A commons that has ended is in an epoch that nobody proves.
+        await bench.accept(moved())
+        assert store.proof_key(ObjectKind.CHANNEL, COMMONS, 1) is None
+        assert store.ladder(COMMONS, 1) is not None
+
+    run(scenario)
+
+
+def test_a_code_is_known_by_the_key_that_it_is_bound_to(run: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        assert bench.store.bound_key(CODE) is None
+        await bench.found()
+        bench.reopen()
+        assert bench.store.bound_key(CODE) == KEY
+        assert bench.store.bound_key(KEY) is None
+
+    run(scenario)
+
+
 def test_a_commons_moves_to_no_channel_that_is_there(run: Any) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.found()

@@ -25,6 +25,7 @@ REQUIRED = (
     "docs/guide/operator.md",
     "docs/guide/quickstart.md",
     "docs/guide/steward.md",
+    "docs/promises.md",
     "docs/rules/mls.md",
     "docs/rules/roster.md",
     "docs/security/keys.md",

@@ -31,6 +31,7 @@ def bench() -> None:
       cloister bench peers
       cloister bench hostile --attack stalled --members 200
       cloister bench linking
+      cloister bench oracle
       cloister bench tui
     """
 
@@ -236,3 +237,30 @@ def linking(*, pairs: int, messages: int, seed: int, as_json: bool) -> None:
     from cloister.bench import linking as measurement
 
     measurement.run(pairs=pairs, messages=messages, seed=seed, json=as_json)
+
+
+@bench.command("oracle")
+@click.option(
+    "--samples",
+    type=click.IntRange(40, 10_000_000),
+    default=100_000,
+    show_default=True,
+    help="Of each comparison.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 3600),
+    default=30.0,
+    show_default=True,
+    help="At the socket of a real relay; 0: not there.",
+)
+@_JSON
+def oracle(*, samples: int, seconds: float, as_json: bool) -> None:
+    """Whether a relay tells strangers what exists, by its answers or by their time.
+
+    Asks a home's services in every way that a stranger has, about what is there and what is not,
+    and a relay with planted faults, which must be found. Takes ten minutes to half an hour.
+    """
+    from cloister.bench import oracle as measurement
+
+    measurement.run(samples, as_json, seconds)

@@ -162,7 +162,9 @@ def account_code(folder: Path, name: str, *, as_json: bool) -> None:
 
     with _books(folder) as (books, relay):
         hashes = books.code_hashes(books.account(name))
-        if relay is not None and any(relay.is_used(code_hash) for code_hash in hashes):
+        if relay is not None and any(
+            relay.bound_key(code_hash) is not None for code_hash in hashes
+        ):
             raise PolicyError(
                 f"the code of {name} was used: its circle is founded, or being founded",
                 hint="for another circle open another account",

@@ -7,15 +7,15 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
 from contextlib import suppress
 from typing import Final
 
+from cloister.core_dumps import forbid_core_dumps
+
 _PR_SET_PDEATHSIG: Final = 1
-_PR_SET_DUMPABLE: Final = 4
 
 
 def harden_process() -> None:
@@ -28,13 +28,7 @@ def harden_process() -> None:
     # Libraries log what surprised them, with tracebacks and the peer's bytes; without a handler
     # of ours Python would print it, and with none at all complain that there is none.
     logging.lastResort = logging.NullHandler()
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            library = ctypes.CDLL(None, use_errno=True)
-            library.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
-            library.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    forbid_core_dumps()
 
 
 def die_with_parent(life_fd: int) -> None:

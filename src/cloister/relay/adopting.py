@@ -133,7 +133,7 @@ class Adopting:
             await asyncio.gather(
                 *(self._store_entry(origin, *one) for one in fresh[start : start + _BATCH])
             )
-        self._logs.reload(origin)
+        self._logs.load_anew(origin)
         return len(fresh)
 
     async def _store_entry(self, origin: str, entry: bytes, fold: RelayFold) -> None:

@@ -20,6 +20,7 @@ import uvloop
 
 from cloister import __version__
 from cloister.clock import VARIABLE, ahead_s, wall_time
+from cloister.core_dumps import forbid_core_dumps
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import LocalError, NetworkError
 from cloister.relay.folder import Folder
@@ -41,6 +42,7 @@ def run_relay(path: Path, environment: Mapping[str, str]) -> None:
     folder.identity()
     lock = folder.lock()
     os.umask(0o077)
+    forbid_core_dumps()
     # Libraries log a stranger's broken handshake with a traceback, and could quote the stranger.
     logging.lastResort = logging.NullHandler()
     _raise_file_limit()

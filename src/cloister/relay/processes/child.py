@@ -19,6 +19,7 @@ from typing import Final, Protocol
 import msgspec
 import uvloop
 
+from cloister.core_dumps import forbid_core_dumps
 from cloister.errors import CloisterError
 from cloister.relay.processes.orders import (
     BEAT,
@@ -147,6 +148,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
+    forbid_core_dumps()
     # As in the main process: libraries could quote strangers.
     logging.lastResort = logging.NullHandler()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

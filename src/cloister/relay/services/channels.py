@@ -40,9 +40,6 @@ from cloister.wire.frame import encode_message
 
 _SIZES: Final = frozenset(ENVELOPE_SIZES)
 _MAX_BUCKETS: Final = 10_000
-NO_KEY: Final = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
-"""A key nobody proves (RFC 8032, 7.1, test 1): checked where there is no object, so that the time
-of the answer does not tell a stranger what exists."""
 _NO_EPOCH: Final = -1
 """No channel is ever in it: a put into it gets the answer of a stored id, and stores nothing."""
 
@@ -61,28 +58,24 @@ class Channels:
     def prove(self, session: Session, request: commands.Prove) -> None:
         """Check a proof of an epoch and open its segment."""
         channel_id = request.object_id
-        rung = self._context.store.ladder(channel_id, request.epoch)
-        row = self._context.store.channel(channel_id)
-        if not self._context.check_proof(
-            session, request, rung.key if rung is not None and row is not None else NO_KEY
-        ):
-            session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
-            return
+        is_proven = self._context.check_proof(session, request)
+        rung = self._context.store.ladder(channel_id, request.epoch) if is_proven else None
+        row = self._context.store.channel(channel_id) if is_proven else None
         if rung is None or row is None:
             session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
             return
         live = self._live.get(channel_id)
         if live is None:
             live = self._live[channel_id] = LiveChannel(channel_id, row.epoch, row.next_n)
-        key = (ObjectKind.CHANNEL, channel_id)
-        before = session.grants.get(key)
+        place = (ObjectKind.CHANNEL, channel_id)
+        before = session.grants.get(place)
         grant = Grant(ObjectKind.CHANNEL, channel_id, row.origin, request.epoch, rung.first_n)
         grant.is_commons = row.is_commons
         grant.last_n = rung.commit_n
         grant.log_limit = rung.log_size_end
         if before is not None and before.epoch + 1 == grant.epoch:
             grant.first_n = before.first_n
-        session.grants[key] = grant
+        session.grants[place] = grant
         session.state = State.PROVEN
         if grant.is_commons:
             session.commons[row.origin] = grant
@@ -98,13 +91,13 @@ class Channels:
                 floor_n=row.floor_n,
             )
         )
-        follow = session.follows.get(key)
+        follow = session.follows.get(place)
         if follow is not None and before is not None and grant.epoch <= before.epoch + 1:
             # A follow goes on as soon as a proof opens its next index.
             follow.last_n = grant.last_n
             follow.pump()
         elif follow is not None:  # what lies between the two epochs is not opened by either
-            self._drop(live, session.follows.pop(key))
+            self._drop(live, session.follows.pop(place))
 
     def follow(self, session: Session, request: commands.Follow) -> None:
         """Begin to push a channel from an index on, or from the first that is open."""

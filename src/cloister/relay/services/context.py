@@ -10,6 +10,7 @@ from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.limits import QUOTA_RETRY_S
 from cloister.relay.backlog import Backlog
 from cloister.relay.metrics import Metrics
+from cloister.relay.nobody import NO_KEY
 from cloister.relay.session import MAX_PENDING_BYTES, Session, State
 from cloister.relay.storage.api import Store
 from cloister.relay.storage.writes import (
@@ -55,23 +56,34 @@ class Context:
         self.throttle: Callable[[Session, bool], None] = _no_socket
         self.retake: Callable[[Session, list[commands.AnyRequest]], None] = _no_requests
 
-    def check_proof(self, session: Session, request: commands.Prove, key: bytes) -> bool:
-        """Tell whether a proof fits key and connection.  Raises TooManyRequests."""
+    def check_proof(self, session: Session, request: commands.Prove) -> bool:
+        """Tell whether a proof fits object and connection.
+
+        All that fails costs the same and counts the same, whether or not there is such an object:
+        what else is to be read of it is read afterwards.  Raises TooManyRequests."""
+        kind = ObjectKind(request.kind)
+        key = self.store.proof_key(kind, request.object_id, request.epoch)
+        is_proven = key is not None
         try:
             verify_proof(
-                key,
+                NO_KEY if key is None else key,
                 self.relay_id,
-                ObjectKind(request.kind),
+                kind,
                 request.object_id,
                 request.epoch,
                 session.nonce,
                 request.signature,
             )
         except (BadSignature, BadPublicKey):
-            if session.state is State.GREETED:
-                session.count_unproven(WRONG_PROOF)
-            return False
-        return True
+            is_proven = False
+        if not is_proven:
+            self.count_wrong(session)
+        return is_proven
+
+    def count_wrong(self, session: Session) -> None:
+        """Count a signature that was checked in vain.  Raises TooManyRequests."""
+        if session.state is State.GREETED:
+            session.count_unproven(WRONG_PROOF)
 
     def begin_write(self, session: Session, size: int) -> None:
         """Count a write that is under way; stop reading when there are too many bytes of them."""

@@ -106,9 +106,12 @@ class Foundings:
         except CloisterError:
             session.refuse(request.rid, Refusal.BAD_ENTRY)
             return
-        is_known = self._logs.get(fold.origin) is not None
+        # Opened before by this code, and asked again: the clock has been looked at.  Of another's
+        # circle nothing is said.
+        is_own = context.store.code_of(fold.origin) == sha256(request.code)
+        is_retry = self._logs.get(fold.origin) is not None and is_own
         if not self._fits(fold, request.commons_id) or (
-            not is_known and abs(fold.ts - context.now()) > MAX_CLOCK_SKEW_S
+            not is_retry and abs(fold.ts - context.now()) > MAX_CLOCK_SKEW_S
         ):
             session.refuse(request.rid, Refusal.BAD_ENTRY)
             return
@@ -135,18 +138,26 @@ class Foundings:
             return
         if outcome.fresh:
             self._context.metrics.entries += 1
+            self._logs.load_anew(write.origin)
             self._logs.on_grown(write.origin)
         session.done(rid)
 
     def is_signed(self, code: bytes, setup_key: bytes, genesis: bytes, signature: bytes) -> bool:
-        """A wrong code and a wrong signature get one answer: neither says which it was."""
+        """Tell whether a code was handed out, is this key's or nobody's, and is signed for.
+
+        A wrong code, one that others have used and a wrong signature get one answer: none says
+        which it was."""
         code_hash = sha256(code)
         content = open_content(self._context.relay_id, code_hash, genesis)
         try:
             verify_ed25519(setup_key, OPEN_LABEL, content, signature)
         except (BadSignature, BadPublicKey):
             return False
-        return self._is_code(code_hash) or self._seats.account_of_code(code_hash) is not None
+        # All three are looked at, whatever the first one says.
+        bound = self._context.store.bound_key(code_hash)
+        is_made = self._is_code(code_hash)
+        is_sold = self._seats.account_of_code(code_hash) is not None
+        return bound in (None, setup_key) and (is_made or is_sold)
 
     def _fits(self, fold: RelayFold, commons_id: bytes) -> bool:
         """Tell whether the genesis means this relay, this commons, and entries of the list.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -11,15 +12,17 @@ from cloister.crypto.hybrid_signature import HybridKey
 from cloister.errors import CloisterError
 from cloister.ids import RelayId
 from cloister.limits import MAX_CLOCK_SKEW_S, MAX_LOG_PAGE_BYTES
+from cloister.relay.nobody import NO_GOVERNANCE
 from cloister.relay.services.context import Context
+from cloister.relay.services.hearing import check_author
 from cloister.relay.services.live_log import PAGE_BYTES, LiveLog, load_tree, settled_size_of
 from cloister.relay.services.resets import Resets, is_stewards
-from cloister.relay.session import LogFollow, Session
+from cloister.relay.session import LogFollow, Session, TooManyRequests
 from cloister.relay.shares.logs import KeptLog
 from cloister.relay.storage.api import LogRow
 from cloister.relay.storage.writes import Accepted, AppendEntry, Outcome, Refused, SetNote
-from cloister.roster.entry import Entry, EntryKind
-from cloister.roster.errors import SnapshotError, UpdateNeeded
+from cloister.roster.entry import EntryKind
+from cloister.roster.errors import RuleViolation, SnapshotError
 from cloister.roster.form import read_entry
 from cloister.roster.governance import Governance
 from cloister.roster.relay_card import RelayCard
@@ -42,25 +45,18 @@ class Logs:
         self._name = name
         self._key = key
         self._live: dict[str, LiveLog] = {}
+        self._is_loaded = False
         self.on_grown: Callable[[str], None] = _nobody
         self.on_kept: Callable[[str], None] = _nobody
         """Told the origin of a log that has new entries on disk, or of which more is settled."""
         self.resets = Resets(context)
 
     def get(self, origin: str) -> LiveLog | None:
-        """Return a log, loaded from storage when it is first needed."""
-        live = self._live.get(origin)
-        if live is None:
-            row = self._context.store.log(origin)
-            if row is None:
-                return None
-            live = self._live[origin] = LiveLog(
-                row, self._load_fold(row), load_tree(self._context.store, row)
-            )
-            self._mind_move(live)
-            # The relay may have stopped between the entry and what follows from it.
-            self.resets.carry_out(origin, live.fold.governance.reset)
-        return live
+        """Return a log.  All are in memory: a look at the file for those that are not would tell
+        a stranger by the clock which exist."""
+        if not self._is_loaded:
+            self.load()
+        return self._live.get(origin)
 
     def share_relays_of(self, origin: str) -> tuple[RelayCard, ...]:
         """Return the relays at which devices of a circle enrol; none where it has no shares."""
@@ -77,9 +73,17 @@ class Logs:
                 yield origin, live.fold.governance
 
     def load_anew(self, origin: str) -> None:
-        """Another log is stored in the place of the one in memory, or the first."""
-        self._live.pop(origin, None)
-        self.get(origin)
+        """Load a log from storage: it is new there, or another than the one in memory."""
+        row = self._context.store.log(origin)
+        if row is None:
+            self._live.pop(origin, None)
+            return
+        live = self._live[origin] = LiveLog(
+            row, self._load_fold(row), load_tree(self._context.store, row)
+        )
+        self._mind_move(live)
+        # The relay may have stopped between the entry and what follows from it.
+        self.resets.carry_out(origin, live.fold.governance.reset)
 
     def _mind_move(self, live: LiveLog) -> None:
         """Another relay is the home by the log: it ends here, and all that hangs on it."""
@@ -88,13 +92,10 @@ class Logs:
 
     def load(self) -> None:
         """Load every log, and carry out what a stop of the relay has left undone."""
+        self._is_loaded = True
         for origin in self.origins():
-            self.get(origin)
-
-    def reload(self, origin: str) -> None:
-        """Load a log anew: it has grown in the file.  Before anybody follows it."""
-        self._live.pop(origin, None)
-        self.get(origin)
+            if origin not in self._live:
+                self.load_anew(origin)
 
     def origins(self) -> list[str]:
         """Return the origins of all logs."""
@@ -135,7 +136,7 @@ class Logs:
         """Append an entry at the expected size.
 
         Sealed entries need the commons; readable ones stand on their own signatures, so that
-        stewards are heard even when someone else owns the epoch key."""
+        stewards are heard even when someone else owns the epoch key.  Raises TooManyRequests."""
         grant = session.commons.get(request.origin)
         is_member = grant is not None and grant.is_current
         live = self.get(request.origin)
@@ -145,11 +146,13 @@ class Logs:
             if is_sealed and not is_member:
                 session.refuse(request.rid, Refusal.NOT_PROVEN)
                 return
-            if not is_sealed and not is_member and live is not None:
+            if not is_sealed and not is_member:
                 # Before anything is said about the log: only who is named in it may ask more.
-                _check_author(entry, live.fold.governance)
-        except CloisterError:
-            # To a stranger a bad entry and an unknown log look the same.
+                check_author(entry, live.fold.governance if live is not None else NO_GOVERNANCE)
+        except CloisterError as error:
+            # To a stranger a bad entry and an unknown log look the same, and count the same.
+            if isinstance(error, RuleViolation):
+                self._context.count_wrong(session)
             code = Refusal.BAD_ENTRY if is_member else Refusal.UNKNOWN_OBJECT
             session.refuse(request.rid, code)
             return
@@ -239,7 +242,8 @@ class Logs:
             self._context.refuse(session, rid, outcome)
         waiting, live.waiting = live.waiting, []
         for other, request in waiting:
-            self.append(other, request)
+            with suppress(TooManyRequests):  # its next request cuts it
+                self.append(other, request)
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -379,15 +383,3 @@ class Logs:
 
 def _nobody(_origin: str) -> None:
     """Nobody is told yet."""
-
-
-def _check_author(entry: Entry, governance: Governance) -> None:
-    """Demand the signatures of a key that the log names, whatever the entry's type: an obeyed
-    steward's or officer's, or one of a proposed set, which has to show that somebody holds it.
-
-    Raises RuleViolation."""
-    try:
-        governance.read(entry)
-    except UpdateNeeded:
-        # Authentic; what it says is judged where it is appended.
-        return

@@ -9,7 +9,6 @@ from cloister.crypto.errors import BadPublicKey
 from cloister.crypto.signature import check_ed25519_public
 from cloister.limits import MAX_FOLLOWED_OBJECTS, MAX_INVITE_LIFETIME_S
 from cloister.relay.delivery import Follow
-from cloister.relay.services.channels import NO_KEY
 from cloister.relay.services.context import Context
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Grant, Session, State
@@ -59,18 +58,16 @@ class Mailboxes:
     def prove(self, session: Session, request: commands.Prove) -> None:
         """Check a proof of an inbox or a box."""
         kind = ObjectKind(request.kind)
-        row = self._context.store.mailbox(kind, request.object_id)
-        is_proven = self._context.check_proof(
-            session, request, row.key if row is not None else NO_KEY
-        )
-        if not is_proven or row is None or request.epoch != 0:
+        is_proven = self._context.check_proof(session, request)
+        row = self._context.store.mailbox(kind, request.object_id) if is_proven else None
+        if row is None:
             session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
             return
         if kind is ObjectKind.BOX and row.expires < self._context.now():
             session.refuse(request.rid, Refusal.EXPIRED)
             return
-        key = (int(kind), request.object_id)
-        session.grants[key] = Grant(kind, request.object_id, row.origin, 0, row.floor_n)
+        place = (int(kind), request.object_id)
+        session.grants[place] = Grant(kind, request.object_id, row.origin, 0, row.floor_n)
         session.state = State.PROVEN
         session.answer(Proved(request.rid, 0, row.floor_n, row.next_n, row.floor_n))
 

@@ -11,6 +11,7 @@ from functools import partial
 
 from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey, BadSignature
+from cloister.relay.nobody import NO_GOVERNANCE, obeyed_key
 from cloister.relay.services.context import Context
 from cloister.relay.services.live_log import LiveLog
 from cloister.relay.session import Session, State
@@ -33,16 +34,16 @@ class Resets:
         self, live: LiveLog | None, session: Session, request: commands.ProveSteward
     ) -> None:
         """Check a proof of a steward's key; it opens the log as long as the key is obeyed."""
-        governance = live.fold.governance if live is not None else None
-        key = governance.steward_keys.get(request.key_id) if governance is not None else None
+        governance = live.fold.governance if live is not None else NO_GOVERNANCE
+        key = obeyed_key(governance, request.key_id)
         try:
-            if governance is None or key is None or not governance.obeys(request.key_id):
-                raise BadSignature
             verify_steward(
                 key, self._context.relay_id, request.origin, session.nonce, request.signature
             )
         except (BadSignature, BadPublicKey, DecodeError):
-            # An unknown log, a key that it does not name and a bad signature look the same.
+            # An unknown log, a key that it does not name and a bad signature look the same, and
+            # cost the same.
+            self._context.count_wrong(session)
             session.refuse(request.rid, Refusal.UNKNOWN_OBJECT)
             return
         session.steward_keys[request.origin] = request.key_id

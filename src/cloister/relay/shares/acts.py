@@ -14,7 +14,7 @@ from cloister.crypto.oprf import check_element
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import check_ed25519_public, verify_ed25519
 from cloister.ids import Handle, RelayId
-from cloister.relay.services.channels import NO_KEY
+from cloister.relay.nobody import NO_KEY
 from cloister.relay.shares.rows import DELAYS_S, TRIES, Enrolment, Share
 from cloister.relay.shares.store import ShareStore
 from cloister.relay.shares.tickets import MAX_TICKET_S, ticket_name
@@ -208,7 +208,7 @@ class ShareActs:
 
         An unknown handle and a wrong signature get one answer after the same work: whoever has
         no key learns not even which handles exist."""
-        share = store.share(Handle(request.handle))
+        share = store.look_up(Handle(request.handle))
         if share is None:
             key = NO_KEY
         else:

@@ -49,6 +49,7 @@ class Enforcement:
         self._now = now
         self._named: dict[str, NamedHandles] = {}
         self._origins: dict[CircleId, str] = {}
+        self._some_origin = ""
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -66,16 +67,17 @@ class Enforcement:
         self._worker.submit(ShareStore.is_stale, self._on_stale)
 
     def log_of(self, circle_id: CircleId) -> KeptLog | None:
-        """Return the log of a circle."""
+        """Return the log of a circle, at one cost whether there is one or not: strangers ask."""
         origin = self._origins.get(circle_id)
-        return None if origin is None else self._logs.kept(origin)
+        kept = self._logs.kept(self._some_origin if origin is None else origin)
+        return None if origin is None else kept
 
     def look(self, origin: str) -> None:
         """Carry out what is new in one log."""
         kept = self._logs.kept(origin)
         if kept is None:
             return
-        self._origins[kept.fold.circle_id] = origin
+        self._origins[kept.fold.circle_id] = self._some_origin = origin
         named = self._named.get(origin)
         if named is None:
             named = self._named[origin] = NamedHandles(self._relay_id, origin)

@@ -9,6 +9,7 @@ from typing import Final
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.errors import RemoteError
 from cloister.ids import Handle, RelayId
+from cloister.relay.nobody import NO_GOVERNANCE, NO_KEY, obeyed_key
 from cloister.relay.shares.rows import Share
 from cloister.relay.shares.store import ShareStore
 from cloister.relay.storage.writes import Accepted, Refused
@@ -40,15 +41,18 @@ class LockTarget:
 
 
 def judge_lock(
-    lock: SignedLock, fold: RelayFold, relay_id: RelayId
+    lock: SignedLock, fold: RelayFold | None, relay_id: RelayId
 ) -> tuple[LockTarget, ...] | Refused:
-    """Check what needs no row: the steward's right and signature, and which targets are here."""
+    """Check what needs no row: the steward's right and signature, and which targets are here.
+
+    None: this relay keeps no log of that circle.  Who asks about it gets the answer of one who may
+    not give orders, after the same checks."""
     order = lock.order
     own = [(i, one) for i, one in enumerate(order.targets) if one.relay_id == relay_id]
     if not own:
         return Refused(Refusal.UNKNOWN_OBJECT)
     if lock.by is SignerKind.STEWARD:
-        if not _is_by_steward(lock, fold):
+        if not _is_by_steward(lock, fold) or fold is None:
             return Refused(Refusal.UNKNOWN_OBJECT)
         # It goes into the log too, and locks from there; until then it counts as if it were the
         # next entry, so that no steward can name a size that no unlock will ever reach.
@@ -57,8 +61,12 @@ def judge_lock(
             LockTarget(one.handle, bind_of(fold.origin, one.opening), locked_at, None)
             for _, one in own
         )
-    if len(lock.signatures) != len(order.targets) or order.log_size > fold.size + MAX_AHEAD:
+    if len(lock.signatures) != len(order.targets):
         return Refused(Refusal.MALFORMED)
+    # Nobody's share is bound to a circle that is not here, nor locked by an order from the future;
+    # both are found out below, as for everybody who is not the owner.
+    origin, size = (fold.origin, fold.size) if fold is not None else ("", 0)
+    is_timely = fold is not None and order.log_size <= size + MAX_AHEAD
 
     def is_signed(index: int) -> Callable[[bytes], bool]:
         def check(owner_key: bytes) -> bool:
@@ -66,12 +74,12 @@ def judge_lock(
                 verify_lock_by_owner(lock, index, owner_key)
             except (BadSignature, BadPublicKey):
                 return False
-            return True
+            return is_timely
 
         return check
 
     return tuple(
-        LockTarget(one.handle, bind_of(fold.origin, one.opening), order.log_size, is_signed(i))
+        LockTarget(one.handle, bind_of(origin, one.opening), order.log_size, is_signed(i))
         for i, one in own
     )
 
@@ -82,8 +90,8 @@ def apply_lock(store: ShareStore, targets: tuple[LockTarget, ...]) -> Accepted |
     An order from before the last unlock is a replay: EXPIRED when it is that for all of them."""
     locked = stale = 0
     for target in targets:
-        share = store.share(target.handle)
-        if share is None or not _is_meant(share, target):
+        share = store.look_up(target.handle)
+        if not _is_meant(share, target) or share is None:
             continue
         if target.locked_at <= share.unlocked_at:
             stale += 1
@@ -96,18 +104,18 @@ def apply_lock(store: ShareStore, targets: tuple[LockTarget, ...]) -> Accepted |
     return Accepted(locked)
 
 
-def _is_meant(share: Share, target: LockTarget) -> bool:
-    if share.bind != target.bind:
-        return False
-    return target.is_signed is None or target.is_signed(share.owner_key)
+def _is_meant(share: Share | None, target: LockTarget) -> bool:
+    """Tell whether an order means this share; whoever owns none is checked for nothing."""
+    is_bound = share is not None and share.bind == target.bind
+    owner_key = share.owner_key if share is not None and is_bound else NO_KEY
+    is_signed = target.is_signed is None or target.is_signed(owner_key)
+    return is_bound and is_signed
 
 
-def _is_by_steward(lock: SignedLock, fold: RelayFold) -> bool:
-    public = fold.governance.steward_keys.get(lock.key_id)
-    if public is None or not fold.governance.obeys(lock.key_id):
-        return False
+def _is_by_steward(lock: SignedLock, fold: RelayFold | None) -> bool:
+    governance = fold.governance if fold is not None else NO_GOVERNANCE
     try:
-        verify_lock_by_steward(lock, public)
+        verify_lock_by_steward(lock, obeyed_key(governance, lock.key_id))
     except (RemoteError, BadSignature, BadPublicKey):
         return False
     return True

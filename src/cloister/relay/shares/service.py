@@ -151,10 +151,7 @@ class ShareService:
             _refuse(session, request.rid, Refused(Refusal.MALFORMED))
             return
         kept = self._enforcement.log_of(lock.order.circle_id)
-        if kept is None:
-            _refuse(session, request.rid, Refused(Refusal.UNKNOWN_OBJECT))
-            return
-        targets = judge_lock(lock, kept.fold, self._relay_id)
+        targets = judge_lock(lock, kept.fold if kept is not None else None, self._relay_id)
         if isinstance(targets, Refused):
             _refuse(session, request.rid, targets)
             return

@@ -145,6 +145,11 @@ class Store(Protocol):
     def submit(self, write: Write, done: Done) -> None:
         """Queue a write.  ``done`` is called later, never inside this call."""
 
+    def proof_key(self, kind: ObjectKind, object_id: bytes, epoch: int) -> bytes | None:
+        """Return the key that proves an object, or an epoch of a channel; None: nobody can.
+
+        It takes the same time for every argument: strangers ask this."""
+
     def channel(self, channel_id: bytes) -> ChannelRow | None:
         """Return a channel as it stands."""
 
@@ -179,6 +184,9 @@ class Store(Protocol):
 
     def code_of(self, origin: str) -> bytes | None:
         """Return the hash of the activation code that a log was opened with."""
+
+    def bound_key(self, code_hash: bytes) -> bytes | None:
+        """Return the setup key that an activation code is bound to; None: nobody has used it."""
 
     def seats(self, account: str, now: int) -> SeatRows:
         """Return the seats of an account and the reservations that have not run out."""

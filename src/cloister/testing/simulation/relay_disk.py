@@ -37,6 +37,7 @@ class SimulatedStore:
         self._crash = crash
         self._queue: list[tuple[writes.Write, api.Done]] = []
         self._is_writing = False
+        self.proof_key = rows.proof_key
         self.channel = rows.channel
         self.ladder = rows.ladder
         self.envelopes = rows.envelopes
@@ -47,6 +48,7 @@ class SimulatedStore:
         self.entries = rows.entries
         self.origins = rows.origins
         self.code_of = rows.code_of
+        self.bound_key = rows.bound_key
         self.seats = rows.seats
         self.account_of_seat = rows.account_of_seat
         self.counts = rows.counts

@@ -288,7 +288,7 @@ def test_attack_order_from_the_far_future_outlasts_no_unlock(
 ) -> None:
     far = log.order(log.target(device), log_size=2**62)
     done(order(world, log.steward_lock(far)), 1)
-    refused(order(world, log.owner_lock(far, device)), Refusal.MALFORMED)
+    refused(order(world, log.owner_lock(far, device)), Refusal.UNKNOWN_OBJECT)
     log.approve(log.unlock(device))
     look(world)
     assert not is_locked(world, device)

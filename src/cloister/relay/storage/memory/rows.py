@@ -9,7 +9,7 @@ from typing import TypeVar
 from cloister.limits import QUOTA_RETRY_S
 from cloister.relay.storage import api
 from cloister.relay.storage.quotas import Quotas
-from cloister.relay.storage.writes import Refused
+from cloister.relay.storage.writes import NO_MEMBER, Refused
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 
@@ -135,6 +135,12 @@ class Rows:
         wanted = [rows[n] for n in sorted(rows) if from_n <= n <= to_n]
         return _bounded(wanted[:max_items], lambda row: len(row.envelope), max_bytes)
 
+    def proof_key(self, kind: ObjectKind, object_id: bytes, epoch: int) -> bytes | None:
+        rung = self.ladder(object_id, epoch) if kind is ObjectKind.CHANNEL else None
+        box = self._mailboxes.get((kind, object_id)) if epoch == 0 else None
+        key = rung.key if rung is not None else box.key if box is not None else NO_MEMBER
+        return key if key != NO_MEMBER else None
+
     def mailbox(self, kind: ObjectKind, object_id: bytes) -> api.MailboxRow | None:
         one = self._mailboxes.get((kind, object_id))
         if one is None:
@@ -168,6 +174,10 @@ class Rows:
 
     def code_of(self, origin: str) -> bytes | None:
         return next((code for code, (_, one) in self._codes.items() if one == origin), None)
+
+    def bound_key(self, code_hash: bytes) -> bytes | None:
+        bound = self._codes.get(code_hash)
+        return bound[0] if bound is not None else None
 
     def seats(self, account: str, now: int) -> api.SeatRows:
         handles = sorted(handle for handle, one in self._seats.items() if one == account)

@@ -19,7 +19,9 @@ from cloister.relay.storage.api import (
     SeatRows,
     StorageFailure,
 )
+from cloister.relay.storage.sqlite.proof_keys import ProofKeys
 from cloister.relay.storage.sqlite.schema import open_file
+from cloister.relay.storage.writes import NO_MEMBER
 from cloister.wire.auth import ObjectKind
 
 T = TypeVar("T")
@@ -31,6 +33,7 @@ class Reads:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection = open_file(path, read_only=True)
+        self._proof_keys = ProofKeys(self._connection)
 
     def _query(self, sql: str, *values: object) -> sqlite.Cursor:
         try:
@@ -61,6 +64,14 @@ class Reads:
         finally:
             cursor.close()
         return rows
+
+    def proof_key(self, kind: ObjectKind, object_id: bytes, epoch: int) -> bytes | None:
+        """Return the key that proves an object, or an epoch of a channel."""
+        try:
+            key = self._proof_keys.find(kind, (object_id, epoch))
+        except sqlite.Error as error:
+            raise StorageFailure(f"the relay's file cannot be read: {error}") from None
+        return key if key != NO_MEMBER else None
 
     def channel(self, channel_id: bytes) -> ChannelRow | None:
         """Return a channel as it stands."""
@@ -167,10 +178,10 @@ class Reads:
         row = self._row("SELECT code_hash FROM activation WHERE origin = ?", origin)
         return row[0] if row is not None else None
 
-    def is_used(self, code_hash: bytes) -> bool:
-        """Tell whether somebody has begun to found a circle with an activation code."""
-        sql = "SELECT 1 FROM activation WHERE code_hash = ?"
-        return self._row(sql, code_hash) is not None
+    def bound_key(self, code_hash: bytes) -> bytes | None:
+        """Return the setup key that an activation code is bound to."""
+        row = self._row("SELECT setup_key FROM activation WHERE code_hash = ?", code_hash)
+        return row[0] if row is not None else None
 
     def seats(self, account: str, now: int) -> SeatRows:
         """Return the seats of an account and the reservations that have not run out."""
