@@ -16,7 +16,7 @@ from cloister.client.effects import Alarm, Changed, Message, MessageState, Revis
 from cloister.client.safe_text import safe_line
 from cloister.device.errors import FellBehind
 from cloister.device.facade import Facade, FollowedNotice, View
-from cloister.errors import CloisterError, LockedError, NotFoundError
+from cloister.errors import CloisterError, LockedError, NotFoundError, PolicyError
 from cloister.tui import words
 from cloister.tui.actions.table import ACTIONS, BY_NAME
 from cloister.tui.folding import folded_line, is_folded
@@ -69,6 +69,9 @@ class LineMode:
         self._blocked: set[bytes] = set()
         """The devices of those whose texts are folded away."""
         self._link = ""
+        self.failure: CloisterError | None = None
+        """The first thing that was not done, where lines come from a pipe: nobody can correct it
+        there, and whoever filled the pipe learns of it by the exit status alone."""
         self._sending = asyncio.Lock()
         """So that no own text is heard of before it is known to have been typed here."""
 
@@ -115,10 +118,15 @@ class LineMode:
                 raise
             except CloisterError as error:
                 said = str(error).removesuffix(".")
-                self._lines.say(f"Not done: {said}." + (f" {error.hint}" if error.hint else ""))
+                self._fail(error, f"Not done: {said}." + (f" {error.hint}" if error.hint else ""))
         if not self._lines.is_typed and not self._talk.ending:
             await self._until_sent()
         return self._talk.ending or "left"
+
+    def _fail(self, error: CloisterError, said: str) -> None:
+        self._lines.refuse(said)
+        if not self._lines.is_typed:
+            self.failure = self.failure or error
 
     async def _take(self, text: str) -> None:
         if text.startswith("//"):
@@ -355,7 +363,8 @@ class LineMode:
         if not self._waiting:
             self._all_sent.set()
         if row.state is MessageState.FAILED:
-            self._lines.say(f"* Not sent: {begins}. Why: {safe_line(row.reason)}")
+            why = safe_line(row.reason)
+            self._fail(PolicyError(why), f"* Not sent: {begins}. Why: {why}")
         elif row.message_id in self._said_queued:
             self._said_queued.discard(row.message_id)
             self._lines.say(f"* Sent: {begins}")

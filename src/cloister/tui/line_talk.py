@@ -162,7 +162,9 @@ def _meant(typed: str, choices: Sequence[Choice]) -> Choice:
     A name goes before a number: somebody may be called 2.
     """
     wanted = safe_line(typed).casefold()
-    named = [one for one in choices if wanted in {one.label.casefold(), one.value.casefold()}]
+    named = [
+        one for one in choices if wanted in {one.label.casefold(), one.value.casefold(), *one.also}
+    ]
     if not named and wanted.isdecimal() and 1 <= int(wanted) <= len(choices):
         return choices[int(wanted) - 1]
     begun = [one for one in choices if wanted and one.label.casefold().startswith(wanted)]

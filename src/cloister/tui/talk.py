@@ -31,6 +31,8 @@ class Choice:
     value: str
     label: str
     note: str = ""
+    also: tuple[str, ...] = ()
+    """Words that mean it where it is named and not seen, as in a pipe."""
 
 
 class Talk(Protocol):

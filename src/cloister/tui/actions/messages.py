@@ -196,7 +196,10 @@ async def _say(talk: Talk, row: Message, kind: AnnotationKind, text: str = "") -
 
 
 async def _some(talk: Talk, question: str, *, own: bool) -> Message:
-    """Ask for a message of the open conversation; the newest is the first."""
+    """Ask for a message of the open conversation; the newest is the first, and is "last".
+
+    The newest of one's own is "mine".
+    """
     channel, _ = await asking.here(talk)
     blocked = await asking.blocked(talk)
     rows = [
@@ -206,13 +209,15 @@ async def _some(talk: Talk, question: str, *, own: bool) -> Message:
         and row.state is not MessageState.FAILED
         and not row.since.retracted
         and not is_folded(row, blocked)
-        and (row.own or not own)
-    ]
-    listed = rows[: -LISTED - 1 : -1]
+    ][::-1]
+    last, mine = rows[:1], [row for row in rows if row.own][:1]
+    listed = [row for row in rows if row.own or not own][:LISTED]
+    listed += [row for row in mine if row not in listed]
     choices = [
         Choice(
             row.message_id.hex(),
             f"{words.clock_of(row.at)} {words.name_of(row)}: {words.excerpt(row.text, 1)}",
+            also=("last",) * (row in last) + ("mine",) * (row in mine),
         )
         for row in listed
     ]
