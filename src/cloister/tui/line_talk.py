@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cloister.client.safe_text import safe_line
+from cloister.clock import wall_time
 from cloister.device.facade import Facade, View
 from cloister.errors import CloisterError, NotFoundError, UsageError
 from cloister.tui import words
@@ -45,6 +46,10 @@ class LineTalk:
         """Take the words after a command's name as the first answers."""
         self._given = given
         self._had_some = bool(given)
+
+    def now(self) -> float:
+        """Return the time."""
+        return wall_time()
 
     async def ask(
         self, question: str, *, about: str = "", secret: bool = False, text: str = ""

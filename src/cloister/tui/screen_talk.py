@@ -36,6 +36,10 @@ class ScreenTalk:
         self._app = app
         self._doing = doing
 
+    def now(self) -> float:
+        """Return the time that the screens show."""
+        return self._app.clock()
+
     async def ask(
         self, question: str, *, about: str = "", secret: bool = False, text: str = ""
     ) -> str:

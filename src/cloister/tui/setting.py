@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -16,6 +17,8 @@ class Setting:
     """Seconds without a key after which the vault is locked; 0: never."""
     notify: str = "bell"
     """bell, osc9, osc777, osc99 or none."""
+    folder: Path | None = None
+    """The profile's folder, where there is one to look at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,10 @@ class Talk(Protocol):
     settings: SettingsBook | None
     """The person's settings, where they are at hand."""
 
+    def now(self) -> float:
+        """Return this machine's time, in seconds since 1970."""
+        ...
+
     async def ask(
         self, question: str, *, about: str = "", secret: bool = False, text: str = ""
     ) -> str:

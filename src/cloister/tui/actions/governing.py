@@ -9,6 +9,7 @@ from cloister.client.powers import (
     COVER_FIELD,
     EXPORT_FIELD,
     Approve,
+    ConsentToUnlock,
     EraseDevice,
     Object,
     OfferStewardKey,
@@ -148,10 +149,24 @@ async def removal_by_another(device: Facade, name: str) -> View | None:
 async def unlock_device(talk: Talk) -> None:
     """Let a locked device ask for its shares again; takes two stewards, or the owner and one."""
     name = await asking.some_device(talk, "Which device?")
+    line = await talk.ask_optional("The owner's line? (nothing: a second steward approves)")
     await talk.confirm(
         f"{name} opens again with its PIN. Do this only when it is in its owner's hands.", "unlock"
     )
-    await asking.exercise(talk, UnlockDevice(ref=0, device=name), f"{name} is unlocked")
+    act = UnlockDevice(ref=0, device=name, consents=(line,) if line else ())
+    await asking.exercise(talk, act, f"{name} is unlocked")
+
+
+async def consent(talk: Talk) -> None:
+    """Make a line for a steward: you agree that another device of yours is unlocked."""
+    name = await asking.some_device(talk, "Which device of yours?")
+    await talk.confirm(
+        f"With the line one steward unlocks {name}, which then opens with its PIN. Do this only"
+        " when you have it in your hands again.",
+        "make the line",
+    )
+    line = await asking.do(talk, ConsentToUnlock(ref=0, device=name))
+    talk.tell(f"Give this line to a steward, by any way. It is no secret:\n{line}")
 
 
 async def exposure(talk: Talk) -> None:
