@@ -132,6 +132,10 @@ def _blocked(device: PaperDevice) -> None:
     _member(device, "Amira", blocked=True)
 
 
+def _steward(device: PaperDevice) -> None:
+    _member(device, "Jonas", role="steward")
+
+
 SCENES: Final = (
     Scene("unlock", (), Phase.LOCKED),
     Scene("a wrong PIN", ("1", "2", "enter"), Phase.LOCKED),
@@ -164,6 +168,8 @@ SCENES: Final = (
     Scene("new conversation", action("new", "enter", "down", "enter")),
     Scene("search", action("search", *"source", "enter")),
     Scene("people", action("people")),
+    Scene("what with a member", action("people", "down", "down", "down", "enter")),
+    Scene("the same for a steward", action("people", *"mei", "enter"), prepare=_steward),
     Scene("requests", action("requests")),
     Scene("how one knows them", action("vouch", "enter")),
     Scene("two groups to type", action("vouch", "enter", "enter")),

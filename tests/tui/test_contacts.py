@@ -37,6 +37,29 @@ def rung(app: Interface, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return written
 
 
+# --- people as a list -----------------------------------------------------------------------------
+
+
+def test_somebody_is_picked_from_the_tree_and_written_to() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "ctrl+k", *"people", "enter", *"mei", "enter")
+        assert "Suspended. Vouched for by Amira, Jonas." in " ".join(grid(app).split())
+        await press(pilot, "enter")
+        for _ in range(5):
+            await settled(pilot)
+        assert app.home is not None
+        view = app.home.session.view(app.home.conversation)
+        assert view is not None
+        assert view["title"] == "Mei"
+        await press(pilot, "escape", "ctrl+k", *"people", "enter", "escape")
+        assert app.is_watched
+
+    play(device, story)
+    assert device.acts == []
+
+
 # --- what rings, and what comes first -------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -120,8 +121,9 @@ def test_what_changed_about_somebody() -> None:
         play(device, story)
 
 
-def test_every_action_and_every_question() -> None:
+def test_every_action_and_every_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each action is begun and its first screens are gone through, whatever they are."""
+    monkeypatch.chdir(tmp_path)  # some of them write a file
 
     async def story(app: Interface, pilot: Any) -> None:
         for action in ACTIONS if is_long() else ACTIONS[::5]:

@@ -25,12 +25,13 @@ async def card_of(device: Facade) -> View:
     Raises ``NotFoundError`` where the device is in no circle.
     """
     status = await device.status()
-    if status["phase"] != "member":
+    devices = await device.governance("devices") if status["phase"] == "member" else []
+    names = [one["member"] for one in devices if one["id"] == status["device"]]
+    if not names:
         raise NotFoundError(
             "this device is not in a circle", hint="`cloister status` says where it stands"
         )
-    devices = await device.governance("devices")
-    name = next(one["member"] for one in devices if one["id"] == status["device"])
+    name = names[0]
     members = await device.members()
     circle = await device.circle()
     return {

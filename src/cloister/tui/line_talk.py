@@ -98,6 +98,17 @@ class LineTalk:
         self._offer(question, choices)
         return _meant(await self._line(), choices).value
 
+    async def browse(self, question: str, choices: Sequence[Choice], *, act: str) -> str:
+        """Say the list, or return the one that was named with the command."""
+        if self._given:
+            return _meant(self._given.pop(0), choices).value
+        lines = [
+            "  " * one.depth + safe_line(one.label) + (f" ({safe_line(one.note)})" * bool(one.note))
+            for one in choices
+        ]
+        self._lines.say("\n".join([*lines, act]))
+        return ""
+
     async def choose_many(self, question: str, choices: Sequence[Choice]) -> tuple[str, ...]:
         """Have choices named or numbered, with commas between them."""
         if self._given:

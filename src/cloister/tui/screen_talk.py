@@ -79,6 +79,10 @@ class ScreenTalk:
             raise NotFoundError(nothing)
         return (await self._pick(question, choices, about=about))[0]
 
+    async def browse(self, question: str, choices: Sequence[Choice], *, act: str) -> str:
+        """Have one picked, or leave the list."""
+        return await self.choose(question, choices)
+
     async def choose_many(self, question: str, choices: Sequence[Choice]) -> tuple[str, ...]:
         """Have several picked."""
         return await self._pick(question, choices, many=True)

@@ -33,6 +33,8 @@ class Choice:
     note: str = ""
     also: tuple[str, ...] = ()
     """Words that mean it where it is named and not seen, as in a pipe."""
+    depth: int = 0
+    """How far it is set in: it belongs to one above it that is set in less."""
 
 
 class Talk(Protocol):
@@ -82,6 +84,14 @@ class Talk(Protocol):
         """Have one of the choices picked; return its value.
 
         Raises ``NotFoundError`` when there are none (``nothing`` says so), or none that was meant.
+        """
+        ...
+
+    async def browse(self, question: str, choices: Sequence[Choice], *, act: str) -> str:
+        """Show a list that one may act on; return the value that was picked.
+
+        Where a list is read and not pointed at, nothing is returned, unless one was named with the
+        command; ``act`` says how.
         """
         ...
 

@@ -81,7 +81,11 @@ async def _confirm_matter(talk: Talk, reference: str, effect: str, do: str) -> N
 
 async def suspend(talk: Talk) -> None:
     """Suspend a member at once."""
-    name = await asking.member(talk, "Suspend whom?")
+    await suspend_member(talk, await asking.member(talk, "Suspend whom?"))
+
+
+async def suspend_member(talk: Talk, name: str) -> None:
+    """Suspend this member."""
     reason = await talk.ask_optional("Why? (members can read it)")
     await talk.confirm(
         f"{name} sends and reads nothing from now on, for seven days, and longer if a second"
@@ -93,13 +97,21 @@ async def suspend(talk: Talk) -> None:
 
 async def reinstate(talk: Talk) -> None:
     """End a suspension; one that was confirmed takes a second steward."""
-    name = await asking.member(talk, "Reinstate whom?")
+    await reinstate_member(talk, await asking.member(talk, "Reinstate whom?"))
+
+
+async def reinstate_member(talk: Talk, name: str) -> None:
+    """End the suspension of this member."""
     await asking.exercise(talk, Reinstate(ref=0, member=name), f"{name} is reinstated")
 
 
 async def remove(talk: Talk) -> None:
     """Propose that a member is removed, or approve the removal that is open."""
-    name = await asking.member(talk, "Remove whom?")
+    await remove_member(talk, await asking.member(talk, "Remove whom?"))
+
+
+async def remove_member(talk: Talk, name: str) -> None:
+    """Propose the removal of this member, or approve it."""
     proposed = await removal_by_another(talk.device, name)
     if proposed is None:
         reason = await talk.choose("Why?", asking.REASONS)

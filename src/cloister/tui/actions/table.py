@@ -12,6 +12,7 @@ from cloister.tui.actions import (
     conversing,
     governing,
     keeping,
+    member,
     messages,
     own_device,
     people,
@@ -75,7 +76,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     *_group(
         "people",
-        ("people", "People, by whose word", people.members),
+        ("people", "People, by whose word", member.people),
         ("compare", "Verify a member: compare keys", contacts.verify_member),
         ("uncompare", "Count a member as not verified", contacts.unverify),
         ("call", "Call a member by a name of your own", contacts.own_name),
