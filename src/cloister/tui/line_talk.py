@@ -66,7 +66,7 @@ class LineTalk:
         """A line that was refused is typed anew, with its command: lines may come from a pipe."""
         raise error
 
-    async def write(self, title: str, *, about: str, text: str) -> str:
+    async def write(self, title: str, *, about: str, text: str, draft_of: str = "") -> str:
         """Ask for a text; what stands there now is shown, for who wants to copy it."""
         if self._given:
             return self._rest()

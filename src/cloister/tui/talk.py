@@ -70,8 +70,11 @@ class Talk(Protocol):
         """
         ...
 
-    async def write(self, title: str, *, about: str, text: str) -> str:
-        """Ask for a text of several lines, beginning with ``text``; it is not empty."""
+    async def write(self, title: str, *, about: str, text: str, draft_of: str = "") -> str:
+        """Ask for a text of several lines, beginning with ``text``; it is not empty.
+
+        ``draft_of``: the id of the conversation that keeps as a draft what is left unfinished.
+        """
         ...
 
     async def ask_optional(self, question: str, *, text: str = "") -> str:

@@ -117,7 +117,10 @@ async def _reply(talk: Talk, row: Message) -> None:
     conversation, answered, text = row.channel_id.hex(), row.message_id.hex(), ""
     while True:
         text = await talk.write(
-            f"Answer to {words.name_of(row)}", about=words.excerpt(row.text, 3), text=text
+            f"Answer to {words.name_of(row)}",
+            about=words.excerpt(row.text, 3),
+            text=text,
+            draft_of=conversation,
         )
         try:
             await talk.device.send(conversation, text, 0, reply_to=answered)
@@ -216,10 +219,16 @@ async def _some(talk: Talk, question: str, *, own: bool) -> Message:
     choices = [
         Choice(
             row.message_id.hex(),
-            f"{words.clock_of(row.at)} {words.name_of(row)}: {words.excerpt(row.text, 1)}",
+            f"{_moment(row, talk.now())} {words.name_of(row)}: {words.excerpt(row.text, 1)}",
             also=("last",) * (row in last) + ("mine",) * (row in mine),
         )
         for row in listed
     ]
     picked = await talk.choose(question, choices, nothing="There is no such message here.")
     return next(row for row in listed if row.message_id.hex() == picked)
+
+
+def _moment(row: Message, now: float) -> str:
+    """Return when it was written: hours and minutes, and the day where that is not today."""
+    clock, day = words.clock_of(row.at), words.when(row.at, now)
+    return clock if clock == day else f"{day} {clock}"

@@ -9,6 +9,7 @@ from typing import Final
 from cloister.client.inputs import Invite, Join, Leave, ShowInvitation, Vouch
 from cloister.client.powers import WithdrawInvitation, WithdrawVouch
 from cloister.client.safe_text import safe_line
+from cloister.device.codes import check_code
 from cloister.device.facade import View
 from cloister.errors import CloisterError
 from cloister.tui import words
@@ -80,8 +81,16 @@ async def join(talk: Talk) -> None:
             " invites you, not from a picture in a chat.",
             text=code,
         )
+        try:
+            check_code(code, talk.now())
+        except CloisterError as error:
+            await talk.ask_again(error)
+            continue
         name = await talk.ask(
-            "Your name in the circle", about="Everybody in the circle sees it.", text=name
+            "Your name in the circle",
+            about="Everybody in the circle sees it. With a code for one more device of yours, or"
+            " for coming back: the name that you have there.",
+            text=name,
         )
         try:
             digits = await asking.do(talk, Join(ref=0, code=code, name=name))
