@@ -19,6 +19,8 @@ from cloister.client.powers import (
 from cloister.device.cards import read_card
 from cloister.errors import UsageError
 from cloister.testing.paper_device import PaperDevice
+from cloister.tui.home_move import consequences
+from cloister.tui.lines import wrap
 from unit.tui.test_beginning import cards, device
 from unit.tui.test_line import talk
 
@@ -71,6 +73,15 @@ def test_a_move_is_proposed_after_all_of_its_consequences(
     for one in ("home.example (HK, Harbour)", "invitations lapse", "cannot be opened any more"):
         assert one in said
     assert "Your name stands beside it in the log." in said
+
+
+def test_each_of_the_consequences_fits_on_the_smallest_screen(
+    device: PaperDevice, cards: tuple[Path, Path]
+) -> None:
+    """Of 15 rows a title, two ways out and the keys take four, and the last one names the log."""
+    rows = device.governed["home"]
+    for said in consequences(read_card(cards[0], "home"), rows):
+        assert len(wrap(said, 49)) <= 8
 
 
 @pytest.mark.parametrize("answers", [("no",), ("yes", "no"), ("yes", "yes", "no")])
