@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.worker import WorkerFailed
 
-from cloister.client.effects import Alarm
+from cloister.client.effects import NEWS, Alarm, Changed
 from cloister.errors import PolicyError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui import layout, line_input, lines, themes
@@ -166,10 +166,12 @@ def test_screens_that_ask_and_tell() -> None:
             await pilot.pause()
             assert drawn(app) == ""
             await pilot.press("escape")
-            app._alarm(Alarm(code=text, text=text))
-            await pilot.pause()
-            assert drawn(app) == ""
-            await pilot.press("escape")
+            assert app.session is not None
+            for notice in (Alarm(code=text, text=text), Changed(what=NEWS, text=text)):
+                app.session._hear(notice)
+                await pilot.pause()
+                assert drawn(app) == ""
+                await pilot.press("escape")
 
     play(PaperDevice(), story)
 

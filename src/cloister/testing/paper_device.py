@@ -12,6 +12,7 @@ from typing import Any
 
 from cloister.client.contact_acts import BlockContact, NoteTold
 from cloister.client.effects import (
+    NEWS,
     Alarm,
     AnnotationKind,
     Changed,
@@ -30,6 +31,7 @@ from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
 from cloister.errors import CloisterError, NotFoundError
 from cloister.testing.paper_backup import PaperBackups
 from cloister.testing.paper_views import (
+    PLAIN_CIRCLE,
     PLAIN_CONVERSATION,
     PLAIN_MEMBER,
     PLAIN_STATE,
@@ -158,6 +160,10 @@ class PaperDevice(PaperBackups):
         """Raise an alarm."""
         self._tell(Alarm(code=code, text=text))
 
+    def tell_news(self, text: str, what: str = NEWS) -> None:
+        """Tell what is only to be known."""
+        self._tell(Changed(what=what, text=text))
+
     def _tell(self, notice: FollowedNotice) -> None:
         for listener in self._listeners:
             listener.put_nowait(notice)
@@ -257,18 +263,7 @@ class PaperDevice(PaperBackups):
 
     async def circle(self) -> View:
         """Return a circle of two relays."""
-        return {
-            "circle_id": "5af0b58c" * 8,
-            "forming": False,
-            "members": len(self.people),
-            "vouches_needed": 2,
-            "test_circle": False,
-            "single_operator": False,
-            "relays": [
-                {"role": "home", "name": "north", "jurisdiction": "HK", "operator": "North"},
-                {"role": "entry", "name": "south", "jurisdiction": "PA", "operator": "South"},
-            ],
-        }
+        return {**PLAIN_CIRCLE, "members": len(self.people)}
 
     async def members(self) -> list[View]:
         """Return the members."""

@@ -27,6 +27,17 @@ PLAIN_STATE: Final[View] = {
     "cover_per_day": 0,
 }
 """A device in its circle with which nothing is wrong."""
+PLAIN_CIRCLE: Final[View] = {
+    "circle_id": "5af0b58c" * 8,
+    "forming": False,
+    "vouches_needed": 2,
+    "test_circle": False,
+    "single_operator": False,
+    "relays": [
+        {"role": "home", "name": "north", "jurisdiction": "HK", "operator": "North"},
+        {"role": "entry", "name": "south", "jurisdiction": "PA", "operator": "South"},
+    ],
+}
 PLAIN_MEMBER: Final[View] = {
     "role": "member",
     "state": "active",

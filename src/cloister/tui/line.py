@@ -12,14 +12,24 @@ from contextlib import aclosing, suppress
 from typing import Final
 
 from cloister.client.contact_acts import NoteTold
-from cloister.client.effects import Alarm, Changed, Message, MessageState, Revised, Shown
+from cloister.client.effects import (
+    BACK_IN,
+    NEWS,
+    Alarm,
+    Changed,
+    Message,
+    MessageState,
+    Revised,
+    Shown,
+)
 from cloister.client.safe_text import safe_line
 from cloister.device.errors import FellBehind
 from cloister.device.facade import Facade, FollowedNotice, View
 from cloister.errors import CloisterError, LockedError, NotFoundError, PolicyError
 from cloister.tui import words
-from cloister.tui.actions.table import ACTIONS, BY_NAME
+from cloister.tui.actions.table import BY_NAME
 from cloister.tui.folding import folded_line, is_folded
+from cloister.tui.line_help import help_text
 from cloister.tui.line_input import Lines
 from cloister.tui.line_talk import LineTalk
 from cloister.tui.setting import SettingsBook
@@ -308,6 +318,8 @@ class LineMode:
                 self._lines.say(f"ALARM ({notice.code}): {notice.text}")
             case Changed(what="members"):
                 await self._people()
+            case Changed(what=what) if what in {NEWS, BACK_IN} and self._tells_alarms:
+                self._lines.say(f"* News: {safe_line(notice.text)}")
             case Changed(what="link"):
                 await self._say_link()
             case Shown(message=message) if message.channel_id.hex() == self._talk.conversation:
@@ -377,19 +389,3 @@ class LineMode:
             why = f": {status['trouble']}" if status.get("trouble") else ""
             self._lines.say(f"* {word}{why}")
         self._link = word
-
-
-def help_text() -> str:
-    """Return the commands in lines, by group."""
-    lines = [
-        "A line is a text. A \\ at its end goes on with one more line of the same text.",
-        "// at the beginning is a text that begins with /. Commands:",
-        "  /older: what was said before. /where: the conversation you are in.",
-    ]
-    group = ""
-    for action in ACTIONS:
-        if action.group != group:
-            group = action.group
-            lines.append(f"{group.capitalize()}:")
-        lines.append(f"  /{action.name}: {action.summary}")
-    return "\n".join(lines)

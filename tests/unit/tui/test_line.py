@@ -16,7 +16,8 @@ from cloister.errors import NotFoundError, PolicyError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.actions.messages import LISTED
 from cloister.tui.actions.table import ACTIONS
-from cloister.tui.line import LineMode, help_text
+from cloister.tui.line import LineMode
+from cloister.tui.line_help import help_text
 
 DIGITS = "".join(f"{n:05}" for n in range(12345, 12357))
 
