@@ -37,9 +37,9 @@ def action(name: str, *then: str) -> tuple[str, ...]:
     return ("ctrl+k", *name, "enter", *then)
 
 
-EXPORT: Final = ("enter", *"/tmp/desk.txt", "enter")
-BACKUP: Final = (*"/tmp/b", "enter", *"six words", "enter", *"six words", "enter")
-RESTORE: Final = (*"/tmp/b", "enter", *"six words", "enter")
+EXPORT: Final = ("enter", *"/tmp/d", "enter")
+BACKUP: Final = (*"/tmp/b", "enter", *"six", "enter", *"six", "enter")
+RESTORE: Final = (*"/tmp/b", "enter", *"six", "enter")
 
 
 def _empty(device: PaperDevice) -> None:
@@ -240,9 +240,9 @@ SCENES: Final = (
     Scene("a lost device", action("is lost", "enter"), prepare=_governed),
     Scene("holds", action("holds"), prepare=_governed),
     Scene("before a hold", action("place a", "down", "enter", "enter", "enter"), prepare=_governed),
-    Scene("before inviting", action("invite som")),
-    Scene("an invitation", action("invite som", "down", "enter"), prepare=_governed),
-    Scene("before history is written out", ("enter", *action("/export", *EXPORT))),
+    Scene("before inviting", action("invite s")),
+    Scene("an invitation", action("invite s", "down", "enter"), prepare=_governed),
+    Scene("before history is written out", ("enter", *action("/exp", *EXPORT))),
     Scene("a backup's passphrase", action("backup", *"/tmp/b", "enter")),
     Scene("a backup is made", action("backup", *BACKUP)),
     Scene("what is restored", action("restore a", *RESTORE)),
