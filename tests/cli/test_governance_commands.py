@@ -353,6 +353,11 @@ def test_a_notice_goes_from_hand_to_hand(
     assert "candidate: geyser.example (IS, Geyser); this device follows a move notice" in out
     assert run("home", "follow", str(notice), "--stop")[0] == 0
     assert "candidate" not in run("home", "show", "--offline")[1]
+    # Who has the code brings the circle there, and is there when the command ends.
+    stage.person = stage.ada
+    status, out, _ = run("home", "follow", str(notice))
+    assert status == 0
+    assert out == "This device has moved to geyser.example.\n"
     notice.write_text("no notice")
     assert run("home", "follow", str(notice))[0] == 2
     assert run("home", "follow", str(tmp_path / "none.move"))[0] == 2

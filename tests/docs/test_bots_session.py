@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from docs.shell_session import Guide
+
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs/guide/bots.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", GUIDE, re.M | re.S)
+BLOCKS = [block.text for block in Guide("docs/guide/bots.md").part("Let it in", "Run it").blocks]
 UNITS = re.findall(r"^```ini\n(.*?)^```$", GUIDE, re.M | re.S)
 
 CIRCLE = """

@@ -20,6 +20,7 @@ from cloister.device.settings import Settings as PersonSettings
 from cloister.relay.settings import Settings as RelaySettings
 from cloister.relay.storage.sqlite.schema import SCHEMA
 from cloister.wire import adopting, commands, events, mirror, request
+from docs.shell_blocks import blocks_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -65,13 +66,6 @@ def test_the_walk_names_places_in_every_layer_it_crosses() -> None:
 # --- commands -------------------------------------------------------------------------------------
 
 
-def shell_lines(path: Path) -> Iterator[str]:
-    """The lines of the shell blocks, continued ones joined."""
-    text = path.read_text(encoding="utf-8")
-    for block in re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S):
-        yield from block.replace("\\\n", " ").splitlines()
-
-
 def calls_in(line: str) -> Iterator[list[str]]:
     """The arguments of each call of the program in a line, without what the shell takes."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="<>|&;")
@@ -98,7 +92,8 @@ def strict() -> list[tuple[str, list[str]]]:
     return [
         (f"{path.name}: {shlex.join(arguments)}", arguments)
         for path in GUIDES
-        for line in shell_lines(path)
+        for block in blocks_of(path)
+        for line in block.lines
         for arguments in calls_in(line)
         if arguments[:1] not in (["test"], ["fuzz"])
     ]

@@ -1,51 +1,54 @@
-"""README.md, "By hand": the session runs exactly as it is printed."""
+"""README.md: its shell blocks run exactly as they are printed."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from docs.forked_program import ForkedProgram
+from docs.shell_session import Guide, Shell, person_at
+
+README = Guide("README.md")
+FIRST_SCREEN = README.part("Cloister")
+BY_HAND = README.part("By hand")
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
-@pytest.mark.process
-@pytest.mark.slow
-def test_the_session_runs_as_printed(tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.split("## By hand")[1]
-    found = re.search(r"^```sh\n(.*?)^```$", section, re.M | re.S)
-    assert found is not None
-    program = tmp_path / "cloister"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m cloister "$@"\n')
-    program.chmod(0o700)
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
-    # What is waited against an observer of the network needs no waiting here.
-    kept["CLOISTER_ERRAND_DELAY_S"] = "0"
-    # A session that fails in the middle must not leave its relays behind.
-    session = "trap 'jobs -p | xargs -r kill' EXIT\n" + found.group(1)
-    result = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", session],
-        cwd=tmp_path,
-        env={**kept, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "src")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "phase: member" in result.stdout
-    jonas_reads, amira_reads = re.findall(r"^Amira, .*: lead is confirmed$", result.stdout, re.M)
+@pytest.fixture(params=["forked", pytest.param("as it is", marks=pytest.mark.nightly)])
+def somebody(
+    request: pytest.FixtureRequest, tmp_path: Path, program: ForkedProgram
+) -> Iterator[Shell]:
+    """A shell, also one with the program that loads itself at each call, as it does for people."""
+    forked = program if request.param == "forked" else None
+    shell = Shell(tmp_path, person_at(tmp_path, forked))
+    yield shell
+    shell.close()
+
+
+def test_the_session_runs_as_printed(somebody: Shell) -> None:
+    with BY_HAND.told(somebody) as telling:
+        said = telling.block("mkdir try")
+    assert "phase: member" in said.out
+    jonas_reads, amira_reads = re.findall(r"^Amira, .*: lead is confirmed$", said.out, re.M)
     assert jonas_reads == amira_reads
-    assert re.search(r"^Jonas, .*: seen, thank you$", result.stdout, re.M)
-    assert re.search(r"^Jonas/1: locked$", result.stdout, re.M)
-    assert "exit status 7" in result.stdout
-    assert "ALARM" not in result.stderr
+    assert re.search(r"^Jonas, .*: seen, thank you$", said.out, re.M)
+    assert re.search(r"^Jonas/1: locked$", said.out, re.M)
+    assert "exit status 7" in said.out
+    assert "ALARM" not in said.err
     # The relays were stopped by the session itself.
+    somebody.type("wait")
     for name in ("hk", "pa"):
-        assert '"event": "stopped"' in (tmp_path / "try" / f"{name}.log").read_text("utf-8")
+        log = (somebody.folder / "try" / f"{name}.log").read_text("utf-8")
+        assert '"event": "stopped"' in log
+
+
+@pytest.mark.nightly
+def test_the_first_screen_runs_in_a_fresh_checkout(developer: Shell) -> None:
+    """It makes an environment, so packages are fetched."""
+    with FIRST_SCREEN.told(developer) as telling:
+        said = telling.block("git clone")
+    assert said.out.rstrip().endswith("All of it holds.")
+    assert (developer.folder / "cloister/.venv").is_dir()

@@ -10,10 +10,10 @@ import pytest
 
 from cloister.codec import Struct
 from cloister.crypto.secret import Secret
-from cloister.device import agent, keeper
+from cloister.device import agent, keeper, vault_files
 from cloister.device.paths import KEEPER_SOCKET_NAME
 from cloister.device.unlock import evaluation, pin_rules
-from cloister.device.vault import files, key_file, schema, wrapping
+from cloister.device.vault import key_file, schema, wrapping
 from cloister.device.vault.profile_lock import LOCK_NAME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,9 +39,9 @@ def test_labels_numbers_and_names_are_those_of_the_code() -> None:
     for version in (key_file.ALONE_VERSION, key_file.SHARES_VERSION):
         assert f"// version {version}\n" in TEXT
     for name in (
-        files.DATABASE_NAME,
-        files.KEY_NAME,
-        files.NEXT_KEY_NAME,
+        vault_files.DATABASE_NAME,
+        vault_files.KEY_NAME,
+        vault_files.NEXT_KEY_NAME,
         LOCK_NAME,
         keeper.LOCK_NAME,
         KEEPER_SOCKET_NAME,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloister.client.covering import DAY_S, interval_s, rate_of
+from cloister.client.covering import DAY_S, interval_s
 from cloister.client.inputs import SendText, SetCover, Tick
 from cloister.client.powers import Approve, SetPolicy
 from cloister.client.receipt_records import ReceiptLevel
@@ -139,9 +139,9 @@ def test_two_stewards_can_have_every_device_send_cover() -> None:
         entry = await circle.act(ada, change)
         (waiting,) = view(ben, "pending")
         assert f"cover_per_day 0 becomes {MAX_COVER_PER_DAY}" in str(waiting["text"])
-        assert [rate_of(one.core.state) for one in (ada, cyd)] == [0, 12]
+        assert [one.core.state.cover_per_day for one in (ada, cyd)] == [0, 12]
         await circle.act(ben, Approve(ref=circle.ref(), reference=entry[:8]))
-        assert {rate_of(one.core.state) for one in (ada, ben, cyd)} == {MAX_COVER_PER_DAY}
+        assert {one.core.state.cover_per_day for one in (ada, ben, cyd)} == {MAX_COVER_PER_DAY}
         puts = [0, 0, 0]
         for place, device in enumerate((ada, ben, cyd)):
             device.hinder = functools.partial(_count, puts, place)
@@ -154,12 +154,12 @@ def test_two_stewards_can_have_every_device_send_cover() -> None:
         assert min(puts) > 2
         # Who asks for none sends what the circle asks for; who asks for more than it, the own rate.
         await circle.act(cyd, SetCover(ref=circle.ref(), per_day=0))
-        assert rate_of(cyd.core.state) == MAX_COVER_PER_DAY
+        assert cyd.core.state.cover_per_day == MAX_COVER_PER_DAY
         fewer = SetPolicy(ref=circle.ref(), changes=(("cover_per_day", 12),))
         entry = await circle.act(ben, fewer)
         await circle.act(ada, Approve(ref=circle.ref(), reference=entry[:8]))
         await circle.act(ben, SetCover(ref=circle.ref(), per_day=48))
-        assert [rate_of(one.core.state) for one in (ada, ben, cyd)] == [12, 48, 12]
+        assert [one.core.state.cover_per_day for one in (ada, ben, cyd)] == [12, 48, 12]
 
     play(story())
 
@@ -231,7 +231,7 @@ def test_receipts_and_cover_among_crashes_and_cuts_lose_and_double_nothing(seed:
                 assert desk.told(author, text) == Told(delivered=2, read=0, others=2)
         assert sum(len(author.texts(author.name)) for author in devices) == 15
         ids = {put.envelope_id for puts in desk.puts.values() for put in puts}
-        assert len(ids) > 15 + 3
+        assert len(ids) >= 15 + 3  # a receipt of each at the least, cover or not
         assert len({desk.channel(device).next_n for device in devices}) == 1
         assert not desk.alarms()
 

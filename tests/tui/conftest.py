@@ -50,4 +50,3 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(textual.pilot, "wait_for_idle", some_turns)
     monkeypatch.setattr(session, "TOGETHER_S", 0)
     monkeypatch.setattr(type_ahead, "LOOK_S", 0.001)
-    monkeypatch.setattr(type_ahead, "BETWEEN_S", 0.02)

@@ -12,15 +12,15 @@ from textual.pilot import Pilot
 
 from cloister.client.effects import MessageState
 from cloister.client.inputs import OpenConversation
+from cloister.device.facade import View
 from cloister.errors import PolicyError, UsageError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.app import Interface
 from cloister.tui.keys import KEYS, help_lines, load_keys
-from cloister.tui.screens.home import HomeScreen
 from cloister.tui.session import PAGE
 from cloister.tui.setting import Setting
-from cloister.tui.widgets.entry import Composer
+from cloister.tui.widgets.entry import PAUSE_S, Composer
 from cloister.tui.widgets.message_log import MessageLog
 from cloister.tui.words import STATES
 from tui.stage import PaperSettings, grid, interface, newsroom
@@ -84,6 +84,23 @@ def test_a_draft_is_kept_for_its_conversation() -> None:
         assert app.screen.query_one(Composer).text == "half"
         await press(pilot, "escape")
         assert "draft: half" in grid(app)
+
+    play(device, story)
+
+
+def test_a_draft_is_kept_when_the_person_pauses() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"half")
+        composer = app.screen.query_one(Composer)
+        composer._look()  # too early
+        await settled(pilot)
+        assert device.begun == {}
+        composer._last_change -= PAUSE_S
+        composer._look()
+        await settled(pilot)
+        assert list(device.begun.values()) == ["half"]
 
     play(device, story)
 
@@ -244,13 +261,16 @@ def test_it_locks_by_itself_when_nobody_is_there() -> None:
     assert play(newsroom(), story, setting=Setting(autolock_s=5)) == "locked"
 
 
-def test_it_does_not_lock_while_somebody_types() -> None:
+@pytest.mark.parametrize("key", ["down", "enter", "h", "ctrl+k"])
+@pytest.mark.parametrize("before", [(), ("enter",), ("ctrl+k",)])
+def test_it_does_not_lock_while_somebody_types(before: tuple[str, ...], key: str) -> None:
+    """Whoever takes the key: the list, the composer, the palette, the application."""
+
     async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, *before)
         app.autolock.last_key -= 10
-        await press(pilot, "enter", "h")
+        await press(pilot, key)
         app.autolock.look()
-        await settled(pilot)
-        assert isinstance(app.screen, HomeScreen)
 
     assert play(newsroom(), story, setting=Setting(autolock_s=5)) is None
 
@@ -430,6 +450,29 @@ def test_own_texts_say_who_has_them_and_who_has_read_them() -> None:
             assert _state_of_last(app) == words
 
     play(device, story, size=(60, 20))
+
+
+def test_receipts_of_one_conversation_are_not_those_of_the_next() -> None:
+    device = newsroom()
+    desk, mei = "2".zfill(32), "3".zfill(32)
+    device.tell_receipts(desk, Amira=(99, 99), Lin=(99, 99))
+    given = device.receipts
+
+    async def receipts(conversation: str) -> View:
+        if conversation == mei:
+            raise UsageError("not now")
+        return await given(conversation)
+
+    device.receipts = receipts  # type: ignore[method-assign]
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"one", "enter")
+        assert _state_of_last(app) == "read"
+        await press(pilot, "ctrl+k", *"mei", "enter", *"two", "enter")
+        assert "Mei" in grid(app).splitlines()[0]
+        assert _state_of_last(app) == "sent"
+
+    play(device, story)
 
 
 def _state_of_last(app: Interface) -> str:

@@ -72,7 +72,10 @@ def test_idle_writes_nothing_and_colours_are_asked_for(terminals: list[Terminal]
 def test_lock_clears_the_screen_and_is_the_end_of_a_program(
     terminals: list[Terminal], tmp_path: Path
 ) -> None:
-    """From nothing: a PIN is chosen, the vault made, locked, and opened by a fresh program."""
+    """From nothing: a PIN is chosen, the vault made, locked, and opened by a fresh program.
+
+    That of the screens has not even loaded what opens a vault: the agent's process does it.
+    """
     profile, pin = tmp_path / "p", "93-kestrel"
     terminal = Terminal(
         ["-m", "cloister", "--profile", str(profile)],
@@ -88,6 +91,9 @@ def test_lock_clears_the_screen_and_is_the_end_of_a_program(
     begun = terminal.until("I have an invitation", since=again)
     terminal.type("\r")
     asked = terminal.until("The invitation's code", since=begun)
+    mapped = Path(f"/proc/{terminal.pid}/maps").read_text(encoding="utf-8")
+    assert "msgspec" in mapped
+    assert not [one for one in ("cryptography", "sqlcipher3", "rbcl") if one in mapped]
     terminal.type("CLOISTER1:CANARY")
     shown = terminal.until("CANARY", since=asked)
     terminal.type("\x0c")

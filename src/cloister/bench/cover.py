@@ -37,7 +37,7 @@ AROUND_BYTES: Final = 1 + 2 * 22 + 8
 are not counted."""
 _STORED: Final = 2_000
 _NAMES: Final = ("Ada", "Ben", "Cyd", "Dov", "Eve", "Fay", "Gil", "Hal")
-_TITLE: Final = "Desk"
+TITLE: Final = "Desk"
 
 
 @dataclass(slots=True)
@@ -64,7 +64,8 @@ class Price:
     """Of all cores together."""
 
 
-async def _circle(size: int) -> SimulatedCircle:
+async def conversation_of(size: int) -> SimulatedCircle:
+    """Return a circle of as many members, all in one conversation, at rest."""
     circle = SimulatedCircle()
     first = await circle.found(_NAMES[0])
     for name in _NAMES[1:size]:
@@ -72,7 +73,7 @@ async def _circle(size: int) -> SimulatedCircle:
         vouchers = circle.devices[: 1 if len(circle.devices) < FORMING_MEMBERS else 2]
         await circle.admit(name, first, list(vouchers))
     others = tuple(_NAMES[1:size])
-    act = OpenConversation(ref=circle.ref(), title=_TITLE, members=others)
+    act = OpenConversation(ref=circle.ref(), title=TITLE, members=others)
     await circle.act(first, act)
     # A newcomer's first update comes within ten minutes.
     await _play(circle, 1200)
@@ -121,7 +122,7 @@ def _wire_bytes(message: msgspec.Struct) -> int:
 
 
 async def _measure(size: int, hours: float) -> Price:
-    circle = await _circle(size)
+    circle = await conversation_of(size)
     counted = Counted()
     for device in circle.devices:
         _count(device, counted)

@@ -1,28 +1,21 @@
-"""The attacks of the bench of hostile load, in a process of their own that yields to all others.
+"""What an attack of the bench of hostile load is, and the attacks of strangers.
 
-Run as ``python -m cloister.bench.hostile_attack CONFIG``, a JSON object; says ``ready`` when the
-attack stands, keeps it up, and prints what became of it as a JSON object.
 Whatever is cut is begun anew at once, as somebody would who means it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import os
 import ssl
-import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import picows
-import uvloop
 
 from cloister.bench.relay_load import pinned
 from cloister.roster.relay_card import RelayCard
@@ -41,12 +34,32 @@ class AttackConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What to do, and to whom."""
 
     kind: str
-    """A name in ``ATTACKS``."""
+    """A name in ``hostile_process.ATTACKS``."""
     home: str
     entry: str
     """Paths of the cards."""
     seconds: float
     """From ``ready`` on."""
+    code: str = ""
+    """An activation code, for attackers who are members."""
+    members: int = 0
+    """How many of them."""
+    pids: tuple[int, ...] = ()
+    """The processes of home and entry, whose memory is looked at."""
+    home_health: int = 0
+    """Port where the home says how many connections it has."""
+    others: int = 0
+    """Connections that the home has at the most beside the attacker's."""
+
+
+class Part(Protocol):
+    """An attack with a beginning and an end of its own."""
+
+    async def begin(self) -> None:
+        """Connect; when this returns the attack stands."""
+
+    async def end(self) -> dict[str, Any]:
+        """The time is over: return what is to be told beside the counts."""
 
 
 class Attack:
@@ -58,6 +71,7 @@ class Attack:
         self.entry = RelayCard.decode(Path(config.entry).read_bytes())
         self.counts: Counter[str] = Counter()
         self.longest_s: dict[str, float] = {}
+        self.part: Part | None = None
         self.home_tls = pinned(self.home)
         self.entry_tls = pinned(self.entry)
         self._made = 0
@@ -89,15 +103,20 @@ class Attack:
         number = self._made // PER_ADDRESS % _ADDRESSES
         return f"127.0.{1 + number // 100}.{1 + number % 100}", 0
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self, begin: Callable[[Attack], None]) -> dict[str, Any]:
         """Attack until the time is over."""
-        ATTACKS[self.config.kind](self)
-        await asyncio.sleep(2)
+        begin(self)
+        if self.part is None:
+            await asyncio.sleep(2)
+        else:
+            await self.part.begin()
         print("ready", flush=True)
         await asyncio.sleep(self.config.seconds)
+        more = await self.part.end() if self.part is not None else {}
         return {
             "counts": dict(self.counts),
             "longest_s": {name: round(value, 1) for name, value in self.longest_s.items()},
+            **more,
         }
 
     # --- what one connection does --------------------------------------------------------------
@@ -219,27 +238,3 @@ def floods(attack: Attack) -> None:
 def address(attack: Attack) -> None:
     """Three hundred connections that one address wants at the entry relay."""
     attack.keep("crowd", 300, attack.crowd)
-
-
-ATTACKS: Final[dict[str, Callable[[Attack], None]]] = {
-    "slowloris": slowloris,
-    "floods": floods,
-    "address": address,
-}
-
-
-def main() -> None:
-    """Run one attack."""
-    config = msgspec.json.decode(sys.argv[1].encode(), type=AttackConfig)
-    # Of this machine's processors it takes what others leave: an attacker brings his own.
-    os.nice(19)
-    # Being cut is what this is for; libraries log each time.
-    logging.disable()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.get_loop().set_exception_handler(lambda _loop, _context: None)
-        print(json.dumps(runner.run(Attack(config).run())), flush=True)
-        os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,7 @@ from typing import Final
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device.vault import Cost, Vault
-from cloister.device.vault.files import DATABASE_NAME
+from cloister.device.vault_files import DATABASE_NAME
 from cloister.testing.crowded_channel import (
     CrowdedChannel,
     CrowdedDevice,

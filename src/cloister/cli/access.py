@@ -49,7 +49,7 @@ class AgentAccess:
         if await self._find_agent() is not None:
             return Phase.OPEN  # a command holds it while it runs
         self._start()
-        from cloister.device.vault.files import vault_exists
+        from cloister.device.vault_files import vault_exists
 
         return Phase.LOCKED if vault_exists(self._folder) else Phase.ABSENT
 
@@ -64,7 +64,7 @@ class AgentAccess:
         """Open the vault, or make it."""
         from cloister.crypto.secret import Secret
         from cloister.device.unlock.pin_rules import check_pin
-        from cloister.device.vault.files import vault_exists
+        from cloister.device.vault_files import vault_exists
 
         secret = Secret(pin.encode("utf-8"))
         if not vault_exists(self._folder):

@@ -29,6 +29,8 @@ def bench() -> None:
       cloister bench relay --json
       cloister bench fleet --devices 2000
       cloister bench peers
+      cloister bench hostile --attack stalled --members 200
+      cloister bench linking
       cloister bench tui
     """
 
@@ -177,13 +179,60 @@ def tui(*, rounds: int, as_json: bool) -> None:
     show_default=True,
     help="Messages a second between honest devices.",
 )
+@click.option(
+    "--members",
+    type=click.IntRange(10, 10_000),
+    default=1000,
+    show_default=True,
+    help="Members who follow busy channels, and stop reading.",
+)
+@click.option(
+    "--attack", "attacks", multiple=True, help="Only this one; several times for several."
+)
 @_JSON
-def hostile(*, seconds: float, rate: float, as_json: bool) -> None:
+def hostile(
+    *, seconds: float, rate: float, members: int, attacks: tuple[str, ...], as_json: bool
+) -> None:
     """What attacks cost honest devices: quiet and attacked in one run, on loopback.
 
-    Slowloris and half handshakes, floods of strangers, a crowd of one address. Takes a minute,
-    leaves nothing behind.
+    Of strangers: slowloris, floods, a crowd of one address (address). Of members: stalled, who
+    follow busy channels and stop reading, beside readers, the same who read; follows, who ask to
+    follow without end. Takes five minutes, leaves nothing behind; ends with an error when p99 is
+    more than twice the quiet one, somebody is not cut in time or holds too much, or anything is
+    lost.
     """
     from cloister.bench import hostile as measurement
+    from cloister.bench.hostile_process import ATTACKS
 
-    measurement.run(json=as_json, seconds=seconds, rate=rate)
+    if unknown := sorted(set(attacks) - set(ATTACKS)):
+        raise click.UsageError(f"no such attack: {unknown[0]}; there are {', '.join(ATTACKS)}")
+    measurement.run(
+        json=as_json,
+        seconds=seconds,
+        rate=rate,
+        members=members,
+        attacks=attacks or tuple(ATTACKS),
+    )
+
+
+@bench.command("linking")
+@click.option("--pairs", type=click.IntRange(10, 1000), default=100, show_default=True)
+@click.option(
+    "--messages",
+    type=click.IntRange(5, 60),
+    default=50,
+    show_default=True,
+    help="Texts of each target that the attacker sees.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@_JSON
+def linking(*, pairs: int, messages: int, seed: int, as_json: bool) -> None:
+    """Who talks with whom, from the times at which connections put messages.
+
+    Plays 20 hours of PAIRS of devices in virtual time, with the product's receipts and cover, and
+    attacks them by statistical disclosure; with a planted fault, to show that the attack works.
+    Takes some minutes.
+    """
+    from cloister.bench import linking as measurement
+
+    measurement.run(pairs=pairs, messages=messages, seed=seed, json=as_json)

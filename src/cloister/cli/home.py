@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cloister.cli.person import Person, person_command
 from cloister.cli.power import confirm, exercise
+
+if TYPE_CHECKING:
+    from cloister.device.facade import Facade
 
 
 @click.group()
@@ -121,6 +125,8 @@ def follow(person: Person, *, file: Path, approve: bool, stop: bool, yes: bool) 
         NOT_COMPLETE,
         STOPPED,
         followed,
+        home_of,
+        moved,
         read_notice,
         write_notice,
     )
@@ -134,7 +140,12 @@ def follow(person: Person, *, file: Path, approve: bool, stop: bool, yes: bool) 
     if approve:
         confirm(yes=yes, question="Approve that the circle moves there, without its old home?")
     act = FollowHome(ref=0, notice=notice, approve=approve)
-    answer = person.act(lambda device: device.act(act, timeout_s), online=False)
+
+    async def following(device: Facade) -> tuple[str, str]:
+        before = await device.governance("home")
+        return await device.act(act, timeout_s), home_of(before)["relay_id"]
+
+    answer, home_before = person.act(following, online=False)
     if bytes.fromhex(answer) != notice:
         write_notice(file, answer)
     rows = person.view(lambda device: device.governance("home"), offline=True)
@@ -144,5 +155,7 @@ def follow(person: Person, *, file: Path, approve: bool, stop: bool, yes: bool) 
         if bytes.fromhex(answer) != notice:
             words += f"\nGive {file} to everybody: they run `cloister home follow` with it."
         person.output.data({"state": "following", **follows}, words)
+    elif (now := home_of(rows))["relay_id"] != home_before:
+        person.output.data({"state": "moved", **now}, moved(now))
     else:
         person.output.data({"state": "waiting"}, NOT_COMPLETE)

@@ -7,12 +7,12 @@ import os
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
 
-from cloister.cli.person import SETTLE_S, Person, person_command
+from cloister.cli.person import AFTERWARDS_S, SETTLE_S, Person, person_command
 from cloister.errors import CloisterError, UsageError
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def _clear() -> None:
 def run_lines(person: Person, name: str) -> None:
     """Run the line mode until the person leaves it, or locks."""
     from cloister.cli.settings_book import FileSettings
+    from cloister.device.errors import DeviceClosed
     from cloister.device.local import Device
     from cloister.device.paths import config_file
     from cloister.tui.line import LineMode
@@ -148,6 +149,10 @@ def run_lines(person: Person, name: str) -> None:
         )
         ending = await mode.run(name)
         failure = mode.failure
+        if not lines.is_typed:
+            # What was said of messages goes out as texts do, before the vault is closed.
+            with suppress(DeviceClosed):
+                await device.settle(AFTERWARDS_S)
         return ending
 
     with _terminal_as_it_was():

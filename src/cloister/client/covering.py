@@ -3,6 +3,8 @@
 To a relay one is a text of the smallest size.  The intervals are exponential: the time of the next
 one does not depend on when the last was, so that nobody can tell which of two was the cover.  It
 hides nothing while this device is not connected, and who of a conversation reads along.
+
+A receipt that is to be given takes the place of a cover message (``receipts``).
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from cloister.client import receipts
 from cloister.client.binding import dids_of
 from cloister.client.content import ContentKind
 from cloister.client.inputs import SetCover
 from cloister.client.outbox import can_go_now, may_post, queue_quietly
 from cloister.client.receipt_records import Cover
 from cloister.client.records import ChannelKind
-from cloister.client.state import Channel, State
+from cloister.client.state import Channel
 from cloister.client.turn import Turn
 from cloister.errors import UsageError
 from cloister.roster.policy import MAX_COVER_PER_DAY
@@ -37,18 +40,12 @@ def on_set(turn: Turn, act: SetCover) -> None:
     turn.answer(b"cover", text=str(act.per_day))
 
 
-def rate_of(state: State) -> int:
-    """Messages a day: what the person chose, and at the least what the circle's policy asks."""
-    own = state.cover.per_day if state.cover else 0
-    return max(own, state.roster.policy.cover_per_day if state.roster else 0)
-
-
 def advance(turn: Turn) -> None:
     """Send one when its time has come; what would have gone out while cut off never does.
 
     Another rate draws anew: how long the last interval has lasted says nothing of the next.
     """
-    rate, at = rate_of(turn.state), turn.state.cover_at
+    rate, at = turn.state.cover_per_day, turn.state.cover_at
     if not rate or not turn.is_linked:
         if at:
             turn.change(cover_at=0)
@@ -56,7 +53,7 @@ def advance(turn: Turn) -> None:
     is_as_drawn = at and rate == turn.state.cover_rate
     if is_as_drawn and at > turn.now:
         return
-    if is_as_drawn:
+    if is_as_drawn and not receipts.give_one(turn):
         _send(turn)
     turn.change(cover_at=turn.now + interval_s(turn, rate), cover_rate=rate)
 

@@ -3,6 +3,10 @@
 A person switches them on for a conversation; nobody else can.  A text starts a random delay; when
 it is over, one message covers all that has come meanwhile.  So a receipt says neither when a text
 came nor how many did, and no receipt answers a receipt, a notice or cover.
+
+Whoever sees only when this device puts something can still tell what its receipts follow, after
+enough of them (``cloister bench linking``).  Where cover is sent a receipt therefore goes out in
+the place of a cover message, at a time that has nothing to do with any text.
 """
 
 from __future__ import annotations
@@ -133,7 +137,7 @@ def on_receipt(turn: Turn, channel: Channel, did: DeviceId, content: Content, n:
 
 
 def advance(turn: Turn) -> None:
-    """Give the receipts whose time has come."""
+    """Give the receipts whose time has come, unless they wait for cover."""
     for channel_id, giving in turn.state.givings.items():
         channel = turn.state.channels.get(channel_id)
         if channel is None or channel.state is not ChannelState.ACTIVE:
@@ -145,8 +149,24 @@ def advance(turn: Turn) -> None:
         if giving.due > turn.now + LEAST_DELAY_S + DELAY_SPREAD_S:
             # The clock was set back.
             _tell_later(turn, channel_id, replace(giving, due=0))
-        if giving.due and giving.due <= turn.now and can_go_now(turn, channel):
+        is_due = 0 < giving.due <= turn.now and not turn.state.cover_per_day
+        if is_due and can_go_now(turn, channel):
             _give(turn, channel, giving)
+
+
+def give_one(turn: Turn) -> bool:
+    """Give one of the receipts that there are to give, any; tell whether there was one."""
+    fit = [
+        (channel, giving)
+        for channel_id, giving in turn.state.givings.items()
+        if giving.due
+        and (channel := turn.state.channels.get(channel_id)) is not None
+        and can_go_now(turn, channel)
+        and len(dids_of(channel.group)) <= MAX_DEVICES
+    ]
+    if fit:
+        _give(turn, *fit[int.from_bytes(turn.entropy.random(8), "big") % len(fit)])
+    return bool(fit)
 
 
 def _give(turn: Turn, channel: Channel, giving: Giving) -> None:

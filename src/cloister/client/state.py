@@ -319,6 +319,12 @@ class State:
         return (self.session.ahead if self.has_lost_commons else None) or self.roster
 
     @property
+    def cover_per_day(self) -> int:
+        """Cover messages a day: what the person chose, and at the least what the circle asks."""
+        own = self.cover.per_day if self.cover else 0
+        return max(own, self.roster.policy.cover_per_day if self.roster else 0)
+
+    @property
     def has_lost_commons(self) -> bool:
         """Whether the commons stands still, or a reset has left this device out so far."""
         commons, roster = self.commons, self.roster

@@ -10,7 +10,6 @@ from cloister.client.bots import bot_names, bots_of, is_only_bots
 from cloister.client.contact_records import PLAIN
 from cloister.client.contacts import contact_of, is_of_blocked, names_here, partner_of
 from cloister.client.content import QUIET
-from cloister.client.covering import rate_of
 from cloister.client.identity import did_of
 from cloister.client.joining import digits_of
 from cloister.client.receipt_views import level_of
@@ -158,7 +157,7 @@ def status_view(state: State, now: int) -> View:
         "log_age_s": max(now - state.head_time, 0) if state.head_time else None,
         "log_stale": bool(state.head_time and now - state.head_time > STALE_WARN_S),
         "queued": sum(_queued(channel) for channel in state.channels.values()),
-        "cover_per_day": rate_of(state),
+        "cover_per_day": state.cover_per_day,
         "cover_own": state.cover.per_day if state.cover else 0,
         "digits": digits_of(state.joining) if state.joining else "",
         "stuck": [

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cloister.demo.children import Child, LifeLine
 from cloister.demo.folder import Folder
-from cloister.device.vault.files import DATABASE_NAME, KEY_NAME
+from cloister.device.vault_files import DATABASE_NAME, KEY_NAME
 from cloister.errors import NetworkError
 
 DAY_S: Final = 86_400

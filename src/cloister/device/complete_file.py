@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from cloister.device.vault.files import sync_folder
+from cloister.device.vault_files import sync_folder
 from cloister.errors import LocalError, UsageError
 
 UNFINISHED: Final = ".unfinished"

@@ -3,10 +3,7 @@
 It starts the process that holds the vault, kills it to lock, starts another to unlock, and keeps
 the lease meanwhile: the relays' answers, which open nothing without the PIN and the disk.  It
 never has the PIN, what is made of it, or the vault's key.  Its socket (0600, peers of other users
-are turned away) takes one call a connection:
-
-    -> {"op":"unlock"} and, beside it, the descriptor from which the child reads the PIN
-    <- {"phase":"open","lease_s":28799}  or  {"phase":"locked","lease_s":0,"error":{...}}
+are turned away) takes one call a connection (``keeper_protocol``).
 """
 
 from __future__ import annotations
@@ -22,7 +19,8 @@ from typing import Final
 
 import msgspec
 
-from cloister.device.agent_protocol import ErrorBody, error_body
+from cloister.device.agent_protocol import error_body
+from cloister.device.keeper_protocol import MOST_CALL_BYTES, Call, State
 from cloister.device.paths import KEEPER_SOCKET_NAME, ensure_private_folder, socket_path
 from cloister.device.private_socket import bound_socket, peer_uid, remove_stale
 from cloister.device.unlock.lease import Lease
@@ -31,27 +29,10 @@ from cloister.device.vault_process import VaultProcess, WrongSecret
 from cloister.errors import CloisterError, LocalError, UsageError
 
 LOCK_NAME: Final = "keeper.lock"
-MOST_CALL_BYTES: Final = 4096
 CALL_S: Final = 10.0
 """How long a client may take to say what it wants."""
 LEASE_CHECK_S: Final = 15.0
 """A lease that has run out is dropped within this time, whether anybody asks or not."""
-
-
-class Call(msgspec.Struct):
-    """What a client asks: state, lock, unlock, stop."""
-
-    op: str
-    drop_lease: bool = False
-
-
-class State(msgspec.Struct, kw_only=True):
-    """Every answer: where the vault stands, how long the lease lasts, what went wrong."""
-
-    phase: str
-    """open, opening or locked."""
-    lease_s: int
-    error: ErrorBody | None = None
 
 
 class Keeper:

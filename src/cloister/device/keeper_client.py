@@ -10,7 +10,7 @@ import msgspec
 
 from cloister.device.agent_protocol import error_of
 from cloister.device.errors import DeviceClosed
-from cloister.device.keeper import MOST_CALL_BYTES, Call, State
+from cloister.device.keeper_protocol import MOST_CALL_BYTES, Call, State
 from cloister.device.paths import KEEPER_SOCKET_NAME, socket_path
 
 SOON_S: Final = 30.0

@@ -131,14 +131,16 @@ class _App:
             return 0
         return start.result()
 
+    # Both stop it first: what cannot be said must not keep it running.
+
     def _on_signal(self, number: int) -> None:
-        self._log.info("signal", name=Word("sigterm" if number == signal.SIGTERM else "sigint"))
         self._stop.set()
+        self._log.info("signal", name=Word("sigterm" if number == signal.SIGTERM else "sigint"))
 
     def _on_failure(self) -> None:
         self._has_failed = True
-        self._log.error("storage-failed", cause=Cause(StorageLost("")))
         self._stop.set()
+        self._log.error("storage-failed", cause=Cause(StorageLost("")))
 
     def _status(self) -> dict[str, Any]:
         return {

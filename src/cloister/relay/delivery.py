@@ -3,6 +3,9 @@
 An item is encoded once and shared by all that follow its object.  A connection that has used up
 its window, or whose socket takes nothing, is passed over; it catches up from storage as soon as
 it says ``Seen``.  Nothing is queued for it meanwhile.
+
+What is read for those who catch up is bounded for all of them together, in each turn of the loop:
+they take turns, and who is up to date does not wait for them.
 """
 
 from __future__ import annotations
@@ -15,12 +18,21 @@ from typing import Final, Protocol
 from cloister.limits import (
     DELIVERY_WINDOW_BYTES,
     DELIVERY_WINDOW_ITEMS,
+    KIB,
     MAX_FRAME_BYTES,
     MAX_FRAME_MESSAGES,
 )
 from cloister.relay.metrics import Metrics
 from cloister.wire.frame import join_messages
 
+TURN_BYTES: Final = DELIVERY_WINDOW_BYTES
+"""What all connections together get from storage in one turn of the loop: some three milliseconds.
+A turn that gave each of a thousand its window would make everybody else wait for seconds."""
+SHARE_BYTES: Final = 64 * KIB
+"""What one connection gets of it before its socket has said whether it takes that: whoever reads
+nothing makes the relay hold so much and one message more."""
+REST_S: Final = 0.003
+"""After a turn in which somebody caught up: as long as it took, for everybody else."""
 _FRAME_ROOM: Final = MAX_FRAME_BYTES - 16
 """Bytes of messages in one frame, less its head."""
 
@@ -89,7 +101,7 @@ class Follow:
         # The properties of both, written out: this runs once for each message and follower.
         if (
             outbox.is_blocked
-            or outbox.pushed_bytes >= DELIVERY_WINDOW_BYTES
+            or outbox.pushed_bytes >= SHARE_BYTES
             or self.unseen_bytes >= DELIVERY_WINDOW_BYTES
             or len(unseen) >= DELIVERY_WINDOW_ITEMS
         ):
@@ -101,13 +113,19 @@ class Follow:
         outbox.push(item)
 
     def pump(self) -> None:
-        """Catch up from storage as far as window and connection allow."""
+        """Catch up from storage as far as window, connection and this turn of the loop allow."""
         outbox = self.outbox
         while not (outbox.is_full or self.is_closed):
+            if outbox.flusher.is_spent:
+                outbox.flusher.wait(outbox)
+                break
             items = self.source.read(
                 self,
                 DELIVERY_WINDOW_ITEMS - len(self.unseen),
-                DELIVERY_WINDOW_BYTES - self.unseen_bytes,
+                min(
+                    DELIVERY_WINDOW_BYTES - self.unseen_bytes,
+                    SHARE_BYTES - outbox.pushed_bytes,
+                ),
             )
             if not items:
                 outbox.behind.pop(self, None)
@@ -120,13 +138,16 @@ class Follow:
         self.next_n = n + 1
         self.unseen.append((n, len(item)))
         self.unseen_bytes += len(item)
+        self.outbox.flusher.spend(len(item))
         self.outbox.push(item)
 
-    def seen(self, n: int) -> None:
-        """Give credit for all items up to ``n``."""
+    def seen(self, n: int) -> bool:
+        """Give credit for all items up to ``n``; tell whether that was any."""
         unseen = self.unseen
+        before = len(unseen)
         while unseen and unseen[0][0] <= n:
             self.unseen_bytes -= unseen.popleft()[1]
+        return len(unseen) < before
 
     def drop(self) -> None:
         """Stop following."""
@@ -137,33 +158,39 @@ class Outbox:
     """What goes to one connection: answers at once, pushed items as their windows allow."""
 
     __slots__ = (
-        "_flusher",
         "_messages",
         "_size",
         "behind",
+        "flusher",
         "is_blocked",
         "moved_at",
         "pushed_bytes",
+        "taken",
         "transmit",
+        "waiting_bytes",
     )
 
     def __init__(self, flusher: Flusher, transmit: Callable[[bytes], None], now: float) -> None:
-        self._flusher = flusher
+        self.flusher = flusher
         self.transmit = transmit
         self._messages: list[bytes] = []
         self._size = 0
         self.pushed_bytes = 0
         """Bytes of items and answers in this loop turn."""
+        self.taken = 0
+        """Requests of it that were taken in this loop turn."""
         self.is_blocked = False
         """The socket takes nothing more at present."""
         self.moved_at = now
         """When the connection last took something (monotonic s)."""
+        self.waiting_bytes = 0
+        """What its socket had not taken when it was last looked at."""
         self.behind: dict[Behind, None] = {}  # in order, so that a simulation replays
 
     @property
     def is_full(self) -> bool:
         """Tell whether nothing more may be pushed in this loop turn."""
-        return self.is_blocked or self.pushed_bytes >= DELIVERY_WINDOW_BYTES
+        return self.is_blocked or self.pushed_bytes >= SHARE_BYTES
 
     @property
     def is_stuck(self) -> bool:
@@ -172,17 +199,17 @@ class Outbox:
 
     def push(self, item: bytes) -> None:
         """Send an item."""
-        self._flusher.metrics.messages_delivered += 1
+        self.flusher.metrics.messages_delivered += 1
         self.send(item)
 
     def send(self, message: bytes) -> None:
         """Put an encoded message into the frame of this loop turn."""
         messages = self._messages
         if not messages:
-            self._flusher.add(self)
+            self.flusher.add(self)
         elif len(messages) == MAX_FRAME_MESSAGES or self._size + len(message) > _FRAME_ROOM:
             self.flush()
-            self._flusher.add(self)
+            self.flusher.add(self)
         messages = self._messages
         messages.append(message)
         self._size += len(message)
@@ -193,7 +220,7 @@ class Outbox:
         if self._messages:
             messages, self._messages = self._messages, []
             self._size = 0
-            self._flusher.metrics.frames_out += 1
+            self.flusher.metrics.frames_out += 1
             self.transmit(join_messages(messages))
 
     def catch_up(self) -> None:
@@ -202,26 +229,90 @@ class Outbox:
             follow.pump()
 
 
-class Flusher:
-    """Sends, at the end of a loop turn, the frames of all connections that have something."""
+class Turns(Protocol):
+    """The part of an event loop that a flusher needs."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def call_soon(self, callback: Callable[[], None]) -> object:
+        """Call at the end of this turn."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> object:
+        """Call after ``delay`` s."""
+
+
+class Flusher:
+    """Sends, at the end of a loop turn, the frames of all connections that have something; and
+    lets those go on that wait for their share, one after another, for half of the time."""
+
+    def __init__(self, metrics: Metrics, turns: Turns | None = None) -> None:
+        """``turns``: None: of the running loop."""
         self.metrics = metrics
-        self._loop = asyncio.get_running_loop()
+        self._turns: Turns = turns or asyncio.get_running_loop()
         self._outboxes: list[Outbox] = []
+        self._waiting: dict[Outbox, None] = {}
+        """Those that could take more from storage, in the order of their turns."""
+        self._takers: list[Outbox] = []
+        self._spent = 0
+        self._is_due = False
+        self._serves = False
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether whoever needs something from storage has to wait."""
+        return self._spent >= TURN_BYTES
+
+    def spend(self, size: int) -> None:
+        """Count bytes from storage, or work that takes as long, in this turn."""
+        self._spent += size
+        self._come()
+
+    def take(self, outbox: Outbox, cost: int) -> None:
+        """Count a request of a connection."""
+        if not outbox.taken:
+            self._takers.append(outbox)
+        outbox.taken += 1
+        self.spend(cost)
 
     def add(self, outbox: Outbox) -> None:
         """Remember a connection until the end of this turn."""
-        if not self._outboxes:
-            self._loop.call_soon(self.flush)
         self._outboxes.append(outbox)
+        self._come()
+
+    def _come(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._turns.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Send all frames that have gathered; who had its share goes on in the next turn."""
+        """Send all frames that have gathered; who had its share waits for the next one."""
+        self._is_due = False
+        self._spent = 0
+        for outbox in self._takers:
+            outbox.taken = 0
+        self._takers.clear()
         outboxes, self._outboxes = self._outboxes, []
         for outbox in outboxes:
             outbox.flush()
-            was_full = outbox.pushed_bytes >= DELIVERY_WINDOW_BYTES
+            was_full = outbox.pushed_bytes >= SHARE_BYTES
             outbox.pushed_bytes = 0
             if was_full and outbox.behind:
-                self._loop.call_soon(outbox.catch_up)
+                self.wait(outbox)
+
+    def wait(self, outbox: Outbox) -> None:
+        """Let a connection catch up when the others who wait have had their turn."""
+        self._waiting[outbox] = None
+        if not self._serves:
+            self._serves = True
+            self._turns.call_soon(self._serve)
+
+    def _serve(self) -> None:
+        """Let some go on, then nobody for as long as that took: whoever asks for much, or again
+        and again, leaves half of the loop to those who do not."""
+        self._spent = 0
+        for outbox in tuple(self._waiting):
+            if self.is_spent:
+                break
+            del self._waiting[outbox]
+            outbox.catch_up()
+        self._serves = bool(self._waiting)
+        if self._serves:
+            self._turns.call_later(REST_S, self._serve)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from cloister.limits import MAX_FOLLOWED_OBJECTS
+from cloister.limits import KIB, MAX_FOLLOWED_OBJECTS
 from cloister.relay.services.adopting import Adoptions
 from cloister.relay.services.channels import Channels
 from cloister.relay.services.context import Context
@@ -104,10 +104,17 @@ class Dispatch:
             session.backlog.requests += requests
             return
         context, outbox = self._context, session.outbox
+        flusher = outbox.flusher
         for place, request in enumerate(requests):
-            if outbox.is_full:
+            cost = _COSTS.get(type(request), REQUEST_COST)
+            if outbox.is_full or (
+                flusher.is_spent
+                and session.state is State.PROVEN
+                and (cost > REQUEST_COST or outbox.taken >= AT_ONCE)
+            ):
                 context.wait_with(session, requests[place:])
                 return
+            flusher.take(outbox, cost)
             context.metrics.requests += 1
             if session.state is State.GREETED:
                 session.count_unproven()
@@ -192,8 +199,8 @@ class Dispatch:
         follow = session.follows.get((request.kind, request.object_id))
         if follow is None:
             return
-        follow.seen(request.n)
-        session.outbox.moved_at = self._context.monotonic()
+        if follow.seen(request.n):
+            session.outbox.moved_at = self._context.monotonic()
         if follow in session.outbox.behind:
             follow.pump()
 
@@ -201,5 +208,23 @@ class Dispatch:
         session.done(request.rid, self._context.now())
 
 
+AT_ONCE: Final = 32
+"""Requests of a connection that are taken even if others have used up this turn of the loop."""
+REQUEST_COST: Final = 512
+"""What a request counts of ``delivery.TURN_BYTES``: five microseconds of it."""
+_COSTS: Final[dict[type, int]] = {
+    # A signature to check.
+    commands.Prove: 16 * KIB,
+    commands.ProveSteward: 16 * KIB,
+    # What it brings from storage is counted where it is read; looking costs something too.
+    commands.Follow: 2 * KIB,
+    commands.FollowLog: 64 * KIB,
+    commands.ReadLog: 64 * KIB,
+    commands.ReadPart: 64 * KIB,
+    commands.ReadTree: 64 * KIB,
+    commands.ReadProof: 2 * KIB,
+}
+"""What others count: those which make a relay work or read for a few bytes.  A member
+who asks for them without end waits, and nobody else."""
 MAX_GRANTS: Final = 2 * MAX_FOLLOWED_OBJECTS
 """Objects one connection may prove: twice what it may follow; bounds the relay's memory."""

@@ -27,6 +27,7 @@ from typing import Any, Final
 from cloister.limits import CONNECT_TIMEOUT_S
 from cloister.relay.acquaintances import STRANGER_BEAT_S, Acquaintances
 from cloister.relay.handshake_place import Place
+from cloister.relay.kernel_room import bound_unsent, bound_untaken
 
 Take = Callable[[socket.socket, Any], Awaitable[None]]
 """Shakes hands with a connection; returns when that is over, well or not."""
@@ -70,6 +71,8 @@ def bind(host: str, port: int) -> list[socket.socket]:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound_unsent(listening)
+            bound_untaken(listening)
             listening.bind(address)
             listening.listen(BACKLOG)
             listening.setblocking(False)

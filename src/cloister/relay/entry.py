@@ -14,6 +14,8 @@ import ssl
 from collections import Counter
 from typing import Any, Final, Protocol, cast
 
+from cloister.limits import STALLED_SESSION_S
+from cloister.relay.kernel_room import bound_unread, bound_unsent, keep_nothing
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
 
@@ -24,8 +26,10 @@ MAX_HEAD_BYTES: Final = 2048
 """A CONNECT request with its headers.  Larger ones are of no device of ours."""
 BUFFER_BYTES: Final = 64 * 1024
 """Bytes that may wait in one direction of one tunnel before the other side is not read."""
-STUCK_S: Final = 60
-"""A direction that moves nothing for this long ends the tunnel."""
+LOOK_S: Final = 5.0
+"""How often a direction is looked at that takes nothing more at present."""
+LOOKS: Final = round(STALLED_SESSION_S / LOOK_S) - 1
+"""After so many in which nothing moved the tunnel ends; the next would be too late."""
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
@@ -196,6 +200,8 @@ class _Half(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.other: _Half | None = None
         self._stuck: asyncio.TimerHandle | None = None
+        self._waiting = 0
+        """Bytes that were waiting when it was last looked at."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -208,7 +214,26 @@ class _Half(asyncio.Protocol):
     def pause_writing(self) -> None:
         if self.other is not None and self.other.transport is not None:
             self.other.transport.pause_reading()
-        self._stuck = asyncio.get_running_loop().call_later(STUCK_S, self.close)
+        self._waiting = self._waits()
+        self._stuck = asyncio.get_running_loop().call_later(LOOK_S, self._look, 1)
+
+    def _waits(self) -> int:
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+
+    def _look(self, times: int) -> None:
+        """End the tunnel when it has taken nothing for as long as may be."""
+        waiting = self._waits()
+        if waiting < self._waiting:
+            times = 0
+        self._waiting = waiting
+        if times >= LOOKS:
+            if self.transport is not None:
+                connection = self.transport.get_extra_info("socket")
+                if connection is not None:
+                    keep_nothing(connection)
+            self.close()
+        else:
+            self._stuck = asyncio.get_running_loop().call_later(LOOK_S, self._look, times + 1)
 
     def resume_writing(self) -> None:
         if self._stuck is not None:
@@ -241,6 +266,10 @@ class _Inner(_Half):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            bound_unsent(connection)
+            bound_unread(connection)
         if not self._outer.join(self):
             self.close()
 

@@ -73,6 +73,10 @@ class Connection(Protocol):
     speaks: bool
     """Whether the device's version of the protocol is this relay's."""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What it was given and its socket has not taken, as far as is known."""
+
     def transmit(self, frame: bytes) -> None:
         """Send one frame."""
 
@@ -238,12 +242,15 @@ class Sessions:
 
     def sweep(self, now: float) -> None:
         """One sweep over all connections."""
-        for session in list(self._connections):
+        for session, connection in list(self._connections.items()):
             outbox = session.outbox
-            if not outbox.is_stuck:
+            waiting = connection.waiting_bytes
+            if not outbox.is_stuck or (outbox.is_blocked and waiting < outbox.waiting_bytes):
+                # On a slow line it moves, before there is room again.
                 outbox.moved_at = now
-            # The next sweep would be too late.
-            is_stalled = now - outbox.moved_at > STALLED_SESSION_S - SWEEP_S
+            outbox.waiting_bytes = waiting
+            # The next sweep would be too late; none comes at the very second.
+            is_stalled = now - outbox.moved_at > STALLED_SESSION_S - 1.5 * SWEEP_S
             if is_stalled or now - session.heard_at > IDLE_TIMEOUT_S:
                 self._cut(session)
             else:

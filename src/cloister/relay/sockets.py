@@ -16,12 +16,15 @@ import aiofastnet
 import picows
 from picows.picows import WSProtocol  # type: ignore[attr-defined, unused-ignore]
 
-from cloister.limits import MAX_FRAME_BYTES
+from cloister.limits import KIB, MAX_FRAME_BYTES
 from cloister.wire.frame import HOME_PATH, SUBPROTOCOL
 
 READ_BUFFER_BYTES: Final = 2048
 """First size of a connection's read buffer; it grows with what comes.  16 KiB, the library's own,
 would be a third of what an idle device costs."""
+TLS_BUFFER_BYTES: Final = 4 * (16 * KIB + 64)
+"""Of each direction, four records.  The library's own are four times that, and once they have been
+filled, which everybody can bring about who stops reading, they stay with the connection."""
 BINARY: Final = picows.WSMsgType.BINARY
 _SILENT: Final = logging.getLogger("picows.server")
 
@@ -69,6 +72,13 @@ class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
             return ""
         peer = self._transport.underlying_transport.get_extra_info("peername")
         return str(peer[0]) if peer else ""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What it was given and has not taken."""
+        if self._transport is None:
+            return 0
+        return int(self._transport.underlying_transport.get_write_buffer_size())
 
     # --- what the library calls ------------------------------------------------------------
 
@@ -208,6 +218,8 @@ async def shake_hands(
             connection,
             ssl=tls,
             ssl_handshake_timeout=handshake_s / 2,
+            ssl_incoming_bio_size=TLS_BUFFER_BYTES,
+            ssl_outgoing_bio_size=TLS_BUFFER_BYTES,
         )
     except (OSError, EOFError, TimeoutError):
         connection.close()

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from textual import events
 from textual.screen import Screen
 
 from cloister.errors import CloisterError
@@ -237,7 +236,7 @@ class Interface(TypeAhead):
 
     # --- keys ----------------------------------------------------------------------------------
 
-    def on_key(self, event: events.Key) -> None:
+    def touched(self) -> None:
         """Note that somebody is there."""
         self.autolock.touch()
 

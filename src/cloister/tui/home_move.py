@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cloister.client.powers import ALREADY_HOME, FORMER_HOME
-from cloister.device.cards import CardFile
 from cloister.errors import PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from cloister.device.cards import CardFile
 
 MAX_NOTICE_BYTES: Final = 256 * 1024
 NOT_COMPLETE: Final = (
@@ -70,6 +72,16 @@ def demand_new(card: CardFile, rows: Sequence[Mapping[str, Any]]) -> None:
         raise UsageError(ALREADY_HOME)
     if "former home" in roles:
         raise PolicyError(FORMER_HOME)
+
+
+def home_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the home relay of the view "home"."""
+    return next(row for row in rows if row["role"] == "home")
+
+
+def moved(home: Mapping[str, Any]) -> str:
+    """Say that this device is at its new home already."""
+    return f"This device has moved to {home['name']}."
 
 
 def followed(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

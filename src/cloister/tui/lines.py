@@ -57,7 +57,7 @@ def _first_line(text: str, width: int) -> tuple[str, str]:
     """Return what fits into the first line, and the rest."""
     if cell_len(text) <= width:
         return text, ""
-    head = chop_cells(text[: width + 64], width)[0]
+    head = text[:width] if text.isascii() else chop_cells(text[: width + 64], width)[0]
     while len(head) > 1 and cell_len(head) > width:
         head = head[:-1]
     if text[len(head) : len(head) + 1] != " " and " " in head:

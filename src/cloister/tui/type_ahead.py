@@ -17,8 +17,8 @@ from cloister.tui.tamed import Tamed
 LOOK_S: Final = 0.01
 READY_S: Final = 2.0
 """A screen that is not ready after this long gets the keys all the same."""
-BETWEEN_S: Final = 0.3
-"""How long the next question of an action may take to come."""
+BETWEEN_S: Final = 1.0
+"""How long the next question of an action may take to come, while the action is under way."""
 
 
 class TypeAhead(Tamed):
@@ -29,10 +29,14 @@ class TypeAhead(Tamed):
         self._held: list[events.Key] | None = None
         self._held_until = 0.0
         self._time = 0
+        self._between_until = 0.0
         self.is_opening = False
         """Whether a conversation is just being opened: keys wait for its composer."""
         self.never_held: frozenset[str] = frozenset()
         """Keys that wait for nothing, such as the one that locks."""
+
+    def touched(self) -> None:
+        """Hear of every key and every paste, whoever takes it.  Overridden."""
 
     def is_writing(self) -> bool:
         """Tell whether keys go into a text that Enter sends.  Overridden."""
@@ -44,6 +48,8 @@ class TypeAhead(Tamed):
 
     async def on_event(self, event: events.Event) -> None:
         """Hold a key back, or let it go on."""
+        if isinstance(event, (events.Key, events.Paste)):
+            self.touched()
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
             return
@@ -61,13 +67,15 @@ class TypeAhead(Tamed):
     def push_screen(self, screen: Any, *arguments: Any, **options: Any) -> Any:
         """Show a screen; keys wait until it can take them."""
         pushed = super().push_screen(screen, *arguments, **options)
+        self._between_until = 0.0
         self._look_after(LOOK_S, self._begin_to_hold())
         return pushed
 
     def pop_screen(self) -> Any:
         """Leave a screen; keys wait for the next question, if one may come."""
         popped = super().pop_screen()
-        self._look_after(BETWEEN_S if self.is_asking() else LOOK_S, self._begin_to_hold())
+        self._between_until = time.monotonic() + BETWEEN_S
+        self._look_after(LOOK_S, self._begin_to_hold())
         return popped
 
     def _begin_to_hold(self) -> int:
@@ -95,7 +103,8 @@ class TypeAhead(Tamed):
             return
         screen = self.screen
         is_ready = screen.is_running and (screen.focused is not None or not screen.focus_chain)
-        is_ready = is_ready and not self.is_opening
+        is_between = self.is_asking() and time.monotonic() < self._between_until
+        is_ready = is_ready and not self.is_opening and not is_between
         if not is_ready and time.monotonic() < self._held_until:
             self._look_after(LOOK_S, number)
             return

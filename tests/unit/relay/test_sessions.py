@@ -13,6 +13,7 @@ from cloister.limits import (
     MAX_FRAME_BYTES,
     REPROVE_S,
 )
+from cloister.relay.delivery import SHARE_BYTES
 from cloister.relay.dispatch import MAX_GRANTS
 from cloister.relay.session import MAX_PENDING_BYTES, State
 from cloister.wire import commands
@@ -185,7 +186,7 @@ def test_many_objects_a_little_short_of_their_credit_do_not_stop_each_other() ->
     run(scenario)
 
 
-def test_one_turn_pushes_one_window_to_a_connection_and_the_rest_follows() -> None:
+def test_one_turn_pushes_one_share_to_a_connection_and_the_rest_follows() -> None:
     async def scenario(core: HomeCore) -> None:
         writer, reader = core.connect(b"w" * 32), core.connect(b"r" * 32)
         await core.ask(writer, core.proof(writer, 0))
@@ -203,7 +204,7 @@ def test_one_turn_pushes_one_window_to_a_connection_and_the_rest_follows() -> No
         core.dispatch.take(reader, [commands.Follow(2, CHANNEL, one, 0) for one in channels])
         await settle()
         assert len(turns) > 1
-        assert max(turns) < DELIVERY_WINDOW_BYTES + 4 * size
+        assert max(turns) < SHARE_BYTES + 2 * size
         assert sum(turns) > 12 * size
 
     run(scenario)

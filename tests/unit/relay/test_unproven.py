@@ -34,6 +34,7 @@ class Line:
     """What carries a session here: no socket."""
 
     speaks = True
+    waiting_bytes = 0
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
@@ -212,6 +213,32 @@ def test_a_stalled_reader_is_cut_within_its_time_and_loses_nothing(begins_after:
         await settle()
         got = [event for frame in again.got for event in decode_events(frame)]
         assert [event.n for event in got if isinstance(event, Item)] == list(range(20))
+
+    run(scenario)
+
+
+def test_a_reader_on_a_slow_line_is_not_cut_while_it_moves() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        reader = Line(sessions)
+        reader.prove(core)
+        assert reader.ask(commands.Follow(2, CHANNEL, COMMONS, 0))
+        reader.waiting_bytes = 200_000
+        sessions.on_blocked(reader.session, True)
+
+        def pass_sweeps(count: int, taken: int) -> None:
+            for _ in range(count):
+                core.time += SWEEP_S
+                reader.waiting_bytes -= taken
+                # Its ping, which is not read, keeps no connection that takes nothing.
+                reader.session.heard_at = core.time
+                sessions.sweep(core.time)
+
+        pass_sweeps(20, 1000)
+        assert not reader.is_cut
+        pass_sweeps(round(STALLED_SESSION_S / SWEEP_S) - 2, 0)
+        assert not reader.is_cut
+        pass_sweeps(2, 0)
+        assert reader.is_cut
 
     run(scenario)
 

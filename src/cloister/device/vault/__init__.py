@@ -13,10 +13,10 @@ from cloister.device.vault.errors import (
     VaultNeedsShares,
     VaultWriteFailed,
 )
-from cloister.device.vault.files import vault_exists
 from cloister.device.vault.key_file import DEFAULT_COST, Cost
 from cloister.device.vault.open_key import OpenKey
 from cloister.device.vault.store import Vault
+from cloister.device.vault_files import vault_exists
 
 __all__ = [
     "DEFAULT_COST",

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from cloister.device.vault.errors import VaultDamaged, VaultMissing
-from cloister.device.vault.files import DATABASE_NAME, KEY_NAME, vault_exists
 from cloister.device.vault.key_file import AnyKeyFile, parse_key_file
 from cloister.device.vault.profile_lock import ProfileLock
+from cloister.device.vault_files import DATABASE_NAME, KEY_NAME, vault_exists
 
 
 class ClosedVault:

@@ -11,8 +11,8 @@ from sqlcipher3 import dbapi2
 
 from cloister.crypto.secret import Secret
 from cloister.device.vault.errors import VaultDamaged, VaultWriteFailed
-from cloister.device.vault.files import sync_folder
 from cloister.device.vault.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, STEPS
+from cloister.device.vault_files import sync_folder
 from cloister.errors import CloisterError, LocalError
 from cloister.layouts import LayoutRefused, bring_up
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from cloister.crypto.secret import Secret
 from cloister.device.vault.errors import VaultWriteFailed
-from cloister.device.vault.files import KEY_NAME, NEXT_KEY_NAME, sync_folder, write_new_file
 from cloister.device.vault.key_file import (
     AnyKeyFile,
     ShareKeyFile,
@@ -21,6 +20,7 @@ from cloister.device.vault.key_file import (
     parse_key_file,
     stretch_for,
 )
+from cloister.device.vault_files import KEY_NAME, NEXT_KEY_NAME, sync_folder, write_new_file
 
 
 class OpenKey:

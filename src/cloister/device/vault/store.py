@@ -34,14 +34,6 @@ from cloister.device.vault.errors import (
     VaultExists,
     VaultWriteFailed,
 )
-from cloister.device.vault.files import (
-    DATABASE_NAME,
-    KEY_NAME,
-    UNFINISHED,
-    sync_file,
-    sync_folder,
-    write_new_file,
-)
 from cloister.device.vault.kept_rows import KeptRows
 from cloister.device.vault.key_file import (
     DEFAULT_COST,
@@ -53,6 +45,14 @@ from cloister.device.vault.key_file import (
 from cloister.device.vault.open_key import OpenKey
 from cloister.device.vault.profile_lock import ProfileLock
 from cloister.device.vault.wrapping import fresh_stretch, unwrap_alone, wrap_alone
+from cloister.device.vault_files import (
+    DATABASE_NAME,
+    KEY_NAME,
+    UNFINISHED,
+    sync_file,
+    sync_folder,
+    write_new_file,
+)
 from cloister.errors import CloisterError
 
 R = TypeVar("R")

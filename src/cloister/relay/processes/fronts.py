@@ -104,6 +104,11 @@ class DistantSocket:
         self._has_credit = True
         self._is_blocked = False
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What it was given and the front has not reported as taken."""
+        return self._given
+
     # --- what the session does with it ------------------------------------------------------
 
     def transmit(self, frame: bytes) -> None:

@@ -93,6 +93,8 @@ class Context:
         """Let requests wait until the connection takes its answers; read nothing more."""
         session.backlog = Backlog(session, requests, self._go_on)
         session.outbox.behind[session.backlog] = None
+        if not session.outbox.is_full:
+            session.outbox.flusher.wait(session.outbox)
         self.throttle(session, True)
 
     def _go_on(self, session: Session, requests: list[commands.AnyRequest]) -> None:

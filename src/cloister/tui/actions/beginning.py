@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cloister.client.inputs import FoundCircle
-from cloister.device.cards import CardFile, read_card
 from cloister.errors import CloisterError
 from cloister.tui.actions import asking, people
 from cloister.tui.talk import Choice, Talk
+
+if TYPE_CHECKING:
+    from cloister.device.cards import CardFile
 
 _WAYS: Final = (
     Choice("join", "I have an invitation", "its code, from a member"),
@@ -35,7 +37,7 @@ async def found(talk: Talk) -> None:
     path = ""
     while path := await talk.ask_optional("One more entry relay's card? (nothing: no)", text=path):
         try:
-            entries.append(read_card(Path(path), "entry"))
+            entries.append(_read_card(path, "entry"))
         except CloisterError as error:
             await talk.ask_again(error)
         else:
@@ -90,9 +92,16 @@ async def _card(talk: Talk, question: str, role: str) -> CardFile:
     while True:
         path = await talk.ask(question, about=about, text=path)
         try:
-            return read_card(Path(path), role)
+            return _read_card(path, role)
         except CloisterError as error:
             await talk.ask_again(error)
+
+
+def _read_card(path: str, role: str) -> CardFile:
+    # With cards comes what checks signatures: no other part of the interface has a need of it.
+    from cloister.device.cards import read_card
+
+    return read_card(Path(path), role)
 
 
 def _relays(home: CardFile, entries: list[CardFile]) -> str:

@@ -9,7 +9,6 @@ from typing import Final
 from cloister.client.inputs import Invite, Join, Leave, ShowInvitation, Vouch
 from cloister.client.powers import WithdrawInvitation, WithdrawVouch
 from cloister.client.safe_text import safe_line
-from cloister.device.codes import check_code
 from cloister.device.facade import View
 from cloister.errors import CloisterError
 from cloister.tui import words
@@ -82,7 +81,7 @@ async def join(talk: Talk) -> None:
             text=code,
         )
         try:
-            check_code(code, talk.now())
+            _check_code(code, talk.now())
         except CloisterError as error:
             await talk.ask_again(error)
             continue
@@ -99,6 +98,13 @@ async def join(talk: Talk) -> None:
         else:
             talk.tell(read_out(digits))
             return
+
+
+def _check_code(code: str, now: float) -> None:
+    # With codes come the keys that follow from one: it is loaded where one was typed.
+    from cloister.device.codes import check_code
+
+    check_code(code, now)
 
 
 def read_out(digits: str) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cloister.client.powers import FollowHome, MoveHome, ProposeRelays, StopFollowing
-from cloister.device.cards import CardFile, read_card
 from cloister.errors import CloisterError, UsageError
 from cloister.tui import home_move
 from cloister.tui.actions import asking
 from cloister.tui.talk import Choice, Talk
+
+if TYPE_CHECKING:
+    from cloister.device.cards import CardFile
 
 _FORM: Final = "Operators hand out cards as files."
 _STILL_THERE: Final = (
@@ -72,13 +74,16 @@ async def follow(talk: Talk) -> None:
             " Have the steward who proposed it say which relay that is.",
             "approve that it moves",
         )
+    before = home_move.home_of(await talk.device.governance("home"))
     answer = await asking.do(talk, FollowHome(ref=0, notice=notice, approve=how == "approve"))
     is_more = bytes.fromhex(answer) != notice
     if is_more:
         file = await _write(talk, file, answer)
-    found = home_move.followed(await talk.device.governance("home"))
+    rows = await talk.device.governance("home")
+    found, now = home_move.followed(rows), home_move.home_of(rows)
     if found is None:
-        talk.tell(home_move.NOT_COMPLETE)
+        is_there = now["relay_id"] != before["relay_id"]
+        talk.tell(home_move.moved(now) if is_there else home_move.NOT_COMPLETE)
         return
     give = f" Give {file} to everybody: they follow it too." if is_more else ""
     talk.tell(f"This device follows to {found['name']}.{give}")
@@ -116,6 +121,9 @@ async def entries(talk: Talk) -> None:
 
 
 async def _card(talk: Talk, question: str, role: str) -> tuple[CardFile, Path]:
+    # With cards comes what checks signatures: it is loaded where there is one to be read.
+    from cloister.device.cards import read_card
+
     typed = ""
     while True:
         typed = await talk.ask(question, about=_FORM, text=typed)

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.timer import Timer
 
 from cloister.client.effects import Message, Revised
 from cloister.device.facade import View
@@ -20,6 +19,7 @@ from cloister.tui import words
 from cloister.tui.keys import key_name
 from cloister.tui.layout import conversation_rows
 from cloister.tui.lines import Line, fit
+from cloister.tui.repainting import FrugalCompositor
 from cloister.tui.session import PAGE, Session, quietly
 from cloister.tui.widgets.choice_list import ChoiceList, Item
 from cloister.tui.widgets.entry import Composer
@@ -29,8 +29,6 @@ from cloister.tui.widgets.painted import Row
 if TYPE_CHECKING:
     from cloister.tui.app import Interface
 
-DRAFT_S: Final = 1.0
-"""A draft is kept when nothing was typed for this long."""
 LIST_COLUMNS: Final = 31
 
 
@@ -60,10 +58,10 @@ class HomeScreen(Screen[None]):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
+        self._compositor = FrugalCompositor()
         self.session = session
         self.conversation = ""
         """Id of the open conversation."""
-        self._draft_timer: Timer | None = None
         self._is_loading_older = False
         self._read_to = ("", -1)  # a conversation and a position: what was noted as read last
         self._round: list[str] = []
@@ -201,6 +199,7 @@ class HomeScreen(Screen[None]):
         self.query_one("#list", ChoiceList).select(conversation)
         log = self.query_one("#log", MessageLog)
         log.show([])
+        log.tell({})  # what is told of another conversation says nothing of this one
         composer = self.query_one("#composer", Composer)
         composer.fill(self.session.drafts.get(conversation, ""))
         if composer.has_focus:
@@ -307,11 +306,9 @@ class HomeScreen(Screen[None]):
             if not any(one.message_id == row.message_id for one in log.messages):
                 log.take(row)
 
-    def on_text_area_changed(self, event: Composer.Changed) -> None:
+    async def on_composer_paused(self, event: Composer.Paused) -> None:
         """Keep the draft when the person pauses."""
-        if self._draft_timer is not None:
-            self._draft_timer.stop()
-        self._draft_timer = self.set_timer(DRAFT_S, self.keep_draft)
+        await self.keep_draft()
 
     async def keep_draft(self, more: str = "") -> None:
         """Keep what stands in the composer, and ``more``, if it is not what is kept already."""

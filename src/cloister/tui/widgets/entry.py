@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.geometry import Region
 from textual.message import Message as Posted
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
 from cloister.client.safe_text import safe_line, safe_text
 from cloister.tui.widgets.painted import Row
+
+PAUSE_S: Final = 1.0
+"""A person pauses who has changed nothing for this long."""
 
 
 class Entry(Input):
@@ -86,17 +96,51 @@ class Composer(TextArea):
     class Slash(Posted):
         """A slash at the start of an empty composer."""
 
+    class Paused(Posted):
+        """Nothing has changed for a while since something did."""
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(
             id=id, soft_wrap=True, show_line_numbers=False, compact=True, tab_behavior="focus"
         )
         self.cursor_blink = False
         self.highlight_cursor_line = False
+        # Nobody listens, and at every key it would be passed on by everybody up to the application.
+        self.disable_messages(TextArea.SelectionChanged)
+        self._last_change = 0.0
+        self._pause: Timer | None = None
+        self._styled: object = None
+        """The toolkit's theme, once it has taken its styles from the style sheet."""
+
+    def notify_style_update(self) -> None:
+        """The style sheet says something else now."""
+        self._styled = None
+        super().notify_style_update()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw; the toolkit looks up all styles anew each time, though they are as they were."""
+        if self._styled is self._theme:
+            return ScrollView.render_lines(self, crop)
+        self._styled = self._theme
+        return super().render_lines(crop)
 
     def fill(self, text: str) -> None:
         """Put a draft there, the cursor behind it."""
         self.text = safe_text(text)
         self.move_cursor(self.document.end)
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """Wait for a pause, with one timer for many changes."""
+        event.stop()
+        self._last_change = time.monotonic()
+        if self._pause is None:
+            self._pause = self.set_timer(PAUSE_S, self._look)
+
+    def _look(self) -> None:
+        left = self._last_change + PAUSE_S - time.monotonic()
+        self._pause = self.set_timer(left, self._look) if left > 0 else None
+        if self._pause is None:
+            self.post_message(self.Paused())
 
     async def _on_key(self, event: events.Key) -> None:
         match event.key:

@@ -116,9 +116,18 @@ class MessageLog(Painted):
 
     def tell(self, receipts: dict[str, object]) -> None:
         """Say what the others have of one's own texts, by their receipts."""
-        if receipts != self._receipts:
-            self._receipts = receipts
-            self._blocks = []
+        if receipts == self._receipts:
+            return
+        own = [number for number, one in enumerate(self.messages) if one.own]
+        before = [self._state_of(self.messages[number]) for number in own]
+        self._receipts = receipts
+        changed = [
+            number
+            for number, state in zip(own, before, strict=True)
+            if self._state_of(self.messages[number]) != state
+        ]
+        if changed:
+            self._remake(changed)
             self.relay()
 
     def _state_of(self, message: Message) -> str:
@@ -128,9 +137,9 @@ class MessageLog(Painted):
                 return words.told_words(told)
         return words.state_of(message, is_connected=self._is_connected)
 
-    def _is_first_new(self, number: int) -> bool:
-        """Tell whether a message is the first of others that lies behind what was read."""
-        return self._is_new(number) and not any(map(self._is_new, range(number)))
+    def _first_new(self) -> int:
+        """Return which message is the first of others that lies behind what was read, or -1."""
+        return next(filter(self._is_new, range(len(self.messages))), -1)
 
     def _is_new(self, number: int) -> bool:
         message = self.messages[number]
@@ -145,36 +154,45 @@ class MessageLog(Painted):
             self.relay()
 
     def _renew(self, number: int) -> None:
-        """Lay one message out anew, and the next, whose name depends on it."""
+        """Lay one message out anew."""
         if is_folded(self.messages[number], self.blocked):
             self._blocks = []  # the first of a row counts the others
-        elif self.size.width <= 0 or len(self._blocks) != len(self.messages):
-            self._blocks = []
         else:
-            for place in (number, number + 1):
-                if place < len(self.messages):
-                    self._blocks[place] = self._block(place)
+            self._remake([number])
         self.relay()
         if self.is_at_end:
             self.to_end()
 
-    def _block(self, number: int) -> list[Line]:
-        folded = folded_block(self.messages, number, self.blocked, self.room)
+    def _remake(self, numbers: Sequence[int]) -> None:
+        """Make the blocks of some messages anew, and of the next, whose names depend on them."""
+        if self.size.width <= 0 or len(self._blocks) != len(self.messages):
+            self._blocks = []
+            return
+        room, first_new = self.room, self._first_new()
+        for place in sorted({place for number in numbers for place in (number, number + 1)}):
+            if place < len(self.messages):
+                self._blocks[place] = self._block(place, room, first_new)
+
+    def _block(self, number: int, room: int, first_new: int) -> list[Line]:
+        folded = folded_block(self.messages, number, self.blocked, room)
         if folded is not None:
             return folded
         before = self.messages[number - 1] if number else None
         return message_block(
             self.messages[number],
             before,
-            self.room,
+            room,
             state_of=self._state_of,
-            is_first_new=self._is_first_new(number),
+            is_first_new=number == first_new,
         )
 
     def lay_out(self) -> None:
         """Put the blocks together; make them where there are none for this width."""
         if len(self._blocks) != len(self.messages):
-            self._blocks = [self._block(number) for number in range(len(self.messages))]
+            room, first_new = self.room, self._first_new()
+            self._blocks = [
+                self._block(number, room, first_new) for number in range(len(self.messages))
+            ]
         self.lines = [line for block in self._blocks for line in block]
         if not self.lines:
             self.lines = [((self.placeholder, "dim"),)]

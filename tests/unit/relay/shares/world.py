@@ -13,7 +13,7 @@ from cloister.crypto.oprf import blind, finalize
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
 from cloister.ids import Handle
-from cloister.relay.delivery import Flusher, Outbox
+from cloister.relay.delivery import Flusher
 from cloister.relay.folder import Identity
 from cloister.relay.metrics import Metrics
 from cloister.relay.shares.logs import KeptLog, KeptLogs
@@ -80,15 +80,21 @@ class NoLogs:
         return []
 
 
+class NoTurns:
+    """No turn of any loop ever ends."""
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        pass
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        pass
+
+
 class FlusherByHand(Flusher):
     """Sends when it is told to: there is no loop whose turn could end."""
 
     def __init__(self) -> None:
-        self.metrics = Metrics()
-        self._outboxes: list[Outbox] = []
-
-    def add(self, outbox: Outbox) -> None:
-        self._outboxes.append(outbox)
+        super().__init__(Metrics(), NoTurns())
 
 
 @dataclass

@@ -1,0 +1,147 @@
+"""Who catches up, or asks for much, takes turns with others who do; nobody else waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from cloister.limits import DELIVERY_WINDOW_BYTES, MAX_FRAME_MESSAGES
+from cloister.relay.delivery import SHARE_BYTES, TURN_BYTES
+from cloister.relay.dispatch import AT_ONCE
+from cloister.relay.session import Session
+from cloister.wire import commands
+from cloister.wire.events import Done, Item
+from unit.relay.home_core import CHANNEL, COMMONS, HomeCore, put, settle
+
+SIZE = 16 * 1024
+FOLLOW = commands.Follow(2, CHANNEL, COMMONS, 0)
+
+
+def note(order: list[int], number: int, _frame: bytes) -> None:
+    order.append(number)
+
+
+def waiting(session: Session) -> int:
+    """Requests that wait for their turn."""
+    return len(session.backlog.requests) if session.backlog is not None else 0
+
+
+def run(scenario: Callable[[HomeCore], Awaitable[None]]) -> None:
+    async def main() -> None:
+        core = HomeCore()
+        await core.found()
+        await scenario(core)
+
+    asyncio.run(main())
+
+
+async def members(core: HomeCore, count: int) -> list[Session]:
+    """Connections that have proved the channel, in which a window and more is stored."""
+    sessions = [core.connect(bytes([number]) * 32) for number in range(count)]
+    for session in sessions:
+        await core.ask(session, core.proof(session, 0))
+    for number in range(DELIVERY_WINDOW_BYTES // SIZE + 4):
+        await core.ask(sessions[0], put(number, size=SIZE))
+    await core.drain(sessions[0])
+    return sessions
+
+
+def test_those_who_catch_up_share_each_turn_and_all_get_everything() -> None:
+    async def scenario(core: HomeCore) -> None:
+        sessions = await members(core, 20)
+        order: list[int] = []
+        for number, session in enumerate(sessions):
+            session.outbox.transmit = partial(note, order, number)
+        for session in sessions:
+            core.dispatch.take(session, [FOLLOW])
+        # What they get at once does not grow with how many they are.
+        assert sum(one.outbox.pushed_bytes for one in sessions) < TURN_BYTES + 2 * SHARE_BYTES
+        for _ in range(10):
+            await settle()
+        for session in sessions:
+            follow = session.follows[CHANNEL, COMMONS]
+            assert follow.next_n == DELIVERY_WINDOW_BYTES // SIZE
+            assert follow.is_closed
+        # In turn: nobody has all of it before somebody has any.
+        firsts = [order.index(number) for number in range(20)]
+        lasts = [len(order) - 1 - order[::-1].index(number) for number in range(20)]
+        assert max(firsts) < min(lasts)
+
+    run(scenario)
+
+
+def test_a_new_message_does_not_wait_for_those_who_catch_up() -> None:
+    async def scenario(core: HomeCore) -> None:
+        sessions = await members(core, 20)
+        writer, reader = sessions[:2]
+        number = DELIVERY_WINDOW_BYTES // SIZE + 4
+        await core.ask(reader, commands.Follow(2, CHANNEL, COMMONS, number))
+        for session in sessions[2:]:
+            core.dispatch.take(session, [FOLLOW])
+        assert core.flusher.is_spent
+        core.dispatch.take(writer, [put(number, size=SIZE)])
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert [event.n for event in core.sent[reader] if isinstance(event, Item)] == [number]
+        # Which others are still waiting for what was there before.
+        assert any(not core.sent[one] for one in sessions[2:])
+
+    run(scenario)
+
+
+def test_who_asks_to_follow_without_end_waits_and_a_cheap_request_does_not() -> None:
+    async def scenario(core: HomeCore) -> None:
+        flooder, other = await members(core, 2)
+        core.dispatch.take(flooder, [FOLLOW for _ in range(MAX_FRAME_MESSAGES)])
+        assert waiting(flooder) > MAX_FRAME_MESSAGES - AT_ONCE
+        core.dispatch.take(other, [commands.Ping(7)])
+        assert waiting(other) == 0
+        await asyncio.sleep(0)
+        assert [type(event) for event in core.sent[other]] == [Done]
+        # All of it is answered in the end, in order, each from the beginning.
+        for _ in range(100):
+            await settle()
+        assert waiting(flooder) == 0
+        got = core.sent[flooder]
+        assert sum(isinstance(event, Done) for event in got) == MAX_FRAME_MESSAGES
+        items = [event.n for event in got if isinstance(event, Item)]
+        window = list(range(DELIVERY_WINDOW_BYTES // SIZE))
+        assert items[-len(window) :] == window
+
+    run(scenario)
+
+
+def test_requests_without_end_wait_only_when_others_have_used_up_the_turn() -> None:
+    async def scenario(core: HomeCore) -> None:
+        one, another = await members(core, 2)
+        pings: list[commands.AnyRequest] = [
+            commands.Ping(number) for number in range(MAX_FRAME_MESSAGES)
+        ]
+        core.dispatch.take(one, pings)
+        assert waiting(one) == 0
+        core.flusher.spend(TURN_BYTES)
+        core.dispatch.take(another, pings)
+        assert waiting(another) == MAX_FRAME_MESSAGES - AT_ONCE
+        await settle()
+        answers = [event.rid for event in core.sent[another] if isinstance(event, Done)]
+        assert answers[-MAX_FRAME_MESSAGES:] == list(range(MAX_FRAME_MESSAGES))
+
+    run(scenario)
+
+
+def test_credit_for_nothing_does_not_keep_a_connection() -> None:
+    async def scenario(core: HomeCore) -> None:
+        reader = (await members(core, 2))[1]
+        await core.ask(reader, FOLLOW)
+        assert reader.outbox.is_stuck
+        moved_at = reader.outbox.moved_at
+        core.time += 20
+        await core.ask(reader, commands.Seen(0, CHANNEL, COMMONS, 3))
+        assert reader.outbox.moved_at == moved_at + 20
+        core.time += 5
+        await core.ask(reader, commands.Seen(0, CHANNEL, COMMONS, 3))
+        await core.ask(reader, commands.Seen(0, CHANNEL, COMMONS, 0))
+        assert reader.outbox.moved_at == moved_at + 20
+
+    run(scenario)
