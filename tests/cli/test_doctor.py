@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cloister.cli.doctor import of_status
 from cloister.finding import Grade
+from cloister.tui.checkup import of_status
 
 Run = Callable[..., tuple[int, str, str]]
 

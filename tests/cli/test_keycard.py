@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloister.cli.keycard import WIDTH, card_lines
+from cloister.tui.key_card import WIDTH, card_lines
 from unit.device.scripted import VIEWS
 
 Run = Callable[..., tuple[int, str, str]]

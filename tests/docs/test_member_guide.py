@@ -244,8 +244,10 @@ def test_the_interface_and_keeping(shell: Shell, circle: PreparedCircle) -> None
             "./cloister chat", "Amira", answers=[("/quit ends", "from a terminal\n/quit\n")]
         )
         assert re.search(r"^Mei, .*: the budget is ready$", said.out, re.M)
-        assert "1 found, the newest first" in said.out
-        circle.until("Mei", "read Newsdesk", ": from a terminal\n.*: lead is confirmed$")
+        circle.until("Mei", "read Newsdesk", ": from a terminal\n.*: lead is confirmed\n.*ok")
+        said = telling.block("./cloister search", "Amira")
+        assert re.search(r"^Newsdesk: Mei, .*: the budget is ready$", said.out, re.M)
+        assert '"text":"lead is confirmed"' in said.out
     # Somebody who moves to another device, to which nothing of before has come.
     circle.add_device("Amira", "second", "Mei")
     with KEEPING.told(shell) as telling:

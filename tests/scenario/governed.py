@@ -74,6 +74,12 @@ def power_alarms(device: SimulatedDevice) -> list[str]:
     return [alarm.text for alarm in device.alarms if alarm.code == "power"]
 
 
+def codes_of(device: SimulatedDevice, text: str) -> list[str]:
+    """Return how a device was told what holds a text: the codes of the alarms, and "news"."""
+    alarms = [alarm.code for alarm in device.alarms if text in alarm.text]
+    return alarms + ["news" for one in device.news if text in one]
+
+
 def other_alarms(circle: SimulatedCircle, *expected: str) -> list[str]:
     """Return the alarms that no test asked for."""
     return [

@@ -298,6 +298,7 @@ def test_a_new_device_of_a_verified_member_is_told_with_who_vouched() -> None:
         assert view["added_devices"] == [{"device": "Ben/2", "vouched_by": ["Cyd"], "told": False}]
         (alarm,) = (one for one in ada.alarms if one.code == NEW_DEVICE)
         assert "Ben/2, vouched for by Cyd" in alarm.text
+        assert not any("Ben has one more device" in one for one in ada.news), "told once"
         assert not [one for one in cyd.alarms if one.code == NEW_DEVICE], "who did not compare"
         # One's own new device takes nothing back.
         assert seen(ben, "Ada")["trust"] == "verified"

@@ -31,6 +31,7 @@ from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from scenario.governed import (
     DAY_S,
     admit_steward,
+    codes_of,
     later,
     other_alarms,
     power_alarms,
@@ -112,7 +113,7 @@ def test_a_suspended_member_is_out_of_every_group_and_comes_back_after_a_week() 
         await circle.act(ada, Suspend(ref=circle.ref(), member="Cyd", reason="phone taken"))
         assert state_of(ben, "Cyd") is MemberState.SUSPENDED
         assert any("suspended Cyd (phone taken)" in text for text in power_alarms(ben))
-        assert power_alarms(cyd)
+        assert codes_of(cyd, "Ada suspended Cyd (phone taken)") == ["out"], "and not a second time"
         send(circle, ada, "between stewards")
         await circle.settle()
         assert cyd.texts("Ada") == []

@@ -29,9 +29,9 @@ from cloister.roster.state import RequestState
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from scenario.governed import (
     DAY_S,
+    codes_of,
     later,
     other_alarms,
-    power_alarms,
     roster_of,
     send,
     two_stewards,
@@ -86,7 +86,8 @@ def test_a_steward_locks_a_device_at_both_relays_and_it_leaves_every_group() -> 
         assert not is_inside(ada, cyd)
         assert not is_inside(ben, cyd)
         assert device_view(ben, "Cyd")["state"] == "locked"
-        assert any("Cyd/1 is locked" in text for text in power_alarms(ben))
+        assert codes_of(ben, "Cyd/1") == ["news"]
+        assert codes_of(ada, "Cyd/1") == [], "what she has done herself"
         assert not ada.core.errands
 
     play(story())
@@ -132,6 +133,43 @@ def test_the_owner_locks_her_other_device_and_nobody_elses() -> None:
         assert device_view(ada, "Cyd/1")["state"] == "locked"
         assert device_view(ada, "Cyd/2")["state"] == "active"
         assert not is_inside(ada, cyd)
+
+    play(story())
+
+
+def test_a_lock_is_told_once_to_everybody_whom_it_concerns() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await two_stewards(circle)
+        laptop = await circle.add_device("Cyd laptop", cyd, [ada])
+        assert codes_of(ben, "Cyd has one more device") == ["news"]
+        await circle.act(laptop, LockDevice(ref=circle.ref(), device="Cyd/1"))
+        await circle.settle()
+        assert codes_of(laptop, "Cyd/1") == [], "she has done it herself"
+        assert codes_of(ada, "Cyd/1") == codes_of(ben, "Cyd/1") == ["news"]
+        assert codes_of(cyd, "") == ["out"]
+        (alarm,) = cyd.alarms
+        assert "Cyd says: Cyd/1 lost." in alarm.text
+        assert "unlock it" in alarm.text
+        line = await circle.act(laptop, ConsentToUnlock(ref=circle.ref(), device="Cyd/1"))
+        await circle.act(ada, UnlockDevice(ref=circle.ref(), device="Cyd/1", consents=(line,)))
+        await circle.settle()
+        assert cyd.news == ["This device belongs to the circle again: Cyd/1 is unlocked."]
+        assert codes_of(ada, "unlocked") == [], "she has done it herself"
+        assert codes_of(laptop, "") == ["news"]
+
+    play(story())
+
+
+def test_what_a_steward_has_to_decide_is_an_alarm() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, _ = await two_stewards(circle)
+        await circle.act(ada, LockDevice(ref=circle.ref(), device="Cyd"))
+        await circle.act(ada, UnlockDevice(ref=circle.ref(), device="Cyd"))
+        assert codes_of(ben, "Ada proposes to unlock Cyd/1") == ["power"]
+        await circle.act(ben, Approve(ref=circle.ref(), reference="Cyd"))
+        assert codes_of(ada, "Cyd/1 is unlocked") == ["news"]
 
     play(story())
 

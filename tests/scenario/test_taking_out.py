@@ -15,7 +15,7 @@ from cloister.errors import PolicyError, UsageError
 from cloister.roster.content import ExportScope
 from cloister.roster.policy import ExportRule
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
-from scenario.governed import power_alarms, roster_of, two_stewards, view
+from scenario.governed import roster_of, two_stewards, view
 
 
 def play(story: Coroutine[Any, Any, None]) -> None:
@@ -78,12 +78,12 @@ def test_a_logged_export_stands_in_the_log_before_it_may_go_on() -> None:
         assert roster_of(ada).size == before + len(hashes)
         assert last_words(ben) == "Cyd/1 takes out its whole history as a sealed backup"
         # Stewards are told aloud; who did it was there.
-        assert [one for one in power_alarms(ada) if "takes out" in one] == [
+        assert [one for one in ada.news if "takes out" in one] == [
             "Cyd/1 takes out the history of one conversation, readable.",
             "Cyd/1 takes out its whole history, readable.",
             "Cyd/1 takes out its whole history as a sealed backup.",
         ]
-        assert not [one for one in power_alarms(cyd) if "takes out" in one]
+        assert not [one for one in cyd.news if "takes out" in one]
 
     play(story())
 

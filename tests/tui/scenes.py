@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from cloister.client.effects import MessageKind, Quote, Reaction, Since
+from cloister.client.inputs import Invite
 from cloister.errors import PolicyError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.access import Phase
@@ -34,6 +35,11 @@ class Scene:
 def action(name: str, *then: str) -> tuple[str, ...]:
     """Return the keys that start an action by its name, and what follows."""
     return ("ctrl+k", *name, "enter", *then)
+
+
+EXPORT: Final = ("enter", *"/tmp/d", "enter")
+BACKUP: Final = (*"/tmp/b", "enter", *"six", "enter", *"six", "enter")
+RESTORE: Final = (*"/tmp/b", "enter", *"six", "enter")
 
 
 def _empty(device: PaperDevice) -> None:
@@ -153,6 +159,48 @@ def _blocked(device: PaperDevice) -> None:
     _member(device, "Amira", blocked=True)
 
 
+def _governed(device: PaperDevice) -> None:
+    """Jonas is a steward of a circle with devices, holds and relays."""
+    _steward(device)
+    seats = {"Jonas/2": "locked", "Zoë/1": "suspended"}
+    device.governed["devices"] = [
+        {
+            "device": name,
+            "member": name.split("/")[0],
+            "id": f"{n:064x}",
+            "short_id": f"{n:02x}91c0a7",
+            "bot": name == "Oskar/1",
+            "state": seats.get(name, "active"),
+            "seat": "paid",
+            "seat_until": NOW + 90 * 86_400,
+            "held": name.startswith("Mei"),
+        }
+        for n, name in enumerate(("Amira/1", "Jonas/1", "Jonas/2", "Mei/1", "Oskar/1", "Zoë/1"))
+    ]
+    device.governed["holds"] = [
+        {"reference": "9b07de41", "subject": "the devices of Mei", "placed_by": "Amira"},
+        {"reference": "c4e1f02a", "subject": "the conversation Front page", "placed_by": "Oskar"},
+    ]
+    relay = {"jurisdiction": "HK", "move": None, "channels": 0, "brings": False, "shares": True}
+    device.governed["home"] = [
+        {**relay, "role": "home", "name": "north", "operator": "North"},
+        {**relay, "role": "entry", "name": "south", "operator": "South", "jurisdiction": "PA"},
+    ]
+    device.answers[Invite] = "CLOISTER1:" + "8H3K0PABK5F1GPTW3CCM0VPNA" * 7
+
+
+def _ill(device: PaperDevice) -> None:
+    device.state |= {
+        "link": "down",
+        "trouble": "the entry relay does not answer",
+        "relay_ahead_s": 300,
+    }
+
+
+def _steward(device: PaperDevice) -> None:
+    _member(device, "Jonas", role="steward")
+
+
 SCENES: Final = (
     Scene("unlock", (), Phase.LOCKED),
     Scene("a wrong PIN", ("1", "2", "enter"), Phase.LOCKED),
@@ -185,6 +233,8 @@ SCENES: Final = (
     Scene("new conversation", action("new", "enter", "down", "enter")),
     Scene("search", action("search", *"source", "enter")),
     Scene("people", action("people")),
+    Scene("what with a member", action("people", "down", "down", "down", "enter")),
+    Scene("the same for a steward", action("people", *"mei", "enter"), prepare=_steward),
     Scene("requests", action("requests")),
     Scene("how one knows them", action("vouch", "enter")),
     Scene("two groups to type", action("vouch", "enter", "enter")),
@@ -211,4 +261,18 @@ SCENES: Final = (
     Scene("from right to left, writing", ("enter", *"שלום abc (1)"), prepare=_right_to_left),
     Scene("from right to left, picking", ("enter", "ctrl+o"), prepare=_right_to_left),
     Scene("from right to left, people", action("people"), prepare=_right_to_left),
+    Scene("approving", action("approve", "enter")),
+    Scene("devices", action("devices"), prepare=_governed),
+    Scene("a lost device", action("is lost", "enter"), prepare=_governed),
+    Scene("holds", action("holds"), prepare=_governed),
+    Scene("before a hold", action("place a", "down", "enter", "enter", "enter"), prepare=_governed),
+    Scene("before inviting", action("invite s")),
+    Scene("an invitation", action("invite s", "down", "enter"), prepare=_governed),
+    Scene("before history is written out", ("enter", *action("/exp", *EXPORT))),
+    Scene("a backup's passphrase", action("backup", *"/tmp/b", "enter")),
+    Scene("a backup is made", action("backup", *BACKUP)),
+    Scene("what is restored", action("restore a", *RESTORE)),
+    Scene("what is wrong", action("wrong"), prepare=_ill),
+    Scene("cover traffic", action("cover")),
+    Scene("relays", action("at home"), prepare=_governed),
 )

@@ -6,15 +6,39 @@ import pytest
 from textual.pilot import Pilot
 
 from cloister.client.inputs import Join, OpenConversation
+from cloister.crypto.secret import Secret
 from cloister.device.errors import NotAnswered
 from cloister.errors import PolicyError, UsageError
+from cloister.ids import CircleId
+from cloister.roster.invitation import InvitationCode, InvitationSeed
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.app import Interface
+from cloister.tui.widgets.entry import Composer
 from tui.scenes import SCENES
-from tui.stage import grid, newsroom
+from tui.stage import NOW, grid, newsroom
 from tui.test_behaviour import play, press, texts
 
 pytestmark = pytest.mark.usefixtures("utc", "brisk")
+
+
+def code(*, expires: int = NOW + 86_400) -> str:
+    """An invitation that can be used until then."""
+    seed = InvitationSeed(Secret(bytes(range(16))))
+    made = InvitationCode(
+        circle_id=CircleId(bytes(32)),
+        size=4,
+        root=bytes(32),
+        seed=seed,
+        expires=expires,
+        entry_host="entry.example",
+        entry_port=443,
+        home_host="home.example",
+        home_port=443,
+    )
+    return made.to_text()
+
+
+CODE = code()
 
 
 def on_no_list() -> PaperDevice:
@@ -23,19 +47,44 @@ def on_no_list() -> PaperDevice:
 
 
 def test_a_wrong_code_is_corrected_where_it_stands() -> None:
+    """A typing error is told before a name is asked for."""
     device = on_no_list()
-    device.refusal = UsageError("the invitation has a typing error")
+    wrong = CODE[:-1] + ("A" if CODE[-1] != "A" else "B")
 
     async def story(app: Interface, pilot: Pilot[str]) -> None:
-        await press(pilot, "enter", *"CLOISTER1:AB", "enter", *"Noor", "enter")
-        assert "The invitation has a typing error." in grid(app)
+        await press(pilot, "enter", *wrong, "enter")
+        assert "typing error" in grid(app)
         await press(pilot, "escape")
-        assert "> CLOISTER1:AB" in grid(app)
+        assert f"> {wrong[:30]}" in grid(app)
+        await press(pilot, "backspace", CODE[-1], "enter")
+        assert "Your name in the circle" in grid(app)
+        assert device.acts == []
+        await press(pilot, *"Noor", "enter")
+        assert device.acts == [Join(ref=0, code=CODE, name="Noor")]
+
+    play(device, story)
+
+
+def test_a_code_that_has_run_out_is_told_before_a_name_is_asked_for() -> None:
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *code(expires=NOW - 1), "enter")
+        assert "This invitation has expired." in grid(app)
+
+    play(on_no_list(), story)
+
+
+def test_a_name_that_is_refused_is_corrected_where_it_stands() -> None:
+    device = on_no_list()
+    device.refusal = UsageError("a name may have 64 bytes")
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *CODE, "enter", *"Noo", "enter")
+        assert "A name may have 64 bytes." in grid(app)
         device.refusal = None
-        await press(pilot, "backspace", "C", "enter")
-        assert "> Noor" in grid(app)
-        await press(pilot, "enter")
-        assert device.acts == [Join(ref=0, code="CLOISTER1:AC", name="Noor")]
+        await press(pilot, "escape", "enter")
+        assert "> Noo" in grid(app)
+        await press(pilot, "r", "enter")
+        assert device.acts == [Join(ref=0, code=CODE, name="Noor")]
 
     play(device, story)
 
@@ -99,7 +148,7 @@ def test_what_may_still_be_done_is_not_asked_again() -> None:
     device.refusal = NotAnswered("it was not answered in time")
 
     async def story(app: Interface, pilot: Pilot[str]) -> None:
-        await press(pilot, "enter", *"CODE", "enter", *"Noor", "enter")
+        await press(pilot, "enter", *CODE, "enter", *"Noor", "enter")
         assert "It was not answered in time." in grid(app)
         await press(pilot, "escape")
         assert "You are in no circle yet." in grid(app)
@@ -117,6 +166,77 @@ def test_an_answer_that_a_lock_interrupts_is_kept_as_a_draft() -> None:
 
     assert play(device, story) == "locked"
     assert list(device.begun.values()) == ["begun\nhalf an answer"]
+
+
+def test_an_answer_that_is_left_is_kept_as_a_draft() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", *"begun", "ctrl+o")
+        await press(pilot, "enter")
+        await press(pilot, "enter", *"half an answer", "escape")
+        assert app.is_watched
+        assert app.screen.query_one(Composer).text == "begun\nhalf an answer"
+        assert list(device.begun.values()) == ["begun\nhalf an answer"]
+        before = len(texts(device, "Front page"))
+        await press(pilot, "enter")
+        assert texts(device, "Front page")[before:] == ["begun\nhalf an answer"]
+
+    play(device, story)
+
+
+def test_an_answer_that_was_refused_is_kept_as_well() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", "ctrl+o")
+        await press(pilot, "enter")
+        await press(pilot, "enter", *"long")
+        device.refusal = PolicyError("the text has 13,000 bytes")
+        await press(pilot, "enter")
+        await press(pilot, "escape")
+        await press(pilot, "escape")
+        assert app.screen.query_one(Composer).text == "long"
+
+    play(device, story)
+
+
+def test_an_answer_is_kept_where_no_conversation_is_open() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "ctrl+o")
+        await press(pilot, *"front", "enter")
+        await press(pilot, "enter")
+        await press(pilot, "enter", *"later", "escape")
+        assert list(device.begun.values()) == ["later"]
+        assert "draft: later" in grid(app)
+
+    play(device, story)
+
+
+def test_another_text_that_is_left_is_no_draft() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", "ctrl+k", *"edit a", "enter")
+        await press(pilot, "enter", *" more", "escape")
+        assert app.screen.query_one(Composer).text == ""
+        assert device.begun == {}
+
+    play(device, story)
+
+
+def test_a_message_of_another_day_is_offered_with_its_day() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter", "ctrl+o")
+        rows = [row.strip(" >") for row in grid(app).splitlines()]
+        assert any(row.startswith("13:43 Lin: ") for row in rows), rows
+        assert any(row.startswith("27 Nov 15:51 You: Then we hold") for row in rows), rows
+
+    play(device, story)
 
 
 def test_picking_a_message_from_the_list_asks_for_the_conversation_first() -> None:

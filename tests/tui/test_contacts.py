@@ -9,7 +9,6 @@ import pytest
 from textual.pilot import Pilot
 
 from cloister.client.contact_acts import NameContact, NoteTold, NoteVerified
-from cloister.client.effects import Alarm
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.app import Interface
 from cloister.tui.folding import folded_block
@@ -35,6 +34,29 @@ def rung(app: Interface, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     assert app._driver is not None
     monkeypatch.setattr(app._driver, "write", written.append)
     return written
+
+
+# --- people as a list -----------------------------------------------------------------------------
+
+
+def test_somebody_is_picked_from_the_tree_and_written_to() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "ctrl+k", *"people", "enter", *"mei", "enter")
+        assert "Suspended. Vouched for by Amira, Jonas." in " ".join(grid(app).split())
+        await press(pilot, "enter")
+        for _ in range(5):
+            await settled(pilot)
+        assert app.home is not None
+        view = app.home.session.view(app.home.conversation)
+        assert view is not None
+        assert view["title"] == "Mei"
+        await press(pilot, "escape", "ctrl+k", *"people", "enter", "escape")
+        assert app.is_watched
+
+    play(device, story)
+    assert device.acts == []
 
 
 # --- what rings, and what comes first -------------------------------------------------------------
@@ -192,13 +214,19 @@ def test_that_the_other_of_two_is_out_is_told_where_one_writes_to_them() -> None
     play(device, story)
 
 
-def test_an_alarm_of_another_kind_is_shown_as_ever() -> None:
+def test_what_is_to_be_decided_is_an_alarm_and_the_rest_is_news() -> None:
+    device = newsroom()
+
     async def story(app: Interface, pilot: Pilot[str]) -> None:
-        app._alarm(Alarm(code="power", text="Amira suspended Mei"))
+        device.alarm("power", "Amira suspended Mei.")
         await settled(pilot)
         assert "ALARM (power)" in grid(app)
+        await press(pilot, "enter")
+        device.tell_news("Mei/1 is locked.")
+        await settled(pilot)
+        assert grid(app).splitlines()[:2] == [" News of the circle", "Mei/1 is locked."]
 
-    play(newsroom(), story)
+    play(device, story)
 
 
 # --- comparing ------------------------------------------------------------------------------------

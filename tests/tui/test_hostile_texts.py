@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -11,7 +12,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.worker import WorkerFailed
 
-from cloister.client.effects import Alarm
+from cloister.client.effects import NEWS, Alarm, Changed
 from cloister.errors import PolicyError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui import layout, line_input, lines, themes
@@ -121,8 +122,9 @@ def test_what_changed_about_somebody() -> None:
         play(device, story)
 
 
-def test_every_action_and_every_question() -> None:
+def test_every_action_and_every_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each action is begun and its first screens are gone through, whatever they are."""
+    monkeypatch.chdir(tmp_path)  # some of them write a file
 
     async def story(app: Interface, pilot: Any) -> None:
         for action in ACTIONS if is_long() else ACTIONS[::5]:
@@ -165,10 +167,12 @@ def test_screens_that_ask_and_tell() -> None:
             await pilot.pause()
             assert drawn(app) == ""
             await pilot.press("escape")
-            app._alarm(Alarm(code=text, text=text))
-            await pilot.pause()
-            assert drawn(app) == ""
-            await pilot.press("escape")
+            assert app.session is not None
+            for notice in (Alarm(code=text, text=text), Changed(what=NEWS, text=text)):
+                app.session._hear(notice)
+                await pilot.pause()
+                assert drawn(app) == ""
+                await pilot.press("escape")
 
     play(PaperDevice(), story)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
-from cloister.client.effects import Quote, Since
+from cloister.client.effects import BACK_IN, Quote, Since
 from cloister.tui.app import Interface
 from tui.stage import grid, newsroom
 from tui.test_behaviour import play, press
@@ -91,22 +91,38 @@ def test_what_comes_below_what_is_looked_at_is_unread_until_it_is_seen() -> None
     play(device, story)
 
 
-def test_that_this_device_is_out_is_told_once() -> None:
+def test_a_lock_of_this_device_is_one_screen_in_the_words_that_say_most() -> None:
     device = newsroom()
-    standing = {"state": "locked", "reason": "this device is locked", "hint": "Two unlock it."}
+    out = "This device is out of the circle for now: Jonas/1 is locked.  Two unlock it."
+    back = "This device belongs to the circle again: Jonas/1 is unlocked."
 
     async def story(app: Interface, pilot: Pilot[str]) -> None:
-        await press(pilot, "enter")
-        device.alarm("out", "This device is out of the circle for now: this device is locked.")
-        device.state["standing"] = standing
+        for state, text in (("locked", out), ("active", back)):
+            device.state["standing"] = {"state": state, "reason": f"it is {state}", "hint": "x"}
+            if state == "locked":
+                device.alarm("out", text)
+            else:
+                device.tell_news(text, BACK_IN)
+            for _ in range(3):
+                await settled(pilot)
+            shown = " ".join(grid(app).split())
+            assert " ".join(text.split()) in shown
+            assert shown.startswith("This device ")
+            await press(pilot, "escape")
+            assert app.is_watched, "told once"
+
+    play(device, story)
+
+
+def test_that_a_device_is_out_is_told_also_where_nobody_said_it_aloud() -> None:
+    """The alarm came while nobody looked: what the device says of itself is left."""
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        device.state["standing"] = {"state": "lapsed", "reason": "not paid", "hint": "Renew it."}
         device.connect("down")
-        for _ in range(5):
+        for _ in range(3):
             await settled(pilot)
-        assert grid(app).split("\n\n")[0].splitlines()[:2] == [
-            " This device",
-            "This device is locked.",
-        ]
-        await press(pilot, "escape")
-        assert app.is_watched
+        assert grid(app).startswith(" This device\nNot paid.\n\nRenew it.\n")
 
     play(device, story)

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cloister.cli.person import Person, person_command
 from cloister.cli.power import confirm, exercise
-from cloister.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
-    from cloister.device.facade import Facade, View
-
-MAX_NOTICE_BYTES = 256 * 1024
-CONSEQUENCES = """\
-The circle would move to {name} ({jurisdiction}, {operator}):
- - a second steward approves, and the circle's delay passes; then the old home stores nothing more;
- - conversations go on there with the same people, groups and texts;
- - open invitations lapse, and who waits to be let in is invited again;
- - it cannot move back: what was the home once is not the home again;
- - seats that were paid for at the old home are not moved. Where the new operator sells seats, the
-   activation code is of an account with one for each device.{shares}"""
-SHARES = """
- - devices get unlock shares at the new home by themselves, while their vaults are open. Until then
-   the old home must serve theirs. Where it is lost and the circle has one entry relay, a device
-   that is locked by now cannot be opened any more once its lease has run out."""
+    from cloister.device.facade import Facade
 
 
 @click.group()
@@ -53,17 +37,10 @@ def show(person: Person, *, offline: bool) -> None:
     Examples:
       cloister home show --offline --json
     """
+    from cloister.tui.home_move import relay_line
+
     for row in person.view(lambda device: device.governance("home"), offline=offline):
-        words = f"{row['role']}: {row['name']} ({row['jurisdiction']}, {row['operator']})"
-        if row["shares"]:
-            words += "; keeps unlock shares"
-        if row["move"]:
-            words += f"; this device {row['move']}"
-        if row["channels"]:
-            words += f", {row['channels']} conversations to go"
-        if row["brings"]:
-            words += "; brings the circle there"
-        person.output.data(row, words)
+        person.output.data(row, relay_line(row))
 
 
 @home.command("move")
@@ -100,25 +77,17 @@ def move(
     from cloister.cli.circle import activation_code
     from cloister.client.powers import MoveHome
     from cloister.device.cards import read_card
-    from cloister.roster.relay_card import RelayCard
+    from cloister.tui.home_move import consequences, demand_new, write_notice
 
-    encoded = read_card(card, "home").card
-    wanted = RelayCard.decode(encoded)
+    wanted = read_card(card, "home")
     rows = person.view(lambda device: device.governance("home"), offline=True)
-    _demand_new(wanted.relay_id, rows)
-    shares = SHARES if any(row["shares"] for row in rows) else ""
-    person.output.talk(
-        CONSEQUENCES.format(
-            name=wanted.name,
-            jurisdiction=wanted.jurisdiction,
-            operator=wanted.operator,
-            shares=shares,
-        )
-    )
+    demand_new(wanted, rows)
+    for said in consequences(wanted, rows):
+        person.output.talk(said)
     confirm(yes=yes, question="Propose it?")
     act = MoveHome(
         ref=0,
-        home_card=encoded,
+        home_card=wanted.card,
         activation_code=activation_code(activation_code_fd),
         lost=lost is not None,
     )
@@ -126,7 +95,7 @@ def move(
         exercise(person, act, "the circle moves to the new home relay")
         return
     answer = person.act(lambda device: device.act(act, person.settings.timeout_s), online=False)
-    _write(lost, answer)
+    write_notice(lost, answer)
     person.output.data(
         {"state": "waiting", "file": str(lost)},
         f"Written to {lost}. Another steward runs: cloister home follow {lost.name} --approve",
@@ -152,68 +121,41 @@ def follow(person: Person, *, file: Path, approve: bool, stop: bool, yes: bool) 
       cloister home follow notice.move --stop
     """
     from cloister.client.powers import FollowHome, StopFollowing
+    from cloister.tui.home_move import (
+        NOT_COMPLETE,
+        STOPPED,
+        followed,
+        home_of,
+        moved,
+        read_notice,
+        write_notice,
+    )
 
     timeout_s = person.settings.timeout_s
     if stop:
         person.act(lambda device: device.act(StopFollowing(ref=0), timeout_s), online=False)
-        person.output.talk("This device asks the circle's own home again.")
+        person.output.talk(STOPPED)
         return
-    notice = _read(file)
+    notice = read_notice(file)
     if approve:
         confirm(yes=yes, question="Approve that the circle moves there, without its old home?")
     act = FollowHome(ref=0, notice=notice, approve=approve)
 
     async def following(device: Facade) -> tuple[str, str]:
         before = await device.governance("home")
-        return await device.act(act, timeout_s), _home_of(before)["relay_id"]
+        return await device.act(act, timeout_s), home_of(before)["relay_id"]
 
     answer, home_before = person.act(following, online=False)
     if bytes.fromhex(answer) != notice:
-        _write(file, answer)
+        write_notice(file, answer)
     rows = person.view(lambda device: device.governance("home"), offline=True)
-    follows = [row for row in rows if row["role"] == "candidate"]
-    if follows:
-        words = f"This device follows to {follows[0]['name']}. See: cloister home show"
+    follows = followed(rows)
+    if follows is not None:
+        words = f"This device follows to {follows['name']}. See: cloister home show"
         if bytes.fromhex(answer) != notice:
             words += f"\nGive {file} to everybody: they run `cloister home follow` with it."
-        person.output.data({"state": "following", **follows[0]}, words)
-    elif (now := _home_of(rows))["relay_id"] != home_before:
-        person.output.data({"state": "moved", **now}, f"This device has moved to {now['name']}.")
+        person.output.data({"state": "following", **follows}, words)
+    elif (now := home_of(rows))["relay_id"] != home_before:
+        person.output.data({"state": "moved", **now}, moved(now))
     else:
-        person.output.data(
-            {"state": "waiting"},
-            "The notice is not complete: a second steward has to approve it, or the circle's "
-            "delay has not passed. Then a steward follows it again.",
-        )
-
-
-def _home_of(rows: Sequence[View]) -> View:
-    return next(row for row in rows if row["role"] == "home")
-
-
-def _demand_new(relay_id: bytes, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse what the act would refuse, before anybody is told what would follow from it."""
-    from cloister.client.governing_home import ALREADY_HOME, FORMER_HOME
-
-    roles = {str(row["role"]) for row in rows if row["relay_id"] == relay_id.hex()}
-    if "home" in roles:
-        raise UsageError(ALREADY_HOME)
-    if "former home" in roles:
-        raise PolicyError(FORMER_HOME)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        text = file.read_bytes()[: 2 * MAX_NOTICE_BYTES].decode("ascii").strip()
-        return bytes.fromhex(text)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise UsageError(f"{file} is not a move notice") from None
-
-
-def _write(file: Path, notice: str) -> None:
-    try:
-        file.write_text(notice + "\n", encoding="ascii")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+        person.output.data({"state": "waiting"}, NOT_COMPLETE)

@@ -7,13 +7,13 @@ import os
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
 
-from cloister.cli.person import SETTLE_S, Person, person_command
-from cloister.errors import UsageError
+from cloister.cli.person import AFTERWARDS_S, SETTLE_S, Person, person_command
+from cloister.errors import CloisterError, UsageError
 
 if TYPE_CHECKING:
     from cloister.device.facade import Facade
@@ -27,12 +27,14 @@ def chat(person: Person, *, name: str) -> None:
 
     A line that is typed is a text; lines are only ever added, so a screen reader can follow, and a
     pipe. Commands begin with a slash: /help lists them, and there is one for everything that the
-    full-screen interface does. Piped lines are sent one by one; answers go to standard output.
+    full-screen interface does. Piped lines are sent one by one; answers go to standard output. What
+    is not done there is said, the lines after it are done all the same, and at their end the exit
+    status is that of the first.
 
     \b
     Examples:
       cloister chat Newsdesk
-      printf 'lead is confirmed\\n/search lead\\n' | cloister chat Newsdesk
+      printf 'lead is confirmed\\n/react last ok\\n' | cloister chat Newsdesk
     """
     run_lines(person, name)
 
@@ -118,6 +120,7 @@ def _clear() -> None:
 def run_lines(person: Person, name: str) -> None:
     """Run the line mode until the person leaves it, or locks."""
     from cloister.cli.settings_book import FileSettings
+    from cloister.device.errors import DeviceClosed
     from cloister.device.local import Device
     from cloister.device.paths import config_file
     from cloister.tui.line import LineMode
@@ -129,7 +132,10 @@ def run_lines(person: Person, name: str) -> None:
         else PipedLines(sys.stdin.buffer, quiet=person.output.quiet)
     )
 
+    failure: CloisterError | None = None
+
     async def talking(device: Facade) -> str:
+        nonlocal failure
         if not lines.is_typed:
             await device.settle(SETTLE_S)
         # Whoever holds the vault shows alarms anyway.
@@ -141,13 +147,22 @@ def run_lines(person: Person, name: str) -> None:
             autolock_s=person.settings.autolock_s,
             settings=FileSettings(config_file(), person),
         )
-        return await mode.run(name)
+        ending = await mode.run(name)
+        failure = mode.failure
+        if not lines.is_typed:
+            # What was said of messages goes out as texts do, before the vault is closed.
+            with suppress(DeviceClosed):
+                await device.settle(AFTERWARDS_S)
+        return ending
 
     with _terminal_as_it_was():
         ending = person.run(talking)
     if ending == "locked":
         _lock(person)
         person.output.talk("The vault is closed.")
+    if failure is not None:
+        # It was said where it happened: here only the status follows from it.
+        click.get_current_context().exit(failure.exit_code)
 
 
 def _lock(person: Person) -> None:

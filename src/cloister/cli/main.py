@@ -60,6 +60,7 @@ FAMILIES: dict[str, Family] = {
     "send": Family("cloister.cli.messages:send", "Send a text."),
     "message": Family("cloister.cli.message:message", "Edit, take back, react."),
     "read": Family("cloister.cli.messages:read", "Read a conversation."),
+    "search": Family("cloister.cli.search:search", "Search the texts of all conversations."),
     "export": Family("cloister.cli.export:export", "Write out one's own history."),
     "backup": Family("cloister.cli.keeping:backup", "Seal one's own history into a file."),
     "restore": Family("cloister.cli.keeping:restore", "Read such a file as history."),

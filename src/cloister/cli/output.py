@@ -45,6 +45,10 @@ class Output:
         sys.stderr.write(safe_line(f"ALARM ({alarm.code}): {alarm.text}") + "\n")
         sys.stderr.flush()
 
+    def news(self, text: str) -> None:
+        """Say what is only to be known."""
+        self.talk(safe_line(f"News: {text}"))
+
     def message(
         self,
         message: Message,

@@ -16,6 +16,7 @@ class FileSettings:
 
     def __init__(self, file: Path, person: Person) -> None:
         self._file = file
+        self._folder = person.folder
         self._flags: dict[str, Value | None] = {
             name: getattr(person.settings, name)
             for name, origin in person.origins.items()
@@ -55,4 +56,5 @@ class FileSettings:
             autolock_s=settings.autolock_s,
             notify=settings.notify,
             bidi=settings.bidi,
+            folder=self._folder,
         )

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from cloister.client.effects import Alarm
+from cloister.client.effects import BACK_IN, NEWS, Alarm, Changed
 from cloister.device.errors import FellBehind
 from cloister.errors import LockedError, NetworkError
 
@@ -47,13 +47,18 @@ async def wakeups(device: Facade) -> AsyncGenerator[None, None]:
 
 @asynccontextmanager
 async def telling_alarms(device: Facade, output: Output) -> AsyncGenerator[None, None]:
-    """Show every alarm to the person while the body runs, whatever the command is about."""
+    """Tell the person every alarm, and what is only to be known, while the body runs."""
 
     async def tell() -> None:
         async with aclosing(device.follow()) as notices:
             async for notice in notices:
-                if isinstance(notice, Alarm):
-                    output.alarm(notice)
+                match notice:
+                    case Alarm():
+                        output.alarm(notice)
+                    case Changed(what=what, text=text) if what in {NEWS, BACK_IN}:
+                        output.news(text)
+                    case _:
+                        pass
 
     telling = asyncio.ensure_future(tell())
     try:

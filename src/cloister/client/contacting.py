@@ -146,9 +146,7 @@ def on_settled(turn: Turn, settled: SettledEntry) -> None:
     if roster is None:
         return
     for event in settled.events:
-        if not isinstance(event, events.DeviceAdded | events.Returned):
-            continue
-        if contact_of(state, event.member_id).verified:
+        if isinstance(event, _ADDED) and is_compared(turn, event):
             by = ", ".join(vouchers_of_device(roster, event.did)) or "nobody that is known"
             turn.alarm(
                 NEW_DEVICE,
@@ -159,6 +157,14 @@ def on_settled(turn: Turn, settled: SettledEntry) -> None:
         member = roster.members.get(MemberId(key))
         if said.told_state and member is not None and member.is_active:
             _put(turn, member, replace(said, told_state=0))
+
+
+_ADDED: Final = (events.DeviceAdded, events.Returned)
+
+
+def is_compared(turn: Turn, event: events.Event) -> bool:
+    """Tell whether an event adds a device of somebody whose keys were compared: told here."""
+    return isinstance(event, _ADDED) and bool(contact_of(turn.state, event.member_id).verified)
 
 
 # --- storing --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 from cloister.errors import CloisterError
 from cloister.wire.commands import AnyRequest
@@ -214,9 +215,20 @@ class Revised:
     message_id: bytes
 
 
+NEWS: Final = "news"
+"""``Changed``: an act of power that the person is told of, and nothing is to be done about."""
+BACK_IN: Final = "back in"
+"""``Changed``: this device belongs to the circle again."""
+OUT: Final = "out"
+"""``Alarm``: this device is out of the circle for a time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """Circle, members, requests or conversations changed; ``what`` names it in a word."""
+    """Circle, members, requests or conversations changed; ``what`` names it in a word.
+
+    ``NEWS`` and ``BACK_IN`` are told aloud, in the words of ``text``.
+    """
 
     what: str
     text: str = ""
@@ -224,7 +236,10 @@ class Changed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """Something that a person must see: a hole, a fork, a changed key, a removal."""
+    """Something that a person must see, and do something about: a hole, a fork, a changed key.
+
+    What is only to be known is ``Changed``.
+    """
 
     code: str
     text: str

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from cloister.client.following import begin_notice
 from cloister.client.foresight import append
 from cloister.client.home_records import Adoption
 from cloister.client.naming import roster_in_force
-from cloister.client.powers import BringCircle, MoveHome
+from cloister.client.powers import ALREADY_HOME, FORMER_HOME, BringCircle, MoveHome
 from cloister.client.turn import Turn
 from cloister.codec import DecodeError
 from cloister.crypto.secret import Secret
@@ -17,9 +15,6 @@ from cloister.roster.readable import ReadableType
 from cloister.roster.relay_card import RelayCard, RelaySet, check_relay_set
 from cloister.roster.roster import Roster
 from cloister.wire.request import MAX_CODE_BYTES
-
-ALREADY_HOME: Final = "that relay is the circle's home already"
-FORMER_HOME: Final = "that relay was the circle's home before; its log there has ended"
 
 
 def on_move_home(turn: Turn, act: MoveHome) -> None:

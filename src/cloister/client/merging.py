@@ -23,6 +23,7 @@ from cloister.client.checking import (
 )
 from cloister.client.committing import TRANSITIONS, CommitEvent, commit_state
 from cloister.client.content import chain_start
+from cloister.client.effects import OUT
 from cloister.client.identity import did_of
 from cloister.client.linking import channel_key
 from cloister.client.log import is_caught_up
@@ -342,9 +343,9 @@ def _on_out(turn: Turn, standing: Standing, reason: str) -> None:
         turn.answer(owed, error=PolicyError(f"this device is out of the circle: {reason}"))
     if standing.is_final:
         turn.alarm("removed", f"This device is out of the circle for good: {reason}.")
-    elif standing.is_out:
+    elif standing.is_out and not turn.session.told_out:
         hint = WORDS[standing][1]
-        turn.alarm("out", f"This device is out of the circle for now: {reason}.  {hint}")
+        turn.alarm(OUT, f"This device is out of the circle for now: {reason}.  {hint}")
     turn.drop_link("removed")
 
 

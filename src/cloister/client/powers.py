@@ -94,6 +94,11 @@ class MoveHome(Act):
     """Whether the present home is gone: answered with a notice to carry, in hexadecimal."""
 
 
+ALREADY_HOME: Final = "that relay is the circle's home already"
+FORMER_HOME: Final = "that relay was the circle's home before; its log there has ended"
+"""Why ``MoveHome`` is refused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BringCircle(Act):
     """Bring the circle to the home relay that it has by now; for who has the operator's code."""

@@ -180,6 +180,8 @@ class Session:
     head: bytes = b""
     head_later: bytes = b""
     """A head that fits no relays known yet: judged when the entries below it have come."""
+    told_out: bool = False
+    """Whether the person was told that this device is out, and by whose act."""
     home_step: int = 0
     """The step (``HomeStep``) of a move when the session began; 0: there was none.  In another
     step proofs are made anew: of a home that was left they say where it ends."""

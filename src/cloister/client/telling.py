@@ -1,6 +1,7 @@
-"""Every act of power is told: to stewards as an alarm, to those it concerns, and to all in words.
+"""Every act of power is told: aloud to stewards and to those it concerns, and to all in words.
 
-What this device's own person has just done is not told back to it.
+What somebody has to decide, or takes this device out, is an alarm; the rest is news.  What this
+device's own person has just done is not told back to it, and nothing is told twice.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from collections.abc import Collection
 from typing import Final
 
 from cloister.client.bots import is_bot
+from cloister.client.contacting import is_compared
+from cloister.client.effects import BACK_IN, NEWS, OUT
 from cloister.client.event_words import EXPORTS
 from cloister.client.identity import did_of
 from cloister.client.matters import (
@@ -20,8 +23,9 @@ from cloister.client.matters import (
 )
 from cloister.client.naming import device_name, name_of_key, own_member, shown
 from cloister.client.safe_text import safe_line
+from cloister.client.standing import WORDS, Standing, standing_of
 from cloister.client.turn import SettledEntry, Turn
-from cloister.ids import MemberId
+from cloister.ids import DeviceId, MemberId
 from cloister.roster import events as sealed
 from cloister.roster import governance_events as readable
 from cloister.roster.content import RevokeKind, Role
@@ -30,7 +34,7 @@ from cloister.roster.orders import HoldScope, StewardSet
 from cloister.roster.roster import Roster
 
 POWER: Final = "power"
-"""Code of the alarms, and name of the notices, about acts of power."""
+"""Code of the alarms about acts of power, and name of the notices that nobody is told aloud."""
 
 
 def tell(turn: Turn, settled: SettledEntry) -> None:
@@ -48,10 +52,72 @@ def tell(turn: Turn, settled: SettledEntry) -> None:
         if not words or (is_own and isinstance(event, sealed.Exported)):
             continue
         concerned = own.member_id in subjects_of(roster, event) or _is_for_all(event)
-        if concerned or (own.role is not Role.MEMBER and not is_own):
+        is_aloud = concerned or (own.role is not Role.MEMBER and not is_own)
+        if not is_aloud or (is_own and isinstance(event, _DONE_HERE)) or is_compared(turn, event):
+            turn.changed(POWER, words)
+        elif _is_about_standing(event, did_of(turn.state), own.member_id):
+            _tell_standing(turn, standing_of(roster, did_of(turn.state)), words)
+        elif isinstance(event, _TO_DECIDE):
             turn.alarm(POWER, words)
         else:
-            turn.changed(POWER, words)
+            turn.changed(NEWS, words)
+
+
+_DONE_HERE: Final = (
+    sealed.DeviceLocked,
+    sealed.DeviceUnlocked,
+    sealed.DeviceRevoked,
+    readable.HoldPlaced,
+)
+"""What follows at once from an act, and never from the time of the log."""
+_TO_DECIDE: Final = (
+    sealed.RemovalProposed,
+    sealed.ReinstatementProposed,
+    sealed.Suspended,
+    sealed.NeedsRevouch,
+    sealed.PolicyProposed,
+    sealed.Objected,
+    readable.StewardSetProposed,
+    readable.KeySuspended,
+    readable.LiftProposed,
+    readable.RelaySetProposed,
+    readable.UnlockProposed,
+    readable.EraseProposed,
+    readable.EraseApproved,
+    readable.ErasePaused,
+    readable.EraseDue,
+    readable.HoldReleaseProposed,
+    readable.ResetProposed,
+)
+"""What waits for somebody, or can still be stopped; and what cannot any more and is for ever."""
+
+
+def _is_about_standing(event: sealed.Event, did: DeviceId, member_id: MemberId) -> bool:
+    """Whether an event takes this very device out, or lets it in again."""
+    match event:
+        case sealed.DeviceLocked() | sealed.DeviceUnlocked() | sealed.DeviceRevoked():
+            return event.did == did
+        case (
+            sealed.Suspended()
+            | sealed.RevouchOverdue()
+            | sealed.SuspensionLapsed()
+            | sealed.Reinstated()
+        ):
+            return event.member_id == member_id
+        case _:
+            return False
+
+
+def _tell_standing(turn: Turn, standing: Standing, words: str) -> None:
+    """Say what this device's person has of it; that it is out for good is said where it leaves."""
+    if standing.is_out:
+        hint = WORDS[standing][1]
+        turn.alarm(OUT, f"This device is out of the circle for now: {words}  {hint}")
+        turn.change_session(told_out=True)
+    elif standing.is_final:
+        turn.changed(POWER, words)
+    else:
+        turn.changed(BACK_IN, f"This device belongs to the circle again: {words}")
 
 
 def _is_for_all(event: sealed.Event) -> bool:

@@ -24,6 +24,8 @@ class CardFile:
     name: str
     operator: str
     jurisdiction: str
+    relay_id: str
+    """In hexadecimal, as views have it."""
 
 
 def read_card(path: Path, role: str) -> CardFile:
@@ -43,4 +45,10 @@ def read_card(path: Path, role: str) -> CardFile:
             f"{path} is not the card of a relay that serves as {role}",
             hint="--home takes the home relay's card, --entry an entry relay's",
         )
-    return CardFile(encoded, safe_line(card.name), safe_line(card.operator), card.jurisdiction)
+    return CardFile(
+        card=encoded,
+        name=safe_line(card.name),
+        operator=safe_line(card.operator),
+        jurisdiction=card.jurisdiction,
+        relay_id=card.relay_id.hex(),
+    )

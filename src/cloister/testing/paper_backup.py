@@ -27,4 +27,13 @@ class PaperBackups:
     async def restore(self, path: str, passphrase: str) -> AsyncGenerator[View, None]:
         """Say that the backup has nothing new."""
         self.backups.append(path)
-        yield {"done": True, "messages": 0, "new": 0, "of": 0, "made_at": 0, "unknown": 0}
+        count = sum(map(len, self.rows.values()))
+        made_at = max((row.at for rows in self.rows.values() for row in rows), default=0)
+        yield {
+            "done": True,
+            "messages": count,
+            "new": 0,
+            "of": count,
+            "made_at": made_at,
+            "unknown": 0,
+        }

@@ -12,6 +12,7 @@ from typing import Any
 
 from cloister.client.contact_acts import BlockContact, NoteTold
 from cloister.client.effects import (
+    NEWS,
     Alarm,
     AnnotationKind,
     Changed,
@@ -24,12 +25,18 @@ from cloister.client.effects import (
     Shown,
     Since,
 )
-from cloister.client.inputs import Act, OpenConversation
+from cloister.client.inputs import Act, OpenConversation, SetCover
 from cloister.device import annotating
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
 from cloister.errors import CloisterError, NotFoundError
 from cloister.testing.paper_backup import PaperBackups
-from cloister.testing.paper_views import PLAIN_CONVERSATION, PLAIN_MEMBER, receipts_view
+from cloister.testing.paper_views import (
+    PLAIN_CIRCLE,
+    PLAIN_CONVERSATION,
+    PLAIN_MEMBER,
+    PLAIN_STATE,
+    receipts_view,
+)
 
 
 class PaperDevice(PaperBackups):
@@ -45,26 +52,16 @@ class PaperDevice(PaperBackups):
         self.people: list[View] = []
         self.asked: list[View] = []
         self.waiting: list[View] = []
-        self.state: View = {
-            "phase": "member",
-            "name": name,
-            "bot": False,
-            "link": "up",
-            "trouble": None,
-            "trust_problem": False,
-            "term": None,
-            "standing": None,
-            "log_stale": False,
-            "log_size": 4,
-            "stuck": [],
-            "digits": "",
-            "vault_key": "PIN and unlock shares of 2 relays",
-        }
+        self.state: View = {**PLAIN_STATE, "name": name}
+        self.governed: dict[str, list[View]] = {}
+        """Name -> what a view of governance shows (``client.governance_views``)."""
         self.read: dict[str, int] = {}
         self.begun: dict[str, str] = {}
         self.told: dict[str, View] = {}
         """Channel -> what receipts say (``client.receipt_views``)."""
         self.acts: list[Act] = []
+        self.answers: dict[type[Act], str] = {}
+        """What an act of a kind is answered with; nothing where it is not here."""
         self.refusal: CloisterError | None = None
         """What every act and text is refused with, if set."""
         self.sent_as = MessageState.SENT
@@ -163,6 +160,10 @@ class PaperDevice(PaperBackups):
         """Raise an alarm."""
         self._tell(Alarm(code=code, text=text))
 
+    def tell_news(self, text: str, what: str = NEWS) -> None:
+        """Tell what is only to be known."""
+        self._tell(Changed(what=what, text=text))
+
     def _tell(self, notice: FollowedNotice) -> None:
         for listener in self._listeners:
             listener.put_nowait(notice)
@@ -181,7 +182,10 @@ class PaperDevice(PaperBackups):
             self._tell(Changed(what="conversations"))
         if isinstance(act, BlockContact | NoteTold):
             self._keep(act)
-        return ""
+        if isinstance(act, SetCover):
+            rate = max(act.per_day, int(self.state["cover_per_day"]))
+            self.state |= {"cover_own": act.per_day, "cover_per_day": rate}
+        return self.answers.get(type(act), "")
 
     def _keep(self, act: BlockContact | NoteTold) -> None:
         view = next(one for one in self.people if act.member in {one["name"], one["member_id"]})
@@ -259,18 +263,7 @@ class PaperDevice(PaperBackups):
 
     async def circle(self) -> View:
         """Return a circle of two relays."""
-        return {
-            "circle_id": "5af0b58c" * 8,
-            "forming": False,
-            "members": len(self.people),
-            "vouches_needed": 2,
-            "test_circle": False,
-            "single_operator": False,
-            "relays": [
-                {"role": "home", "name": "north", "jurisdiction": "HK", "operator": "North"},
-                {"role": "entry", "name": "south", "jurisdiction": "PA", "operator": "South"},
-            ],
-        }
+        return {**PLAIN_CIRCLE, "members": len(self.people)}
 
     async def members(self) -> list[View]:
         """Return the members."""
@@ -288,8 +281,8 @@ class PaperDevice(PaperBackups):
         ]
 
     async def governance(self, what: str, about: str = "") -> list[View]:
-        """Return what waits; nothing of the rest."""
-        return self.waiting if what == "pending" else []
+        """Return what waits, or what a test has put there."""
+        return self.waiting if what == "pending" else self.governed.get(what, [])
 
     async def exposure(self, device: str) -> View:
         """Return a report of nothing."""

@@ -1,4 +1,4 @@
-"""A member and a conversation of whom nothing special is to be said, as views on paper."""
+"""A device, a member and a conversation with nothing special about them, as views on paper."""
 
 from __future__ import annotations
 
@@ -7,6 +7,37 @@ from typing import Final
 
 from cloister.device.facade import View
 
+PLAIN_STATE: Final[View] = {
+    "phase": "member",
+    "device": "67".zfill(64),
+    "bot": False,
+    "link": "up",
+    "trouble": None,
+    "trust_problem": False,
+    "term": None,
+    "standing": None,
+    "log_stale": False,
+    "log_size": 4,
+    "stuck": [],
+    "digits": "",
+    "vault_key": "PIN and unlock shares of 2 relays",
+    "vault_trouble": None,
+    "relay_ahead_s": 1,
+    "cover_own": 0,
+    "cover_per_day": 0,
+}
+"""A device in its circle with which nothing is wrong."""
+PLAIN_CIRCLE: Final[View] = {
+    "circle_id": "5af0b58c" * 8,
+    "forming": False,
+    "vouches_needed": 2,
+    "test_circle": False,
+    "single_operator": False,
+    "relays": [
+        {"role": "home", "name": "north", "jurisdiction": "HK", "operator": "North"},
+        {"role": "entry", "name": "south", "jurisdiction": "PA", "operator": "South"},
+    ],
+}
 PLAIN_MEMBER: Final[View] = {
     "role": "member",
     "state": "active",

@@ -16,8 +16,11 @@ from typing import Final
 
 from cloister.client.core import Core
 from cloister.client.effects import (
+    BACK_IN,
+    NEWS,
     Alarm,
     Answer,
+    Changed,
     Disconnect,
     Effect,
     Notify,
@@ -79,6 +82,8 @@ class SimulatedDevice(Stored):
         self.core = Core()
         self.answers: dict[int, Answer] = {}
         self.alarms: list[Alarm] = []
+        self.news: list[str] = []
+        """What the person was told of, and need do nothing about."""
         self.is_offline = False
         self.crash_rate = 0.0
         """Chance that an input ends in a crash at a random place among its effects."""
@@ -118,6 +123,8 @@ class SimulatedDevice(Stored):
                 self.answers[answer.ref] = answer
             case Notify(notice=Alarm() as alarm):
                 self.alarms.append(alarm)
+            case Notify(notice=Changed(what=what, text=text)) if what in {NEWS, BACK_IN}:
+                self.news.append(text)
             case Disconnect():
                 self.drop_link()
             case _:

@@ -41,6 +41,7 @@ def _copy(device: SimulatedDevice, circle: SimulatedCircle) -> None:
     copy.messages = dict(device.messages)
     copy.answers = dict(device.answers)
     copy.alarms = list(device.alarms)
+    copy.news = list(device.news)
     copy._errand_not_before = dict(device._errand_not_before)
 
 

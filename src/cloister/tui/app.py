@@ -15,7 +15,6 @@ from cloister.errors import CloisterError
 from cloister.tui.access import Access, Phase
 from cloister.tui.autolock import Autolock
 from cloister.tui.keys import KEYS, Key, help_lines, key_name
-from cloister.tui.lines import sentence
 from cloister.tui.notifications import NOTIFY_EVERY_S, signal_of
 from cloister.tui.screens.unlock import UnlockScreen
 from cloister.tui.setting import Setting, SettingsBook
@@ -23,10 +22,11 @@ from cloister.tui.themes import Colours, OneBit, palette, theme
 from cloister.tui.type_ahead import TypeAhead
 
 if TYPE_CHECKING:
-    from cloister.client.effects import Alarm, Message
+    from cloister.client.effects import Message
     from cloister.device.facade import Facade
     from cloister.tui.actions.table import Action
     from cloister.tui.changes import Changes
+    from cloister.tui.news import News
     from cloister.tui.screens.home import HomeScreen
     from cloister.tui.screens.palette import Picked
     from cloister.tui.session import Session
@@ -71,7 +71,7 @@ class Interface(TypeAhead):
         self.session: Session | None = None
         self.autolock = Autolock(self, self._lock_if_open)
         self._notified = 0.0
-        self._standing = "active"
+        self._news: News | None = None
         self._phase = ""
         self._is_asking = False
         self._changes: Changes | None = None
@@ -107,6 +107,7 @@ class Interface(TypeAhead):
 
     async def enter(self, device: Facade) -> None:
         """Show an open device."""
+        from cloister.tui.news import News
         from cloister.tui.screens.home import HomeScreen
         from cloister.tui.session import Session
 
@@ -119,7 +120,8 @@ class Interface(TypeAhead):
         session.on_revised = home.revise
         session.on_swept = home.reload
         session.on_receipts = home.tell_receipts
-        session.on_alarm = self._alarm
+        news = self._news = News(self)
+        session.on_alarm, session.on_news = news.alarm, news.hear
         await self.switch_screen(home) if self.screen_stack[1:] else await self.push_screen(home)
         self.run_worker(self._watch(session), group="session")
 
@@ -157,14 +159,8 @@ class Interface(TypeAhead):
                 _ = self.screen.dismiss(None)
             self.show("You are in", "The circle has let you in. Everybody reads the room commons.")
         self._phase = phase
-        standing = home.session.status.get("standing") or {}
-        state = str(standing.get("state", "active"))
-        if state != self._standing:
-            # What concerns this device for good is a screen of its own, never a line in passing.
-            self._standing = state
-            said = [str(standing.get("reason") or "This device belongs to the circle again")]
-            said += [str(standing["hint"])] if standing.get("hint") else []
-            self.show("This device", "\n\n".join(map(sentence, said)), role="warn")
+        if self._news is not None:
+            self._news.stand(home.session.status)
 
     @property
     def home(self) -> HomeScreen | None:
@@ -200,11 +196,6 @@ class Interface(TypeAhead):
 
         self._changes = self._changes or Changes(self)
         self._changes.tell()
-
-    def _alarm(self, alarm: Alarm) -> None:
-        if alarm.code in {"new device", "out"}:
-            return  # a screen of its own says it
-        self.show(f"ALARM ({alarm.code})", alarm.text, role="fail")
 
     def report(self, error: CloisterError) -> None:
         """Tell what was not done, why, and what to do."""

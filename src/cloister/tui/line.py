@@ -12,14 +12,24 @@ from contextlib import aclosing, suppress
 from typing import Final
 
 from cloister.client.contact_acts import NoteTold
-from cloister.client.effects import Alarm, Changed, Message, MessageState, Revised, Shown
+from cloister.client.effects import (
+    BACK_IN,
+    NEWS,
+    Alarm,
+    Changed,
+    Message,
+    MessageState,
+    Revised,
+    Shown,
+)
 from cloister.client.safe_text import safe_line
 from cloister.device.errors import FellBehind
 from cloister.device.facade import Facade, FollowedNotice, View
-from cloister.errors import CloisterError, LockedError, NotFoundError
+from cloister.errors import CloisterError, LockedError, NotFoundError, PolicyError
 from cloister.tui import words
-from cloister.tui.actions.table import ACTIONS, BY_NAME
+from cloister.tui.actions.table import BY_NAME
 from cloister.tui.folding import folded_line, is_folded
+from cloister.tui.line_help import help_text
 from cloister.tui.line_input import Lines
 from cloister.tui.line_talk import LineTalk
 from cloister.tui.setting import SettingsBook
@@ -69,6 +79,9 @@ class LineMode:
         self._blocked: set[bytes] = set()
         """The devices of those whose texts are folded away."""
         self._link = ""
+        self.failure: CloisterError | None = None
+        """The first thing that was not done, where lines come from a pipe: nobody can correct it
+        there, and whoever filled the pipe learns of it by the exit status alone."""
         self._sending = asyncio.Lock()
         """So that no own text is heard of before it is known to have been typed here."""
 
@@ -115,10 +128,15 @@ class LineMode:
                 raise
             except CloisterError as error:
                 said = str(error).removesuffix(".")
-                self._lines.say(f"Not done: {said}." + (f" {error.hint}" if error.hint else ""))
+                self._fail(error, f"Not done: {said}." + (f" {error.hint}" if error.hint else ""))
         if not self._lines.is_typed and not self._talk.ending:
             await self._until_sent()
         return self._talk.ending or "left"
+
+    def _fail(self, error: CloisterError, said: str) -> None:
+        self._lines.refuse(said)
+        if not self._lines.is_typed:
+            self.failure = self.failure or error
 
     async def _take(self, text: str) -> None:
         if text.startswith("//"):
@@ -300,6 +318,8 @@ class LineMode:
                 self._lines.say(f"ALARM ({notice.code}): {notice.text}")
             case Changed(what="members"):
                 await self._people()
+            case Changed(what=what) if what in {NEWS, BACK_IN} and self._tells_alarms:
+                self._lines.say(f"* News: {safe_line(notice.text)}")
             case Changed(what="link"):
                 await self._say_link()
             case Shown(message=message) if message.channel_id.hex() == self._talk.conversation:
@@ -355,7 +375,8 @@ class LineMode:
         if not self._waiting:
             self._all_sent.set()
         if row.state is MessageState.FAILED:
-            self._lines.say(f"* Not sent: {begins}. Why: {safe_line(row.reason)}")
+            why = safe_line(row.reason)
+            self._fail(PolicyError(why), f"* Not sent: {begins}. Why: {why}")
         elif row.message_id in self._said_queued:
             self._said_queued.discard(row.message_id)
             self._lines.say(f"* Sent: {begins}")
@@ -368,19 +389,3 @@ class LineMode:
             why = f": {status['trouble']}" if status.get("trouble") else ""
             self._lines.say(f"* {word}{why}")
         self._link = word
-
-
-def help_text() -> str:
-    """Return the commands in lines, by group."""
-    lines = [
-        "A line is a text. A \\ at its end goes on with one more line of the same text.",
-        "// at the beginning is a text that begins with /. Commands:",
-        "  /older: what was said before. /where: the conversation you are in.",
-    ]
-    group = ""
-    for action in ACTIONS:
-        if action.group != group:
-            group = action.group
-            lines.append(f"{group.capitalize()}:")
-        lines.append(f"  /{action.name}: {action.summary}")
-    return "\n".join(lines)

@@ -37,6 +37,10 @@ class Lines(Protocol):
         """Write what is said about it."""
         ...
 
+    def refuse(self, text: str) -> None:
+        """Write what was not done, and why: nothing silences it."""
+        ...
+
 
 class PipedLines:
     """Lines from a pipe or a file: texts to standard output, talk to standard error."""
@@ -60,6 +64,10 @@ class PipedLines:
         """Write to standard error."""
         if not self._quiet:
             _write(sys.stderr, text)
+
+    def refuse(self, text: str) -> None:
+        """Write to standard error, also when quiet."""
+        _write(sys.stderr, text)
 
 
 class TypedLines:
@@ -101,7 +109,7 @@ class TypedLines:
             sys.stdout.write(safe_text(typed))
             sys.stdout.flush()
 
-    say = show
+    say = refuse = show
 
 
 async def _in_a_daemon(work: Callable[[], T]) -> T:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textwrap import indent
 
 from cloister.client.safe_text import safe_line
+from cloister.clock import wall_time
 from cloister.device.facade import Facade, View
 from cloister.errors import CloisterError, NotFoundError, UsageError
 from cloister.tui import words
@@ -48,6 +49,10 @@ class LineTalk:
         self._given = given
         self._had_some = bool(given)
 
+    def now(self) -> float:
+        """Return the time."""
+        return wall_time()
+
     async def ask(
         self, question: str, *, about: str = "", secret: bool = False, text: str = ""
     ) -> str:
@@ -63,7 +68,7 @@ class LineTalk:
         """A line that was refused is typed anew, with its command: lines may come from a pipe."""
         raise error
 
-    async def write(self, title: str, *, about: str, text: str) -> str:
+    async def write(self, title: str, *, about: str, text: str, draft_of: str = "") -> str:
         """Ask for a text; what stands there now is shown, for who wants to copy it."""
         if self._given:
             return self._rest()
@@ -94,6 +99,17 @@ class LineTalk:
             self._lines.say(about)
         self._offer(question, choices)
         return _meant(await self._line(), choices).value
+
+    async def browse(self, question: str, choices: Sequence[Choice], *, act: str) -> str:
+        """Say the list, or return the one that was named with the command."""
+        if self._given:
+            return _meant(self._given.pop(0), choices).value
+        lines = [
+            "  " * one.depth + safe_line(one.label) + (f" ({safe_line(one.note)})" * bool(one.note))
+            for one in choices
+        ]
+        self._lines.say("\n".join([*lines, act]))
+        return ""
 
     async def choose_many(self, question: str, choices: Sequence[Choice]) -> tuple[str, ...]:
         """Have choices named or numbered, with commas between them."""
@@ -166,7 +182,9 @@ def _meant(typed: str, choices: Sequence[Choice]) -> Choice:
     A name goes before a number: somebody may be called 2.
     """
     wanted = safe_line(typed).casefold()
-    named = [one for one in choices if wanted in {one.whole.casefold(), one.value.casefold()}]
+    named = [
+        one for one in choices if wanted in {one.whole.casefold(), one.value.casefold(), *one.also}
+    ]
     if not named and wanted.isdecimal() and 1 <= int(wanted) <= len(choices):
         return choices[int(wanted) - 1]
     begun = [one for one in choices if wanted and one.whole.casefold().startswith(wanted)]

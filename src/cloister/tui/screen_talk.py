@@ -16,7 +16,9 @@ from cloister.tui.screens.asking import (
     refusal,
 )
 from cloister.tui.screens.writing import WriteScreen
+from cloister.tui.session import quietly
 from cloister.tui.talk import NOTHING, Cancelled, Choice
+from cloister.tui.widgets.entry import Composer
 
 if TYPE_CHECKING:
     from cloister.tui.app import Interface
@@ -36,6 +38,10 @@ class ScreenTalk:
         self._app = app
         self._doing = doing
 
+    def now(self) -> float:
+        """Return the time that the screens show."""
+        return self._app.clock()
+
     async def ask(
         self, question: str, *, about: str = "", secret: bool = False, text: str = ""
     ) -> str:
@@ -52,12 +58,29 @@ class ScreenTalk:
             raise error
         await self._app.push_screen_wait(refusal(error))
 
-    async def write(self, title: str, *, about: str, text: str) -> str:
+    async def write(self, title: str, *, about: str, text: str, draft_of: str = "") -> str:
         """Ask for a text of several lines."""
-        answer = await self._app.push_screen_wait(WriteScreen(title, about=about, text=text))
+        screen = WriteScreen(title, about=about, text=text, is_draft=bool(draft_of))
+        answer = await self._app.push_screen_wait(screen)
         if not answer or not answer[0].strip():
+            if draft_of and screen.left.strip():
+                await self._keep(draft_of, screen.left)
             raise Cancelled
         return answer[0]
+
+    async def _keep(self, conversation: str, text: str) -> None:
+        """Put an unfinished text below what has been begun in a conversation, and keep both."""
+        home = self._app.home
+        if home is None:
+            return
+        if conversation == home.conversation:
+            composer = home.query_one("#composer", Composer)
+            composer.fill("\n".join(filter(None, (composer.text, text))))
+            await home.keep_draft()
+            return
+        drafts = home.session.drafts
+        drafts[conversation] = "\n".join(filter(None, (drafts.get(conversation), text)))
+        await quietly(self.device.keep_draft(conversation, drafts[conversation]))
 
     async def ask_optional(self, question: str, *, text: str = "") -> str:
         """Ask for a line, or nothing."""
@@ -74,6 +97,10 @@ class ScreenTalk:
         if not choices:
             raise NotFoundError(nothing)
         return (await self._pick(question, choices, about=about))[0]
+
+    async def browse(self, question: str, choices: Sequence[Choice], *, act: str) -> str:
+        """Have one picked, or leave the list."""
+        return await self.choose(question, choices)
 
     async def choose_many(self, question: str, choices: Sequence[Choice]) -> tuple[str, ...]:
         """Have several picked."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from typing import Final
 
-from cloister.client.effects import Alarm, Changed, Message, Revised, Shown
+from cloister.client.effects import BACK_IN, NEWS, Alarm, Changed, Message, Revised, Shown
 from cloister.device.errors import DeviceClosed, FellBehind
 from cloister.device.facade import Facade, FollowedNotice, View
 from cloister.errors import CloisterError
@@ -55,6 +55,8 @@ class Session:
         """Texts of a conversation, by its id, have come to their time."""
         self.on_receipts: Callable[[], None] = lambda: None
         self.on_alarm: Callable[[Alarm], None] = lambda alarm: None
+        self.on_news: Callable[[Changed], None] = lambda news: None
+        """What the person is told of, and need do nothing about."""
         self._stale = asyncio.Event()
 
     @property
@@ -171,6 +173,8 @@ class Session:
                 self.on_revised(notice)
             case Changed(what="receipts"):
                 self.on_receipts()
+            case Changed(what=what) if what in {NEWS, BACK_IN}:
+                self.on_news(notice)
             case Changed(what="timeline"):
                 self.on_swept(notice.text)
             case Changed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -18,6 +19,8 @@ class Setting:
     """bell, osc9, osc777, osc99 or none."""
     bidi: str = "interface"
     """What orders right-to-left text: interface or terminal."""
+    folder: Path | None = None
+    """The profile's folder, where there is one to look at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,10 @@ class Choice:
     note: str = ""
     text: str = ""
     """What somebody wrote; it stands behind the label."""
+    also: tuple[str, ...] = ()
+    """Words that mean it where it is named and not seen, as in a pipe."""
+    depth: int = 0
+    """How far it is set in: it belongs to one above it that is set in less."""
 
     @property
     def whole(self) -> str:
@@ -53,6 +57,10 @@ class Talk(Protocol):
     settings: SettingsBook | None
     """The person's settings, where they are at hand."""
 
+    def now(self) -> float:
+        """Return this machine's time, in seconds since 1970."""
+        ...
+
     async def ask(
         self, question: str, *, about: str = "", secret: bool = False, text: str = ""
     ) -> str:
@@ -69,8 +77,11 @@ class Talk(Protocol):
         """
         ...
 
-    async def write(self, title: str, *, about: str, text: str) -> str:
-        """Ask for a text of several lines, beginning with ``text``; it is not empty."""
+    async def write(self, title: str, *, about: str, text: str, draft_of: str = "") -> str:
+        """Ask for a text of several lines, beginning with ``text``; it is not empty.
+
+        ``draft_of``: the id of the conversation that keeps as a draft what is left unfinished.
+        """
         ...
 
     async def ask_optional(self, question: str, *, text: str = "") -> str:
@@ -83,6 +94,14 @@ class Talk(Protocol):
         """Have one of the choices picked; return its value.
 
         Raises ``NotFoundError`` when there are none (``nothing`` says so), or none that was meant.
+        """
+        ...
+
+    async def browse(self, question: str, choices: Sequence[Choice], *, act: str) -> str:
+        """Show a list that one may act on; return the value that was picked.
+
+        Where a list is read and not pointed at, nothing is returned, unless one was named with the
+        command; ``act`` says how.
         """
         ...
 

@@ -10,7 +10,6 @@ from cloister.cli.conversation import line_of
 from cloister.client.effects import MessageKind
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui import words
-from cloister.tui.actions.people import tree_lines
 from cloister.tui.layout import conversation_rows, message_block
 from cloister.tui.plain import message_text, message_view
 from unit.tui.test_line import talk
@@ -60,7 +59,7 @@ def test_a_conversation_says_which_of_its_people_are_bots_and_who_vouched() -> N
 
 def test_the_tree_of_members_says_it() -> None:
     device, _ = stage()
-    lines = tree_lines(device.people)
+    lines = talk(device, "/people").said[-1].splitlines()
     assert "  Alerts (a bot)" in lines
     assert "    Lin (has a bot)" in lines
     assert "  Jonas" in lines

@@ -14,8 +14,10 @@ from cloister.client.inputs import ChangeConversation, OpenConversation, SetRece
 from cloister.client.powers import Suspend
 from cloister.errors import NotFoundError, PolicyError
 from cloister.testing.paper_device import PaperDevice
+from cloister.tui.actions.messages import LISTED
 from cloister.tui.actions.table import ACTIONS
-from cloister.tui.line import LineMode, help_text
+from cloister.tui.line import LineMode
+from cloister.tui.line_help import help_text
 
 DIGITS = "".join(f"{n:05}" for n in range(12345, 12357))
 
@@ -47,11 +49,14 @@ class Typist:
     def say(self, text: str) -> None:
         self.said.append(text)
 
+    refuse = say
+
 
 def talk(device: PaperDevice, *script: Any, name: str = "Desk", is_typed: bool = True) -> Typist:
     typist = Typist(list(script), is_typed=is_typed)
     mode = LineMode(device, typist, timeout_s=1, tells_alarms=True)
     typist.ending = asyncio.run(mode.run(name))  # type: ignore[attr-defined]
+    typist.failure = mode.failure  # type: ignore[attr-defined]
     return typist
 
 
@@ -250,6 +255,49 @@ def test_messages_are_answered_edited_taken_back_and_reacted_to(device: PaperDev
     assert shown[1].endswith("(answers Amira: lead is confirmed): who says it? (edited)")
     assert shown[2].endswith("(taken back)")
     assert any("is deleted here and with everybody" in line for line in typist.said)
+
+
+def test_a_message_is_called_last_or_mine(device: PaperDevice) -> None:
+    asked = device.rows[DESK][0].message_id
+    talk(device, "/reply last I do", "/react mine ok", "/edit mine I do it", "/react 2 thanks")
+    first, answer = device.rows[DESK]
+    assert answer.reply_to == asked
+    assert (answer.text, [one.mark for one in answer.since.reactions]) == ("I do it", ["ok"])
+    assert [one.mark for one in first.since.reactions] == ["thanks"]
+    device.write(DESK, "Lin", "who else?")
+    typist = talk(device, "/edit last nobody", "/take-back mine", "yes")
+    assert any("there is no 'last' to choose" in line for line in typist.said)
+    assert [row.text for row in device.rows[DESK]] == ["lead is confirmed", "", "who else?"]
+
+
+def test_ones_own_newest_text_is_mine_however_far_up_it_stands(device: PaperDevice) -> None:
+    device.write(DESK, "Jonas", "long ago")
+    for number in range(2 * LISTED):
+        device.write(DESK, "Lin", f"since then {number}")
+    talk(device, "/react mine ok")
+    assert [one.mark for one in device.rows[DESK][1].since.reactions] == ["ok"]
+
+
+def test_the_first_failure_in_a_pipe_is_kept_and_the_lines_after_it_are_done(
+    device: PaperDevice,
+) -> None:
+    typist = talk(device, "/nope", "/edit mine x", "hold", is_typed=False)
+    assert device.rows[DESK][-1].text == "hold"
+    assert isinstance(typist.failure, NotFoundError)  # type: ignore[attr-defined]
+    assert "/nope" in str(typist.failure)  # type: ignore[attr-defined]
+    assert talk(device, "/nope").failure is None  # type: ignore[attr-defined]
+    assert talk(device, "again", is_typed=False).failure is None  # type: ignore[attr-defined]
+
+
+def test_a_text_that_is_not_sent_fails_a_pipe(device: PaperDevice) -> None:
+    device.state["link"] = "down"
+    typist = talk(
+        device,
+        "hold",
+        lambda: device.become(device.rows[DESK][-1], MessageState.FAILED, "you are suspended"),
+        is_typed=False,
+    )
+    assert isinstance(typist.failure, PolicyError)  # type: ignore[attr-defined]
 
 
 def test_what_became_of_a_message_is_said(device: PaperDevice) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from cloister.client.inputs import Act
@@ -15,6 +16,11 @@ REASONS: Final = (
     Choice("misconduct", "misconduct", "they broke the rules"),
     Choice("compromise", "compromise", "their key is in other hands"),
 )
+
+
+def file_named(text: str) -> Path:
+    """Return the file that was typed, wherever this program was started."""
+    return Path(text.strip()).expanduser().absolute()
 
 
 async def do(talk: Talk, act: Act) -> str:

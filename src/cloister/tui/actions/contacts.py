@@ -53,7 +53,11 @@ async def _someone(talk: Talk, question: str) -> View:
 
 async def own_name(talk: Talk) -> None:
     """Call a member by a name of your own, on this device."""
-    view = await _someone(talk, "Whom do you call otherwise?")
+    await name_member(talk, await _someone(talk, "Whom do you call otherwise?"))
+
+
+async def name_member(talk: Talk, view: View) -> None:
+    """Call this member by a name of your own."""
     name = await talk.ask_optional(f"What do you call {view['name']}? (nothing: {view['name']})")
     act = NameContact(ref=0, member=str(view["member_id"]), own_name=name)
     shown = await asking.do(talk, act)
@@ -62,7 +66,11 @@ async def own_name(talk: Talk) -> None:
 
 async def block(talk: Talk) -> None:
     """Fold a member's texts away, and be told of none."""
-    view = await _someone(talk, "Whom do you block?")
+    await block_member(talk, await _someone(talk, "Whom do you block?"))
+
+
+async def block_member(talk: Talk, view: View) -> None:
+    """Fold this member's texts away."""
     name = label_of(view)
     await talk.confirm(
         f"What {name} writes is folded away here: nothing rings, nothing counts as unread, no"
@@ -80,9 +88,13 @@ async def unblock(talk: Talk) -> None:
     views = [one for one in await talk.device.members() if one["blocked"]]
     choices = [Choice(str(one["member_id"]), label_of(one)) for one in views]
     picked = await talk.choose("Whom do you unblock?", choices, nothing="Nobody is blocked.")
-    await asking.do(talk, BlockContact(ref=0, member=picked, blocked=False))
-    name = next(one.label for one in choices if one.value == picked)
-    talk.tell(f"What {name} writes is shown again.")
+    await unblock_member(talk, next(one for one in views if one["member_id"] == picked))
+
+
+async def unblock_member(talk: Talk, view: View) -> None:
+    """Show this member's texts again."""
+    await asking.do(talk, BlockContact(ref=0, member=str(view["member_id"]), blocked=False))
+    talk.tell(f"What {label_of(view)} writes is shown again.")
 
 
 async def mute(talk: Talk) -> None:

@@ -9,6 +9,7 @@ from cloister.client.powers import (
     COVER_FIELD,
     EXPORT_FIELD,
     Approve,
+    ConsentToUnlock,
     EraseDevice,
     Object,
     OfferStewardKey,
@@ -80,7 +81,11 @@ async def _confirm_matter(talk: Talk, reference: str, effect: str, do: str) -> N
 
 async def suspend(talk: Talk) -> None:
     """Suspend a member at once."""
-    name = await asking.member(talk, "Suspend whom?")
+    await suspend_member(talk, await asking.member(talk, "Suspend whom?"))
+
+
+async def suspend_member(talk: Talk, name: str) -> None:
+    """Suspend this member."""
     reason = await talk.ask_optional("Why? (members can read it)")
     await talk.confirm(
         f"{name} sends and reads nothing from now on, for seven days, and longer if a second"
@@ -92,13 +97,21 @@ async def suspend(talk: Talk) -> None:
 
 async def reinstate(talk: Talk) -> None:
     """End a suspension; one that was confirmed takes a second steward."""
-    name = await asking.member(talk, "Reinstate whom?")
+    await reinstate_member(talk, await asking.member(talk, "Reinstate whom?"))
+
+
+async def reinstate_member(talk: Talk, name: str) -> None:
+    """End the suspension of this member."""
     await asking.exercise(talk, Reinstate(ref=0, member=name), f"{name} is reinstated")
 
 
 async def remove(talk: Talk) -> None:
     """Propose that a member is removed, or approve the removal that is open."""
-    name = await asking.member(talk, "Remove whom?")
+    await remove_member(talk, await asking.member(talk, "Remove whom?"))
+
+
+async def remove_member(talk: Talk, name: str) -> None:
+    """Propose the removal of this member, or approve it."""
     proposed = await removal_by_another(talk.device, name)
     if proposed is None:
         reason = await talk.choose("Why?", asking.REASONS)
@@ -148,10 +161,24 @@ async def removal_by_another(device: Facade, name: str) -> View | None:
 async def unlock_device(talk: Talk) -> None:
     """Let a locked device ask for its shares again; takes two stewards, or the owner and one."""
     name = await asking.some_device(talk, "Which device?")
+    line = await talk.ask_optional("The owner's line? (nothing: a second steward approves)")
     await talk.confirm(
         f"{name} opens again with its PIN. Do this only when it is in its owner's hands.", "unlock"
     )
-    await asking.exercise(talk, UnlockDevice(ref=0, device=name), f"{name} is unlocked")
+    act = UnlockDevice(ref=0, device=name, consents=(line,) if line else ())
+    await asking.exercise(talk, act, f"{name} is unlocked")
+
+
+async def consent(talk: Talk) -> None:
+    """Make a line for a steward: you agree that another device of yours is unlocked."""
+    name = await asking.some_device(talk, "Which device of yours?")
+    await talk.confirm(
+        f"With the line one steward unlocks {name}, which then opens with its PIN. Do this only"
+        " when you have it in your hands again.",
+        "make the line",
+    )
+    line = await asking.do(talk, ConsentToUnlock(ref=0, device=name))
+    talk.tell(f"Give this line to a steward, by any way. It is no secret:\n{line}")
 
 
 async def exposure(talk: Talk) -> None:

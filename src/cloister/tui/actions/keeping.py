@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 
 from cloister.device.complete_file import complete_file
 from cloister.device.facade import View
@@ -24,7 +23,9 @@ async def export(talk: Talk) -> None:
         [Choice("one", "one conversation"), Choice(_ALL, "all conversations")],
     )
     views = await meant(talk.device, None if which == _ALL else (await asking.here(talk))[0])
-    path = _path(await talk.ask("Which file?", about="A new one; it is yours alone (0600)."))
+    path = asking.file_named(
+        await talk.ask("Which file?", about="A new one; it is yours alone (0600).")
+    )
     await talk.confirm(
         f"Whoever gets {path} can read what is in it, without PIN or relays, for as long as it"
         " lies there. What others said in confidence is in it.",
@@ -45,7 +46,7 @@ async def export(talk: Talk) -> None:
 
 async def backup(talk: Talk) -> None:
     """Seal everything that this device has into a file, without any key."""
-    path = _path(await talk.ask("Which file?", about="A new one."))
+    path = asking.file_named(await talk.ask("Which file?", about="A new one."))
     passphrase = await talk.ask(
         "A passphrase for the backup",
         about="Not the PIN: nobody counts the guesses at a file. Six random words are good.",
@@ -60,15 +61,11 @@ async def backup(talk: Talk) -> None:
 
 async def restore(talk: Talk) -> None:
     """Read a backup of your own as history; what is here stays as it is."""
-    path = _path(await talk.ask("Which backup?"))
+    path = asking.file_named(await talk.ask("Which backup?"))
     passphrase = await talk.ask("The passphrase of the backup", secret=True)
     done = await _last(talk.device.restore(str(path), passphrase))
     made = words.day_of(int(done["made_at"]))
     talk.tell(f"{done['messages']} messages of {made}, {done['new']} of them new here.")
-
-
-def _path(text: str) -> Path:
-    return Path(text.strip()).expanduser().absolute()
 
 
 async def _last(steps: AsyncGenerator[View, None]) -> View:

@@ -118,7 +118,10 @@ async def _reply(talk: Talk, row: Message) -> None:
     conversation, answered, text = row.channel_id.hex(), row.message_id.hex(), ""
     while True:
         text = await talk.write(
-            f"Answer to {words.name_of(row)}", about=Written(words.excerpt(row.text, 3)), text=text
+            f"Answer to {words.name_of(row)}",
+            about=Written(words.excerpt(row.text, 3)),
+            text=text,
+            draft_of=conversation,
         )
         try:
             await talk.device.send(conversation, text, 0, reply_to=answered)
@@ -201,7 +204,10 @@ async def _say(talk: Talk, row: Message, kind: AnnotationKind, text: str = "") -
 
 
 async def _some(talk: Talk, question: str, *, own: bool) -> Message:
-    """Ask for a message of the open conversation; the newest is the first."""
+    """Ask for a message of the open conversation; the newest is the first, and is "last".
+
+    The newest of one's own is "mine".
+    """
     channel, _ = await asking.here(talk)
     blocked = await asking.blocked(talk)
     rows = [
@@ -211,16 +217,24 @@ async def _some(talk: Talk, question: str, *, own: bool) -> Message:
         and row.state is not MessageState.FAILED
         and not row.since.retracted
         and not is_folded(row, blocked)
-        and (row.own or not own)
-    ]
-    listed = rows[: -LISTED - 1 : -1]
+    ][::-1]
+    last, mine = rows[:1], [row for row in rows if row.own][:1]
+    listed = [row for row in rows if row.own or not own][:LISTED]
+    listed += [row for row in mine if row not in listed]
     choices = [
         Choice(
             row.message_id.hex(),
-            f"{words.clock_of(row.at)} {words.name_of(row)}:",
+            f"{_moment(row, talk.now())} {words.name_of(row)}:",
             text=words.excerpt(row.text, 1),
+            also=("last",) * (row in last) + ("mine",) * (row in mine),
         )
         for row in listed
     ]
     picked = await talk.choose(question, choices, nothing="There is no such message here.")
     return next(row for row in listed if row.message_id.hex() == picked)
+
+
+def _moment(row: Message, now: float) -> str:
+    """Return when it was written: hours and minutes, and the day where that is not today."""
+    clock, day = words.clock_of(row.at), words.when(row.at, now)
+    return clock if clock == day else f"{day} {clock}"

@@ -146,7 +146,11 @@ async def retire(talk: Talk) -> None:
 
 async def lost(talk: Talk) -> None:
     """Lock a lost device at once: one of yours or, as a steward, anybody's."""
-    name = await asking.some_device(talk, "Which device is lost?")
+    await lock_device(talk, await asking.some_device(talk, "Which device is lost?"))
+
+
+async def lock_device(talk: Talk, name: str) -> None:
+    """Lock this device, or all devices of the member that is named."""
     await talk.confirm(
         f"No relay opens {name} any more, and it leaves every conversation. Nothing is destroyed:"
         " two stewards, or its owner and one, unlock it.",

@@ -1,4 +1,4 @@
-"""Actions on people: who is here, who asks to be let in, vouching, inviting, going."""
+"""Actions on people: who asks to be let in, vouching, inviting, going; and who is here."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from cloister.client.inputs import Invite, Join, Leave, ShowInvitation, Vouch
 from cloister.client.powers import WithdrawInvitation, WithdrawVouch
+from cloister.client.safe_text import safe_line
 from cloister.device.facade import View
 from cloister.errors import CloisterError
 from cloister.tui import words
@@ -25,39 +26,48 @@ _HOW: Final = (
 )
 
 
-async def members(talk: Talk) -> None:
-    """Show everybody in the circle, each below one of those who vouched."""
-    talk.tell("\n".join(tree_lines(await talk.device.members())))
-
-
-def tree_lines(views: list[View]) -> list[str]:
+def tree_choices(views: list[View]) -> list[Choice]:
     """Return who came by whose word: everybody below one of those who vouched for them."""
     below: dict[str, list[View]] = defaultdict(list)
     known = {str(view["member_id"]) for view in views}
     for view in views:
         vouchers = [one for one in view["voucher_ids"] if one in known]
         below[vouchers[0] if vouchers else ""].append(view)
-    lines: list[str] = []
+    choices: list[Choice] = []
 
     def write(view: View, depth: int) -> None:
-        bot = "a bot" if view.get("bot") else "has a bot" if view.get("bots") else ""
-        role = str(view["role"]) if view["role"] != "member" else ""
-        notes = [role, bot, words.member_state(view)]
-        if view["trust"] in {"verified", "changed"}:
-            notes.append(trust_of_member(view))
-        if view["blocked"]:
-            notes.append("blocked")
-        others = [str(name) for name in view["vouched_by"][1:]]
-        if others:
-            notes.append("also vouched for by " + ", ".join(others))
-        extra = ", ".join(note for note in notes if note)
-        lines.append("  " * depth + label_of(view) + (f" ({extra})" if extra else ""))
-        for child in below.pop(str(view["member_id"]), []):
+        member_id, names = str(view["member_id"]), {str(view["name"]), str(view["shown"])}
+        choices.append(
+            Choice(
+                member_id,
+                label_of(view),
+                _notes_in_tree(view),
+                also=tuple(safe_line(name).casefold() for name in names),
+                depth=depth,
+            )
+        )
+        for child in below.pop(member_id, []):
             write(child, depth + 1)
 
     for root in below.pop("", []):
         write(root, 0)
-    return lines or ["Nobody is here yet."]
+    return choices
+
+
+def notes_of(view: View) -> str:
+    """Return how a member stands: office, bot, state, blocked."""
+    bot = "a bot" if view.get("bot") else "has a bot" if view.get("bots") else ""
+    role = str(view["role"]) if view["role"] != "member" else ""
+    notes = (role, bot, words.member_state(view), "blocked" if view["blocked"] else "")
+    return ", ".join(note for note in notes if note)
+
+
+def _notes_in_tree(view: View) -> str:
+    """The same with what the tree does not show: keys that were compared, and other vouchers."""
+    trust = trust_of_member(view) if view["trust"] in {"verified", "changed"} else ""
+    others = ", ".join(safe_line(str(name)) for name in view["vouched_by"][1:])
+    also = f"also vouched for by {others}" if others else ""
+    return ", ".join(filter(None, (notes_of(view), trust, also)))
 
 
 async def join(talk: Talk) -> None:
@@ -70,8 +80,16 @@ async def join(talk: Talk) -> None:
             " invites you, not from a picture in a chat.",
             text=code,
         )
+        try:
+            _check_code(code, talk.now())
+        except CloisterError as error:
+            await talk.ask_again(error)
+            continue
         name = await talk.ask(
-            "Your name in the circle", about="Everybody in the circle sees it.", text=name
+            "Your name in the circle",
+            about="Everybody in the circle sees it. With a code for one more device of yours, or"
+            " for coming back: the name that you have there.",
+            text=name,
         )
         try:
             digits = await asking.do(talk, Join(ref=0, code=code, name=name))
@@ -80,6 +98,13 @@ async def join(talk: Talk) -> None:
         else:
             talk.tell(read_out(digits))
             return
+
+
+def _check_code(code: str, now: float) -> None:
+    # With codes come the keys that follow from one: it is loaded where one was typed.
+    from cloister.device.codes import check_code
+
+    check_code(code, now)
 
 
 def read_out(digits: str) -> str:

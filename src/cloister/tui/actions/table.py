@@ -12,10 +12,13 @@ from cloister.tui.actions import (
     conversing,
     governing,
     keeping,
+    member,
     messages,
     own_device,
     people,
+    relays,
     settings,
+    upkeep,
 )
 from cloister.tui.talk import Talk
 
@@ -73,7 +76,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     *_group(
         "people",
-        ("people", "People, by whose word", people.members),
+        ("people", "People, by whose word", member.people),
         ("compare", "Verify a member: compare keys", contacts.verify_member),
         ("uncompare", "Count a member as not verified", contacts.unverify),
         ("call", "Call a member by a name of your own", contacts.own_name),
@@ -95,10 +98,13 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "this device",
         ("status", "Where things stand", own_device.status),
         ("lock", "Lock now", own_device.lock),
+        ("doctor", "What is wrong with this device", upkeep.doctor),
         ("settings", "Settings", settings.settings),
         ("pin", "Change the PIN", own_device.pin),
         ("devices", "Devices", own_device.devices),
         ("add-device", "Add a device of yours", own_device.add_device),
+        ("cover", "Cover traffic of this device", upkeep.cover),
+        ("key-card", "Write the key card to a file", upkeep.key_card),
         ("retire", "Retire a device of yours", own_device.retire),
         ("lost", "A device is lost: lock it", own_device.lost),
         ("log", "The circle's log", own_device.log),
@@ -118,6 +124,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("reinstate", "Reinstate a member", governing.reinstate),
         ("remove", "Remove a member", governing.remove),
         ("unlock-device", "Unlock a device", governing.unlock_device),
+        ("consent", "Agree that your device is unlocked", governing.consent),
         ("exposure", "What a device could read", governing.exposure),
         ("erase", "Erase a device", governing.erase),
         ("holds", "Legal holds", governing.holds),
@@ -132,6 +139,11 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("reset-commons", "Reset the commons", governing.reset_commons),
         ("policy", "The circle's rules", governing.policy),
         ("rule", "Propose another rule", governing.change_rule),
+        ("relays", "Propose other entry relays", relays.entries),
+        ("home", "Where the circle is at home", relays.home),
+        ("move-home", "Propose another home relay", relays.move),
+        ("follow-home", "Follow a notice to another home", relays.follow),
+        ("stay-home", "Follow no notice any more", relays.stop_following),
     ),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,6 +17,8 @@ from cloister.tui.widgets.choice_list import ChoiceList, Item
 from cloister.tui.widgets.entry import Entry, Prompted
 from cloister.tui.widgets.painted import Row, Text
 
+DEEPEST: Final = 8
+"""Steps that a row is set in at the most: a third of the narrowest screen."""
 Answer = tuple[str, ...] | None
 """What was answered; ``None``: the person went back."""
 
@@ -178,7 +180,10 @@ def choice_item(choice: Choice) -> Item:
 
 def _lines_of(choice: Choice) -> Callable[[int], list[Line]]:
     def lines(width: int) -> list[Line]:
-        return [with_note(choice.label, choice.note, width, choice.text)]
+        room = "  " * min(choice.depth, DEEPEST)
+        return [
+            ((room, "text"), *with_note(choice.label, choice.note, width - len(room), choice.text))
+        ]
 
     return lines
 

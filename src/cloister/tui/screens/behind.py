@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cloister.tui.actions.table
 import cloister.tui.changes
+import cloister.tui.news
 import cloister.tui.screen_talk
 import cloister.tui.screens.home
 import cloister.tui.screens.palette

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.screen import Screen
 
 from cloister.client.safe_text import safe_text
 from cloister.tui.lines import wrap
-from cloister.tui.screens.asking import Asked
+from cloister.tui.screens.asking import Answer, Asked
 from cloister.tui.widgets.entry import Composer
 from cloister.tui.widgets.painted import Row, Text
 
@@ -22,8 +23,13 @@ class WriteScreen(Asked):
     WriteScreen Composer { max-height: 8; }
     """
 
-    def __init__(self, title: str, *, about: str, text: str) -> None:
-        super().__init__(title, "Enter: done   Ctrl+J: new line   Esc: leave it")
+    def __init__(self, title: str, *, about: str, text: str, is_draft: bool = False) -> None:
+        """``is_draft``: what is left unfinished is kept, whatever stood there to begin with."""
+        leave = "keep it" if is_draft else "leave it"
+        super().__init__(title, f"Enter: done   Ctrl+J: new line   Esc: {leave}")
+        self._is_draft = is_draft
+        self.left = ""
+        """What was written when the person went back."""
         self._about = about
         self._text = text
 
@@ -51,7 +57,13 @@ class WriteScreen(Asked):
     def unfinished(self) -> str:
         """What was written here, if it is not what stood there to begin with."""
         text = self.query_one("#answer", Composer).text
-        return "" if text == self._text else text
+        return "" if text == self._text and not self._is_draft else text
+
+    def dismiss(self, result: Answer = None) -> AwaitComplete:
+        """Go, and remember what is left unfinished: the widgets are gone afterwards."""
+        if result is None:
+            self.left = safe_text(self.unfinished)
+        return super().dismiss(result)
 
 
 def unfinished(screens: Iterable[Screen[Any]]) -> str:
