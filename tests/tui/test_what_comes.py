@@ -67,6 +67,8 @@ def test_what_comes_behind_a_question_is_unread_until_it_is_seen() -> None:
             await settled(pilot)
         assert device.read[DESK] < row.position
         await press(pilot, "escape")
+        for _ in range(3):
+            await settled(pilot)
         assert device.read[DESK] == row.position
 
     play(device, story)

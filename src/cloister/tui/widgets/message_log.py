@@ -45,6 +45,8 @@ class MessageLog(Painted):
         self.is_at_end = True
         self._goal: int | None = None
         """Position of the message to have in sight, until this is laid out."""
+        self._owed = 0
+        """Lines by which somebody has scrolled who was quicker than the laying out."""
         self.blocked: frozenset[bytes] = frozenset()
         self.read_to: int | None = None
         """Position up to which all was read when it was opened; nothing: all of it was."""
@@ -207,6 +209,9 @@ class MessageLog(Painted):
             self.show_position(goal)
         if self.is_at_end:
             self.to_end()
+        if self._owed and self.size.height > 0:
+            owed, self._owed = self._owed, 0
+            self.action_turn(owed)
 
     def to_end(self) -> None:
         """Have the last line in sight."""
@@ -218,6 +223,9 @@ class MessageLog(Painted):
 
     def action_turn(self, by: int) -> None:
         """Scroll by lines."""
+        if self.size.height <= 0:
+            self._owed += by
+            return
         last = max(len(self.lines) - self.size.height, 0)
         at = min(max(round(self.scroll_offset.y) + by, 0), last)
         self._note_end(at >= last)
