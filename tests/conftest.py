@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -105,6 +106,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         items[:] = [item for pile in _piles(items, workers) for item in pile]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have the collector of garbage pass over the modules and the tests: what stays would be
+    looked through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _piles(items: list[pytest.Item], count: int) -> list[list[pytest.Item]]:

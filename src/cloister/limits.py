@@ -52,8 +52,8 @@ CONNECT_TIMEOUT_S: Final = 10
 """A handshake; an unfinished one is cut (slowloris).  Also how long a device tries TCP."""
 PATIENCE_S: Final = 60
 """A device that TCP has connected waits for the rest so long: after an outage the entry relay takes
-a crowd one after another, and who gives up earlier only comes back to the end of the queue.  Longer
-would not help: a path that dies after TCP stood is noticed only by this."""
+a crowd one after another, and who gives up earlier only comes back to the end of the queue.  Not
+longer: a path that dies after TCP stood is noticed only by this."""
 UNPROVEN_SILENT_S: Final = 10
 """A connection that has proved nothing, and says nothing, is cut after this; strangers could else
 hold every place of a relay, which does not know their addresses."""
