@@ -28,8 +28,11 @@ def examples(plain: int) -> int:
 
 
 def seeds(plain: int, nightly: int) -> list[Any]:
-    """Return the seeds 0 to ``nightly`` - 1; those from ``plain`` on are marked nightly."""
+    """Return the seeds 0 to ``nightly`` - 1; those from ``plain`` on are marked nightly.
+
+    The plain run is not even told of those: each worker would make thousands of tests of them.
+    """
     return [
         pytest.param(seed, marks=[pytest.mark.nightly] if seed >= plain else [])
-        for seed in range(nightly)
+        for seed in range(nightly if is_long() else plain)
     ]

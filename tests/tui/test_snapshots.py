@@ -73,6 +73,10 @@ async def settled(pilot: Pilot[str]) -> None:
         await pilot.pause()
     for _ in range(4):
         await pilot.pause()
+    # Screens look by the clock whether they are ready: let that be over, too.
+    await asyncio.sleep(0.004)
+    for _ in range(2):
+        await pilot.pause()
 
 
 def check_colours(app: Interface, colours: Colours) -> None:
