@@ -8,9 +8,6 @@ from cloister.cli.person import Person, person_command
 from cloister.cli.power import confirm, exercise, waiting_text
 from cloister.errors import UsageError
 
-EXPORTS = ("free", "logged", "refused")
-"""Names of the values of ``roster.policy.ExportRule``, in their order."""
-
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Do not ask the relay first.")
@@ -165,6 +162,7 @@ def set_policy(person: Person, *, changes: tuple[str, ...], yes: bool) -> None:
 
 def _change(text: str) -> tuple[str, int]:
     from cloister.client.powers import EXPORT_FIELD
+    from cloister.tui.rules import EXPORTS
 
     name, _, value = text.partition("=")
     if name == EXPORT_FIELD and value in EXPORTS:
