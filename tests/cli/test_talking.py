@@ -66,6 +66,26 @@ def test_a_pipe_in_which_all_is_done_ends_with_nothing(
     assert run("chat", "Desk")[0] == 5
 
 
+def test_without_a_terminal_the_line_mode_is_chosen_by_itself(
+    run: Run, device: PaperDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe(monkeypatch, "hold\n")
+    assert run("open", "Desk")[0] == 0
+    assert device.rows[DESK][-1].text == "hold"
+
+
+@pytest.mark.parametrize("arguments", [(), ("open",)])
+def test_a_pipe_without_a_name_says_nothing_to_anybody(
+    run: Run, device: PaperDevice, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    before = {channel: len(rows) for channel, rows in device.rows.items()}
+    pipe(monkeypatch, "hold\n")
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert "cloister open NAME" in err
+    assert {channel: len(rows) for channel, rows in device.rows.items()} == before
+
+
 def test_texts_of_all_conversations_are_found_the_newest_first(
     run: Run, device: PaperDevice
 ) -> None:

@@ -40,33 +40,38 @@ def chat(person: Person, *, name: str) -> None:
 
 
 @click.command("open")
-@click.argument("name", default="commons")
+@click.argument("name", required=False)
 @person_command
-def open_interface(person: Person, *, name: str) -> None:
+def open_interface(person: Person, *, name: str | None) -> None:
     """Open the full-screen interface; `cloister` without a command does the same.
 
     It uses the agent of the profile, or starts one that ends with it. Where there is no terminal,
     or one that cannot draw (TERM=dumb), and with ui = "line" or --plain, it is the line mode, in
-    the conversation NAME.
+    the conversation NAME; without NAME in the commons, but never from a pipe.
 
     \b
     Examples:
       cloister
       cloister open --profile ./amira
+      printf 'lead is confirmed\\n' | cloister open Newsdesk
     """
     start(person, name)
 
 
-def start(person: Person, name: str = "commons") -> None:
-    """Start the interface that fits the terminal.  Raises ``UsageError`` where there is none."""
+def start(person: Person, name: str | None = None) -> None:
+    """Start the interface that fits the terminal; in a pipe the line mode, if a conversation was
+    named.  Raises ``UsageError`` otherwise: what stood in a pipe by accident would be said to the
+    whole circle."""
     settings = person.settings
-    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+    has_terminal = sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
+    if not has_terminal and name is None:
         raise UsageError(
-            "the interface needs a terminal, and there is none",
-            hint="talk through a pipe with: cloister chat NAME; all commands: cloister --help",
+            "there is no terminal, and no conversation was named",
+            hint="talk through a pipe with: cloister open NAME; all commands: cloister --help",
         )
-    if settings.ui == "line" or settings.plain or os.environ.get("TERM", "dumb") == "dumb":
-        run_lines(person, name)
+    is_dumb = os.environ.get("TERM", "dumb") == "dumb"
+    if not has_terminal or settings.ui == "line" or settings.plain or is_dumb:
+        run_lines(person, name or "commons")
         return
     run_screens(person)
 
