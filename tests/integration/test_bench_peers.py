@@ -51,11 +51,11 @@ def test_ratios_and_who_is_ahead() -> None:
 
 
 def test_the_home_bears_the_load_and_is_measured(tmp_path: Path) -> None:
-    bench = RelayBench(tmp_path, TINY["seconds"], TINY["pairs"])
+    # The kernel counts processor time in hundredths of a second: a shorter load may take none.
+    bench = RelayBench(tmp_path, 5 * TINY["seconds"], TINY["pairs"])
     figures = bench.with_home("saturated", in_flight=4)
     assert figures["messages"] > 0
-    # The kernel counts processor time in hundredths of a second: here it may say none.
-    assert figures["cpu_us_per_message"] >= 0
+    assert figures["cpu_us_per_message"] > 0
     assert figures["messages_per_fsync"] > 0
 
 

@@ -54,8 +54,8 @@ from cloister.relay.storage.writes import (
     Tidy,
     Write,
 )
-from cloister.roster.relay_card import RelayRole, make_relay_card
 from cloister.roster.share import bind_of
+from cloister.testing.relay_cards import cards_of
 from cloister.wire.frame import decode_requests
 
 T = TypeVar("T")
@@ -92,31 +92,8 @@ class OracleRelay:
         self._clock = 0.0
         self.now = NOW
         key = HybridKey(Secret(self._entropy.random(32)), Secret(self._entropy.random(32)))
-        self.card: Final = make_relay_card(
-            key,
-            tls_certificate=b"home",
-            jurisdiction="HK",
-            operator="Harbour",
-            host="127.0.0.1",
-            port=2,
-            roles=RelayRole.HOME,
-            name="home.example",
-        )
         entry_key = HybridKey(Secret(self._entropy.random(32)), Secret(self._entropy.random(32)))
-        entry_card = make_relay_card(
-            entry_key,
-            tls_certificate=b"entry",
-            jurisdiction="PA",
-            operator="Canal",
-            host="127.0.0.1",
-            port=1,
-            roles=RelayRole.ENTRY,
-            name="entry.example",
-            mirror_host="127.0.0.1",
-            mirror_port=3,
-            unlock_host="127.0.0.1",
-            unlock_port=4,
-        )
+        self.card, entry_card = cards_of(key, entry_key)
         self._peers = {bytes(entry_card.relay_id): entry_card}
         self.store: Final = SqliteStore(folder / "home.sqlite3", _stop)
         self._shares: Final = ShareStore(

@@ -26,7 +26,8 @@ from cloister.relay.services.log import Logs
 from cloister.relay.services.seats import Seats
 from cloister.relay.session import Session, make_outbox
 from cloister.relay.storage.memory import MemoryStore
-from cloister.roster.relay_card import RelayCard, RelayRole, make_relay_card
+from cloister.roster.relay_card import RelayCard
+from cloister.testing.relay_cards import cards_of
 from cloister.testing.simulated_home import SimulatedHome
 from cloister.testing.simulated_shares import SimulatedShares
 from cloister.wire.auth import NONCE_BYTES
@@ -79,30 +80,7 @@ class SimulatedRelays:
         home_key, entry_key = like.keys if like else (self._key(), self._key())
         self.keys: Final[tuple[HybridKey, HybridKey]] = (home_key, entry_key)
         """Of home and entry: what a hostile operator has in hand."""
-        home_card = make_relay_card(
-            home_key,
-            tls_certificate=b"home",
-            jurisdiction="HK",
-            operator="Harbour",
-            host="127.0.0.1",
-            port=2,
-            roles=RelayRole.HOME,
-            name="home.example",
-        )
-        entry_card = make_relay_card(
-            entry_key,
-            tls_certificate=b"entry",
-            jurisdiction="PA",
-            operator="Canal",
-            host="127.0.0.1",
-            port=1,
-            roles=RelayRole.ENTRY,
-            name="entry.example",
-            mirror_host="127.0.0.1",
-            mirror_port=3,
-            unlock_host="127.0.0.1",
-            unlock_port=4,
-        )
+        home_card, entry_card = cards_of(home_key, entry_key)
         # A signature is not the same twice, and a card stands in the circle's log.
         self.home_card: Final[RelayCard] = like.home_card if like else home_card
         self.entry_card: Final[RelayCard] = like.entry_card if like else entry_card
