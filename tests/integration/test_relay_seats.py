@@ -19,6 +19,7 @@ from integration.relay_world import ENTROPY, Circle, Device, Pair, envelope_id
 
 pytestmark = pytest.mark.process
 
+PAID_S = 180 * 86_400
 TERM_AND_GRACE_S = (184 + 15) * 86_400
 
 
@@ -48,9 +49,9 @@ def sell(pair: Pair, seats: int) -> str:
     return code
 
 
-def skip(clock: Path) -> None:
-    """Let the term and the time of grace pass."""
-    clock.write_text(str(TERM_AND_GRACE_S))
+def skip(clock: Path, seconds: int = TERM_AND_GRACE_S) -> None:
+    """Let time pass: the term and the time of grace, unless said otherwise."""
+    clock.write_text(str(seconds))
 
 
 async def open_box(device: Device, circle: Circle) -> int:
@@ -104,6 +105,8 @@ def test_a_lapse_stops_puts_until_the_renewal(pair: Pair, clock: Path) -> None:
         device = await Device.connect(pair)
         circle = await Circle.found(device, code)
         await circle.prove(device)
+        # Near the end of the term: what is stored then outlives it.
+        skip(clock, PAID_S)
         first = envelope_id()
         put = (circle.commons_id, 0, first, b"e" * 1024)
         assert (await device.ask(commands.Put, *put)).n == 0

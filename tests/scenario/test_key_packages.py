@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from cloister import mls
 from cloister.client import pool
+from cloister.client.identity import did_of
 from cloister.client.inputs import OpenConversation, SendText, Tick
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from scenario.built_once import built_once
@@ -100,6 +102,22 @@ def test_key_packages_that_have_expired_are_passed_over_without_a_word() -> None
             await circle.settle()
         await circle.act(ada, SendText(ref=circle.ref(), conversation="Desk", text="at last"))
         assert ben.texts("Ada") == ["at last"]
+        assert not alarms(circle)
+
+    play(story())
+
+
+def test_one_that_was_taken_and_outlived_its_time_in_a_long_session_is_passed_over() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two(circle)
+        old = next(iter(ben.core.state.key_packages.values())).key_package
+        await later(circle, 85)
+        session = replace(ada.core.state.session, packages={did_of(ben.core.state): old})
+        ada.core = replace(ada.core, state=replace(ada.core.state, session=session))
+        await circle.act(ada, OpenConversation(ref=circle.ref(), title="Desk", members=("Ben",)))
+        await circle.act(ada, SendText(ref=circle.ref(), conversation="Desk", text="still here"))
+        assert ben.texts("Ada") == ["still here"]
         assert not alarms(circle)
 
     play(story())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cloister.client.identity import did_of
 from cloister.client.inputs import Invite, OpenConversation, SendText
 from cloister.client.linking import RelayRefusal
+from cloister.client.seating import LOOK_SOON_S
 from cloister.client.views import status_view
 from cloister.crypto.hashing import sha256
 from cloister.limits import SEAT_GRACE_S
@@ -128,6 +131,23 @@ def test_seats_sold_at_the_new_home_are_taken_there(tmp_path: Path, *, old_sells
         await circle.settle()
         assert "paid for" in ada.texts("Cyd")
         assert other_alarms(circle, "term", "out") == []
+
+    play(story())
+
+
+def test_a_count_of_seats_from_the_midst_of_a_move_is_asked_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        new = books(tmp_path / "new", NEW_CODE, seats=4, term_end=NEW_END)
+        circle = SimulatedCircle()
+        _, _, cyd = await move(circle, circle.relays.add_home(accounts=new))
+        session = cyd.core.state.session
+        assert session.seats is not None
+        early = replace(session, seats=msgspec.structs.replace(session.seats, used=1))
+        cyd.core = replace(cyd.core, state=replace(cyd.core.state, session=early))
+        await later(circle, LOOK_SOON_S)
+        term = status_view(cyd.core.state, circle.now)["term"]
+        assert isinstance(term, dict)
+        assert term["used"] == 3
 
     play(story())
 

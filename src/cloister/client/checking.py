@@ -60,6 +60,12 @@ def check_package(package: bytes, record: DeviceRecord, circle_id: bytes, now: i
         raise PackageError("it is not valid yet (or a clock is wrong)")
 
 
+def has_ended(package: bytes, now: int) -> bool:
+    """Return whether a key package that ``check_package`` has passed outlived its lifetime."""
+    lifetime = mls.KeyPackage.decode(package).leaf_node.lifetime
+    return lifetime is not None and lifetime.not_after < now
+
+
 def check_group(state: State, group: mls.Group, *, minimum: int) -> None:
     """C1 and C2: the checkpoint is in the settled log, and every leaf active at its size.
 

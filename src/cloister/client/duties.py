@@ -15,7 +15,7 @@ from cloister import mls
 from cloister.client import committing
 from cloister.client.appending import has_intent, intend, newest_generation
 from cloister.client.binding import ConversationInfo, conversation_of, dids_of
-from cloister.client.checking import PackageError, PackageExpired, check_package
+from cloister.client.checking import PackageError, PackageExpired, check_package, has_ended
 from cloister.client.identity import did_of
 from cloister.client.linking import on_common_refusal
 from cloister.client.records import ChannelKind, ChannelState
@@ -296,10 +296,11 @@ def _add(turn: Turn, channel: Channel, adds: tuple[DeviceId, ...]) -> None:
         except (mls.MLSError, LocalError) as error:
             if len(batch) > 1:
                 continue
-            turn.alarm("key package", f"A newcomer's key package cannot be used: {error}.")
-            for did in batch:
+            for did, package in batch.items():
                 turn.change_session(packages=without(turn.session.packages, did))
-                turn.delay(Purpose(Work.TAKE_PACKAGE, did), NO_PACKAGE_RETRY_S)
+                if not has_ended(package, turn.now):  # kept over a long wait: the next may hold
+                    turn.alarm("key package", f"A newcomer's key package cannot be used: {error}.")
+                    turn.delay(Purpose(Work.TAKE_PACKAGE, did), NO_PACKAGE_RETRY_S)
 
 
 def _take_package(turn: Turn, channel: Channel, did: DeviceId) -> bool:

@@ -30,7 +30,7 @@ from cloister.wire.events import Seats
 
 LOOK_AGAIN_S: Final = 86_400
 LOOK_SOON_S: Final = 60
-"""After a move, until every device that has enrolled at the new home has its term."""
+"""After a move, until the log and the new home agree on who has a seat there."""
 _DAY_S: Final = 86_400
 
 
@@ -45,8 +45,9 @@ def advance(turn: Turn) -> None:
     if not turn.is_current(commons_id):
         return
     look = Purpose(Work.READ_SEATS)
-    again_s = LOOK_SOON_S if _waits_for_seats(turn.state) else LOOK_AGAIN_S
-    if look in turn.session.done and turn.now - turn.session.seats_seen_at >= again_s:
+    since_s = turn.now - turn.session.seats_seen_at
+    is_over = since_s >= LOOK_AGAIN_S or (since_s >= LOOK_SOON_S and _waits_for_seats(turn.state))
+    if look in turn.session.done and is_over:
         turn.change_session(done=turn.session.done - {look})
     turn.ask_once(look, lambda rid: ReadSeats(rid=rid, commons_id=commons_id))
     seats = turn.session.seats
@@ -60,15 +61,21 @@ def advance(turn: Turn) -> None:
 
 
 def _waits_for_seats(state: State) -> bool:
-    """Whether the home sells seats, and a device has enrolled there whose seat nobody has told."""
-    roster = state.roster
-    if roster is None or state.session.seats is None or not roster.governance.moves:
+    """Whether the home sells seats, and the log and what it last said of them differ.
+
+    A device has enrolled there whose seat nobody has told; or the log tells of more seats that are
+    taken than the home did when it was asked.
+    """
+    roster, seats = state.roster, state.session.seats
+    if roster is None or seats is None or not roster.governance.moves:
         return False
     home = roster.relay_set.home.relay_id
-    return any(
-        device.is_active and not device.term_end and home in {one for one, _ in device.handles}
+    seated = [
+        bool(device.term_end)
         for device in roster.devices.values()
-    )
+        if device.is_active and home in {one for one, _ in device.handles}
+    ]
+    return not all(seated) or sum(seated) > seats.used
 
 
 def on_seats(turn: Turn, purpose: Purpose, event: Seats) -> None:
