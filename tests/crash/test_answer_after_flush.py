@@ -19,12 +19,17 @@ from crash.tracing import FLUSHES, SENDS, Call, traced
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("tracing")]
 
 PUTS = 500 if is_long() else 40
+ROUNDS = 20 if is_long() else 1
+"""A trace is kept whole in memory: ten thousand answers are read in parts."""
 WHOLE_PAGES = "5000"
 """Bytes of each argument that strace writes down: a page with its header in the log is 4,120."""
 
 
 def puts_under_trace(world: LoneHome, folder: Path) -> tuple[list[bytes], list[Call]]:
-    """Put one after the other; return the ids in order, and what the relay asked of the kernel."""
+    """Put one after the other; return the ids in order, and what the relay asked of the kernel.
+
+    The trace may end before it shows the last answer, so there is one put more than is returned.
+    """
 
     async def put_all() -> tuple[list[bytes], list[Call]]:
         async with world.device() as device:
@@ -33,9 +38,9 @@ def puts_under_trace(world: LoneHome, folder: Path) -> tuple[list[bytes], list[C
             before = len(world.acknowledged)
             options = ("-xx", "-s", WHOLE_PAGES, "-e", f"trace=pwrite64,{FLUSHES},{SENDS}")
             with traced(world.pid, folder / "trace", *options) as trace:
-                for _ in range(PUTS):
+                for _ in range(PUTS + 1):
                     assert isinstance(await world.put_new(device), events.Done)
-        return list(world.acknowledged)[before:], trace.calls
+        return list(world.acknowledged)[before:-1], trace.calls
 
     return asyncio.run(put_all())
 
@@ -45,11 +50,11 @@ def early_answers(ids: list[bytes], calls: list[Call], log: Path) -> int:
     sends = [call for call in calls if call.target.startswith("socket:")]
     # Nobody else is connected; what wakes the event loop is no socket.
     assert len({call.target for call in sends}) == 1
-    assert len(sends) == len(ids)
+    assert len(sends) in {len(ids), len(ids) + 1}
     on_log = [call for call in calls if call.target == str(log)]
     return sum(
         not _is_flushed(one, [call for call in on_log if call.last_line < send.first_line])
-        for one, send in zip(ids, sends, strict=True)
+        for one, send in zip(ids, sends, strict=False)
     )
 
 
@@ -64,8 +69,10 @@ def _is_flushed(one: bytes, calls: list[Call]) -> bool:
 
 
 def test_every_answer_comes_after_a_flush_of_its_envelope(world: LoneHome, tmp_path: Path) -> None:
-    ids, calls = puts_under_trace(world, tmp_path)
-    assert early_answers(ids, calls, world.log) == 0
+    for _ in range(ROUNDS):
+        ids, calls = puts_under_trace(world, tmp_path)
+        assert len(ids) == PUTS
+        assert early_answers(ids, calls, world.log) == 0
 
 
 @pytest.mark.parametrize("fault", ["normal", "late-commit"])

@@ -106,7 +106,7 @@ def test_a_flush_that_fails_stops_the_relay(
     restart_and_check(world, before)
 
 
-@pytest.mark.parametrize("moment", moments(4, most=20))
+@pytest.mark.parametrize("moment", moments(4, most=50))
 def test_a_write_that_fails_stops_the_relay(world: LoneHome, tmp_path: Path, moment: int) -> None:
     before = len(world.acknowledged)
     inject = f"inject=pwrite64:error=EIO:when={moment}"
@@ -114,7 +114,7 @@ def test_a_write_that_fails_stops_the_relay(world: LoneHome, tmp_path: Path, mom
     restart_and_check(world, before)
 
 
-@pytest.mark.parametrize("moment", moments(6, most=20))
+@pytest.mark.parametrize("moment", moments(6, most=50))
 def test_a_full_disk_is_said_and_outlived(world: LoneHome, tmp_path: Path, moment: int) -> None:
     """The one error after which the file is as it was: nothing is stored, reads go on, and once
     there is room the same relay takes the same envelopes."""
