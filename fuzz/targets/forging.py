@@ -7,7 +7,6 @@ refuses them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 
 from cloister.codec import Reader
@@ -24,6 +23,7 @@ from cloister.mls.proposal import (
 )
 from cloister.testing.forge import resigned_package
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
+from cloister.values import replace
 from fuzz.targets.decoders import proposals, proposed
 from fuzz.targets.edits import edited
 from fuzz.targets.processing import process, target_of

@@ -4,7 +4,6 @@ into them, and from a published GroupInfo."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 
 from cloister.codec import EncodeError
@@ -14,6 +13,7 @@ from cloister.mls.message import MLSMessage
 from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.registry import ProtocolVersion, WireFormat
 from cloister.mls.welcome import GroupInfo, Welcome, sign_group_info
+from cloister.values import replace
 from fuzz.targets.edits import choose, edited, example_scripts
 from fuzz.targets.target import Finding, Target, decoded
 from fuzz.targets.welcomes import OwnWelcome, to_branch, to_newcomer

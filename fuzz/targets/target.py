@@ -7,7 +7,6 @@ anything that comes out of ``run`` is a finding.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -56,8 +55,9 @@ def check_encoding(value: Struct | RatchetTree, data: bytes) -> None:
 
 
 def names_of(value: Struct) -> list[str]:
-    """The fields of a structure: all structures are dataclasses."""
-    return [field.name for field in dataclasses.fields(value)]  # type: ignore[arg-type]
+    """The fields of a structure: of a layout, or of a form that is written by hand."""
+    by_hand = getattr(value, "__dataclass_fields__", ())
+    return list(by_hand or value.field_names)
 
 
 def rebuilt(value: V) -> V:

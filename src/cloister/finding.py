@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
+
+import msgspec
 
 from cloister.errors import CloisterError, NotFoundError
 
@@ -22,8 +23,7 @@ class Grade(StrEnum):
     """It does not start, does not serve, or exposes what it should keep."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What was found of one thing."""
 
     subject: str

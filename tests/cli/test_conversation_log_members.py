@@ -105,7 +105,7 @@ def test_what_is_asked_of_the_device(
 
 
 def vars_of(act: Act) -> dict[str, Any]:
-    return {name: getattr(act, name) for name in type(act).__dataclass_fields__}
+    return {name: getattr(act, name) for name in type(act).__struct_fields__}
 
 
 def test_admins_says_whom(run: Run, asked: list[Act]) -> None:

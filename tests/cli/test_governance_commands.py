@@ -7,7 +7,6 @@ are that device's.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -24,6 +23,7 @@ from cloister.client.naming import one_device
 from cloister.roster.entry import Entry
 from cloister.roster.state import MemberState
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from scenario.governed import DAY_S, later, roster_of, send, two_stewards
 from unit.device.scripted import VIEWS, ScriptedCore
 
@@ -56,14 +56,14 @@ class Stage:
     def script(self, _core: ScriptedCore, given: AnyInput, _now: int) -> tuple[Effect, ...]:
         if not isinstance(given, Act):
             return ()
-        act = dataclasses.replace(given, ref=self.circle.ref())
+        act = replace(given, ref=self.circle.ref())
 
         async def acting() -> None:
             self.person.feed(act)
             await self.circle.settle()
 
         self.play(acting())
-        return (Notify(notice=dataclasses.replace(self.answer(act), ref=given.ref)),)
+        return (Notify(notice=replace(self.answer(act), ref=given.ref)),)
 
     def answer(self, act: Act) -> Answer:
         return self.person.answers[act.ref]

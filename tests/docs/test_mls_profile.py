@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -43,10 +42,10 @@ def test_the_stored_form_is_that_of_the_code() -> None:
     section = PAGE.split("## 7. ")[1].split("## 8. ")[0]
     form = section.split("```\nstruct {\n")[1].split("} RecordKey;")[0]
     names = re.findall(r"^ +\w+ +(\w+)(?:\[\d\])?;", form, flags=re.M)
-    assert names == [one.name for one in dataclasses.fields(ratchet_records.RecordKey)]
+    assert names == list(ratchet_records.RecordKey.field_names)
     form = section.split("} StoredHead;")[0].rsplit("struct {", 1)[1]
     names = re.findall(r"(\w+)(?:<V>)*(?: = \d+)?;", form)
-    assert names == [one.name for one in dataclasses.fields(ratchet_records.StoredHead)]
+    assert names == list(ratchet_records.StoredHead.field_names)
     assert f"version = {ratchet_records.RATCHET_RECORDS_VERSION};" in form
     assert f"mark[{ratchet_records.MARK_LENGTH}]" in section
     for kind in ratchet_records.RecordKind:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -16,6 +16,7 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 from cloister.mls import group, processing, ratchet_records, receiving, secret_tree
 from cloister.mls.group import Group, StagedCommit
 from cloister.mls.secret_tree import RetainedKey, SecretTree
+from cloister.values import replace
 from counts import is_long
 from properties.mls_life import WITNESS
 from properties.test_mls_machine import PICK, GroupMachine
@@ -119,8 +120,8 @@ def _refused_message_uses_its_key_up(original: Callable[..., Any]) -> Callable[.
 
     def fault(self: SecretTree, *arguments: Any, **named: Any) -> Any:
         key, following = original(self, *arguments, **named)
-        object.__setattr__(self, "senders", following.senders)
-        object.__setattr__(self, "nodes", following.nodes)
+        msgspec.structs.force_setattr(self, "senders", following.senders)
+        msgspec.structs.force_setattr(self, "nodes", following.nodes)
         return key, following
 
     return fault

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -59,6 +58,7 @@ from cloister.roster.readable import ReadableType, steward_key_id
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
 from cloister.roster.state import RequestState
+from cloister.values import replace
 from counts import examples
 from unit.roster.circle import (
     Circle,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from cloister.client.views import conversations_view, members_view, requests_vie
 from cloister.errors import PolicyError
 from cloister.roster.events import DeviceAdded
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from scenario.built_once import built_once
 from scenario.governed import roster_of
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from cloister.client.records import ChannelKind
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import UsageError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from cloister.wire.events import AnyEvent, Done, Item, Logged, MailItem, Proved
 from scenario.built_once import built_once
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +29,7 @@ from cloister.client.verification import Comparison, compared_with, comparison_o
 from cloister.client.views import channel_named, conversations_view, members_view
 from cloister.errors import CloisterError, NotFoundError, TrustError, UsageError
 from cloister.testing.simulated_circle import SimulatedDevice
+from cloister.values import replace
 from scenario.desk import TITLE, Desk
 
 LONG_ENOUGH_S = LEAST_DELAY_S + DELAY_SPREAD_S

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from cloister.client.views import channel_named, channel_titles
 from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import MemberId
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from scenario.built_once import built_once
 from scenario.test_forged_commits import channel, deliver, leaf_of, play
 

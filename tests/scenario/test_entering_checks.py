@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -25,6 +24,7 @@ from cloister.roster.invitation import InvitationCode, parse_invitation
 from cloister.roster.letter import Letter
 from cloister.roster.roster import Roster
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from cloister.wire.events import AnyEvent, Entries
 
 

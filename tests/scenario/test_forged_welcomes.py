@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -29,6 +28,7 @@ from cloister.crypto.entropy import SystemEntropy
 from cloister.ids import MemberId
 from cloister.limits import ENVELOPE_SIZES
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from cloister.wire.events import AnyEvent, MailItem
 from scenario.built_once import built_once

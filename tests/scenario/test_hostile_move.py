@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 
@@ -22,6 +20,7 @@ from cloister.roster.readable import steward_key_id
 from cloister.testing.simulated_circle import Hinder, SimulatedCircle, SimulatedDevice
 from cloister.transparency import cosign, sign_checkpoint, with_signatures
 from cloister.transparency.merkle import Frontier, leaf_hash
+from cloister.values import replace
 from cloister.wire.adopting import AdoptCircle
 from cloister.wire.auth import ADOPT_LABEL, AdoptContent
 from cloister.wire.commands import AnyRequest, OpenChannel

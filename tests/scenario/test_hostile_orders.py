@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -33,6 +32,7 @@ from cloister.testing.hostile_log import HideLog
 from cloister.testing.hostile_relay import HostileRelay, silent_differences
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.testing.simulated_relays import ACTIVATION_CODE
+from cloister.values import replace
 from cloister.wire.auth import SHARE_LABEL, ShareAct, ShareContent
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import AnyRequest, Append, Evaluate, Order

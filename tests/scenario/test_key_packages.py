@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
 from cloister import mls
@@ -12,6 +11,7 @@ from cloister.client import pool
 from cloister.client.identity import did_of
 from cloister.client.inputs import OpenConversation, SendText, Tick
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from scenario.built_once import built_once
 
 DAY_S = 86_400

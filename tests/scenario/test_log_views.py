@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from cloister.client.verify_log import LogDiffers, verify_log
 from cloister.errors import NotFoundError
 from cloister.roster.entry import Entry, SealedType, seal_entry
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from scenario.built_once import built_once
 
 

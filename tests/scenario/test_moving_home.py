@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client.binding import dids_of
 from cloister.client.identity import did_of
 from cloister.client.inputs import ChangeConversation, OpenConversation, SendText
@@ -21,6 +19,7 @@ from cloister.client.taking_up import FIRST_UPDATE_WITHIN_S
 from cloister.roster.roster import Roster
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.testing.simulated_home import SimulatedHome
+from cloister.values import replace
 from scenario.built_once import built_once
 from scenario.governed import (
     admit_steward,

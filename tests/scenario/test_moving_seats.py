@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -20,6 +19,7 @@ from cloister.roster.roster import Roster
 from cloister.testing.simulated_circle import START, SimulatedCircle, SimulatedDevice
 from cloister.testing.simulated_home import SimulatedHome
 from cloister.testing.simulated_relays import ACTIVATION_CODE, NO_BOOKS
+from cloister.values import replace
 from scenario.governed import DAY_S, admit_steward, later, other_alarms, roster_of, send
 from scenario.hostile import play
 from scenario.test_moving_home import decide

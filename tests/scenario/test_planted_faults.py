@@ -6,7 +6,6 @@ import base64
 import functools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from cloister.device.vault import Vault, key_file
 from cloister.ids import DeviceId
 from cloister.roster.entry import EntryKind, SealedType, open_sealed
 from cloister.roster.form import read_entry
+from cloister.values import replace
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.nightly]
 

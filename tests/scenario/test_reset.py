@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -25,6 +24,7 @@ from cloister.relay.storage.writes import MoveCommons, Write
 from cloister.roster.readable import steward_key_id
 from cloister.roster.voiding import promised_ids
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from cloister.wire import commands
 from cloister.wire.auth import prove_steward
 from cloister.wire.codes import Refusal

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from cloister.client.inputs import (
 )
 from cloister.errors import NotFoundError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from counts import seeds
 
 EXPECTED_ALARMS = {"removed", "power"}

@@ -9,7 +9,6 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -31,6 +30,7 @@ from cloister.testing.simulation.device_disk import SimulatedVault
 from cloister.testing.simulation.devices import Machine
 from cloister.testing.simulation.relay_disk import SimulatedStore
 from cloister.testing.simulation.world import World
+from cloister.values import replace
 from cloister.wire.events import CommitItem
 
 Bug = Callable[[], AbstractContextManager[type[World]]]

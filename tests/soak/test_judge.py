@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.client.effects import Alarm, Message, MessageKind, MessageState
 from cloister.soak.judge import judge
 from cloister.soak.load import Fate, Said
 from cloister.soak.watch import Life, slope
+from cloister.values import replace
 
 ROOM = "room"
 ROOMS = {ROOM: (0, 1)}

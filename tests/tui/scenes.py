@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cloister.client.effects import MessageKind, Quote, Reaction, Since
@@ -11,6 +11,7 @@ from cloister.client.inputs import Invite
 from cloister.errors import PolicyError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.access import Phase
+from cloister.values import replace
 from tui.stage import NOW, newsroom
 
 SIZES: Final = ((50, 15), (60, 20), (80, 24), (100, 30), (160, 50))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from cloister.tui.folding import folded_block
 from cloister.tui.screens.change import ChangeScreen
 from cloister.tui.widgets.message_log import MessageLog
 from cloister.tui.widgets.qr_code import COLUMNS, QUIET, ROWS, QrCode, half_blocks, modules_of
+from cloister.values import replace
 from tui.scenes import SCENES
 from tui.stage import grid, newsroom
 from tui.test_behaviour import play, press

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 
+import msgspec
+
 from cloister.codec import CodePoints, Struct
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
@@ -153,8 +155,14 @@ def fields_of(value: object) -> Iterator[bytes]:
             yield value.to_bytes((max(value.bit_length(), 1) + 7) // 8, "big")
         case None:
             yield b""
+        case msgspec.Struct():
+            for name in value.__struct_fields__:
+                yield from fields_of(getattr(value, name))
         case _ if is_dataclass(value):
             for field in fields(value):
                 yield from fields_of(getattr(value, field.name))
+        case Struct():
+            for name in value.field_names:
+                yield from fields_of(getattr(value, name))
         case _:
             raise TypeError(f"a message does not hold a {type(value).__name__}")

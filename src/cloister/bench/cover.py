@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from cloister.limits import ENVELOPE_SIZES, RETENTION_S
 from cloister.relay.storage.sqlite.schema import HOUR_S, open_file
 from cloister.roster.policy import FORMING_MEMBERS, MAX_COVER_PER_DAY
 from cloister.testing.simulated_circle import START, SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from cloister.wire.commands import Put
 from cloister.wire.frame import encode_message
 

@@ -13,7 +13,7 @@ import asyncio
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
@@ -27,6 +27,7 @@ from cloister.client.state import State
 from cloister.client.turn import Turn
 from cloister.ids import DeviceId
 from cloister.testing.simulation.chance import SeededEntropy
+from cloister.values import replace
 
 HOUR_S: Final = 3600
 TEXTS_AN_HOUR: Final = 4.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json as json_module
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from cloister.bench.paired_load import BenchFailed, run_load
 from cloister.bench.peer_load import PeerConfig
 from cloister.bench.peer_servers import PEERS, PeerAbsent, PeerServer
 from cloister.bench.relay import RelayBench, raise_file_limit
+from cloister.values import replace
 
 LOAD: Final = "cloister.bench.peer_load"
 PACE_KEPT: Final = 0.95

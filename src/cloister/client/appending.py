@@ -11,7 +11,6 @@ are heard even while somebody else owns the commons, and before a log key is ann
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from cloister.client.identity import did_of, identity_of, steward_key
@@ -28,6 +27,7 @@ from cloister.ids import SHORT_ID_BYTES
 from cloister.roster.entry import Entry, EntryKind, SealedType, seal_entry
 from cloister.roster.events import Ignored
 from cloister.roster.readable import ReadableType, make_readable
+from cloister.values import replace
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import Append
 from cloister.wire.events import Done, Failed

@@ -8,7 +8,6 @@ by ``duties``, as when a conversation is opened.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from cloister import mls
 from cloister.client.binding import (
@@ -38,6 +37,7 @@ from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import SHORT_ID_BYTES, MemberId
 from cloister.limits import MAX_NAME_BYTES
 from cloister.roster.roster import Roster
+from cloister.values import replace
 from cloister.wire.events import CommitItem
 
 NOT_ADMIN = "only admins of the conversation can do that"

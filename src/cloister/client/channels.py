@@ -6,7 +6,6 @@ reported and passed over, because one member's garbage must not stop the others.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from cloister import mls
@@ -44,6 +43,7 @@ from cloister.errors import RemoteError
 from cloister.ids import DeviceId
 from cloister.limits import DELIVERY_WINDOW_ITEMS
 from cloister.lives import begins_later_life
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from cloister.wire.events import CommitItem, Failed, Item, Proved
 

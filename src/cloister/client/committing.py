@@ -13,7 +13,6 @@ bytes.  What happens to commits that come in is in ``merging``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from enum import IntEnum
 from typing import Final
 
@@ -38,6 +37,7 @@ from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
 from cloister.ids import SHORT_ID_BYTES, DeviceId
 from cloister.limits import MAX_TREE_IN_WELCOME
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind, prove
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import Commit, Delivery

@@ -6,30 +6,26 @@ or this device has for them, or by the whole member id in hexadecimal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from cloister.client.inputs import Act
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NameContact(Act):
+class NameContact(Act, frozen=True, kw_only=True):
     """Call a member by a name of one's own; empty: as the circle does again."""
 
     member: str
     own_name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockContact(Act):
+class BlockContact(Act, frozen=True, kw_only=True):
     """Fold a member's texts away and be told of none, or show them again."""
 
     member: str
     blocked: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteVerified(Act):
+class NoteVerified(Act, frozen=True, kw_only=True):
     """Note that the digits of a member were compared, and were the same."""
 
     member: str
@@ -38,31 +34,27 @@ class NoteVerified(Act):
     Empty: the comparison counts no more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteTold(Act):
+class NoteTold(Act, frozen=True, kw_only=True):
     """Note that the person has read what changed about a member: new devices, a removal."""
 
     member: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MuteConversation(Act):
+class MuteConversation(Act, frozen=True, kw_only=True):
     """Be told of nothing in a conversation until a time, s since the Unix epoch; 0: again."""
 
     conversation: str
     until: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PinConversation(Act):
+class PinConversation(Act, frozen=True, kw_only=True):
     """Have a conversation on top of the list, or where it belongs."""
 
     conversation: str
     pinned: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreSaid(Act):
+class RestoreSaid(Act, frozen=True, kw_only=True):
     """Take over what a backup says of members and conversations, where nothing is said here.
 
     Made by the program that reads the backup; no command sends it.

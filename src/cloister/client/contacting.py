@@ -7,7 +7,6 @@ the names of those who vouched for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from cloister.client import contact_acts as acts
@@ -35,6 +34,7 @@ from cloister.ids import MemberId
 from cloister.roster import events
 from cloister.roster.name import check_new_name, skeleton
 from cloister.roster.state import Member
+from cloister.values import replace
 
 NEW_DEVICE: Final = "new device"
 """Code of the alarm that a verified member has a device that was not compared."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client.binding import ConversationInfo, Who, dids_of, group_extensions
 from cloister.client.changing import NOT_ADMIN, SEE_ADMINS, checked_lifetime, checked_title
 from cloister.client.content import chain_start
@@ -20,6 +18,7 @@ from cloister.errors import NotFoundError, PolicyError, UsageError
 from cloister.ids import SHORT_ID_BYTES, DeviceId
 from cloister.limits import STALE_FORBID_S
 from cloister.roster.roster import Roster
+from cloister.values import replace
 from cloister.wire.commands import OpenChannel
 from cloister.wire.events import Done, Failed
 

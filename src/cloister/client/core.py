@@ -10,8 +10,9 @@ bytes that break a rule end in an alarm and an unchanged state.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Final, Self
+
+import msgspec
 
 from cloister.client import (
     appending,
@@ -75,6 +76,7 @@ from cloister.roster.entry import Entry
 from cloister.roster.relay_card import RelayCard
 from cloister.roster.share import OpenedReceipt
 from cloister.transparency.merkle import EMPTY_ROOT
+from cloister.values import replace
 
 CLOCK_STEP_S: Final = 120
 """A clock that goes further than this between two inputs has been set, not corrected: while there
@@ -85,11 +87,10 @@ SOON_S: Final = 15
 """A duty this near is worth waiting for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Core:
+class Core(msgspec.Struct, frozen=True, kw_only=True):
     """The device's mind as a value.  ``state`` is for views; programs do not change it."""
 
-    state: State = field(default_factory=State)
+    state: State = msgspec.field(default_factory=State)
 
     @classmethod
     def load(cls, records: Records, entries: tuple[bytes, ...]) -> Self:

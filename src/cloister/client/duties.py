@@ -8,7 +8,6 @@ and swapped, and what is already so is not wanted any more.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Final
 
 from cloister import mls
@@ -31,6 +30,7 @@ from cloister.roster.content import Tick
 from cloister.roster.entry import SealedType
 from cloister.roster.roster import Roster
 from cloister.roster.state import RequestState
+from cloister.values import replace
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import TakeKeyPackage
 from cloister.wire.events import Failed, Package

@@ -6,11 +6,13 @@ is sent or shown has always been stored before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
+import msgspec
+
 from cloister.errors import CloisterError
+from cloister.values import repr_without
 from cloister.wire.commands import AnyRequest
 
 # --- what is written ------------------------------------------------------------------------------
@@ -40,8 +42,7 @@ class AnnotationKind(IntEnum):
     REACTION = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reaction:
+class Reaction(msgspec.Struct, frozen=True, kw_only=True):
     """A member's mark on a message: the newest of each member counts."""
 
     name: str
@@ -50,8 +51,7 @@ class Reaction:
     member_id: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """How the message begins that another one answers; both empty when it is not here."""
 
     name: str = ""
@@ -62,8 +62,7 @@ class Quote:
     """Whether that is a bot, as of ``Message``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Since:
+class Since(msgspec.Struct, frozen=True, kw_only=True):
     """What has become of a message since it was written, for who shows it."""
 
     edits: int = 0
@@ -77,8 +76,7 @@ class Since:
     """Own changes of it that the relay has not taken yet, or never will, in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a conversation's timeline, unique by (channel_id, message_id).
 
     ``text`` has passed ``safe_text``.  ``position`` orders the timeline and never changes; a
@@ -117,8 +115,7 @@ class Message:
     """Whether its author is a bot; not stored, but told by the roster (``client.bots``)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Annotation:
+class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     """What a member says of a message of the same channel, unique by (channel_id, message_id)."""
 
     channel_id: bytes
@@ -145,39 +142,37 @@ class Annotation:
     """Why it failed, in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutRecord:
+class PutRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Insert or replace a record of the core's own state."""
 
     table: str
     key: bytes
-    value: bytes = field(repr=False)
+    value: bytes
+
+    def __repr__(self) -> str:
+        return repr_without(self, "value")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteRecord:
+class DeleteRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Delete a record; absent is fine."""
 
     table: str
     key: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutMessage:
+class PutMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Insert or replace a row of the timeline by (channel_id, message_id)."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutAnnotation:
+class PutAnnotation(msgspec.Struct, frozen=True, kw_only=True):
     """Insert an annotation, or change its state; one that stands in the channel takes effect."""
 
     annotation: Annotation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutEntry:
+class PutEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Store entry ``seq`` of the roster log."""
 
     seq: int
@@ -190,25 +185,25 @@ Write = PutRecord | DeleteRecord | PutMessage | PutAnnotation | PutEntry
 # --- what the program's user is told --------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """An act is done, or cannot be: then ``error`` says why and what to do."""
 
     ref: int
-    text: str = field(default="", repr=False)
+    text: str = ""
     """What the act gives: a code, sixty digits, an id; in words for people otherwise."""
     error: CloisterError | None = None
 
+    def __repr__(self) -> str:
+        return repr_without(self, "text")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """A message entered the timeline, or its state changed."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revised:
+class Revised(msgspec.Struct, frozen=True, kw_only=True):
     """A message of the timeline is shown otherwise now, if it is there: read it again."""
 
     channel_id: bytes
@@ -223,8 +218,7 @@ OUT: Final = "out"
 """``Alarm``: this device is out of the circle for a time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """Circle, members, requests or conversations changed; ``what`` names it in a word.
 
     ``NEWS`` and ``BACK_IN`` are told aloud, in the words of ``text``.
@@ -234,8 +228,7 @@ class Changed:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
+class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a person must see, and do something about: a hole, a fork, a changed key.
 
     What is only to be known is ``Changed``.
@@ -251,29 +244,25 @@ Notice = Answer | Shown | Revised | Changed | Alarm
 # --- effects --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Persist:
+class Persist(msgspec.Struct, frozen=True, kw_only=True):
     """Commit all writes in one durable transaction."""
 
     writes: tuple[Write, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, kw_only=True):
     """Send a request to the home relay; dropped when the link is down (it is planned anew)."""
 
     request: AnyRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notify:
+class Notify(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the program's user."""
 
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disconnect:
+class Disconnect(msgspec.Struct, frozen=True, kw_only=True):
     """Close the link; the program reconnects along ``Core.routes`` with full-jitter backoff."""
 
     reason: str
@@ -282,8 +271,7 @@ class Disconnect:
 Effect = Persist | Send | Notify | Disconnect
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One way to the home relay: TLS to the entry, CONNECT, TLS inside to the home.
 
     A certificate (DER) is the only trust anchor of its TLS.  ``None`` appears only while a

@@ -8,7 +8,6 @@ receipts are what the genesis or the join request carries.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from cloister.client.errands import EnrolErrand
 from cloister.client.identity import did_of
@@ -31,6 +30,7 @@ from cloister.roster.share import (
     share_relays,
     verify_by_relay,
 )
+from cloister.values import replace
 from cloister.wire.codes import Refusal
 from cloister.wire.events import AnyEvent, Enrolled
 

@@ -7,7 +7,6 @@ admission, and every leaf at the size in the GroupContext.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 from cloister import mls
@@ -41,6 +40,7 @@ from cloister.roster.roster import Roster
 from cloister.roster.voiding import voids_in
 from cloister.transparency.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from cloister.transparency.proof import verify_consistency
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import ReadHead, ReadLog, ReadProof

@@ -9,8 +9,9 @@ on: what a device really fetched or showed leaves no trace anywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from cloister import mls
 from cloister.client.binding import dids_of
@@ -30,6 +31,7 @@ from cloister.ids import DeviceId
 from cloister.roster.content import RevokeKind
 from cloister.roster.entry import Entry
 from cloister.roster.events import DeviceLocked, DeviceRevoked, DeviceUnlocked
+from cloister.values import replace
 
 NOTHING_KNOWN: Final = ChannelExposure(spans=(), locks=())
 
@@ -42,8 +44,7 @@ UNKNOWABLE: Final = (
 """What no report can say, in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(msgspec.Struct, frozen=True, kw_only=True):
     """Where in a channel a device could read.  ``None``: before this device's time; still open."""
 
     channel: Channel

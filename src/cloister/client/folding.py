@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister import mls
 from cloister.client.binding import LOG_KEY, BindingError, GroupLogKey, find_extension
@@ -19,8 +20,7 @@ from cloister.roster.roster import Roster
 from cloister.roster.voiding import Void, voids_in
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(msgspec.Struct, frozen=True):
     """A roster, the keys of its log, and the entries that led there."""
 
     roster: Roster

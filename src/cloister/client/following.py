@@ -7,8 +7,6 @@ Following means to ask the new home for the log; what settles there decides, not
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client.appending import intent_of, sign
 from cloister.client.foresight import check
 from cloister.client.heads import lead_to
@@ -28,6 +26,7 @@ from cloister.roster.readable import ReadableType
 from cloister.roster.relay_card import RelaySet
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
+from cloister.values import replace
 
 
 def begin_notice(turn: Turn, wanted: RelaySet) -> MoveNotice:

@@ -9,8 +9,6 @@ setup key gets the same origin, the same genesis the same answer.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client import enrolling
 from cloister.client.binding import COMMONS_INFO, group_extensions
 from cloister.client.content import chain_start
@@ -48,6 +46,7 @@ from cloister.roster.roster import Roster
 from cloister.roster.share import share_relays
 from cloister.transparency.errors import NotSettled
 from cloister.transparency.merkle import EMPTY_ROOT, leaf_hash, tree_hash
+from cloister.values import replace
 from cloister.wire.auth import OPEN_LABEL, open_content
 from cloister.wire.commands import Begin, OpenCircle, ReadHead
 from cloister.wire.events import Begun, Done, Failed, Head

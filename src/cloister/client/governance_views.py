@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict
 from typing import Final
 
 from cloister.client.binding import dids_of
@@ -370,7 +369,7 @@ def policy_view(state: State, _about: str = "") -> list[View]:
     if roster is None:
         return []
     policy = roster.policy
-    numbers = asdict(policy) | {"flags": policy.fixed_flags}
+    numbers = policy.as_dict() | {"flags": policy.fixed_flags}
     rows = [
         {"field": name, "value": value, "can_change": name in POLICY_FIELDS}
         for name, value in numbers.items()

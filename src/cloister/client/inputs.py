@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
+from cloister.values import repr_without
 from cloister.wire.events import AnyEvent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkUp:
+class LinkUp(msgspec.Struct, frozen=True, kw_only=True):
     """The WebSocket to the home relay stands; its ``Challenge`` follows as ``Received``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkDown:
+class LinkDown(msgspec.Struct, frozen=True, kw_only=True):
     """The link is gone: outstanding requests are forgotten, their work is planned anew."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, kw_only=True):
     """One event of the home relay, decoded but otherwise unverified."""
 
     event: AnyEvent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """``Core.wake_at`` has come (or any other moment; a tick too early does nothing)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrandDone:
+class ErrandDone(msgspec.Struct, frozen=True, kw_only=True):
     """A relay answered an errand of ``Core.errands`` on a connection of its own."""
 
     errand_id: bytes
@@ -38,8 +34,7 @@ class ErrandDone:
     """Decoded but otherwise unverified."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrandRefused:
+class ErrandRefused(msgspec.Struct, frozen=True, kw_only=True):
     """A relay refused an errand.  While the core goes on naming it, it is run again later."""
 
     errand_id: bytes
@@ -51,15 +46,13 @@ class ErrandRefused:
 # --- the person's wishes; each is answered by an ``Answer`` with the same ``ref`` -----------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class Act(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the person's wishes.  ``ref`` is chosen by the program and lives in memory only."""
 
     ref: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundCircle(Act):
+class FoundCircle(Act, frozen=True, kw_only=True):
     """Found a circle (flows 3.1).  Answered when size 1 of the log is settled."""
 
     name: str
@@ -67,7 +60,7 @@ class FoundCircle(Act):
     home_card: bytes
     entry_cards: tuple[bytes, ...]
     """Encoded ``RelayCard`` of the home relay and of one or more entry relays."""
-    activation_code: str = field(repr=False)
+    activation_code: str
     test_circle: bool = False
     single_operator: bool = False
     unlock_shares: bool = True
@@ -77,9 +70,11 @@ class FoundCircle(Act):
     change_delay_s: int = 86_400
     """From an approved change of stewards or relays to its effect; shorter in test circles."""
 
+    def __repr__(self) -> str:
+        return repr_without(self, "activation_code")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invite(Act):
+
+class Invite(Act, frozen=True, kw_only=True):
     """Invite one person (flows 3.2).  Answered with the code when the letter is in its box."""
 
     lifetime_s: int = 7 * 86_400
@@ -92,23 +87,23 @@ class Invite(Act):
     """Whether the newcomer is to be a steward; only while the circle is forming."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShowInvitation(Act):
+class ShowInvitation(Act, frozen=True, kw_only=True):
     """Show the code of the newest own invitation again that is open and that nobody has used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Join(Act):
+class Join(Act, frozen=True, kw_only=True):
     """Ask to be let in (flows 3.3).  Answered with the 60 digits when the request is in the box."""
 
-    code: str = field(repr=False)
+    code: str
     name: str
     bot: bool = False
     """Whether a program, not a person, is to read here: it stands on the device's card for good."""
 
+    def __repr__(self) -> str:
+        return repr_without(self, "code")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vouch(Act):
+
+class Vouch(Act, frozen=True, kw_only=True):
     """Vouch for an open request.  Answered when the vouch is settled in the log."""
 
     request: str
@@ -117,8 +112,7 @@ class Vouch(Act):
     """1 met in person, 2 know the voice, 3 neither."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remove(Act):
+class Remove(Act, frozen=True, kw_only=True):
     """Propose a removal, or approve the open one (flows 3.8).  Answered when settled."""
 
     member: str
@@ -128,13 +122,11 @@ class Remove(Act):
     """With 3: the position in the log from which on the member's entries are not trusted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leave(Act):
+class Leave(Act, frozen=True, kw_only=True):
     """Leave the circle.  Answered when settled."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenConversation(Act):
+class OpenConversation(Act, frozen=True, kw_only=True):
     """Open a conversation with members by name.  Answered when all of them have been added."""
 
     title: str
@@ -147,8 +139,7 @@ class OpenConversation(Act):
     """How long texts are kept after they were read; 0: for good."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeConversation(Act):
+class ChangeConversation(Act, frozen=True, kw_only=True):
     """Change a conversation; members by name.  Answered when a commit has made it so.
 
     ``add`` goes without the others.
@@ -168,15 +159,13 @@ class ChangeConversation(Act):
     """How long texts are kept after they were read, 0: for good; nothing: as it is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaveConversation(Act):
+class LeaveConversation(Act, frozen=True, kw_only=True):
     """Leave a conversation.  Answered when another member's device has taken this one out."""
 
     conversation: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendText(Act):
+class SendText(Act, frozen=True, kw_only=True):
     """Queue a text.  Answered at once, when it is durable here; ``Sent`` follows."""
 
     conversation: str
@@ -185,8 +174,7 @@ class SendText(Act):
     """Id of the message that it answers, or empty."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Annotate(Act):
+class Annotate(Act, frozen=True, kw_only=True):
     """Queue what is said of a message.  Answered at once, when it is durable here.
 
     That the message is there, and one's own where it has to be, is for the program to see.
@@ -200,8 +188,7 @@ class Annotate(Act):
     """The new text, or the mark; an empty mark takes one's own back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetReceipts(Act):
+class SetReceipts(Act, frozen=True, kw_only=True):
     """Say what the others of a conversation are told about their texts.  Answered at once."""
 
     conversation: str
@@ -209,26 +196,26 @@ class SetReceipts(Act):
     """A value of ``receipt_records.ReceiptLevel``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkRead(Act):
+class MarkRead(Act, frozen=True, kw_only=True):
     """Everything up to item ``n`` of a conversation's channel was read.  Answered at once."""
 
     conversation: str
     n: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetCover(Act):
+class SetCover(Act, frozen=True, kw_only=True):
     """Send so many cover messages a day in the mean; 0: none.  Answered at once."""
 
     per_day: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRead:
+class LogRead(msgspec.Struct, frozen=True, kw_only=True):
     """The log as the vault holds it, from the genesis on: what ``Core.wants_log`` asks for."""
 
-    entries: tuple[bytes, ...] = field(repr=False)
+    entries: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        return repr_without(self, "entries")
 
 
 AnyInput = LinkUp | LinkDown | Received | Tick | LogRead | ErrandDone | ErrandRefused | Act

@@ -8,7 +8,6 @@ invitations: whoever finds a join request there appends it, the inviter first.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -39,6 +38,7 @@ from cloister.roster.join_request import JoinRequest, open_join_request
 from cloister.roster.letter import MAX_TICKETS, Letter, seal_letter
 from cloister.roster.roster import Roster
 from cloister.roster.state import InviteRecord
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from cloister.wire.commands import OpenBox, PutBox
 from cloister.wire.events import Failed, MailItem

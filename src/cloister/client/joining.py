@@ -10,7 +10,6 @@ before its request goes out, and may be repeated after a crash.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from enum import IntEnum
 from functools import partial
 from typing import Final
@@ -41,6 +40,7 @@ from cloister.roster.name import check_new_name
 from cloister.transparency.cosignature import RelayVerifier
 from cloister.transparency.proof import verify_consistency
 from cloister.transparency.quorum import Settled, verify_settled
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import OpenInbox, PutBox, ReadHead, ReadProof

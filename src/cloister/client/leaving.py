@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from cloister.client.home_records import HomeMove, HomeStep
@@ -10,6 +9,7 @@ from cloister.client.records import ChannelState
 from cloister.client.turn import Turn
 from cloister.ids import ChannelId, InviteId
 from cloister.roster.roster import Roster
+from cloister.values import replace
 
 READ_S: Final = 600
 """How long the old home is read, or tried to be reached, before the device goes on without."""

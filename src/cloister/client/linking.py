@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from cloister import mls
 from cloister.client.routing import home_of
@@ -12,6 +11,7 @@ from cloister.client.turn import RETRY_S, Turn
 from cloister.crypto.signature import Ed25519Key
 from cloister.errors import LocalError
 from cloister.limits import DELIVERY_WINDOW_BYTES, DELIVERY_WINDOW_ITEMS
+from cloister.values import replace
 from cloister.wire.auth import (
     EPOCH_KEY_LABEL,
     EPOCH_SEED_BYTES,

@@ -8,7 +8,6 @@ head, directly or by a consistency proof for the part that this device may read 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from cloister.client import leaving
@@ -27,6 +26,7 @@ from cloister.transparency.errors import NotSettled
 from cloister.transparency.merkle import Frontier, leaf_hash
 from cloister.transparency.proof import verify_consistency
 from cloister.transparency.quorum import Settled
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from cloister.wire.commands import FollowLog, ReadHead, ReadLog, ReadProof
 from cloister.wire.events import Entries, Head, Logged, Proof

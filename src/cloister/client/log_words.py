@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from cloister.client.bots import is_bot
 from cloister.client.event_words import words_of
 from cloister.client.safe_text import safe_line
@@ -31,8 +33,7 @@ View = dict[str, object]
 SHORT_HASH_DIGITS = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """An entry with what it did.  ``roster`` is the one after it."""
 
     seq: int

@@ -7,9 +7,10 @@ refuse and object.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Final
+
+import msgspec
 
 from cloister.client.naming import (
     device_name,
@@ -63,8 +64,7 @@ class MatterKind(Enum):
     RESET = "reset of the commons"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
+class Matter(msgspec.Struct, frozen=True, kw_only=True):
     """Something that waits: for an approval, for its time, or for both."""
 
     entry_hash: bytes
@@ -277,7 +277,7 @@ def holder_in_words(roster: Roster, key_id: bytes) -> str:
 def rules_in_words(now: Policy, then: Policy) -> str:
     """Say which rules a proposed policy would change: who approves has to know."""
     before, after = (
-        asdict(one)
+        one.as_dict()
         | {
             "flags": one.fixed_flags,
             EXPORT_FIELD: one.export.name.lower(),

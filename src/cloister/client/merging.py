@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from cloister import mls
@@ -42,6 +41,7 @@ from cloister.errors import PolicyError, RemoteError, TrustError
 from cloister.ids import DeviceId
 from cloister.roster.log_keys import make_log_key, next_log_key
 from cloister.roster.roster import Roster
+from cloister.values import replace
 from cloister.wire.events import CommitItem
 
 MAX_WAIT_FOR_LOG_S: Final = 600

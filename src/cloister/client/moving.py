@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client.outbox import send_elsewhere
 from cloister.client.records import ChannelState
 from cloister.client.turn import Turn
 from cloister.ids import ChannelId
+from cloister.values import replace
 
 _GOES_ON = "the commons was reset: it goes out in the new one"
 

@@ -7,7 +7,6 @@ kept until each of them has answered: one honest relay that has it is enough.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from cloister.client.appending import intend
 from cloister.client.errands import ErasureErrand, OrderErrand
@@ -22,6 +21,7 @@ from cloister.roster.entry import SealedType
 from cloister.roster.orders import SignedLock
 from cloister.roster.relay_card import RelayCard
 from cloister.roster.share import ErasureReceipt, verify_by_relay
+from cloister.values import replace
 from cloister.wire.codes import Refusal
 from cloister.wire.events import AnyEvent, Done, Erasure
 

@@ -7,8 +7,6 @@ sent before earlier ones.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client.content import (
     CONTENT_VERSION,
     SAID,
@@ -30,6 +28,7 @@ from cloister.client.turn import Turn
 from cloister.errors import PolicyError
 from cloister.ids import SHORT_ID_BYTES
 from cloister.limits import ENVELOPE_SIZES
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import Put

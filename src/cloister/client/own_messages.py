@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client import annotating
 from cloister.client.binding import conversation_of
 from cloister.client.content import ANNOTATING, QUIET, ContentKind, text_of
@@ -14,6 +12,7 @@ from cloister.client.state import Channel
 from cloister.client.turn import Turn
 from cloister.crypto.hashing import sha256
 from cloister.ids import MemberId
+from cloister.values import replace
 
 
 def finish(

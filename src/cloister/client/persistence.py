@@ -8,7 +8,6 @@ than in one of two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Final, TypeVar
 
 from cloister import mls
@@ -42,6 +41,7 @@ from cloister.crypto.secret import Secret
 from cloister.errors import CloisterError, LocalError
 from cloister.roster.errors import SnapshotError
 from cloister.roster.roster import Roster
+from cloister.values import replace
 
 V = TypeVar("V")
 S = TypeVar("S", bound=Struct)

@@ -8,7 +8,6 @@ until the next one), and what the new home proves not to have is sent again unde
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from cloister.client.content import UNKNOWN_CHAIN
@@ -18,6 +17,7 @@ from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import UNPLACED, Channel
 from cloister.client.stopping import stop, title_of
 from cloister.client.turn import Turn
+from cloister.values import replace
 
 BEHIND: Final = b"behind at the new home"
 """Evidence (``stopping``) that the new home has the channel in an epoch that is not here."""

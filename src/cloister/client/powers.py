@@ -7,47 +7,42 @@ entry that is meant; ``cloister pending`` lists them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from cloister.client.inputs import Act
+from cloister.values import repr_without
 
 # --- people ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspend(Act):
+class Suspend(Act, frozen=True, kw_only=True):
     """Suspend a member at once, for seven days or until a second steward makes it last."""
 
     member: str
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reinstate(Act):
+class Reinstate(Act, frozen=True, kw_only=True):
     """End a suspension: at once while nobody has confirmed it, else with a second steward."""
 
     member: str
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawInvitation(Act):
+class WithdrawInvitation(Act, frozen=True, kw_only=True):
     """Close an open invitation: one's own newest, or as a steward that of a member."""
 
     member: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawVouch(Act):
+class WithdrawVouch(Act, frozen=True, kw_only=True):
     """Take back one's vouch for a request that has not been admitted."""
 
     request: str
     """The newcomer's name, or the first digits of the fingerprint."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Object(Act):
+class Object(Act, frozen=True, kw_only=True):
     """Object to an erasure; two members' objections pause it for three days."""
 
     reference: str
@@ -57,13 +52,11 @@ class Object(Act):
 # --- offices --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferStewardKey(Act):
+class OfferStewardKey(Act, frozen=True, kw_only=True):
     """Announce this device's key, so that it can be made a steward's or an officer's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposeStewards(Act):
+class ProposeStewards(Act, frozen=True, kw_only=True):
     """Propose another set of stewards and officers; all by the names of members."""
 
     add: tuple[str, ...] = ()
@@ -72,8 +65,7 @@ class ProposeStewards(Act):
     drop_officers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposeRelays(Act):
+class ProposeRelays(Act, frozen=True, kw_only=True):
     """Propose other entry relays; a second steward approves.  The home relay stays."""
 
     add: tuple[bytes, ...] = ()
@@ -82,16 +74,18 @@ class ProposeRelays(Act):
     """Names of relays, as ``cloister circle show`` has them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoveHome(Act):
+class MoveHome(Act, frozen=True, kw_only=True):
     """Propose another home relay, with the same entry relays; a second steward approves."""
 
     home_card: bytes
     """Encoded ``RelayCard``."""
-    activation_code: str = field(default="", repr=False)
+    activation_code: str = ""
     """Of the new home's operator: with it this device brings the circle there."""
     lost: bool = False
     """Whether the present home is gone: answered with a notice to carry, in hexadecimal."""
+
+    def __repr__(self) -> str:
+        return repr_without(self, "activation_code")
 
 
 ALREADY_HOME: Final = "that relay is the circle's home already"
@@ -99,15 +93,16 @@ FORMER_HOME: Final = "that relay was the circle's home before; its log there has
 """Why ``MoveHome`` is refused."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BringCircle(Act):
+class BringCircle(Act, frozen=True, kw_only=True):
     """Bring the circle to the home relay that it has by now; for who has the operator's code."""
 
-    activation_code: str = field(repr=False)
+    activation_code: str
+
+    def __repr__(self) -> str:
+        return repr_without(self, "activation_code")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowHome(Act):
+class FollowHome(Act, frozen=True, kw_only=True):
     """Follow a notice to another home, or add to it what it lacks.  Answered with the notice."""
 
     notice: bytes
@@ -115,8 +110,7 @@ class FollowHome(Act):
     """Whether this steward is the second person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopFollowing(Act):
+class StopFollowing(Act, frozen=True, kw_only=True):
     """Follow the notice no more: it led nowhere, or the old home is back."""
 
 
@@ -136,22 +130,19 @@ COVER_FIELD: Final = "cover_per_day"
 CHANGEABLE: Final = (*POLICY_FIELDS, EXPORT_FIELD, COVER_FIELD)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetPolicy(Act):
+class SetPolicy(Act, frozen=True, kw_only=True):
     """Propose other values of the circle's rules: (field, value) each."""
 
     changes: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approve(Act):
+class Approve(Act, frozen=True, kw_only=True):
     """Approve what waits for a second person."""
 
     reference: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse(Act):
+class Refuse(Act, frozen=True, kw_only=True):
     """Withdraw an own proposal, or stop an erasure or a reset of the commons."""
 
     reference: str
@@ -160,8 +151,7 @@ class Refuse(Act):
 # --- devices --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockDevice(Act):
+class LockDevice(Act, frozen=True, kw_only=True):
     """Lock a lost device, or all devices of a member, at every relay at once.
 
     By a steward any device, by the owner another device of their own.  Answered as soon as the
@@ -171,8 +161,7 @@ class LockDevice(Act):
     device: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnlockDevice(Act):
+class UnlockDevice(Act, frozen=True, kw_only=True):
     """Let a locked device ask for its shares again: two stewards, or the owner and one."""
 
     device: str
@@ -180,15 +169,13 @@ class UnlockDevice(Act):
     """Lines that the owner's other device made (``ConsentToUnlock``)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentToUnlock(Act):
+class ConsentToUnlock(Act, frozen=True, kw_only=True):
     """Answered with a line for a steward: the owner agrees that a device is unlocked."""
 
     device: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseDevice(Act):
+class EraseDevice(Act, frozen=True, kw_only=True):
     """Propose to destroy the unlock shares of a device, for good.  Locks it at once."""
 
     device: str
@@ -198,15 +185,13 @@ class EraseDevice(Act):
     """Read by members only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetireDevice(Act):
+class RetireDevice(Act, frozen=True, kw_only=True):
     """Take a device of one's own out of use, for good; its shares stay as they are."""
 
     device: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeHistory(Act):
+class TakeHistory(Act, frozen=True, kw_only=True):
     """Ask whether history may be taken out of the vault of this device.
 
     Answered with nothing where the circle's policy leaves it free, else with the hash of the
@@ -220,8 +205,7 @@ class TakeHistory(Act):
 # --- holds ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceHold(Act):
+class PlaceHold(Act, frozen=True, kw_only=True):
     """Place a legal hold: nothing that it covers is erased or deleted until it is released."""
 
     scope: int
@@ -234,8 +218,7 @@ class PlaceHold(Act):
     """Read by members only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseHold(Act):
+class ReleaseHold(Act, frozen=True, kw_only=True):
     """Propose to release a hold; a second steward approves."""
 
     reference: str
@@ -244,8 +227,7 @@ class ReleaseHold(Act):
 # --- the commons ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResetCommons(Act):
+class ResetCommons(Act, frozen=True, kw_only=True):
     """Propose that the commons, which stands still on this device, goes on in a new group."""
 
 

@@ -10,7 +10,6 @@ began it, and with it all that came before.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 from cloister.client import annotating
@@ -25,6 +24,7 @@ from cloister.client.state import Channel, State, with_item
 from cloister.client.turn import Turn
 from cloister.limits import RETENTION_S
 from cloister.lives import life_of
+from cloister.values import replace
 
 MAX_KEPT: Final = 80
 """Acknowledged messages of a channel that are kept for it, at most."""

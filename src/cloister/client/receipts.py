@@ -11,7 +11,6 @@ the place of a cover message, at a time that has nothing to do with any text.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from cloister.client.binding import dids_of
@@ -33,6 +32,7 @@ from cloister.client.turn import Turn
 from cloister.client.views import channel_named
 from cloister.errors import PolicyError, UsageError
 from cloister.ids import DeviceId
+from cloister.values import replace
 
 LEAST_DELAY_S: Final = 5
 DELAY_SPREAD_S: Final = 56

@@ -8,7 +8,6 @@ new group, and the duties bring in everybody who belongs.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from cloister.client import appending
@@ -36,6 +35,7 @@ from cloister.roster.orders import ChannelReset, EntryReference
 from cloister.roster.readable import ReadableType
 from cloister.roster.relay_card import RelayCard
 from cloister.roster.roster import Roster
+from cloister.values import replace
 from cloister.wire.auth import prove_steward
 from cloister.wire.commands import ProveSteward
 

@@ -12,7 +12,6 @@ every entry since must continue that history and be covered by a signed head.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from cloister import mls
 from cloister.client import leaving
@@ -34,6 +33,7 @@ from cloister.errors import RemoteError, TrustError
 from cloister.roster.log_keys import recover_log_keys
 from cloister.roster.roster import Roster
 from cloister.transparency.merkle import leaf_hash
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 
 BACK = "This device is back in the circle."

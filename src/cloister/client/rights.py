@@ -10,7 +10,8 @@ this epoch that it leaves, and one's own other devices; bringing in further devi
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister import mls
 from cloister.client.binding import (
@@ -26,8 +27,7 @@ from cloister.ids import MemberId
 from cloister.roster.roster import Roster
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+class Rights(msgspec.Struct, frozen=True):
     """The rules of an epoch and who is in it."""
 
     info: ConversationInfo

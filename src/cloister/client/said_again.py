@@ -5,8 +5,6 @@ It is kept where nothing is said here: never in the place of what somebody says 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client.contact_acts import RestoreSaid
 from cloister.client.contact_records import PLAIN, UNKNOWN, Contact, Preference
 from cloister.client.contacts import contact_of
@@ -19,6 +17,7 @@ from cloister.codec import DecodeError
 from cloister.errors import UsageError
 from cloister.ids import SHORT_ID_BYTES, MemberId
 from cloister.roster.name import skeleton
+from cloister.values import replace
 
 
 def on_restore_said(turn: Turn, act: RestoreSaid) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from cloister.client.records import Outgoing
 from cloister.codec import Struct, flag, layout, uint64
@@ -24,8 +24,7 @@ class SentMark(Struct):
     """Somebody has come into the group since it was said: it is not encrypted anew for them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """An own message of the present epoch that was acknowledged."""
 
     outgoing: Outgoing

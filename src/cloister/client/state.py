@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
 
 from cloister import mls
 from cloister.client.contact_records import Contact, Preference
@@ -37,6 +38,7 @@ from cloister.roster.roster import Roster
 from cloister.roster.voiding import Void
 from cloister.transparency.merkle import Frontier
 from cloister.transparency.quorum import Settled
+from cloister.values import repr_without
 from cloister.wire.events import CommitItem, Item, Seats
 
 if TYPE_CHECKING:
@@ -88,8 +90,7 @@ class Work(IntEnum):
     ASK_TICKETS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Purpose:
+class Purpose(msgspec.Struct, frozen=True):
     """Why a request was sent: enough to act on its answer."""
 
     work: Work
@@ -97,8 +98,7 @@ class Purpose:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
     """A channel and its MLS group on this device."""
 
     channel_id: bytes
@@ -113,7 +113,7 @@ class Channel:
     position: int = 0
     """Of the newest row in the timeline."""
     own_counter: int = 0
-    counters: Mapping[DeviceId, Counter] = field(default_factory=dict)
+    counters: Mapping[DeviceId, Counter] = msgspec.field(default_factory=dict)
     wanted: tuple[DeviceId, ...] = ()
     """Devices that the opener wants in and that are not in yet."""
     dropped: tuple[DeviceId, ...] = ()
@@ -132,14 +132,13 @@ class Channel:
     sent: tuple[Sent, ...] = ()
     """Own messages of this epoch that were acknowledged lately; those that are put again wait in
     ``outbox`` as well (``putting_again``)."""
-    seen: Mapping[DeviceId, Counter] = field(default_factory=dict)
+    seen: Mapping[DeviceId, Counter] = msgspec.field(default_factory=dict)
     """What had come before the relay lost items: authors may repeat it, and that is no alarm."""
-    chains: Mapping[int, bytes] = field(default_factory=dict)
+    chains: Mapping[int, bytes] = msgspec.field(default_factory=dict)
     """next_n -> chain value, the last ``CHAIN_WINDOW`` of this epoch."""
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: see ``replacing``
-class Session:
+class Session(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the present connection; nothing of it is persisted."""
 
     up: bool = False
@@ -149,19 +148,19 @@ class Session:
     relay_ahead_s: int | None = None
     """By how much the relay's clock went before ours when it challenged us: for people alone."""
     next_rid: int = 1
-    outstanding: Mapping[int, Purpose] = field(default_factory=dict)
+    outstanding: Mapping[int, Purpose] = msgspec.field(default_factory=dict)
     asked: frozenset[Purpose] = frozenset()
     """The purposes in ``outstanding``."""
-    proven: Mapping[tuple[int, bytes], int] = field(default_factory=dict)
+    proven: Mapping[tuple[int, bytes], int] = msgspec.field(default_factory=dict)
     """(object kind, id) -> epoch proved."""
-    current: Mapping[bytes, int] = field(default_factory=dict)
+    current: Mapping[bytes, int] = msgspec.field(default_factory=dict)
     """channel -> the relay's current epoch, as of the last proof."""
     following: frozenset[tuple[int, bytes]] = frozenset()
-    unseen: Mapping[tuple[int, bytes], tuple[int, int]] = field(default_factory=dict)
+    unseen: Mapping[tuple[int, bytes], tuple[int, int]] = msgspec.field(default_factory=dict)
     """(object kind, id) -> items and bytes stored since the relay was last told (``Seen``)."""
     done: frozenset[Purpose] = frozenset()
     """One-time requests that this connection needs no more."""
-    not_before: Mapping[Purpose, int] = field(default_factory=dict)
+    not_before: Mapping[Purpose, int] = msgspec.field(default_factory=dict)
     pending: tuple[bytes, ...] = ()
     """Log entries beyond the settled roster, in order."""
     pending_bytes: int = 0
@@ -189,15 +188,15 @@ class Session:
     """Entries of the log that the new home is known to hold while it takes the circle over."""
     head_settled: Settled | None = None
     """The newest head whose signatures hold, maybe ahead of the roster."""
-    held: Mapping[bytes, tuple[Item | CommitItem, ...]] = field(default_factory=dict)
+    held: Mapping[bytes, tuple[Item | CommitItem, ...]] = msgspec.field(default_factory=dict)
     """Items of a channel whose first waits for the log to catch up (C1)."""
-    commit_parts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    commit_parts: Mapping[bytes, tuple[bytes, ...]] = msgspec.field(default_factory=dict)
     """channel and n -> parts read of a large commit."""
     box_items: int = 0
     """Items in the box proved last: the newcomer's only one."""
-    tree_parts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    tree_parts: Mapping[bytes, tuple[bytes, ...]] = msgspec.field(default_factory=dict)
     """channel -> parts read of the sealed ratchet tree that a Welcome needs."""
-    tree_counts: Mapping[bytes, int] = field(default_factory=dict)
+    tree_counts: Mapping[bytes, int] = msgspec.field(default_factory=dict)
     full: frozenset[bytes] = frozenset()
     """Channels that the relay takes nothing more for: one message asks whether there is room."""
     pool_seen_at: int = 0
@@ -208,25 +207,24 @@ class Session:
     """When the relay last said how long the seats are paid for, s."""
     seats: Seats | None = None
     """What it said, verified."""
-    lives: Mapping[bytes, int] = field(default_factory=dict)
+    lives: Mapping[bytes, int] = msgspec.field(default_factory=dict)
     """channel -> life of the relay (``cloister.lives``) as of the last proof."""
-    promised: Mapping[bytes, int] = field(default_factory=dict)
+    promised: Mapping[bytes, int] = msgspec.field(default_factory=dict)
     """channel -> index up to which the relay has said that it has items for this proof."""
-    behind: Mapping[bytes, int] = field(default_factory=dict)
+    behind: Mapping[bytes, int] = msgspec.field(default_factory=dict)
     """hash of a Welcome -> size of the log that it waits for."""
-    opened: Mapping[bytes, Waiting] = field(default_factory=dict)
+    opened: Mapping[bytes, Waiting] = msgspec.field(default_factory=dict)
     """hash of a Welcome -> what is in it: to open it is work, and it may wait for ever."""
     was_caught_up: bool = False
     """Whether the log was read to its end when commits were last looked at."""
-    waiting_since: Mapping[bytes, int] = field(default_factory=dict)
-    moved_on: Mapping[bytes, int] = field(default_factory=dict)
+    waiting_since: Mapping[bytes, int] = msgspec.field(default_factory=dict)
+    moved_on: Mapping[bytes, int] = msgspec.field(default_factory=dict)
     """channel -> since when a commit must be there that the relay does not show, s."""
-    packages: Mapping[DeviceId, bytes] = field(default_factory=dict)
+    packages: Mapping[DeviceId, bytes] = msgspec.field(default_factory=dict)
     """did -> key package taken for the next commit."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
+class State(msgspec.Struct, frozen=True, kw_only=True):
     """Everything: persisted state, session, and what is owed to the person's program.
 
     What holds codes, seeds or group secrets as plain bytes is left out of ``repr``.
@@ -234,39 +232,39 @@ class State:
 
     identity: Identity | None = None
     circle: Circle | None = None
-    founding: Founding | None = field(default=None, repr=False)
-    joining: Joining | None = field(default=None, repr=False)
+    founding: Founding | None = None
+    joining: Joining | None = None
     home_move: HomeMove | None = None
     """Set while the circle moves to another home and this device has not followed to the end."""
-    adoption: Adoption | None = field(default=None, repr=False)
+    adoption: Adoption | None = None
     roster: Roster | None = None
-    log_keys: Mapping[int, Secret] = field(default_factory=dict)
-    intents: tuple[Intent, ...] = field(default=(), repr=False)
-    invitations: Mapping[bytes, OwnInvitation] = field(default_factory=dict, repr=False)
-    channels: Mapping[bytes, Channel] = field(default_factory=dict, repr=False)
-    key_packages: Mapping[bytes, mls.KeyPackageSecrets] = field(default_factory=dict, repr=False)
-    welcomes: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    log_keys: Mapping[int, Secret] = msgspec.field(default_factory=dict)
+    intents: tuple[Intent, ...] = ()
+    invitations: Mapping[bytes, OwnInvitation] = msgspec.field(default_factory=dict)
+    channels: Mapping[bytes, Channel] = msgspec.field(default_factory=dict)
+    key_packages: Mapping[bytes, mls.KeyPackageSecrets] = msgspec.field(default_factory=dict)
+    welcomes: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
     """hash -> opened inbox item that could not be taken up yet."""
     inbox_cursor: int = 0
-    enrolments: Mapping[bytes, Enrolment] = field(default_factory=dict, repr=False)
+    enrolments: Mapping[bytes, Enrolment] = msgspec.field(default_factory=dict)
     """relay id -> where this device enrols, or has."""
-    orders: Mapping[bytes, PendingOrder] = field(default_factory=dict)
+    orders: Mapping[bytes, PendingOrder] = msgspec.field(default_factory=dict)
     """order hash -> a lock that not every relay has answered yet."""
     erasures: frozenset[tuple[bytes, bytes, bytes]] = frozenset()
     """(relay id, handle, hash of the order): asked about until erased (memory only: a duty)."""
-    locks: Mapping[bytes, OwnLock] = field(default_factory=dict)
+    locks: Mapping[bytes, OwnLock] = msgspec.field(default_factory=dict)
     """order hash -> a lock that this device ordered."""
-    exposures: Mapping[bytes, ChannelExposure] = field(default_factory=dict)
+    exposures: Mapping[bytes, ChannelExposure] = msgspec.field(default_factory=dict)
     """channel -> who could read it from when to when, as far as this device knows."""
     named_keys: frozenset[bytes] = frozenset()
     """Stewards' keys that have stood in a set or been proposed: nobody is named again by itself."""
-    givings: Mapping[bytes, Giving] = field(default_factory=dict)
+    givings: Mapping[bytes, Giving] = msgspec.field(default_factory=dict)
     """channel -> the receipts that this device gives there."""
-    marks: Mapping[bytes, Mark] = field(default_factory=dict)
+    marks: Mapping[bytes, Mark] = msgspec.field(default_factory=dict)
     """channel id and did -> how far another device has come, by its receipts."""
-    contacts: Mapping[bytes, Contact] = field(default_factory=dict)
+    contacts: Mapping[bytes, Contact] = msgspec.field(default_factory=dict)
     """member id -> what this device's person says of them."""
-    preferences: Mapping[bytes, Preference] = field(default_factory=dict)
+    preferences: Mapping[bytes, Preference] = msgspec.field(default_factory=dict)
     """channel -> whether it is muted or pinned on this device."""
     cover: Cover | None = None
     """Cover traffic, if a person wants it."""
@@ -275,14 +273,14 @@ class State:
     before)."""
     cover_rate: int = 0
     """Messages a day for which ``cover_at`` was drawn (memory only)."""
-    session: Session = field(default_factory=Session)
-    owed: Mapping[bytes, tuple[int, ...]] = field(default_factory=dict)
+    session: Session = msgspec.field(default_factory=Session)
+    owed: Mapping[bytes, tuple[int, ...]] = msgspec.field(default_factory=dict)
     """What acts started (intent, invitation, channel id …) -> ``ref`` of each."""
-    announcements: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    announcements: Mapping[int, bytes] = msgspec.field(default_factory=dict)
     """generation -> ``LogKey`` content that this device would append (flows 2, duty)."""
-    found: Mapping[bytes, bytes] = field(default_factory=dict)
+    found: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
     """H(J) -> join request found in a box and not yet in the log (memory only: it stays there)."""
-    suspects: Mapping[bytes, bytes] = field(default_factory=dict)
+    suspects: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
     """channel -> what the relay showed there that cannot be accepted (memory only)."""
     rewind: tuple[Void, ...] = ()
     """What a reset makes void of entries that are in the roster (memory only): fold them anew."""
@@ -294,9 +292,9 @@ class State:
     """Root of the log's tree at size 0, 1, … up to the roster's; derived from the entries."""
     handled_at: int = 0
     """When the newest input was handled, s."""
-    duties: Mapping[bytes, int] = field(default_factory=dict)
+    duties: Mapping[bytes, int] = msgspec.field(default_factory=dict)
     """Duty id -> when this device may act (D1), s."""
-    acknowledged: Mapping[tuple[bytes, int], bytes] = field(default_factory=dict)
+    acknowledged: Mapping[tuple[bytes, int], bytes] = msgspec.field(default_factory=dict)
     """(channel, n) -> own message that the relay says is stored there, until it comes (memory
     only)."""
     log_ahead: tuple[int, int] = (0, 0)
@@ -342,6 +340,21 @@ class State:
     def root_at(self, size: int) -> bytes:
         """Return the root of the settled log at ``size``, which is not above the roster's."""
         return self.roots[size]
+
+    def __repr__(self) -> str:
+        return repr_without(
+            self,
+            "founding",
+            "joining",
+            "adoption",
+            "intents",
+            "invitations",
+            "channels",
+            "key_packages",
+            "welcomes",
+            "enrolments",
+            "announcements",
+        )
 
 
 def with_item(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

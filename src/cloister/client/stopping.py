@@ -7,14 +7,13 @@ has stored, and the channel stands still.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client.outbox import fail_all
 from cloister.client.putting_again import in_next_epoch
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import Channel, State, with_item
 from cloister.client.turn import Turn
 from cloister.errors import PolicyError
+from cloister.values import replace
 
 
 def stop(turn: Turn, channel: Channel, reason: str, *, evidence: bytes) -> None:

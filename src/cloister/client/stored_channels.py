@@ -7,7 +7,6 @@ senders than in one of two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Final, TypeVar
 
 from cloister import mls
@@ -17,6 +16,7 @@ from cloister.client.seam import Records
 from cloister.client.sent_records import Sent, SentMark
 from cloister.client.state import CHAIN_WINDOW, NOTHING, Channel
 from cloister.ids import SHORT_ID_BYTES, DeviceId
+from cloister.values import replace
 
 V = TypeVar("V")
 

@@ -5,13 +5,12 @@ Out of the view alone, so that a command that asks an agent loads nothing else f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 View = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """Of how many other members it is known that a text has arrived, or was read."""
 
     delivered: int
@@ -35,8 +34,7 @@ def told_of(view: View, n: int) -> Told | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NamesTold:
+class NamesTold(msgspec.Struct, frozen=True):
     """Of whom it is known that a text has arrived, or was read."""
 
     delivered: tuple[str, ...]

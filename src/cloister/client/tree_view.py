@@ -8,8 +8,9 @@ there are no circles, whatever was vouched for again later.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from cloister.client.safe_text import safe_line
 from cloister.errors import NotFoundError
@@ -18,8 +19,7 @@ MemberView = Mapping[str, Any]
 """One of ``views.members_view``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(msgspec.Struct, frozen=True, kw_only=True):
     """A member and those below it, in the order of their admission."""
 
     member_id: str

@@ -7,8 +7,9 @@ other.  When a flow raises, the draft is thrown away and the old state stands.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from cloister.client.effects import (
     Alarm,
@@ -24,11 +25,11 @@ from cloister.client.effects import (
     Shown,
 )
 from cloister.client.records import Intent
-from cloister.client.replacing import replaced
 from cloister.client.state import Channel, Purpose, Session, State, with_item, without
 from cloister.crypto.entropy import Entropy
 from cloister.errors import CloisterError
 from cloister.roster.events import Event as RosterEvent
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from cloister.wire.commands import AnyRequest
 
@@ -36,8 +37,7 @@ RETRY_S: Final = 2
 """Wait before the same request goes out again after a refusal that time may mend."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettledEntry:
+class SettledEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An entry that became part of the roster in this turn, and what it did."""
 
     seq: int
@@ -73,11 +73,11 @@ class Turn:
 
     def change(self, **fields: Any) -> None:
         """Replace fields of the state."""
-        self.state = replaced(self.state, fields)
+        self.state = replace(self.state, **fields)
 
     def change_session(self, **fields: Any) -> None:
         """Replace fields of the session."""
-        self.state = replaced(self.state, {"session": replaced(self.state.session, fields)})
+        self.state = replace(self.state, session=replace(self.state.session, **fields))
 
     def put_channel(self, channel: Channel) -> None:
         """Insert or replace a channel."""

@@ -8,9 +8,10 @@ nothing back; one of theirs more does, and says by whose word it came.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+import msgspec
 
 from cloister.client.contacts import contact_of
 from cloister.client.identity import did_of
@@ -52,8 +53,7 @@ class Compared(Struct):
     higher: Side = nested(Side)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What two people compare, in the forms that can be read out or drawn."""
 
     fingerprint: bytes

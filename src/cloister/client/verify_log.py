@@ -9,7 +9,8 @@ hangs together; what other devices were shown, only other devices can tell.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+
+import msgspec
 
 from cloister.client.log import verify_head
 from cloister.client.state import State
@@ -19,7 +20,7 @@ from cloister.roster.errors import LogBroken
 from cloister.roster.events import Ignored
 from cloister.roster.genesis import circle_id_of
 from cloister.roster.roster import Roster
-from cloister.roster.view import RosterView
+from cloister.roster.view import said_fields
 from cloister.transparency.merkle import EMPTY_ROOT, Frontier, leaf_hash
 
 
@@ -34,8 +35,7 @@ class LogDiffers(TrustError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """Something that was checked, and how often it held."""
 
     what: str
@@ -112,8 +112,7 @@ def _compare(derived: Roster, stored: Roster) -> None:
         raise LogDiffers(
             f"the vault has {derived.size} entries, and a roster of {stored.size} of them"
         )
-    compared = [one.name for one in fields(RosterView) if one.compare]
-    differing = (name for name in compared if getattr(derived, name) != getattr(stored, name))
+    differing = (name for name in said_fields() if getattr(derived, name) != getattr(stored, name))
     part = next(differing, "encoding").replace("_", " ")
     raise LogDiffers(
         f"the vault's roster is not what its {derived.size} entries say; it begins with: {part}"

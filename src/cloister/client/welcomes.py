@@ -7,8 +7,9 @@ then it leads into that channel, and not into a group that only its author knows
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister import mls
 from cloister.client.binding import BindingError, conversation_of
@@ -63,8 +64,7 @@ def open_item(state: State, item: InboxItem) -> tuple[mls.OpenedWelcome, bytes]:
     raise BindingError("the Welcome is for a key package that this device no longer holds")
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """A Welcome that opens and that nothing has been decided about."""
 
     key: bytes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister import mls
 from cloister.client.binding import ConversationInfo, Who, dids_of
 from cloister.client.identity import did_of
@@ -12,6 +10,7 @@ from cloister.client.rights import Rights
 from cloister.client.state import Channel, State
 from cloister.ids import MemberId
 from cloister.roster.roster import Roster
+from cloister.values import replace
 
 
 def wished_info(info: ConversationInfo, wish: Wish) -> ConversationInfo:

@@ -5,15 +5,18 @@
         request: bytes = fixed(32)
         names: tuple[str, ...] = vector(TEXT, max_items=8)
 
-makes a frozen, slotted, keyword-only dataclass. Its reader and writer are put together once,
-when the class is made. Whatever decodes, encodes to the same bytes again.
+makes a frozen class with slots whose fields are given by name. Its reader and writer are put
+together once, when the class is made. Whatever decodes, encodes to the same bytes again.
+
+What a dataclass would compile for each class, all classes share here: a program loads some two
+hundred of them before it does anything (decision 48).
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from typing import Self, TypeVar, cast, dataclass_transform, overload
+from operator import attrgetter
+from typing import ClassVar, Final, Self, TypeVar, cast, dataclass_transform
 
 from cloister.codec.code_points import code_points
 from cloister.codec.errors import DecodeError, EncodeError
@@ -46,6 +49,11 @@ class Struct:
 
     __slots__ = ()
 
+    field_names: ClassVar[tuple[str, ...]] = ()
+    """In the order of the wire."""
+    _values: ClassVar[Callable[[object], object]]
+    """The value of its only field, or of all as a tuple."""
+
     @classmethod
     def read(cls, reader: Reader) -> Self:
         """Read one value where the reader stands. Raises DecodeError."""
@@ -68,6 +76,33 @@ class Struct:
         writer = Writer()
         self.write(writer)
         return writer.getvalue()
+
+    def as_dict(self) -> dict[str, object]:
+        """Return field name -> value."""
+        return {name: getattr(self, name) for name in self.field_names}
+
+    def __replace__(self, **changes: object) -> Self:
+        """Return the same with some fields changed. Raises ``TypeError`` for an unknown one."""
+        return type(self)(**{**self.as_dict(), **changes})
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        values = type(self)._values
+        return values(self) == values(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self)._values(self))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        return f"{type(self).__qualname__}({shown})"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {type(self).__name__} is not changed, but made anew")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a {type(self).__name__} is not changed, but made anew")
 
 
 class CachedStruct(Struct):
@@ -95,10 +130,6 @@ C = TypeVar("C", bound=Struct)
 _Steps = tuple[tuple[str, FieldKind[object]], ...]
 
 
-@overload
-def layout(cls: type[C]) -> type[C]: ...
-@overload
-def layout(*, order: bool = ...) -> Callable[[type[C]], type[C]]: ...
 @dataclass_transform(
     kw_only_default=True,
     frozen_default=True,
@@ -119,33 +150,47 @@ def layout(*, order: bool = ...) -> Callable[[type[C]], type[C]]: ...
         code_points,
     ),
 )
-def layout(
-    cls: type[C] | None = None, *, order: bool = False
-) -> type[C] | Callable[[type[C]], type[C]]:
+def layout(cls: type[C]) -> type[C]:
     """Make a structure of a class whose attributes are field specifiers in wire order."""
-    if cls is None:
-        return lambda decorated: _make(decorated, order)
-    return _make(cls, order)
-
-
-def _make(cls: type[C], order: bool) -> type[C]:
     steps: list[tuple[str, FieldKind[object]]] = []
     for name in cls.__annotations__:
         kind = cls.__dict__.get(name)
         if not isinstance(kind, FieldKind):
             raise EncodeError(f"{cls.__name__}.{name} has no field specifier")
         steps.append((name, kind))
-        delattr(cls, name)
-    own_read = "read" in cls.__dict__
-    own_write = "write" in cls.__dict__
+    names = tuple(name for name, _ in steps)
+    left_out = {*names, "__dict__", "__weakref__"}
+    body = {name: value for name, value in cls.__dict__.items() if name not in left_out}
+    # Slots are made with the class, so it is made once more.
     made = cast(
-        "type[C]", dataclasses.dataclass(frozen=True, slots=True, kw_only=True, order=order)(cls)
+        "type[C]",
+        type(cls.__name__, cls.__bases__, {**body, "__slots__": names, "field_names": names}),
     )
-    if not own_read:
+    made._values = staticmethod(attrgetter(*names) if names else tuple)
+    made.__init__ = _init_of(made, names)  # type: ignore[method-assign,assignment]
+    if "read" not in body:
         made.read = classmethod(_reader_of(made, tuple(steps)))  # type: ignore[method-assign,assignment]
-    if not own_write:
+    if "write" not in body:
         made.write = _writer_of(made, tuple(steps))  # type: ignore[method-assign,assignment]
     return made
+
+
+def _init_of(made: type[C], names: tuple[str, ...]) -> object:
+    """Build the constructor: every field by its name, in any order."""
+    wanted: Final = frozenset(names)
+    plan = tuple((getattr(made, name).__set__, name) for name in names)
+    checked = hasattr(made, "__post_init__")
+
+    def init(self: C, **values: object) -> None:
+        if values.keys() != wanted:
+            differing = ", ".join(sorted(values.keys() ^ wanted))
+            raise TypeError(f"{made.__name__} has other fields: {differing}")
+        for store, name in plan:
+            store(self, values[name])
+        if checked:
+            self.__post_init__()  # type: ignore[attr-defined]
+
+    return init
 
 
 def _reader_of(made: type[C], steps: _Steps) -> Callable[[type[C], Reader], C]:

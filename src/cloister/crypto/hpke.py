@@ -6,9 +6,9 @@ secrets with which MLS lets a new member commit from outside (RFC 9420 section 8
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke as library
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -75,8 +75,7 @@ class HpkePrivateKey:
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, slots=True)
-class HpkeSuite:
+class HpkeSuite(msgspec.Struct, frozen=True):
     """A KEM, a KDF by its hash and an AEAD."""
 
     kem: Kem

@@ -5,8 +5,9 @@ One message per encapsulation: the sequence number is always zero, so the nonce 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.crypto.aead import NONCE_LENGTH, Aead
 from cloister.crypto.errors import MisusedKey
@@ -24,8 +25,7 @@ _AEAD_IDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HpkeContext:
+class HpkeContext(msgspec.Struct, frozen=True):
     """The secrets of one encapsulation, the same on both sides."""
 
     suite_id: bytes

@@ -6,9 +6,9 @@ A private key is kept as the 32 bytes from which both halves are expanded.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
@@ -40,8 +40,7 @@ _CARRY: Final = 0x1000 * _ONES
 _LABEL: Final = bytes.fromhex("5c2e2f2f5e5c")
 
 
-@dataclass(frozen=True, slots=True)
-class XWingPublicKey:
+class XWingPublicKey(msgspec.Struct, frozen=True):
     """Both halves of a public key, and the library's own form of the two."""
 
     ml_kem: MLKEM768PublicKey
@@ -49,8 +48,7 @@ class XWingPublicKey:
     library: MLKEM768X25519PublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class XWingPrivateKey:
+class XWingPrivateKey(msgspec.Struct, frozen=True):
     """Both halves of a private key, and the library's own form of the two. Secret."""
 
     ml_kem: MLKEM768PrivateKey

@@ -26,28 +26,26 @@ VERSION: Final = 1
 MOST_LINE_BYTES: Final = 4 * 1024 * 1024
 """One view of a circle of a thousand members fits several times."""
 
-ACTS: Final[dict[str, type[inputs.Act]]] = {
-    act.__name__: act
-    for act in (
-        inputs.FoundCircle,
-        inputs.Invite,
-        inputs.Join,
-        inputs.Vouch,
-        inputs.Remove,
-        inputs.Leave,
-        inputs.ShowInvitation,
-        inputs.OpenConversation,
-        inputs.ChangeConversation,
-        inputs.LeaveConversation,
-        inputs.SendText,
-        inputs.Annotate,
-        inputs.SetReceipts,
-        inputs.MarkRead,
-        inputs.SetCover,
-        *CONTACT_ACTS,
-        *POWERS,
-    )
-}
+_ACTS: Final[tuple[type[inputs.Act], ...]] = (
+    inputs.FoundCircle,
+    inputs.Invite,
+    inputs.Join,
+    inputs.Vouch,
+    inputs.Remove,
+    inputs.Leave,
+    inputs.ShowInvitation,
+    inputs.OpenConversation,
+    inputs.ChangeConversation,
+    inputs.LeaveConversation,
+    inputs.SendText,
+    inputs.Annotate,
+    inputs.SetReceipts,
+    inputs.MarkRead,
+    inputs.SetCover,
+    *CONTACT_ACTS,
+    *POWERS,
+)
+ACTS: Final[dict[str, type[inputs.Act]]] = {act.__name__: act for act in _ACTS}
 
 _NOTICES: Final[dict[str, type[FollowedNotice]]] = {
     "shown": Shown,

@@ -8,17 +8,18 @@ wrote is not quoted, and their marks are not shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from cloister.client.effects import Message, Quote, Shown, Since
 from cloister.device.facade import FollowedNotice
+from cloister.values import replace
 
 
-@dataclass(frozen=True, slots=True)
-class Authors:
+class Authors(msgspec.Struct, frozen=True):
     """What is known of authors; devices and members are both looked up by their ids."""
 
-    names: Mapping[bytes, str] = field(default_factory=dict)
+    names: Mapping[bytes, str] = msgspec.field(default_factory=dict)
     bots: frozenset[bytes] = frozenset()
     """dids, of former devices too."""
     blocked: frozenset[bytes] = frozenset()

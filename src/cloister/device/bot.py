@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from cloister.device.sdk import Client, Conversation, Received
 from cloister.errors import UsageError
@@ -22,8 +23,7 @@ log: Final = logging.getLogger("cloister.bot")
 """For the operator: which command failed and of which kind the error is, never a text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """One use of a command."""
 
     message: Received

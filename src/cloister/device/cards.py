@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from cloister.client.safe_text import safe_line
 from cloister.codec import DecodeError
@@ -16,8 +17,7 @@ MOST_BYTES: Final = 64 * 1024
 ROLES: Final = {"home": RelayRole.HOME, "entry": RelayRole.ENTRY}
 
 
-@dataclass(frozen=True, slots=True)
-class CardFile:
+class CardFile(msgspec.Struct, frozen=True):
     """A card that was read, and what a person should know of the relay before using it."""
 
     card: bytes

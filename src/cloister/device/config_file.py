@@ -11,9 +11,11 @@ import re
 import stat
 import tomllib
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from cloister.device.settings import CHOICES, Settings, Value, parsed, read_file
 from cloister.errors import LocalError, UsageError
@@ -21,8 +23,7 @@ from cloister.errors import LocalError, UsageError
 BY_HAND: Final = "change it by hand, with an editor"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What a person is told of a setting before they change it."""
 
     meaning: str

@@ -45,6 +45,7 @@ from cloister.device.ticks import Ticks
 from cloister.device.trouble import Trouble
 from cloister.device.writes import merge_write
 from cloister.errors import CloisterError, PolicyError
+from cloister.values import replace
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import AnyRequest
 from cloister.wire.events import AnyEvent, Failed
@@ -186,7 +187,7 @@ class Engine:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answers[ref] = answer
         try:
-            self._put(_Queued(dataclasses.replace(act, ref=ref), 0))
+            self._put(_Queued(replace(act, ref=ref), 0))
             self.hurry()
             return await answer
         finally:

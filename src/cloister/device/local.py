@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from typing import Final
 
 from cloister.client.effects import (
@@ -30,6 +29,7 @@ from cloister.device.unlock.upkeep import Upkeep
 from cloister.device.vault import Vault
 from cloister.device.views import Views
 from cloister.errors import CloisterError, TrustError
+from cloister.values import replace
 
 MOST_NOTICES: Final = 4096
 """Notices kept for a reader that is busy; beyond it the reader goes back to the vault."""

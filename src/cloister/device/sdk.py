@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
+
+import msgspec
 
 from cloister.client.effects import Message, MessageKind, MessageState
 from cloister.device.agent_client import find_agent
@@ -31,8 +32,7 @@ RECHECK_S: Final = 2.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(msgspec.Struct, frozen=True):
     """A conversation that this device is in."""
 
     client: Client
@@ -61,8 +61,7 @@ class Conversation:
         return [Received(self, row) for row in rows if row.kind is MessageKind.TEXT]
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A text in a conversation."""
 
     conversation: Conversation

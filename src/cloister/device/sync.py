@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from cloister.device import sdk
 from cloister.device.facade import DEFAULT_TIMEOUT_S
@@ -19,8 +20,7 @@ from cloister.device.facade import DEFAULT_TIMEOUT_S
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A text in a conversation."""
 
     client: Client

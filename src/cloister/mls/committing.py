@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
@@ -36,8 +37,7 @@ from cloister.mls.update_path import UpdatePath, encrypt_path
 from cloister.mls.welcoming import welcome_joiners
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitPlan:
+class CommitPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What a commit is to do; see Group.commit for the meaning of most fields.
 
     Attributes:
@@ -60,8 +60,7 @@ class CommitPlan:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class MadeCommit:
+class MadeCommit(msgspec.Struct, frozen=True):
     """The messages of a commit, our old state after sending it, and the new epoch."""
 
     message: bytes

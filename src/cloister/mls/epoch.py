@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.codec import (
     Struct,
@@ -35,8 +36,7 @@ from cloister.mls.suite import Suite, suite_of
 EPOCH_STATE_VERSION: Final = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EpochState:
+class EpochState(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Everything a member knows in an epoch, but the secret tree.
 
     Attributes:

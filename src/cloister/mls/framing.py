@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+import msgspec
+
 from cloister.codec import Reader, Struct, Writer, encode_opaque
 from cloister.crypto.scheme import SignatureKey
 from cloister.mls import labels
@@ -111,8 +113,7 @@ class FramedContent(Struct):
         writer.raw(encode_body(self.body))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContentAuth:
+class ContentAuth(msgspec.Struct, frozen=True, kw_only=True):
     """FramedContentAuthData: the signature, and for a commit the confirmation tag."""
 
     signature: bytes

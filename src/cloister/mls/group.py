@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
@@ -34,13 +35,13 @@ from cloister.mls.stage import name_psks
 from cloister.mls.stored_group import StoredGroup
 from cloister.mls.suite import Suite
 from cloister.mls.welcoming import make_group_info
+from cloister.values import replace
 
 NO_PSKS: Final[Mapping[bytes, Secret]] = MappingProxyType({})
 PRIVATE: Final = Envelope()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Group:
+class Group(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One member's state of one group in one epoch.
 
     No operation changes a group: ``commit``, ``encrypt`` and ``process`` return the next one.
@@ -49,7 +50,7 @@ class Group:
 
     state: EpochState
     secret_tree: SecretTree
-    pending: PendingProposals = field(default_factory=PendingProposals)
+    pending: PendingProposals = msgspec.field(default_factory=PendingProposals)
 
     # -- making one -----------------------------------------------------------------------
 
@@ -359,8 +360,7 @@ class Group:
         return cls.restore(stored.epoch_state.expose(), records)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StagedCommit:
+class StagedCommit(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A commit that has been made but not yet accepted by the relay.
 
     Attributes:
@@ -382,8 +382,7 @@ class StagedCommit:
         return self.next.ratchet_tree()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SentProposalMessage:
+class SentProposalMessage(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A proposal of ours.
 
     Attributes:

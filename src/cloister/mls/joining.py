@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister.crypto.hpke import HpkePrivateKey
 from cloister.crypto.secret import Secret
@@ -34,8 +35,7 @@ from cloister.mls.update_path import derive_upwards
 from cloister.mls.welcome import GroupInfo, GroupSecrets, Welcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecryptedWelcome:
+class DecryptedWelcome(msgspec.Struct, frozen=True, kw_only=True):
     """A Welcome that opened. Its GroupInfo is not authenticated before the tree is there."""
 
     suite: Suite

@@ -6,7 +6,8 @@ The product's members refuse these commits (:mod:`cloister.mls.operations`); for
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.scheme import SignatureKey
@@ -42,8 +43,7 @@ from cloister.mls.update_path import UpdatePath, encrypt_path
 from cloister.mls.welcome import GroupInfo
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ExternalJoin:
+class ExternalJoin(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """An external commit that has not been accepted yet.
 
     Attributes:
@@ -99,8 +99,7 @@ def join_externally(
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalPlan:
+class ExternalPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How to join; see join_externally."""
 
     group_info: bytes
@@ -114,8 +113,7 @@ class ExternalPlan:
     participating: Container[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class MadeExternalCommit:
+class MadeExternalCommit(msgspec.Struct, frozen=True):
     """The commit, an MLSMessage with a PublicMessage, and our state once it is accepted."""
 
     message: bytes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.mls.errors import RuleViolation
 from cloister.mls.extension import Extension, RequiredCapabilities, required_capabilities
@@ -20,8 +21,7 @@ NOTHING_REQUIRED: Final = RequiredCapabilities(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """When a lifetime is judged, in seconds since the epoch, and how strictly.
 
     Who sends a KeyPackage on is strict. Who receives it may have been offline while it ran out,
@@ -57,8 +57,7 @@ def check_leaf_content(suite: Suite, leaf: LeafNode) -> None:
         raise RuleViolation(Rule.LEAF_EXTENSIONS)
 
 
-@dataclass(frozen=True, slots=True)
-class Demands:
+class Demands(msgspec.Struct, frozen=True):
     """What a group asks of its members, read once for all of them: lists may be long."""
 
     context_extensions: frozenset[int]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from cloister.crypto.hpke import HpkePrivateKey
 from cloister.crypto.scheme import SignatureKey
@@ -21,12 +22,12 @@ from cloister.mls.psk import PreSharedKeyId, psk_secret
 from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.rules import Rule
 from cloister.mls.secret_tree import SecretTree
+from cloister.values import replace
 
 LAST_EPOCH: Final = 2**64 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class Before(msgspec.Struct, frozen=True, kw_only=True):
     """What the new epoch takes from the old one.
 
     Attributes:
@@ -49,8 +50,7 @@ class Before:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(msgspec.Struct, frozen=True):
     """A new epoch with the secrets a Welcome needs."""
 
     state: EpochState

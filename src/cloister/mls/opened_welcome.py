@@ -7,7 +7,8 @@ open the Welcome can derive.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister.crypto.secret import Secret
 from cloister.mls import key_schedule
@@ -20,8 +21,7 @@ from cloister.mls.key_package import KeyPackageSecrets
 from cloister.mls.successor_check import Identity, credential_of
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenedWelcome:
+class OpenedWelcome(msgspec.Struct, frozen=True, eq=False):
     """A Welcome that decrypted. What it says is not authenticated before ``join`` returned."""
 
     opened: DecryptedWelcome

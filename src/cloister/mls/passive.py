@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
@@ -65,8 +64,7 @@ class Verdict(Enum):
     UNSUPPORTED = "unsupported"
 
 
-@dataclass(frozen=True, slots=True)
-class PassiveResult:
+class PassiveResult(msgspec.Struct, frozen=True):
     """The verdict on one case, with the number of epochs followed and the reason."""
 
     index: int

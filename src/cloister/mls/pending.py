@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from cloister.crypto.secret import Secret
 from cloister.mls.errors import Malformed, MLSError
@@ -12,17 +13,17 @@ from cloister.mls.limits import MAX_PENDING_BYTES, MAX_PENDING_PROPOSALS
 from cloister.mls.proposal import Proposal, proposal_reference
 from cloister.mls.proposal_list import SentProposal
 from cloister.mls.suite import Suite
+from cloister.values import replace
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PendingProposals:
+class PendingProposals(msgspec.Struct, frozen=True, eq=False):
     """The AuthenticatedContent of each proposal, and the proposals by reference.
 
     ``update_keys`` are the private keys of the leaves that our own Updates propose.
     """
 
     messages: tuple[bytes, ...] = ()
-    by_reference: Mapping[bytes, SentProposal] = field(default_factory=dict)
+    by_reference: Mapping[bytes, SentProposal] = msgspec.field(default_factory=dict)
     update_keys: tuple[Secret, ...] = ()
 
     def with_proposal(

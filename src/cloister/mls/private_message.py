@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.codec import (
     Reader,
@@ -61,8 +62,7 @@ class PrivateMessage(Struct):
         return _content_aad(self.group_id, self.epoch, self.content_type, self.authenticated_data)
 
 
-@dataclass(frozen=True, slots=True)
-class SenderData:
+class SenderData(msgspec.Struct, frozen=True):
     """Who sent a PrivateMessage and with which generation's key."""
 
     leaf_index: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloister.crypto.secret import Secret
@@ -25,6 +24,7 @@ from cloister.mls.received import (
 from cloister.mls.receiving import receive_commit
 from cloister.mls.registry import SenderType
 from cloister.mls.unprotecting import unprotect
+from cloister.values import replace
 
 if TYPE_CHECKING:
     from cloister.mls.group import Group

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister.ids import LeafIndex
 from cloister.mls.errors import RuleViolation, UnknownProposal
@@ -36,16 +37,14 @@ from cloister.mls.rules import Rule
 from cloister.mls.suite import Suite
 
 
-@dataclass(frozen=True, slots=True)
-class SentProposal:
+class SentProposal(msgspec.Struct, frozen=True):
     """A proposal with its sender: the committer's for one by value."""
 
     proposal: Proposal
     sender: Sender
 
 
-@dataclass(frozen=True, slots=True)
-class ProposalList:
+class ProposalList(msgspec.Struct, frozen=True):
     """The proposals of a commit by kind, in the order the commit lists them within each kind."""
 
     updates: tuple[tuple[LeafIndex, LeafNode], ...] = ()

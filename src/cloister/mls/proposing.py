@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
 
 from cloister.crypto.entropy import Entropy
 from cloister.mls.epoch import EpochState
@@ -15,10 +15,10 @@ from cloister.mls.proposal_list import SentProposal, check_proposal
 from cloister.mls.protecting import Envelope, protect, sign_content
 from cloister.mls.registry import LeafNodeSource, SenderType
 from cloister.mls.secret_tree import SecretTree
+from cloister.values import replace
 
 
-@dataclass(frozen=True, slots=True)
-class MadeProposal:
+class MadeProposal(msgspec.Struct, frozen=True):
     """The message of a proposal, the reference a commit names it by, and what we keep."""
 
     message: bytes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from cloister.crypto.entropy import Entropy
 from cloister.mls.epoch import EpochState
@@ -19,10 +20,10 @@ from cloister.mls.private_message import seal_private_message
 from cloister.mls.public_message import PublicMessage
 from cloister.mls.registry import WireFormat
 from cloister.mls.secret_tree import SecretTree
+from cloister.values import replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """How a content travels: its form, the bytes beside it, and the sizes a message may have."""
 
     as_public: bool = False

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, assert_never
 
+import msgspec
+
 from cloister.codec import (
     OPAQUE,
     Struct,
@@ -119,8 +121,7 @@ class StoredSkippedKey(Struct):
     nonce: Secret = secret()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ratchets:
+class Ratchets(msgspec.Struct, frozen=True, eq=False):
     """What of a group changes with each message, and the epoch it belongs to."""
 
     confirmation_tag: bytes

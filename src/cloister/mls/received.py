@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from cloister.ids import LeafIndex
 from cloister.mls.leaf_node import LeafNode
@@ -13,16 +14,14 @@ if TYPE_CHECKING:
     from cloister.mls.group import Group
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """A member's place and leaf."""
 
     leaf_index: LeafIndex
     leaf: LeafNode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplicationReceived:
+class ApplicationReceived(msgspec.Struct, frozen=True, kw_only=True):
     """An application message, its signature verified with the sender's leaf of this epoch.
 
     ``next`` is stored before ``plaintext`` is shown: the key is gone from it.
@@ -34,8 +33,7 @@ class ApplicationReceived:
     next: Group
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalReceived:
+class ProposalReceived(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal, kept in ``next`` for a commit that refers to it.
 
     ``sender`` is None when it came from outside the group.
@@ -48,8 +46,7 @@ class ProposalReceived:
     next: Group
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitReceived:
+class CommitReceived(msgspec.Struct, frozen=True, kw_only=True):
     """A valid commit.
 
     Attributes:

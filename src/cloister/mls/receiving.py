@@ -6,7 +6,8 @@ Pure: an EpochState and a commit in, a new EpochState out, or an error and nothi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from cloister.crypto.hpke import HpkePrivateKey
 from cloister.crypto.secret import Secret
@@ -32,10 +33,10 @@ from cloister.mls.rules import Rule
 from cloister.mls.secret_tree import SecretTree
 from cloister.mls.stage import Applied, apply_proposals, gather_psks
 from cloister.mls.update_path import decrypt_path
+from cloister.values import replace
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedCommit:
+class ReceivedCommit(msgspec.Struct, frozen=True):
     """A commit that was found valid. ``next`` is None when it removes us."""
 
     committer: LeafIndex
@@ -44,8 +45,7 @@ class ReceivedCommit:
     next: tuple[EpochState, SecretTree] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
+class _Judged(msgspec.Struct, frozen=True):
     """The proposals of a commit, checked and applied, and what they lead on from."""
 
     committer: LeafIndex

@@ -9,21 +9,22 @@ once the next is derived, each key once used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from cloister.crypto.secret import Secret
 from cloister.mls import labels, tree_math
 from cloister.mls.errors import ConsumedGeneration, Misuse, TooFarAhead
 from cloister.mls.limits import FORWARD_LIMIT, MAX_RETAINED_KEYS, RETAINED_KEY_LIFETIME_S
 from cloister.mls.suite import Suite
+from cloister.values import replace
 
 LAST_GENERATION: Final = 2**32 - 1
 NEVER: Final = 2**64 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class MessageKey:
+class MessageKey(msgspec.Struct, frozen=True):
     """The AEAD key and nonce of one generation."""
 
     generation: int
@@ -31,16 +32,14 @@ class MessageKey:
     nonce: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class RetainedKey:
+class RetainedKey(msgspec.Struct, frozen=True):
     """A key skipped over, kept for a message that is late. ``since`` in seconds."""
 
     message_key: MessageKey
     since: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ratchet:
+class Ratchet(msgspec.Struct, frozen=True):
     """One chain: the secret of ``generation``, which is the next to be used, and skipped keys."""
 
     secret: Secret
@@ -96,8 +95,7 @@ def _message_key(suite: Suite, secret: Secret, generation: int) -> MessageKey:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LeafRatchets:
+class LeafRatchets(msgspec.Struct, frozen=True):
     """The two chains of one sender."""
 
     handshake: Ratchet
@@ -120,8 +118,7 @@ class LeafRatchets:
         return LeafRatchets(handshake, application)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SecretTree:
+class SecretTree(msgspec.Struct, frozen=True, eq=False):
     """Undisturbed subtree secrets by node index, and the chains of senders seen so far.
 
     No skipped key is older than ``oldest_since``, in seconds: it tells when to look for some that

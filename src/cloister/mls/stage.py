@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister.crypto.secret import Secret
 from cloister.ids import LeafIndex
@@ -21,8 +22,7 @@ from cloister.mls.ratchet_tree import RatchetTree
 from cloister.mls.registry import ExtensionType, PskType, ResumptionPskUsage
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """The tree after the proposals and before the path."""
 
     tree: RatchetTree

@@ -8,8 +8,9 @@ implementations gave the same suite, understood so that their test material can 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.codec import encode_opaque
 from cloister.crypto.aead import NONCE_LENGTH, Aead
@@ -27,8 +28,7 @@ from cloister.mls.registry import CipherSuite
 from cloister.mls.rules import Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
+class Suite(msgspec.Struct, frozen=True):
     """One cipher suite under one code point. Nh, Nk and Nn are lengths in bytes."""
 
     code: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloister.mls.commit import Commit
@@ -23,6 +22,7 @@ from cloister.mls.proposal import Add, Proposal
 from cloister.mls.public_message import PublicMessage
 from cloister.mls.registry import ContentType, SenderType
 from cloister.mls.rules import Rule
+from cloister.values import replace
 
 if TYPE_CHECKING:
     from cloister.mls.group import Group

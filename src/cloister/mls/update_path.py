@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister.codec import Struct, layout, nested, opaque, vector
 from cloister.crypto.entropy import Entropy
@@ -57,8 +58,7 @@ def next_path_secret(suite: Suite, path_secret: Secret) -> Secret:
     return suite.derive_secret(path_secret, labels.PATH)
 
 
-@dataclass(frozen=True, slots=True)
-class PathSecrets:
+class PathSecrets(msgspec.Struct, frozen=True):
     """What a committer draws for an UpdatePath, before anything is encrypted."""
 
     leaf_key: HpkePrivateKey

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+
+import msgspec
 
 from cloister.crypto.certificate import validity_of
 from cloister.errors import LocalError
@@ -20,8 +21,7 @@ from cloister.relay.settings import Settings
 PREFIX: Final = "cloister_relay_"
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(msgspec.Struct, frozen=True):
     """One figure as a collector sees it."""
 
     name: str

@@ -22,9 +22,10 @@ import random
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from cloister.crypto.certificate import make_certificate, pem_of
 from cloister.crypto.entropy import Entropy
@@ -62,8 +63,7 @@ class FolderInUse(LocalError):
     """Another process runs this relay."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """What a relay is to others."""
 
     key: HybridKey

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.limits import MAX_CLOCK_SKEW_S, RETENTION_S
 from cloister.relay.logsafe import Count, Log, Seconds
@@ -34,8 +35,7 @@ WORD_HOLDS_S: Final = 3600
 """For how long the operator's word about the clock is good: until the next pass, and some more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """What is under a legal hold at this relay: single channels, and all of some circles."""
 
     channels: frozenset[bytes] = frozenset()

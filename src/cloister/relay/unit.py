@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from cloister.errors import UsageError
 from cloister.relay.settings import Settings
@@ -25,8 +26,7 @@ _SAFE_WORD: Final = re.compile(r"[A-Za-z0-9_@+:,./-]+")
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """How this installation is started, and where all of it lies."""
 
     command: tuple[str, ...]

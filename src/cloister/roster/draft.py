@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from cloister.crypto.secret import Secret
 from cloister.ids import ChannelId, CircleId, DeviceId, Handle, InviteId, MemberId, RelayId
 from cloister.limits import SEAT_GRACE_S
@@ -28,8 +30,7 @@ from cloister.roster.state import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(msgspec.Struct, frozen=True):
     """A sealed entry whose author and signature have been checked."""
 
     seq: int

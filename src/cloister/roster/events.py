@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from cloister.ids import DeviceId, InviteId, MemberId, RelayId
 from cloister.roster.content import (
@@ -17,15 +17,13 @@ from cloister.roster.policy import Policy
 from cloister.roster.rules import Rule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened at entry ``seq``."""
 
     seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invited(Event):
+class Invited(Event, frozen=True, kw_only=True):
     """A member invited somebody. ``expires`` in seconds since the Unix epoch."""
 
     invite_id: InviteId
@@ -36,8 +34,7 @@ class Invited(Event):
     expires: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked(Event):
+class Asked(Event, frozen=True, kw_only=True):
     """A newcomer's request stands in the log; ``poster`` is the member who put it there."""
 
     request_hash: bytes
@@ -46,16 +43,14 @@ class Asked(Event):
     poster: MemberId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contested(Event):
+class Contested(Event, frozen=True, kw_only=True):
     """Two requests on one invitation: neither can be admitted any more."""
 
     invite_id: InviteId
     request_hashes: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vouched(Event):
+class Vouched(Event, frozen=True, kw_only=True):
     """A member vouched. ``counts_now`` is false while the voucher is on probation."""
 
     request_hash: bytes
@@ -64,8 +59,7 @@ class Vouched(Event):
     counts_now: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted(Event):
+class Admitted(Event, frozen=True, kw_only=True):
     """A newcomer is a member from here, without office; ``role`` is what the invitation hopes."""
 
     request_hash: bytes
@@ -74,8 +68,7 @@ class Admitted(Event):
     role: Role
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemovalProposed(Event):
+class RemovalProposed(Event, frozen=True, kw_only=True):
     """A steward proposed to remove a member; ``entry_hash`` is what an approval names."""
 
     entry_hash: bytes
@@ -85,8 +78,7 @@ class RemovalProposed(Event):
     kind: RemovalKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removed(Event):
+class Removed(Event, frozen=True, kw_only=True):
     """A member is out, with all devices. The commons must be rid of them."""
 
     member_id: MemberId
@@ -96,32 +88,28 @@ class Removed(Event):
     kind: RemovalKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left(Event):
+class Left(Event, frozen=True, kw_only=True):
     """A member went by an act of its own."""
 
     member_id: MemberId
     dids: tuple[DeviceId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InviteRevoked(Event):
+class InviteRevoked(Event, frozen=True, kw_only=True):
     """An invitation and what came for it are closed."""
 
     invite_id: InviteId
     by: MemberId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VouchRevoked(Event):
+class VouchRevoked(Event, frozen=True, kw_only=True):
     """A voucher took a vouch back."""
 
     request_hash: bytes
     voucher: MemberId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceAdded(Event):
+class DeviceAdded(Event, frozen=True, kw_only=True):
     """A member has one more device."""
 
     request_hash: bytes
@@ -129,8 +117,7 @@ class DeviceAdded(Event):
     did: DeviceId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Returned(Event):
+class Returned(Event, frozen=True, kw_only=True):
     """A member is back on a new device; ``retired`` are those it had."""
 
     request_hash: bytes
@@ -139,8 +126,7 @@ class Returned(Event):
     retired: tuple[DeviceId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceRevoked(Event):
+class DeviceRevoked(Event, frozen=True, kw_only=True):
     """A member gave up one of its devices."""
 
     member_id: MemberId
@@ -148,24 +134,21 @@ class DeviceRevoked(Event):
     kind: RevokeKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceLocked(Event):
+class DeviceLocked(Event, frozen=True, kw_only=True):
     """No relay serves the unlock shares of a device, and it belongs to no group."""
 
     member_id: MemberId
     did: DeviceId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceUnlocked(Event):
+class DeviceUnlocked(Event, frozen=True, kw_only=True):
     """A lock of a device is over."""
 
     member_id: MemberId
     did: DeviceId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceErased(Event):
+class DeviceErased(Event, frozen=True, kw_only=True):
     """A relay destroyed its share of a device at ``at``, its own time in seconds.
 
     ``complete``: too few shares are left to open the device's vault.
@@ -179,8 +162,7 @@ class DeviceErased(Event):
     complete: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspended(Event):
+class Suspended(Event, frozen=True, kw_only=True):
     """A member is out until ``until``, unless a second steward makes it last.
 
     ``by`` is None and ``entry_hash`` empty where a readable entry suspended the member's key.
@@ -193,23 +175,20 @@ class Suspended(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuspensionConfirmed(Event):
+class SuspensionConfirmed(Event, frozen=True, kw_only=True):
     """A suspension lasts until the member is reinstated."""
 
     member_id: MemberId
     by: MemberId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuspensionLapsed(Event):
+class SuspensionLapsed(Event, frozen=True, kw_only=True):
     """Nobody approved a suspension in time: the member is back."""
 
     member_id: MemberId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReinstatementProposed(Event):
+class ReinstatementProposed(Event, frozen=True, kw_only=True):
     """A steward would end a confirmed suspension; a second must approve."""
 
     entry_hash: bytes
@@ -218,55 +197,48 @@ class ReinstatementProposed(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reinstated(Event):
+class Reinstated(Event, frozen=True, kw_only=True):
     """A suspension was ended by stewards."""
 
     member_id: MemberId
     by: MemberId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeedsRevouch(Event):
+class NeedsRevouch(Event, frozen=True, kw_only=True):
     """Vouches behind a member are void: it needs others by ``revouch_by``."""
 
     member_id: MemberId
     revouch_by: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VouchedAgain(Event):
+class VouchedAgain(Event, frozen=True, kw_only=True):
     """A member who needs vouches got one, and needs more."""
 
     member_id: MemberId
     voucher: MemberId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revouched(Event):
+class Revouched(Event, frozen=True, kw_only=True):
     """A member who needed vouches has enough again."""
 
     member_id: MemberId
     voucher: MemberId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevouchOverdue(Event):
+class RevouchOverdue(Event, frozen=True, kw_only=True):
     """A member was not vouched for in time, and is suspended until it is."""
 
     member_id: MemberId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyAnnounced(Event):
+class KeyAnnounced(Event, frozen=True, kw_only=True):
     """A member would sign with this key as steward or officer."""
 
     member_id: MemberId
     key_id: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleChanged(Event):
+class RoleChanged(Event, frozen=True, kw_only=True):
     """The key of a member came into the set of stewards or officers, or went."""
 
     member_id: MemberId
@@ -274,8 +246,7 @@ class RoleChanged(Event):
     role: Role
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyProposed(Event):
+class PolicyProposed(Event, frozen=True, kw_only=True):
     """A steward proposed a policy."""
 
     entry_hash: bytes
@@ -283,8 +254,7 @@ class PolicyProposed(Event):
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyApproved(Event):
+class PolicyApproved(Event, frozen=True, kw_only=True):
     """A proposed policy takes effect at ``due``, by log time."""
 
     entry_hash: bytes
@@ -292,16 +262,14 @@ class PolicyApproved(Event):
     due: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyChanged(Event):
+class PolicyChanged(Event, frozen=True, kw_only=True):
     """Another policy is in force."""
 
     entry_hash: bytes
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objected(Event):
+class Objected(Event, frozen=True, kw_only=True):
     """A member objects to an erase; ``pauses``: enough do, and stewards must pause it."""
 
     entry_hash: bytes
@@ -310,8 +278,7 @@ class Objected(Event):
     pauses: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exported(Event):
+class Exported(Event, frozen=True, kw_only=True):
     """A device takes its history, or one conversation of it, out of its vault."""
 
     member_id: MemberId
@@ -319,51 +286,44 @@ class Exported(Event):
     scope: ExportScope
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeatsRenewed(Event):
+class SeatsRenewed(Event, frozen=True, kw_only=True):
     """The seats of these devices are paid until ``term_end``."""
 
     dids: tuple[DeviceId, ...]
     term_end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharesRenewed(Event):
+class SharesRenewed(Event, frozen=True, kw_only=True):
     """A device has unlock shares at these relays, too."""
 
     did: DeviceId
     relays: tuple[RelayId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeatLapsed(Event):
+class SeatLapsed(Event, frozen=True, kw_only=True):
     """Term and grace of these devices are over."""
 
     dids: tuple[DeviceId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held(Event):
+class Held(Event, frozen=True, kw_only=True):
     """A legal hold is in force: on these members, or on the whole circle when there are none."""
 
     entry_hash: bytes
     members: tuple[MemberId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogKeyAnnounced(Event):
+class LogKeyAnnounced(Event, frozen=True, kw_only=True):
     """A generation began: entries under the one before are invalid from here."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticked(Event):
+class Ticked(Event, frozen=True, kw_only=True):
     """Log time passed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ignored(Event):
+class Ignored(Event, frozen=True, kw_only=True):
     """The entry breaks ``rule``. It changed nothing but the log's size and log time."""
 
     rule: Rule

@@ -7,8 +7,9 @@ mirrors the log, must not learn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.codec import (
     CachedStruct,
@@ -108,8 +109,7 @@ class Founding(CachedStruct):
     signature: bytes = fixed(ED25519_SIGNATURE_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadGenesis:
+class ReadGenesis(msgspec.Struct, frozen=True):
     """A genesis whose readable half has been checked."""
 
     circle_id: CircleId

@@ -15,7 +15,6 @@ members see. Time is log time: nothing here reads a clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Self
 
 from cloister.crypto.errors import BadPublicKey, BadSignature
@@ -86,6 +85,7 @@ from cloister.roster.readable import (
     verify_readable,
 )
 from cloister.roster.rules import Rule
+from cloister.values import replace
 
 __all__ = [
     "Erasure",
@@ -97,8 +97,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Governance(GovernanceState):
+class Governance(GovernanceState, frozen=True, kw_only=True):
     """See GovernanceState for what it holds and can be asked."""
 
     @classmethod
@@ -233,7 +232,7 @@ class Governance(GovernanceState):
         return type(self)(
             **{
                 name: getattr(state, name)
-                for name in GovernanceState.__slots__
+                for name in GovernanceState.__struct_fields__
                 if name != "next_due"
             },
             next_due=min(times, default=NEVER),

@@ -5,15 +5,12 @@ The member fold puts names to both: see Roster.member_of_key and Roster.device_o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cloister.ids import ChannelId
 from cloister.roster.events import Event
 from cloister.roster.orders import EraseReason, HoldScope, Target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadableEvent(Event):
+class ReadableEvent(Event, frozen=True, kw_only=True):
     """Base of all that readable entries bring about. ``key_id`` is whose act it was, and empty
     for what follows from log time alone."""
 
@@ -21,129 +18,110 @@ class ReadableEvent(Event):
     key_id: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approved(ReadableEvent):
+class Approved(ReadableEvent, frozen=True, kw_only=True):
     """One more key stands behind a proposal, which is not in force yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalRefused(ReadableEvent):
+class ProposalRefused(ReadableEvent, frozen=True, kw_only=True):
     """A proposal was withdrawn, or a steward refused it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalLapsed(ReadableEvent):
+class ProposalLapsed(ReadableEvent, frozen=True, kw_only=True):
     """A proposal found too few approvals in its time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StewardSetProposed(ReadableEvent):
+class StewardSetProposed(ReadableEvent, frozen=True, kw_only=True):
     """Another set of stewards and officers is proposed; ``is_recovery``: by an officer."""
 
     is_recovery: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StewardSetChanged(ReadableEvent):
+class StewardSetChanged(ReadableEvent, frozen=True, kw_only=True):
     """From here relays and members obey this set."""
 
     stewards: tuple[bytes, ...]
     officers: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeySuspended(ReadableEvent):
+class KeySuspended(ReadableEvent, frozen=True, kw_only=True):
     """A steward's key is not obeyed until ``until``; 0: until it is lifted."""
 
     suspended: bytes
     until: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyReinstated(ReadableEvent):
+class KeyReinstated(ReadableEvent, frozen=True, kw_only=True):
     """The suspension of a key is over: lifted, or lapsed by log time."""
 
     suspended: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiftProposed(ReadableEvent):
+class LiftProposed(ReadableEvent, frozen=True, kw_only=True):
     """A lasting suspension is to be lifted; a second steward must approve."""
 
     suspended: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelaySetProposed(ReadableEvent):
+class RelaySetProposed(ReadableEvent, frozen=True, kw_only=True):
     """Other entry relays are proposed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelaySetChanged(ReadableEvent):
+class RelaySetChanged(ReadableEvent, frozen=True, kw_only=True):
     """The circle has other entry relays from here."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Locked(ReadableEvent):
+class Locked(ReadableEvent, frozen=True, kw_only=True):
     """Shares are locked; ``order_hash`` names the order."""
 
     targets: tuple[Target, ...]
     order_hash: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnlockProposed(ReadableEvent):
+class UnlockProposed(ReadableEvent, frozen=True, kw_only=True):
     """Shares are to be served again; a second steward must approve."""
 
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unlocked(ReadableEvent):
+class Unlocked(ReadableEvent, frozen=True, kw_only=True):
     """Shares are served again, with all their tries. ``consents`` are the owner's, encoded."""
 
     targets: tuple[Target, ...]
     consents: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseProposed(ReadableEvent):
+class EraseProposed(ReadableEvent, frozen=True, kw_only=True):
     """Shares are locked from here, and are to be destroyed."""
 
     targets: tuple[Target, ...]
     reason: EraseReason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseApproved(ReadableEvent):
+class EraseApproved(ReadableEvent, frozen=True, kw_only=True):
     """Two stewards want it; relays do it when log time and their own clock have passed ``due``."""
 
     due: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasePaused(ReadableEvent):
+class ErasePaused(ReadableEvent, frozen=True, kw_only=True):
     """Members objected: nothing is destroyed before ``until``."""
 
     until: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseStopped(ReadableEvent):
+class EraseStopped(ReadableEvent, frozen=True, kw_only=True):
     """It will not happen: refused, overtaken by a hold, or its authors are suspended."""
 
     by_hold: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseDue(ReadableEvent):
+class EraseDue(ReadableEvent, frozen=True, kw_only=True):
     """From here relays destroy the shares."""
 
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldPlaced(ReadableEvent):
+class HoldPlaced(ReadableEvent, frozen=True, kw_only=True):
     """A legal hold is in force."""
 
     scope: HoldScope
@@ -151,29 +129,25 @@ class HoldPlaced(ReadableEvent):
     channel: ChannelId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldReleaseProposed(ReadableEvent):
+class HoldReleaseProposed(ReadableEvent, frozen=True, kw_only=True):
     """A hold is to be released; a second steward must approve."""
 
     hold: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldReleased(ReadableEvent):
+class HoldReleased(ReadableEvent, frozen=True, kw_only=True):
     """A hold is over."""
 
     hold: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResetProposed(ReadableEvent):
+class ResetProposed(ReadableEvent, frozen=True, kw_only=True):
     """The commons is to move to a new group."""
 
     new_id: ChannelId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResetDone(ReadableEvent):
+class ResetDone(ReadableEvent, frozen=True, kw_only=True):
     """The commons is another channel from here."""
 
     old_id: ChannelId

@@ -7,8 +7,9 @@ that is new. Whoever is dropped counts only as one who goes by consent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey
@@ -40,6 +41,7 @@ from cloister.roster.orders import StewardSet, StewardSuspend
 from cloister.roster.readable import ReadableType
 from cloister.roster.relay_card import RelaySet, check_relay_set
 from cloister.roster.rules import Rule
+from cloister.values import replace
 
 MAX_MOVES: Final = 8
 """Changes of home in the life of a circle: each relay set before stays known."""
@@ -48,8 +50,7 @@ Events = tuple[ReadableEvent, ...]
 Applied = tuple[GovernanceState, Events]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadableAct:
+class ReadableAct(msgspec.Struct, frozen=True):
     """A readable entry whose form, key and signatures have been checked."""
 
     seq: int

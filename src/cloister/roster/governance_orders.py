@@ -8,7 +8,6 @@ log, until the erase has become due.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey, BadSignature
@@ -56,6 +55,7 @@ from cloister.roster.orders import (
     verify_lock_by_steward,
 )
 from cloister.roster.rules import Rule
+from cloister.values import replace
 
 # --- locks ----------------------------------------------------------------------------------------
 

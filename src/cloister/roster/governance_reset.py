@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey
 from cloister.crypto.signature import check_ed25519_public
@@ -19,6 +17,7 @@ from cloister.roster.governance_state import (
 )
 from cloister.roster.orders import ChannelReset
 from cloister.roster.rules import Rule
+from cloister.values import replace
 
 
 def on_channel_reset(state: GovernanceState, act: ReadableAct) -> Applied:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Self
+
+import msgspec
 
 from cloister.codec import (
     CachedStruct,
@@ -178,8 +179,7 @@ class GovernanceRecord(CachedStruct):
     moves: tuple[Move, ...] = vector(Move)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GovernanceState:
+class GovernanceState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that readable entries say, at one size of the log. Mappings are not changed.
 
     ``policy`` is the genesis's: what relays apply of it never changes. ``next_due`` is the earliest

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import IntEnum, IntFlag
 from typing import Final
 
 from cloister.codec import Struct, layout, uint8, uint32
+from cloister.values import replace
 
 DAY_S: Final = 86_400
 

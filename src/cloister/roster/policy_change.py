@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.roster.draft import Act, Draft
 from cloister.roster.errors import RuleViolation
 from cloister.roster.events import Event, PolicyApproved, PolicyChanged, PolicyProposed
 from cloister.roster.policy import MEMBERS_FLAGS, Policy, unknown_in_policy
 from cloister.roster.rules import Rule
 from cloister.roster.state import Proposal, ProposalKind, changed
+from cloister.values import replace
 
 
 def on_policy(draft: Draft, act: Act, policy: Policy) -> Event:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final, Self
+
+import msgspec
 
 from cloister.codec import CachedStruct, layout, nested, text, uint16, uint64
 from cloister.errors import CloisterError
@@ -16,6 +17,7 @@ from cloister.roster.governance import Governance, GovernanceRecord
 from cloister.roster.policy import Policy
 from cloister.roster.relay_card import RelaySet
 from cloister.transparency.merkle import Frontier, leaf_hash
+from cloister.values import replace
 
 _SNAPSHOT_VERSION: Final = 3
 
@@ -31,8 +33,7 @@ class _Stored(CachedStruct):
     ts: int = uint64()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelayFold:
+class RelayFold(msgspec.Struct, frozen=True, kw_only=True):
     """A circle as its relays see it: no members, no devices, no channels."""
 
     origin: str

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Self
 
 from cloister.crypto.hybrid_signature import HybridPublic
@@ -41,10 +40,10 @@ from cloister.roster.state import (
 from cloister.roster.view import RosterView
 from cloister.roster.voiding import Void, voids_in
 from cloister.transparency.merkle import Frontier, leaf_hash
+from cloister.values import replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Roster(RosterView):
+class Roster(RosterView, frozen=True, kw_only=True):
     """A view that goes on: with each entry, and from its stored form."""
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import IntEnum
 from typing import Final
 
@@ -28,6 +27,7 @@ from cloister.roster.fields import DEVICE_ID, HASH_BYTES, MEMBER_ID, RELAY_ID
 from cloister.roster.join_request import JoinRequest
 from cloister.roster.orders import Target
 from cloister.roster.share import MIN_SHARE_RELAYS, SHARE_RELAYS, OpenedReceipt
+from cloister.values import replace
 
 # A record with some fields changed.
 changed = replace

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from functools import cache
+from typing import Final, Literal
+
+import msgspec
 
 from cloister.crypto.hybrid_signature import HybridPublic
 from cloister.ids import ChannelId, CircleId, DeviceId, Handle, InviteId, MemberId, RelayId
@@ -27,12 +29,28 @@ from cloister.roster.state import (
     VouchRecord,
 )
 from cloister.transparency.merkle import Frontier
+from cloister.values import repr_without
 
 SeatState = Literal["active", "grace", "lapsed", "unlimited"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RosterView:
+DERIVED: Final = frozenset(
+    {
+        "active_members",
+        "active_device_count",
+        "device_keys",
+        "handles",
+        "key_owners",
+        "spent",
+        "waiting",
+        "open_invites",
+        "next_due",
+    }
+)
+"""Fields of a view that are derived from the others; they are not compared and not shown."""
+
+
+class RosterView(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Everything the log says about a circle, at one size of the log.
 
     ``governance`` is what readable entries say; ``policy`` is the newest, of which relays apply
@@ -59,16 +77,27 @@ class RosterView:
     requests: Mapping[bytes, OpenRequest]
     sealed_proposals: Mapping[bytes, Proposal]
     objections: Mapping[bytes, Objections]
-    # What follows is derived from the fields above; it is here so that nothing is searched for.
-    active_members: int = field(compare=False, repr=False)
-    active_device_count: int = field(compare=False, repr=False)
-    device_keys: Mapping[bytes, DeviceId] = field(compare=False, repr=False)
-    handles: Mapping[tuple[RelayId, Handle], DeviceId] = field(compare=False, repr=False)
-    key_owners: Mapping[bytes, MemberId] = field(compare=False, repr=False)
-    spent: frozenset[bytes] = field(compare=False, repr=False)
-    waiting: tuple[bytes, ...] = field(compare=False, repr=False)
-    open_invites: Mapping[MemberId, tuple[InviteId, ...]] = field(compare=False, repr=False)
-    next_due: int = field(compare=False, repr=False)
+    # What follows is derived from the fields above (``DERIVED``); it is here so that nothing is
+    # searched for.
+    active_members: int
+    active_device_count: int
+    device_keys: Mapping[bytes, DeviceId]
+    handles: Mapping[tuple[RelayId, Handle], DeviceId]
+    key_owners: Mapping[bytes, MemberId]
+    spent: frozenset[bytes]
+    waiting: tuple[bytes, ...]
+    open_invites: Mapping[MemberId, tuple[InviteId, ...]]
+    next_due: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and all(
+            getattr(self, name) == getattr(other, name) for name in said_fields()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr_without(self, *DERIVED)
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -203,3 +232,9 @@ class RosterView:
 
 def _is_further(asked: OpenRequest) -> bool:
     return asked.kind is InviteKind.DEVICE
+
+
+@cache
+def said_fields() -> tuple[str, ...]:
+    """Return the fields of a view that the log says itself, in order."""
+    return tuple(name for name in RosterView.__struct_fields__ if name not in DERIVED)

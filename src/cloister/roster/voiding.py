@@ -12,7 +12,8 @@ told of a log ahead, without any log key.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister.codec import DecodeError
 from cloister.roster.entry import Entry, EntryKind, Header
@@ -23,8 +24,7 @@ from cloister.roster.orders import ChannelReset
 from cloister.roster.readable import ReadableType, read_body
 
 
-@dataclass(frozen=True, slots=True)
-class Void:
+class Void(msgspec.Struct, frozen=True):
     """Sealed entries up to ``seq``, which is included, under generations above ``generation``."""
 
     seq: int

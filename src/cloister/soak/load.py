@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 from cloister.client.effects import Alarm
 from cloister.demo.person import Person
 from cloister.errors import CloisterError
 from cloister.soak.circle import Circle
+from cloister.values import replace
 
 ASK_AGAIN_S = 0.2
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from cloister import mls
@@ -37,6 +37,7 @@ from cloister.device.vault.schema import ANNOTATION_COLUMNS, MESSAGE_COLUMNS
 from cloister.ids import DeviceId
 from cloister.mls.limits import MAX_RETAINED_KEYS
 from cloister.testing.simulated_circle import START, SimulatedCircle, SimulatedDevice
+from cloister.values import replace
 from cloister.wire.commands import Put
 from cloister.wire.events import Done, Item
 

@@ -7,7 +7,6 @@ can refuse it. Nothing here checks anything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from cloister.crypto.entropy import Entropy, SystemEntropy
@@ -28,6 +27,7 @@ from cloister.mls.public_message import PublicMessage
 from cloister.mls.registry import LeafNodeSource, SenderType, WireFormat
 from cloister.mls.suite import suite_of
 from cloister.testing.forge_framing import content_of, next_key
+from cloister.values import replace
 
 ENTROPY: Final = SystemEntropy()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.scheme import SignatureKey
@@ -37,6 +37,7 @@ from cloister.mls.tree_hash import make_path_hashes
 from cloister.mls.update_path import UpdatePath, draw_path_secrets, encrypt_path
 from cloister.testing.forge import ENTROPY
 from cloister.testing.forge_framing import Signing, content_of, encrypt, publish, recoded
+from cloister.values import replace
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from cloister.codec import CachedStruct, Writer, encode_opaque
@@ -28,6 +28,7 @@ from cloister.mls.private_message import REUSE_GUARD_LENGTH, PrivateMessage, sen
 from cloister.mls.public_message import PublicMessage
 from cloister.mls.registry import SenderType, WireFormat
 from cloister.mls.secret_tree import MessageKey
+from cloister.values import replace
 
 C = TypeVar("C", bound=CachedStruct)
 

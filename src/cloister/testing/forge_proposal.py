@@ -6,7 +6,7 @@ it likes, so it has to keep what others refuse.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cloister.crypto.scheme import SignatureKey
 from cloister.mls import Group
@@ -16,6 +16,7 @@ from cloister.mls.proposal import Proposal, ProposalBody, proposal_reference
 from cloister.mls.public_message import PublicMessage
 from cloister.mls.registry import SenderType, WireFormat
 from cloister.testing.forge import seal
+from cloister.values import replace
 
 
 @dataclass(frozen=True)

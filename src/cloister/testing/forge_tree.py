@@ -8,7 +8,7 @@ checks anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.scheme import SignatureKey
@@ -22,6 +22,7 @@ from cloister.mls.tree_hash import make_path_hashes
 from cloister.mls.update_path import PathSecrets, draw_path_secrets
 from cloister.mls.welcoming import make_group_info
 from cloister.testing.forge import ENTROPY, change_leaf
+from cloister.values import replace
 
 
 @dataclass(frozen=True)

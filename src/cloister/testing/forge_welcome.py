@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cloister.codec import encode_opaque
 from cloister.crypto.scheme import SignatureKey
@@ -25,6 +25,7 @@ from cloister.mls.welcome import (
     sign_group_info,
 )
 from cloister.testing.forge_framing import recoded
+from cloister.values import replace
 
 
 @dataclass(frozen=True, kw_only=True)

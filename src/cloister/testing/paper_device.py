@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import replace
 from typing import Any
 
 from cloister.client.contact_acts import BlockContact, NoteTold
@@ -37,6 +36,7 @@ from cloister.testing.paper_views import (
     PLAIN_STATE,
     receipts_view,
 )
+from cloister.values import replace
 
 
 class PaperDevice(PaperBackups):

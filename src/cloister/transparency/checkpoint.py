@@ -9,15 +9,14 @@ No extension lines: the ML-DSA-44 signatures would not cover them, so none is ac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from cloister.transparency.errors import CheckpointError, MisusedLog, NoteError
 from cloister.transparency.merkle import EMPTY_ROOT, HASH_LENGTH, MAX_TREE_SIZE
 from cloister.transparency.note import decode_base64, encode_base64, is_own_name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Which log, how many entries, and the root over them. Frozen; checked when made.
 
     `origin` names the log and nothing else: visible ASCII without plus, at most 255 bytes. It

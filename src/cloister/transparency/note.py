@@ -13,9 +13,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
+
+import msgspec
 
 from cloister.crypto.hashing import sha256
 from cloister.transparency.errors import MisusedLog, NoteError
@@ -82,8 +83,7 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignatureLine:
+class SignatureLine(msgspec.Struct, frozen=True, kw_only=True):
     """One signature, by whoever claims this name and key id."""
 
     name: str
@@ -95,8 +95,7 @@ class SignatureLine:
         return f"{_DASH}{self.name} {encode_base64(self.key_id + self.signature)}\n".encode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnverifiedNote:
+class UnverifiedNote(msgspec.Struct, frozen=True, kw_only=True):
     """A note whose form is right. Its text must not be used before a signature was verified."""
 
     text: bytes

@@ -7,7 +7,8 @@ both signatures of at least one cosigner. Only settled heads may gate who belong
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cloister.transparency.checkpoint import Checkpoint
 from cloister.transparency.cosignature import RelayVerifier
@@ -15,8 +16,7 @@ from cloister.transparency.errors import MisusedLog, NotSettled, WrongOrigin
 from cloister.transparency.note import UnverifiedNote
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """A head that was verified: what it says, who cosigned it, and how fresh it is.
 
     `newest_cosignature_time` is the latest time, in seconds, that a cosigner stated. Whether it is

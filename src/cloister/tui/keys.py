@@ -7,11 +7,12 @@ Ctrl+B belongs to tmux, Ctrl+S, Ctrl+Q and Ctrl+Z to the terminal, and Ctrl+M, I
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cloister.errors import UsageError
+from cloister.values import replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pytest
 
@@ -28,8 +27,7 @@ from cloister.mls import CipherSuite, suite
 from cloister.mls.suite import Suite
 
 
-@dataclass(frozen=True, slots=True)
-class PlainXWing(Suite):
+class PlainXWing(Suite, frozen=True):
     """A suite with X-Wing keys in the plain form."""
 
     def derive_key_pair(self, secret: Secret) -> HpkePrivateKey:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.client.effects import Route
@@ -19,6 +17,7 @@ from cloister.crypto.signature import Ed25519Key, verify_ed25519
 from cloister.ids import Handle, RelayId
 from cloister.roster.relay_card import RelayRole, make_relay_card
 from cloister.roster.share import UNSIGNED, ShareReceipt, bind_of, sign_by_relay
+from cloister.values import replace
 from cloister.wire.auth import ENROL_LABEL, EnrolContent
 
 RELAY_KEY = HybridKey(Secret(b"e" * 32), Secret(b"m" * 32))

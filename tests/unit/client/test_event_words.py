@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import types
 import typing
@@ -87,7 +86,7 @@ def samples(kind: Any) -> list[Any]:
 def instances(event: type[Event]) -> Iterator[Event]:
     """One with the first value of everything, and one for each other value."""
     hints = typing.get_type_hints(event)
-    values = {one.name: samples(hints[one.name]) for one in dataclasses.fields(event)}
+    values = {name: samples(hints[name]) for name in event.__struct_fields__}
     if hints.get("reason") is str:
         values["reason"].append("")
     first = {name: some[0] for name, some in values.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.client.heads import verify_ahead
@@ -15,6 +13,7 @@ from cloister.roster.readable import ReadableType
 from cloister.roster.relay_card import RelayCard, RelayRole, RelaySet
 from cloister.roster.roster import Roster
 from cloister.transparency import cosign, sign_checkpoint, with_signatures
+from cloister.values import replace
 from unit.roster.circle import (
     Circle,
     circle_of_three,

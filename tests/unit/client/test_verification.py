@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cloister.client.verification import Compared, Side, comparison_of
 from cloister.ids import CircleId, DeviceId, MemberId
+from cloister.values import replace
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/spec/comparing.md"
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from enum import IntEnum
 
 import pytest
@@ -27,6 +26,7 @@ from cloister.codec import (
     uint64,
     vector,
 )
+from cloister.values import replace
 
 
 class Colour(IntEnum):
@@ -123,13 +123,13 @@ def test_whatever_decodes_encodes_to_the_same_bytes(position: int, value: int) -
     ],
 )
 def test_values_outside_the_layout_are_refused_on_encoding(change: dict[str, object]) -> None:
-    broken = dataclasses.replace(EXAMPLE, **change)  # type: ignore[arg-type]
+    broken = replace(EXAMPLE, **change)  # type: ignore[arg-type]
     with pytest.raises(EncodeError):
         broken.encode()
 
 
 def test_structures_are_frozen_values() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         EXAMPLE.a = 2  # type: ignore[misc]
     assert hash(EXAMPLE) == hash(Everything.decode(ENCODED))
 
@@ -138,7 +138,7 @@ def test_cached_structure_keeps_the_bytes_it_was_read_from() -> None:
     data = bytes.fromhex("00010002")
     value = Remembered.decode(data)
     assert value.encode() == data
-    changed = dataclasses.replace(value, point=Point(x=9, y=9))
+    changed = replace(value, point=Point(x=9, y=9))
     assert changed.encode() == bytes.fromhex("00090009")
     assert value.encode() == data
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from cloister.client.effects import Message, PutMessage
 from cloister.client.kept import LOWEST
@@ -20,6 +21,7 @@ from cloister.device.archive.restoring import Restored
 from cloister.device.archive.rows import Owner
 from cloister.device.vault import Cost, Vault
 from cloister.device.vault.kept_rows import KeptMessage
+from cloister.values import replace
 from unit.device.scripted import CHANNEL
 
 PASSPHRASE = Secret("fünf lange Wörter".encode())
@@ -41,7 +43,7 @@ async def nobody_says(records: list[tuple[str, bytes, bytes]]) -> None:
 
 def kept(message: Message) -> KeptMessage:
     """A row with what the table has beside a message's fields."""
-    return KeptMessage(**{one.name: getattr(message, one.name) for one in fields(Message)})
+    return KeptMessage(**msgspec.structs.asdict(message))
 
 
 async def nothing_to_ask() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +30,7 @@ from cloister.device.authors import Authors
 from cloister.errors import NotFoundError
 from cloister.roster.relay_card import RelayCard
 from cloister.roster.share import OpenedReceipt
+from cloister.values import replace
 from cloister.wire.commands import Ping
 
 CHANNEL = bytes(range(16))

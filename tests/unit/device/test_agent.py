@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import socket
 import stat
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from cloister.device.private_socket import peer_uid
 from cloister.device.vault import Cost, Vault, VaultWriteFailed
 from cloister.device.vault.kept_rows import KeptMessage
 from cloister.errors import LockedError, NetworkError, NotFoundError, UsageError
+from cloister.values import replace
 from unit.device.scripted import CHANNEL, VIEWS, core_class, text_message
 
 Story = Callable[[Device, RemoteDevice], Coroutine[Any, Any, None]]
@@ -398,4 +397,4 @@ def test_history_that_nothing_else_knows_of_is_listed_and_read(tmp_path: Path) -
 
 
 def _fields(row: Message) -> dict[str, Any]:
-    return {one.name: getattr(row, one.name) for one in dataclasses.fields(row)}
+    return {name: getattr(row, name) for name in row.__struct_fields__}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from cloister.device.archive.sealing import opened_parts
 from cloister.device.complete_file import FileExists
 from cloister.device.vault import Vault
 from cloister.errors import PolicyError
+from cloister.values import replace
 from unit.device.archives import (
     OTHER,
     OWNER,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,6 +35,7 @@ from cloister.device.archive.sealing import PART_BYTES, SEALED_BYTES, SealedWrit
 from cloister.device.vault import Vault
 from cloister.device.vault.kept_rows import KeptMessage
 from cloister.errors import CloisterError, NotFoundError
+from cloister.values import replace
 from counts import examples
 from unit.device.archives import (
     CHEAP,
@@ -342,7 +343,7 @@ def test_a_later_program_may_say_more(tmp_path: Path, new: Vault) -> None:
 
 def test_what_an_earlier_program_did_not_know_has_its_default(tmp_path: Path, new: Vault) -> None:
     names = [column.name for column in sections.MESSAGE_ROW]
-    needed = {one.name for one in fields(KeptMessage) if one.default is one.default_factory}
+    needed = {one.name for one in msgspec.structs.fields(KeptMessage) if one.required}
     assert "reason" not in needed
     assert "text" in needed
     places = [place for place, name in enumerate(names) if name in needed]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.client.effects import Quote, Reaction, Since
 from cloister.device.authors import Authors, named
 from cloister.tui.words import quote_line
+from cloister.values import replace
 from unit.device.scripted import text_message
 
 AMIRA, JONAS = b"a" * 32, b"j" * 32

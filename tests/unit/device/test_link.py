@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import socket
 import ssl
@@ -21,6 +20,7 @@ from cloister.device.errors import EntryRefused, WrongCertificate
 from cloister.device.link import PING_RID, Link, check_relay
 from cloister.errors import LocalError, NetworkError
 from cloister.limits import MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, PART_BYTES
+from cloister.values import replace
 from cloister.wire.commands import AnyRequest, Ping, PutBox, Stage
 from cloister.wire.events import AnyEvent, Challenge, Done
 from cloister.wire.frame import SUBPROTOCOL, decode_requests, encode_frame
@@ -164,7 +164,7 @@ def test_an_entry_that_is_not_there_is_a_network_error() -> None:
         port = unused.getsockname()[1]
 
         async def story() -> None:
-            missing = dataclasses.replace(ROUTE, entry_port=port)
+            missing = replace(ROUTE, entry_port=port)
             with pytest.raises(NetworkError, match="connection refused") as caught:
                 await Link.open(missing, lambda events: None)
             assert caught.value.exit_code == 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from cloister.testing.crowded_channel import (
     crowded_channel,
     written_bytes,
 )
+from cloister.values import replace
 
 LIMIT = 4096
 TEXT = "x" * 200

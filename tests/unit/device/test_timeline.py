@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from cloister.client.effects import (
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device.vault import Cost, Vault
+from cloister.values import replace
 from unit.device.scripted import CHANNEL, text_message
 
 AMIRA, JONAS = b"a" * 32, b"j" * 32

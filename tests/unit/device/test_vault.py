@@ -9,7 +9,6 @@ import stat
 import struct
 import subprocess
 import sys
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +42,7 @@ from cloister.device.vault.connection import read_error
 from cloister.device.vault.schema import ANNOTATION_COLUMNS, MESSAGE_COLUMNS, SCHEMA
 from cloister.device.vault.wrapping import fresh_stretch, wrap_alone
 from cloister.errors import LockedError
+from cloister.values import replace
 from unit.device.scripted import CHANNEL, text_message
 
 PASSPHRASE = Secret(b"correct horse")
@@ -425,11 +425,11 @@ def test_the_table_of_messages_has_the_fields_of_a_message_but_what_the_roster_t
     plain = dbapi2.connect(":memory:")
     plain.executescript(SCHEMA)
     columns = tuple(row[1] for row in plain.execute("PRAGMA table_info(message)"))
-    written = tuple(field.name for field in fields(Message) if field.name not in {"since", "bot"})
+    written = tuple(name for name in Message.__struct_fields__ if name not in {"since", "bot"})
     assert written == MESSAGE_COLUMNS
     assert columns == (*written, "original", "edited_n", "retracted")
     columns = tuple(row[1] for row in plain.execute("PRAGMA table_info(annotation)"))
-    kept = tuple(field.name for field in fields(Annotation) if field.name != "dids")
+    kept = tuple(name for name in Annotation.__struct_fields__ if name != "dids")
     assert columns == ANNOTATION_COLUMNS == kept
     plan = str(
         plain.execute(

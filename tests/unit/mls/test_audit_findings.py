@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import replace
 from operator import itemgetter
 from unittest.mock import patch
 
@@ -43,6 +42,7 @@ from cloister.mls.suite import suite_of
 from cloister.testing.forge import change_leaf, send
 from cloister.testing.forge_commit import Forgery, forge_commit
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import (
     CLASSICAL,
     ENTROPY,

@@ -5,7 +5,6 @@ The published vectors pass in spite of all of them: vectors prove arithmetic, no
 
 from __future__ import annotations
 
-from dataclasses import replace
 from operator import itemgetter
 
 import pytest
@@ -24,6 +23,7 @@ from cloister.mls.message import MLSMessage
 from cloister.mls.proposal import Add, ReInit
 from cloister.mls.rules import Rule
 from cloister.testing.forge_commit import Forgery, forge_commit
+from cloister.values import replace
 from unit.mls.members import (
     ENTROPY,
     NOW,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -15,6 +14,7 @@ from cloister.mls.rules import Rule
 from cloister.mls.secret_tree import LAST_GENERATION, Ratchet
 from cloister.testing.forge import send
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, NOW, add, group_of, package, welcome_of
 
 

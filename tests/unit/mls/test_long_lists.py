@@ -6,7 +6,6 @@ before a signature has been seen.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -17,6 +16,7 @@ from cloister.mls.leaf_check import check_all_support, check_leaf_content
 from cloister.mls.leaf_node import LeafNode
 from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf
+from cloister.values import replace
 from unit.mls.members import CHECKPOINT, CLASSICAL, founder
 
 GROUP = founder(CLASSICAL)

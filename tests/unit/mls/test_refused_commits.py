@@ -6,7 +6,6 @@ Whatever is refused leaves the receiver's state byte for byte as it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -43,6 +42,7 @@ from cloister.mls.rules import Rule
 from cloister.mls.update_path import UpdatePath, UpdatePathNode
 from cloister.testing.forge import change_leaf, resigned_package, send
 from cloister.testing.forge_commit import Forgery, forge_commit
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     ENTROPY,

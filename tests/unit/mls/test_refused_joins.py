@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -43,6 +42,7 @@ from cloister.mls.welcome import (
     sign_group_info,
 )
 from cloister.testing.forge import change_leaf, resigned_package
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     ENTROPY,

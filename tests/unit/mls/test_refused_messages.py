@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.codec import encode_opaque
@@ -41,6 +39,7 @@ from cloister.mls.registry import ContentType, SenderType, WireFormat
 from cloister.mls.rules import Rule
 from cloister.testing.forge import send
 from cloister.testing.forge_commit import forge_commit
+from cloister.values import replace
 from unit.mls.members import (
     ENTROPY,
     NOW,

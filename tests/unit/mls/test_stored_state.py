@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -25,6 +24,7 @@ from cloister.mls.ratchet_records import RecordKey, RecordKind, StoredHead
 from cloister.mls.registry import WireFormat
 from cloister.mls.stored_group import StoredGroup
 from cloister.testing.forge import send
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.mls import (
@@ -23,6 +21,7 @@ from cloister.mls import (
 from cloister.mls.registry import ProtocolVersion
 from cloister.mls.rules import Rule
 from cloister.mls.suite import suite_of
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +34,7 @@ from cloister.roster.orders import EntryReference, Hold, HoldScope, StewardSet
 from cloister.roster.policy import default_policy
 from cloister.roster.readable import ReadableType, make_readable
 from cloister.roster.relay_fold import RelayFold
+from cloister.values import replace
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal

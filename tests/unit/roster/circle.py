@@ -7,7 +7,7 @@ randomness, and nothing of it enters the log.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 
 from cloister.codec import Struct
@@ -62,6 +62,7 @@ from cloister.roster.share import (
     sign_by_relay,
 )
 from cloister.roster.share_renewal import Shares
+from cloister.values import replace
 
 FOUNDED = 1_800_000_000
 DAY = 86_400

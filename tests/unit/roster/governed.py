@@ -7,7 +7,7 @@ moves log time; ``tick`` puts an entry there that nobody can read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from cloister.codec import Struct
@@ -32,6 +32,7 @@ from cloister.roster.policy import DAY_S, Policy, default_policy
 from cloister.roster.readable import ReadableType, make_readable, steward_key_id
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.rules import Rule
+from cloister.values import replace
 from unit.roster.circle import COMMONS, genesis_of, person, relay_set, steward_key
 
 HOUR = 3600

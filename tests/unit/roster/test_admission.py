@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from cloister.roster import admission
@@ -13,6 +11,7 @@ from cloister.roster.events import Admitted, Vouched
 from cloister.roster.policy import default_policy
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
+from cloister.values import replace
 from unit.roster.circle import (
     DAY,
     Circle,
@@ -30,7 +29,7 @@ ADA, BEN, CLEO, DAN, EVE, FINN = (
 
 def large_circle(members: int) -> Circle:
     """A circle with that many active members, all past probation."""
-    circle = Circle(policy=dataclasses.replace(default_policy(), probation_s=0))
+    circle = Circle(policy=replace(default_policy(), probation_s=0))
     circle.admit(BEN, ADA)
     circle.admit(CLEO, ADA)
     for number in range(4, members + 1):
@@ -93,10 +92,10 @@ def test_attack_one_member_vouches_from_two_devices_ROS_073() -> None:
     circle = circle_of_three()
     laptop = person("Ada", " laptop")
     phone = circle.roster.devices[ADA.did]
-    record = dataclasses.replace(phone, did=laptop.did, card=laptop.card)
+    record = replace(phone, did=laptop.did, card=laptop.card)
     ada = circle.roster.members[ADA.member_id]
-    ada = dataclasses.replace(ada, devices=(*ada.devices, laptop.did))
-    circle.roster = dataclasses.replace(
+    ada = replace(ada, devices=(*ada.devices, laptop.did))
+    circle.roster = replace(
         circle.roster,
         members={**circle.roster.members, ADA.member_id: ada},
         devices={**circle.roster.devices, laptop.did: record},
@@ -249,7 +248,7 @@ def test_needed_vouches_of_an_open_request_follow_the_circle_ROS_077() -> None:
 
 
 def test_veto_time_must_pass_by_log_time_ROS_078() -> None:
-    circle = Circle(policy=dataclasses.replace(default_policy(), veto_s=DAY))
+    circle = Circle(policy=replace(default_policy(), veto_s=DAY))
     request = circle.ask(BEN, circle.invite(ADA), ADA)
     asked_at = circle.now
     circle.vouch(ADA, request)
@@ -261,7 +260,7 @@ def test_veto_time_must_pass_by_log_time_ROS_078() -> None:
 
 def ready_at_once() -> Circle:
     """A forming circle of two with two requests that become ready at the same tick."""
-    circle = Circle(policy=dataclasses.replace(default_policy(), veto_s=DAY))
+    circle = Circle(policy=replace(default_policy(), veto_s=DAY))
     request = circle.ask(BEN, circle.invite(ADA), ADA)
     circle.vouch(ADA, request)
     circle.tick(ADA, circle.now + DAY)
@@ -332,7 +331,7 @@ def test_admission_says_whose_vouches_it_rests_on() -> None:
 def test_single_vouch_counts_up_to_its_last_second_ROS_074() -> None:
     lifetime = default_policy().vouch_lifetime_s
     for veto_s, admitted in ((lifetime + 1, True), (lifetime + 2, False)):
-        circle = Circle(policy=dataclasses.replace(default_policy(), veto_s=veto_s))
+        circle = Circle(policy=replace(default_policy(), veto_s=veto_s))
         request = circle.ask(BEN, circle.invite(ADA), ADA)
         asked_at = circle.now
         circle.vouch(ADA, request)
@@ -342,7 +341,7 @@ def test_single_vouch_counts_up_to_its_last_second_ROS_074() -> None:
 
 
 def test_stored_roster_goes_on_as_the_folded_one_does_ROS_071() -> None:
-    circle = Circle(policy=dataclasses.replace(default_policy(), veto_s=DAY))
+    circle = Circle(policy=replace(default_policy(), veto_s=DAY))
     contested = circle.invite(ADA)
     request = circle.ask(BEN, contested, ADA)
     circle.vouch(ADA, request)

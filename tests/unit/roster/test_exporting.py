@@ -1,7 +1,5 @@
 """Exports: what the policy says of them, and the entry that tells of one."""
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.roster.content import Approve, Export, ExportScope
@@ -16,6 +14,7 @@ from cloister.roster.policy import (
 )
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
+from cloister.values import replace
 from unit.roster.circle import Circle, circle_of_three, person
 
 ADA, BEN, CLEO = person("Ada"), person("Ben"), person("Cleo")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +14,7 @@ from cloister.roster.errors import LogBroken, SnapshotError, UpdateNeeded
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
+from cloister.values import replace
 from unit.roster.circle import Circle, circle_of_three, ignored, person
 
 ADA, BEN = person("Ada"), person("Ben")
@@ -116,7 +116,7 @@ def test_entries_of_the_same_second_are_fine_ROS_006() -> None:
 def test_attack_relay_moves_a_body_under_another_header_ROS_022() -> None:
     circle = circle_of_three()
     entry = Entry.decode(circle.sealed(ADA, Tick()))
-    later = dataclasses.replace(entry.header, ts=entry.header.ts + 1)
+    later = replace(entry.header, ts=entry.header.ts + 1)
     moved = Entry(header=later, body=entry.body).encode()
     assert rule_of(circle, moved) is Rule.OPENS
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from cloister.crypto.aead import aes256gcm_seal
@@ -42,6 +40,7 @@ from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
 from cloister.roster.share import OpenedReceipt, SeatTerm
 from cloister.transparency.merkle import EMPTY_ROOT
+from cloister.values import replace
 from unit.roster.circle import (
     COMMONS,
     DAY,
@@ -110,7 +109,7 @@ def broken_rule(genesis: bytes) -> Rule:
 
 def with_terms(**changes: object) -> GenesisTerms:
     """The terms of the test circle with some changed."""
-    return dataclasses.replace(read_genesis(GENESIS).terms, **changes)  # type: ignore[arg-type]
+    return replace(read_genesis(GENESIS).terms, **changes)  # type: ignore[arg-type]
 
 
 def test_genesis_made_by_hand_founds_the_circle() -> None:
@@ -142,7 +141,7 @@ def test_entry_zero_of_another_kind_founds_nothing_ROS_010() -> None:
 )
 def test_genesis_stands_at_the_beginning_of_nothing_ROS_010(change: dict[str, object]) -> None:
     entry = Entry.decode(GENESIS)
-    header = dataclasses.replace(entry.header, **change)  # type: ignore[arg-type]
+    header = replace(entry.header, **change)  # type: ignore[arg-type]
     assert broken_rule(Entry(header=header, body=entry.body).encode()) is Rule.GENESIS_FORM
 
 
@@ -155,9 +154,9 @@ def test_both_halves_of_the_steward_signature_must_verify_ROS_011(half: str) -> 
     entry = Entry.decode(GENESIS)
     body = ReadableBody.decode(entry.body)
     other = {half: bytes(64 if half == "ed25519" else 2420)}
-    signature = dataclasses.replace(body.signature, **other)
+    signature = replace(body.signature, **other)
     assert isinstance(signature, HybridSignature)
-    bad = Entry(header=entry.header, body=dataclasses.replace(body, signature=signature).encode())
+    bad = Entry(header=entry.header, body=replace(body, signature=signature).encode())
     assert broken_rule(bad.encode()) is Rule.GENESIS_SIGNATURE
 
 
@@ -191,7 +190,7 @@ def test_relays_of_one_jurisdiction_found_nothing_ROS_012() -> None:
 def test_policy_this_program_cannot_apply_asks_for_an_update_ROS_013(
     change: dict[str, int],
 ) -> None:
-    policy = dataclasses.replace(default_policy(), **change)
+    policy = replace(default_policy(), **change)
     assert broken_rule(forged(terms=with_terms(policy=policy))) is Rule.GENESIS_POLICY
 
 
@@ -211,15 +210,15 @@ def test_policy_this_program_cannot_apply_asks_for_an_update_ROS_013(
     ],
 )
 def test_bounds_of_a_policy_ROS_013(name: str, known: int, unknown: int) -> None:
-    assert unknown_in_policy(dataclasses.replace(default_policy(), **{name: known})) is None
-    assert unknown_in_policy(dataclasses.replace(default_policy(), **{name: unknown})) in {
+    assert unknown_in_policy(replace(default_policy(), **{name: known})) is None
+    assert unknown_in_policy(replace(default_policy(), **{name: unknown})) in {
         name,
         "vouches",
     }
 
 
 def test_test_circle_may_admit_on_one_vouch_ROS_013() -> None:
-    policy = dataclasses.replace(default_policy(test_circle=True), vouches=1)
+    policy = replace(default_policy(test_circle=True), vouches=1)
     assert Roster.found(forged(terms=with_terms(policy=policy)), LOG_KEY).policy == policy
 
 
@@ -234,7 +233,7 @@ def test_attack_founding_that_another_device_signed_ROS_014() -> None:
 
 
 def test_attack_founder_with_a_small_order_key_ROS_014() -> None:
-    weak = dataclasses.replace(ADA.card, device_key=b"\1" + bytes(31))
+    weak = replace(ADA.card, device_key=b"\1" + bytes(31))
     assert broken_rule(forged(founder=weak)) is Rule.GENESIS_FOUNDING
 
 
@@ -288,7 +287,7 @@ def rebodied(body: bytes) -> bytes:
 def test_genesis_whose_inside_does_not_decode_founds_nothing_ROS_010() -> None:
     body = ReadableBody.decode(Entry.decode(GENESIS).body)
     assert broken_rule(rebodied(b"junk")) is Rule.GENESIS_FORM
-    cut = dataclasses.replace(body, content=body.content[:-1])
+    cut = replace(body, content=body.content[:-1])
     assert broken_rule(rebodied(cut.encode())) is Rule.GENESIS_FORM
 
 
@@ -327,7 +326,7 @@ def test_sealed_founding_too_short_to_open_founds_nothing_ROS_014() -> None:
 
 def test_founder_with_an_unusable_policy_is_told() -> None:
     with pytest.raises(LocalError):
-        found_with(policy=dataclasses.replace(default_policy(), seats=1))
+        found_with(policy=replace(default_policy(), seats=1))
 
 
 @pytest.mark.parametrize("origin", ["", "two words", "a+b", "a\x7f", "ä"])

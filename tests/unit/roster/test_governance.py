@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.codec import Struct
@@ -33,6 +31,7 @@ from cloister.roster.orders import (
 from cloister.roster.readable import ReadableType
 from cloister.roster.relay_card import RelayCard, RelayRole, RelaySet
 from cloister.roster.rules import Rule
+from cloister.values import replace
 from unit.roster.circle import COMMONS, relay, relay_set, secret, steward_key
 from unit.roster.governed import (
     DAY,

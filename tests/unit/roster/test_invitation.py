@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from cloister.crypto.aead import aes256gcm_seal
@@ -24,6 +22,7 @@ from cloister.roster.labels import framed
 from cloister.roster.letter import LETTER_AAD_LABEL, Letter, open_letter, seal_letter
 from cloister.roster.policy import default_policy
 from cloister.roster.relay_card import RelayRole, RelaySet
+from cloister.values import replace
 from unit.roster.circle import FOUNDED, ORIGIN, SeededEntropy, relay, relay_set, secret
 
 SEED = InvitationSeed.generate(SeededEntropy("invitation"))
@@ -165,7 +164,7 @@ def test_letter_opens_with_its_seed_only() -> None:
 
 
 def test_attack_newcomer_is_shown_a_fake_circle() -> None:
-    fake = dataclasses.replace(LETTER, circle_id=CircleId(bytes(32)))
+    fake = replace(LETTER, circle_id=CircleId(bytes(32)))
     sealed = seal_letter(fake, SEED, entropy=SeededEntropy("letter"))
     with pytest.raises(LetterRefused) as refused:
         open_letter(sealed, SEED, circle_id=CIRCLE)
@@ -177,10 +176,10 @@ def test_letter_with_relays_of_one_jurisdiction_is_refused_unless_it_is_a_test_c
         home=relay("home.example", RelayRole.HOME, "HK", "Harbour"),
         entries=(relay("near.example", RelayRole.ENTRY, "HK", "Canal"),),
     )
-    letter = dataclasses.replace(LETTER, relay_set=near)
+    letter = replace(LETTER, relay_set=near)
     with pytest.raises(RelayRefused):
         open_letter(seal_letter(letter, SEED, entropy=SeededEntropy("1")), SEED, circle_id=CIRCLE)
-    test = dataclasses.replace(letter, policy=default_policy(test_circle=True))
+    test = replace(letter, policy=default_policy(test_circle=True))
     sealed = seal_letter(test, SEED, entropy=SeededEntropy("2"))
     assert open_letter(sealed, SEED, circle_id=CIRCLE) == test
 
@@ -240,7 +239,7 @@ def test_seed_of_another_length_is_refused() -> None:
 
 def test_letter_that_opens_but_has_no_form_is_refused() -> None:
     letters = [b"", LETTER.encode()[:-1], LETTER.encode() + b"\0"]
-    letters.append(dataclasses.replace(LETTER, invite_hpke_key=bytes(1216)).encode())
+    letters.append(replace(LETTER, invite_hpke_key=bytes(1216)).encode())
     for inside in letters:
         aad = framed(LETTER_AAD_LABEL) + SEED.box_id
         item = bytes(12) + aes256gcm_seal(SEED.letter_key, bytes(12), inside, aad)
@@ -249,8 +248,8 @@ def test_letter_that_opens_but_has_no_form_is_refused() -> None:
 
 
 def test_letter_with_a_forged_relay_card_is_refused() -> None:
-    home = dataclasses.replace(LETTER.relay_set.home, host="evil.example")
-    forged = dataclasses.replace(LETTER, relay_set=dataclasses.replace(LETTER.relay_set, home=home))
+    home = replace(LETTER.relay_set.home, host="evil.example")
+    forged = replace(LETTER, relay_set=replace(LETTER.relay_set, home=home))
     with pytest.raises(RelayRefused):
         open_letter(seal_letter(forged, SEED, entropy=SeededEntropy("3")), SEED, circle_id=CIRCLE)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from cloister.limits import MAX_INVITE_LIFETIME_S
@@ -11,6 +9,7 @@ from cloister.roster.content import InviteKind, Role
 from cloister.roster.events import Invited
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
+from cloister.values import replace
 from unit.roster.circle import DAY, Person, circle_of_three, forming_circle, person
 
 ADA, BEN, CLEO, DAN = person("Ada"), person("Ben"), person("Cleo"), person("Dan")
@@ -68,7 +67,7 @@ def test_nobody_who_is_out_returns_by_an_invitation_ROS_040() -> None:
 def test_attack_invitation_with_a_small_order_key_ROS_041(key: bytes) -> None:
     circle = circle_of_three()
     _, invite = circle.new_invite()
-    weak = dataclasses.replace(invite, inv_key=key)
+    weak = replace(invite, inv_key=key)
     assert circle.rule_broken(ADA, weak) is Rule.INVITE_KEYS
 
 
@@ -78,7 +77,7 @@ def test_attack_old_invitation_is_published_again_ROS_042(name: str) -> None:
     _, first = circle.new_invite()
     circle.act(ADA, first)
     _, second = circle.new_invite()
-    second = dataclasses.replace(second, **{name: getattr(first, name)})
+    second = replace(second, **{name: getattr(first, name)})
     assert circle.rule_broken(BEN, second) is Rule.INVITE_NEW
 
 

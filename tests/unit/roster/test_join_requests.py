@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from cloister.codec import DecodeError, encode_opaque
@@ -29,6 +27,7 @@ from cloister.roster.join_request import (
 from cloister.roster.labels import framed
 from cloister.roster.rules import Rule
 from cloister.roster.state import RequestState
+from cloister.values import replace
 from unit.roster.circle import (
     DAY,
     Circle,
@@ -47,9 +46,9 @@ def signed(
     request: JoinRequest, inv_key: Ed25519Key, device_key: Ed25519Key, **changes: object
 ) -> JoinRequest:
     """A request with some fields changed, and signed again by these keys."""
-    other = dataclasses.replace(request, **changes)  # type: ignore[arg-type]
+    other = replace(request, **changes)  # type: ignore[arg-type]
     body = other.signed_bytes
-    return dataclasses.replace(
+    return replace(
         other,
         inv_signature=inv_key.sign(INVITE_PROOF_LABEL, body),
         device_signature=device_key.sign(DEVICE_PROOF_LABEL, body),
@@ -175,11 +174,11 @@ SMALL_ORDER = b"\1" + bytes(31)
 def test_attack_newcomer_enrols_a_weak_key_ROS_055(change: dict[str, bytes]) -> None:
     circle = circle_of_three()
     seed, request = asked(circle)
-    card = dataclasses.replace(DAN.card, **change)  # type: ignore[arg-type]
+    card = replace(DAN.card, **change)  # type: ignore[arg-type]
     weak = signed(request, seed.inv_key, DAN.device_key, device=card)
     if change.get("device_key") == SMALL_ORDER:
         # Under this key the following signature fits any message.
-        weak = dataclasses.replace(weak, device_signature=SMALL_ORDER + bytes(32))
+        weak = replace(weak, device_signature=SMALL_ORDER + bytes(32))
     assert refused(circle, weak) is Rule.JOIN_KEYS
 
 
@@ -203,7 +202,7 @@ def test_attack_newcomer_enrols_what_belongs_to_somebody_ROS_056(
     if "member_id" in change:
         other = signed(request, seed.inv_key, DAN.device_key, **change)
     else:
-        card = dataclasses.replace(DAN.card, **change)  # type: ignore[arg-type]
+        card = replace(DAN.card, **change)  # type: ignore[arg-type]
         assert isinstance(card, DeviceCard)
         other = signed(request, seed.inv_key, DAN.device_key, device=card)
     assert refused(circle, other) is Rule.JOIN_NEW
@@ -221,8 +220,8 @@ def test_removed_member_comes_back_only_with_new_keys_ROS_056() -> None:
 def test_attack_proof_replayed_with_other_keys_ROS_057() -> None:
     circle = circle_of_three()
     _, request = asked(circle)
-    stolen = dataclasses.replace(request, device=EVE.card, member_id=EVE.member_id)
-    stolen = dataclasses.replace(
+    stolen = replace(request, device=EVE.card, member_id=EVE.member_id)
+    stolen = replace(
         stolen, device_signature=EVE.device_key.sign(DEVICE_PROOF_LABEL, stolen.signed_bytes)
     )
     assert refused(circle, stolen) is Rule.JOIN_INVITE_PROOF
@@ -251,11 +250,11 @@ def test_attack_newcomer_enrols_a_device_it_does_not_hold_ROS_058() -> None:
 def test_proofs_of_invitation_and_device_do_not_stand_for_each_other_ROS_058() -> None:
     circle = circle_of_three()
     seed, request = asked(circle)
-    swapped = dataclasses.replace(
+    swapped = replace(
         request, inv_signature=request.device_signature, device_signature=request.inv_signature
     )
     assert refused(circle, swapped) is Rule.JOIN_INVITE_PROOF
-    both = dataclasses.replace(request, device_signature=request.inv_signature)
+    both = replace(request, device_signature=request.inv_signature)
     assert refused(circle, both) is Rule.JOIN_DEVICE_PROOF
     assert seed.invite_id == invite_id_of(seed.inv_key.public)
 
@@ -339,7 +338,7 @@ def test_fingerprint_is_sixty_digits_and_covers_every_byte() -> None:
             {"name": "Dana"},
             {"seen_size": 2},
             {"member_id": MemberId(bytes(16))},
-            {"device": dataclasses.replace(DAN.card, inbox_id=InboxId(bytes(16)))},
+            {"device": replace(DAN.card, inbox_id=InboxId(bytes(16)))},
         )
     }
     assert len(others | {digits}) == 5

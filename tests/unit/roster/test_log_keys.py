@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from cloister.crypto.aead import aes256gcm_seal
@@ -22,6 +20,7 @@ from cloister.roster.log_keys import (
 )
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
+from cloister.values import replace
 from unit.roster.circle import (
     Circle,
     Person,
@@ -94,7 +93,7 @@ def test_log_key_is_sealed_under_the_generation_it_begins_ROS_100() -> None:
     )
     under_old = log_key_entry(circle, ADA, content, circle.log_keys[0], 0)
     assert ignored(circle.append(under_old)) is Rule.LOG_KEY_ONCE
-    skipping = dataclasses.replace(content, generation=2)
+    skipping = replace(content, generation=2)
     assert ignored(circle.append(log_key_entry(circle, ADA, skipping, circle.log_keys[1], 1))) is (
         Rule.LOG_KEY_ONCE
     )
@@ -104,7 +103,7 @@ def test_attack_log_key_commits_to_another_key_ROS_101() -> None:
     circle = circle_of_three()
     key = with_next_key(circle)
     content = wrapping(1, key, bytes(64))
-    content = dataclasses.replace(content, commitment=log_key_commitment(secret("other")))
+    content = replace(content, commitment=log_key_commitment(secret("other")))
     assert ignored(circle.append(log_key_entry(circle, CLEO, content, key, 1))) is (
         Rule.LOG_KEY_COMMITMENT
     )
@@ -123,7 +122,7 @@ def test_attack_log_key_wraps_a_wrong_key_ROS_102() -> None:
 def test_log_key_that_does_not_unwrap_is_ignored_and_the_next_is_valid_ROS_102() -> None:
     circle = circle_of_three()
     key = with_next_key(circle)
-    content = dataclasses.replace(wrapping(1, key, bytes(64)), wrapped=bytes(92))
+    content = replace(wrapping(1, key, bytes(64)), wrapped=bytes(92))
     assert ignored(circle.append(log_key_entry(circle, CLEO, content, key, 1))) is (
         Rule.LOG_KEY_WRAPS
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import unicodedata
 
 import pytest
 
 from cloister.roster.errors import NameRefused
 from cloister.roster.name import FORBIDDEN_RANGES, check_new_name, has_name_form, skeleton
+from cloister.values import replace
 from unit.roster.circle import circle_of_three, person
 
 GOOD = [
@@ -96,7 +96,7 @@ def test_looks_alike() -> None:
 
 def test_members_with_the_same_name_are_told_apart() -> None:
     circle = circle_of_three()
-    other = dataclasses.replace(person("Ada the second"), name="ADA")
+    other = replace(person("Ada the second"), name="ADA")
     circle.admit(other, person("Ada"), person("Ben"))
     names = circle.roster.shown_names()
     assert names[person("Ada").member_id] == "Ada"
@@ -110,8 +110,8 @@ def test_members_with_the_same_name_are_told_apart() -> None:
 
 def test_name_that_imitates_a_number_is_told_apart_too() -> None:
     circle = circle_of_three()
-    trick = dataclasses.replace(person("trick"), name="Ada (2)")
-    other = dataclasses.replace(person("Ada the second"), name="Ada")
+    trick = replace(person("trick"), name="Ada (2)")
+    other = replace(person("Ada the second"), name="Ada")
     circle.admit(trick, person("Ada"), person("Ben"))
     circle.admit(other, person("Ada"), person("Ben"))
     assert sorted(circle.roster.shown_names().values()) == [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.crypto.hybrid_signature import HybridKey
@@ -15,6 +13,7 @@ from cloister.roster.readable import ReadableType, steward_key_id
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
 from cloister.roster.state import MAX_ANNOUNCED_KEYS
+from cloister.values import replace
 from unit.roster.circle import (
     DAY,
     Circle,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from cloister.roster.entry import Entry
@@ -11,6 +9,7 @@ from cloister.roster.errors import RuleViolation, UpdateNeeded
 from cloister.roster.readable import ReadableBody, ReadableType, make_readable
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.rules import Rule
+from cloister.values import replace
 from unit.roster.circle import Circle, circle_of_three, ignored, steward_key
 
 
@@ -42,7 +41,7 @@ def judged(circle: Circle, entry: bytes) -> Rule | None:
 def rebodied(entry: bytes, body: bytes, **header: object) -> bytes:
     """An entry with another body or header."""
     read = Entry.decode(entry)
-    changed = dataclasses.replace(read.header, **header)  # type: ignore[arg-type]
+    changed = replace(read.header, **header)  # type: ignore[arg-type]
     return Entry(header=changed, body=body).encode()
 
 
@@ -72,7 +71,7 @@ def test_attack_relay_names_the_stewards_key_but_cannot_sign_ROS_032() -> None:
     )
     entry = readable(circle, ReadableType.RELAY_SET)
     steward = ReadableBody.decode(Entry.decode(entry).body)
-    forged = dataclasses.replace(own, key_id=steward.key_id)
+    forged = replace(own, key_id=steward.key_id)
     assert judged(circle, rebodied(entry, forged.encode())) is Rule.STEWARD_SIGNATURE
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.roster.errors import LogBroken
@@ -14,6 +12,7 @@ from cloister.roster.relay_card import RelayRole, RelaySet
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
 from cloister.roster.share import OpenedReceipt, SeatTerm, share_relays, sign_by_relay
+from cloister.values import replace
 from unit.roster.circle import (
     COMMONS,
     DAY,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from cloister.crypto.hybrid_signature import HybridKey
@@ -19,6 +17,7 @@ from cloister.roster.relay_card import (
     check_relay_set,
     make_relay_card,
 )
+from cloister.values import replace
 from unit.roster.circle import relay, relay_set, secret, steward_key
 
 HOME = relay("home.example", RelayRole.HOME, "HK", "Harbour")
@@ -44,14 +43,14 @@ def test_cards_of_the_test_circle_pass() -> None:
 )
 def test_attack_card_with_another_certificate_or_address(change: dict[str, object]) -> None:
     with pytest.raises(RelayRefused):
-        check_relay_card(dataclasses.replace(HOME, **change))  # type: ignore[arg-type]
+        check_relay_card(replace(HOME, **change))  # type: ignore[arg-type]
 
 
 def test_attack_card_under_the_name_of_another_key() -> None:
     with pytest.raises(RelayRefused):
-        check_relay_card(dataclasses.replace(HOME, key=ENTRY.key))
+        check_relay_card(replace(HOME, key=ENTRY.key))
     with pytest.raises(RelayRefused):
-        check_relay_card(dataclasses.replace(HOME, relay_id=ENTRY.relay_id))
+        check_relay_card(replace(HOME, relay_id=ENTRY.relay_id))
 
 
 @pytest.mark.parametrize(
@@ -147,10 +146,8 @@ def test_attack_one_key_or_name_stands_for_two_relays() -> None:
 def test_attack_relay_signs_a_card_under_the_id_of_another() -> None:
     key = steward_key("home.example")
     assert key.public == HOME.key
-    unsigned = dataclasses.replace(HOME, relay_id=ENTRY.relay_id)
-    forged = dataclasses.replace(
-        unsigned, self_signature=key.sign(RELAY_CARD_LABEL, unsigned.signed_bytes)
-    )
+    unsigned = replace(HOME, relay_id=ENTRY.relay_id)
+    forged = replace(unsigned, self_signature=key.sign(RELAY_CARD_LABEL, unsigned.signed_bytes))
     with pytest.raises(RelayRefused):
         check_relay_card(forged)
 

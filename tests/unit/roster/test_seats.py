@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cloister.ids import Handle
 from cloister.limits import SEAT_GRACE_S
 from cloister.roster.content import DeviceRevoke, RevokeKind, Tick
@@ -16,6 +14,7 @@ from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
 from cloister.roster.share import UNSIGNED, SeatTerm, sign_by_relay
 from cloister.roster.share_renewal import Shares
+from cloister.values import replace
 from unit.roster.circle import (
     DAY,
     Circle,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.roster.events import SharesRenewed
@@ -15,6 +13,7 @@ from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
 from cloister.roster.share import OpenedReceipt, share_relays, sign_by_relay
 from cloister.roster.share_renewal import Shares
+from cloister.values import replace
 from unit.roster.circle import (
     Circle,
     circle_of_three,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.ids import ChannelId
@@ -36,6 +34,7 @@ from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
 from cloister.roster.rules import Rule
 from cloister.roster.share import UNSIGNED, ErasureReceipt, share_relays, sign_by_relay
+from cloister.values import replace
 from unit.roster.circle import (
     DAY,
     Circle,

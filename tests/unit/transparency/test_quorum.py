@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.crypto.errors import BadPublicKey
@@ -28,6 +26,7 @@ from cloister.transparency import (
 from cloister.transparency.checkpoint import Checkpoint
 from cloister.transparency.cosignature import cosignature_message, subtree_message
 from cloister.transparency.note import MAX_NOTE_BYTES, SignatureLine, SignatureType, key_id
+from cloister.values import replace
 from unit.transparency.conftest import ORIGIN, TIME, Relay, make_relay
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from cloister.tui.actions.messages import LISTED
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.line import LineMode
 from cloister.tui.line_help import help_text
+from cloister.values import replace
 
 DIGITS = "".join(f"{n:05}" for n in range(12345, 12357))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import pytest
 
 from cloister.client.powers import COVER_FIELD, EXPORT_FIELD, POLICY_FIELDS, SetPolicy
@@ -20,7 +18,7 @@ def lines(field: str, value: object, *, can_change: bool = True) -> list[str]:
 
 def test_every_rule_of_a_circle_is_a_sentence() -> None:
     policy = default_policy(test_circle=True, single_operator=True, unlock_shares=1, seats=1)
-    fields = asdict(policy) | {EXPORT_FIELD: "free", COVER_FIELD: 12}
+    fields = policy.as_dict() | {EXPORT_FIELD: "free", COVER_FIELD: 12}
     for field, value in fields.items():
         said = lines(field, value)
         assert said
@@ -82,7 +80,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> PaperDevice:
     made = PaperDevice()
     made.add_member("Amira")
     made.add_conversation("Desk", ("Amira",))
-    values = asdict(default_policy())
+    values = default_policy().as_dict()
     views = [
         {"field": one, "value": values[one], "can_change": one in POLICY_FIELDS} for one in values
     ]

@@ -6,7 +6,6 @@ client below is a test's own; every cryptographic step in it is the engine's.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +32,7 @@ from cloister.mls.secret_tree import SecretTree
 from cloister.mls.suite import Suite, suite_of
 from cloister.mls.update_path import derive_upwards
 from cloister.mls.welcome import GroupInfo, GroupSecrets, Welcome
+from cloister.values import replace
 from vectors.mls.material import Case, each, unhex
 
 pytestmark = pytest.mark.vectors

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
+
+import msgspec
 
 from cloister.codec import DecodeError, EncodeError, Reader, Writer
 from cloister.device.archive.errors import ArchiveDamaged
@@ -38,16 +39,14 @@ class ColumnKind(IntEnum):
     TEXT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column by name and kind."""
 
     name: str
     kind: ColumnKind
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """Rows of one section.  A value stands under the column at its place."""
 
     section: str

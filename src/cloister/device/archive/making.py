@@ -6,7 +6,6 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeVar
 
@@ -21,6 +20,7 @@ from cloister.device.archive.sealing import SealedWriter
 from cloister.device.complete_file import complete_file
 from cloister.device.vault.kept_rows import KeptMessage, RowKey
 from cloister.device.vault.key_file import Cost
+from cloister.values import replace
 
 PAGE: Final = 500
 """Rows that are read and sealed at once."""

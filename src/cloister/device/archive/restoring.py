@@ -12,9 +12,10 @@ import functools
 import os
 import stat
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
+
+import msgspec
 
 from cloister.client.effects import Annotation
 from cloister.client.kept import Places
@@ -30,14 +31,14 @@ from cloister.device.archive.sealing import opened_parts
 from cloister.device.vault.kept_rows import KeptMessage
 from cloister.errors import LocalError, NotFoundError
 from cloister.ids import SHORT_ID_BYTES
+from cloister.values import replace
 
 BATCH_ROWS: Final = 2000
 BATCH_BLOCKS: Final = 8
 """What is put into the vault together: a flush of the disk costs as much as a thousand rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(msgspec.Struct, frozen=True):
     """How far it is."""
 
     of: int

@@ -7,12 +7,12 @@ does not find it takes the field's default.
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from cloister.client.effects import (
     Annotation,
@@ -26,6 +26,7 @@ from cloister.device.archive.errors import ArchiveDamaged, ArchiveNewer
 from cloister.device.vault.kept_rows import KEPT_COLUMNS, SAID_TABLES, KeptMessage
 from cloister.device.vault.schema import ANNOTATION_COLUMNS
 from cloister.ids import SHORT_ID_BYTES
+from cloister.values import replace
 
 OWNER: Final = "archive"
 """One row, before all others: whose history it is, and of which moment."""
@@ -42,9 +43,7 @@ RECORD: Final = "record"
 _MESSAGE_TYPES: Final = typing.get_type_hints(KeptMessage)
 _ANNOTATION_TYPES: Final = typing.get_type_hints(Annotation)
 _DEFAULTS: Final[Mapping[str, Any]] = {
-    one.name: one.default
-    for one in dataclasses.fields(KeptMessage)
-    if one.default is not dataclasses.MISSING
+    one.name: one.default for one in msgspec.structs.fields(KeptMessage) if not one.required
 }
 _LENGTHS: Final[Mapping[str, tuple[int, ...]]] = {
     "channel_id": (16,),
@@ -61,8 +60,7 @@ _TEXTS: Final = {"text", "original"}
 NOT_SENT: Final = "it had not been sent when the backup was made"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """Whose history an archive holds; ids in bytes, times in s since the Unix epoch."""
 
     circle_id: bytes
@@ -180,7 +178,7 @@ def _message(fields: dict[str, Any]) -> KeptMessage:
         raise ArchiveDamaged("a text in it is to be kept for a time only")
     if message.state is MessageState.QUEUED:
         # It waits in the outbox of the device that wrote it, and in no other.
-        return dataclasses.replace(message, state=MessageState.FAILED, reason=NOT_SENT)
+        return replace(message, state=MessageState.FAILED, reason=NOT_SENT)
     return message
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
+
+import msgspec
 
 from cloister.client.identity import identity_of
 from cloister.client.routing import relay_set_of, unlock_route
@@ -20,8 +21,7 @@ FIRST_GENERATION: Final = 1
 """What a relay makes when a device enrols."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnrolledShare:
+class EnrolledShare(msgspec.Struct, frozen=True):
     """A share that a relay has given a receipt for."""
 
     reference: ShareReference

@@ -14,8 +14,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.crypto import oprf
 from cloister.crypto.entropy import Entropy
@@ -34,8 +35,7 @@ INPUT_LABEL: Final = b"cloister unlock v1"
 """Separates this function's inputs from any other use of a relay's scalar."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """One relay's answer."""
 
     relay_id: bytes
@@ -44,8 +44,7 @@ class Share:
     """Tries until this relay seals the share."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What came of asking several relays."""
 
     shares: tuple[Share, ...]

@@ -16,7 +16,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Protocol
 
 from cloister.crypto.entropy import Entropy
@@ -37,6 +36,7 @@ from cloister.device.vault import OpenKey, SecretNotRight
 from cloister.device.vault.key_file import Cost, ShareKeyFile, ShareReference, Stretched, sealed
 from cloister.device.vault.wrapping import fresh_stretch, wrap_alone, wrap_with_shares
 from cloister.errors import CloisterError
+from cloister.values import replace
 from cloister.wire.codes import Refusal
 
 LOOK_S = 6 * 3600

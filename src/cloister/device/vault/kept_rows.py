@@ -6,7 +6,6 @@ What its author took back and what is kept for a time are in no backup: a file w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 from cloister.client.effects import (
@@ -67,8 +66,7 @@ _TITLE: Final = "INSERT OR IGNORE INTO record (tbl, key, value) VALUES (?, ?, ?)
 _DRAFT: Final = "INSERT OR IGNORE INTO draft (channel_id, text) VALUES (?, ?)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptMessage(Message):
+class KeptMessage(Message, frozen=True, kw_only=True):
     """A row of a timeline with what the table has beside the fields of a message."""
 
     original: str = ""

@@ -11,9 +11,10 @@ checksum for security; it tells a damaged file from a wrong passphrase.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
+
+import msgspec
 
 from cloister.client.effects import Route
 from cloister.codec import (
@@ -72,8 +73,7 @@ class KeystoreKind(IntEnum):
     ABSENT = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """The work of one guess at the passphrase: Argon2id memory (KiB), passes, lanes."""
 
     memory_kib: int
@@ -198,8 +198,7 @@ class ShareKeyFile(Struct):
 AnyKeyFile = KeyFile | ShareKeyFile
 
 
-@dataclass(frozen=True, slots=True)
-class Stretched:
+class Stretched(msgspec.Struct, frozen=True):
     """What the person knows, after Argon2id with the cost and the salt of a key file."""
 
     cost: Cost

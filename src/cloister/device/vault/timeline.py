@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from typing import Any, Final
 
 from cloister.client.effects import (
@@ -23,6 +22,7 @@ from cloister.client.effects import (
     Since,
 )
 from cloister.device.vault.schema import ANNOTATION_COLUMNS, MESSAGE_COLUMNS
+from cloister.values import replace
 
 Rows = Callable[[str, tuple[object, ...]], list[tuple[Any, ...]]]
 """Run a statement and return what it gives."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 FOR_EVER: Final = "for ever"
 NEWEST: Final = "the newest value only"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """What a column is for, how long it is kept, and what it can be put together with."""
 
     purpose: str
@@ -19,8 +19,7 @@ class Column:
     links: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
+class Database(msgspec.Struct, frozen=True):
     """A file of tables: its place in the folder, and its columns by table and name."""
 
     place: str
@@ -28,8 +27,7 @@ class Database:
     tables: Mapping[str, Mapping[str, Column]]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A file of the folder; ``pattern`` as in ``fnmatch``, from the folder on."""
 
     pattern: str
@@ -38,8 +36,7 @@ class Kept:
     is_secret: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """A line of the log beside its time: the event, its fields, when it is written."""
 
     event: str

@@ -6,7 +6,8 @@ Each act runs as one job of the worker: rights, state and effect in one transact
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.crypto.hybrid_signature import HybridKey
@@ -20,6 +21,7 @@ from cloister.relay.shares.store import ShareStore
 from cloister.relay.shares.tickets import MAX_TICKET_S, ticket_name
 from cloister.relay.storage.writes import Accepted, Refused
 from cloister.roster.share import UNSIGNED, ShareReceipt, Ticket, sign_by_relay
+from cloister.values import replace
 from cloister.wire import commands
 from cloister.wire.auth import (
     ENROL_LABEL,
@@ -31,8 +33,7 @@ from cloister.wire.auth import (
 from cloister.wire.codes import Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(msgspec.Struct, frozen=True):
     """A try that is used up: what it is evaluated under, and how many are left."""
 
     scalar: Secret

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -24,6 +23,7 @@ from cloister.relay.shares.worker import Worker
 from cloister.relay.storage.writes import Refused
 from cloister.roster.governance_state import Erasure, ErasureState
 from cloister.roster.share import UNSIGNED, ErasureReceipt, bind_of, sign_by_relay
+from cloister.values import replace
 
 LOOK_S: Final = 10
 """How often cool-offs that have ended are looked for when no log grows."""

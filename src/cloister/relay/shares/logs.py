@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+import msgspec
 
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.errors import RemoteError
@@ -26,8 +27,7 @@ from cloister.roster.share import bind_of
 NO_LOCK: Final = -1
 
 
-@dataclass(frozen=True, slots=True)
-class KeptLog:
+class KeptLog(msgspec.Struct, frozen=True):
     """The fold of a log, and whether another relay has cosigned all of it."""
 
     fold: RelayFold
@@ -47,8 +47,7 @@ class KeptLogs(Protocol):
         """Return a page of entries, at least one of those that are there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(msgspec.Struct, frozen=True):
     """An owner's consent that an unlock carried for one target."""
 
     circle_id: CircleId

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.errors import RemoteError
@@ -28,8 +29,7 @@ MAX_AHEAD: Final = 64
 lag. An order from further ahead would outlast the unlocks to come."""
 
 
-@dataclass(frozen=True, slots=True)
-class LockTarget:
+class LockTarget(msgspec.Struct, frozen=True):
     """One handle here that an order means.
 
     ``is_signed`` tells whether the share's owner key signed, or is None when a steward did."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
+
+import msgspec
 
 from cloister.ids import Handle
 
@@ -18,8 +19,7 @@ SPENT_FOR_S: Final = 86_400
 """How long after its expiry a ticket is known as spent: clocks differ, and it is refused anyway."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, kw_only=True):
     """One device at this relay: see the table ``share`` for each field."""
 
     handle: Handle
@@ -36,16 +36,14 @@ class Share:
     erased_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolment:
+class Enrolment(msgspec.Struct, frozen=True):
     """An enrolment that is stored: the handle, and the encoded receipt."""
 
     handle: Handle
     receipt: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What a circle's log says of one handle here.
 
     ``bind`` is made of the log's origin and the opening that an entry showed: a share with another
@@ -61,8 +59,7 @@ class Standing:
     """Whether another relay has cosigned what is said; only then a hold ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unlocked:
+class Unlocked(msgspec.Struct, frozen=True):
     """The last unlock of a handle in the log.
 
     With a ``consent`` it is the word of one steward, and counts when the owner's key has signed;
@@ -73,8 +70,7 @@ class Unlocked:
     """Tells whether the signature is by this owner key."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErasureDue:
+class ErasureDue(msgspec.Struct, frozen=True):
     """An erase in the log, and the handles here that it names, with their binds."""
 
     order_hash: bytes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from cloister.crypto.errors import BadPublicKey, BadSignature
@@ -15,6 +14,7 @@ from cloister.limits import MAX_CLOCK_SKEW_S, MAX_INVITE_LIFETIME_S
 from cloister.relay.storage.writes import Refused
 from cloister.roster.relay_card import RelayCard, RelayRole
 from cloister.roster.share import UNSIGNED, Ticket, sign_by_relay, verify_by_relay
+from cloister.values import replace
 from cloister.wire.codes import Refusal
 
 FOUNDER_TICKET_S: Final = 86_400

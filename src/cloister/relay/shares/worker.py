@@ -10,9 +10,9 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
+import msgspec
 import sqlcipher3.dbapi2 as sqlite
 
 from cloister.relay.logsafe import Log
@@ -32,15 +32,13 @@ _FULL: Final = 13
 """SQLITE_FULL: the one error of the library after which the file is as it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(msgspec.Struct, frozen=True):
     run: Callable[[ShareStore], Any]
     done: Callable[[Any], None]
     is_alone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Following:
+class _Following(msgspec.Struct, frozen=True):
     """What came after a batch: a job of its own, or None for the end."""
 
     job: _Job | None

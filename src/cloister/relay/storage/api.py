@@ -20,9 +20,10 @@ What can be written is in ``writes``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
+
+import msgspec
 
 from cloister.errors import LocalError
 from cloister.relay.storage.writes import Outcome, Write
@@ -43,8 +44,7 @@ class EnvelopeKind(IntEnum):
 # --- rows that reads give --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelRow:
+class ChannelRow(msgspec.Struct, frozen=True):
     """A channel as it stands.  ``is_commons``: its proofs open the circle's log too."""
 
     origin: str
@@ -54,8 +54,7 @@ class ChannelRow:
     floor_n: int
 
 
-@dataclass(frozen=True, slots=True)
-class LadderRow:
+class LadderRow(msgspec.Struct, frozen=True):
     """One epoch of a channel.  ``commit_n`` and ``log_size_end`` are None while it is current."""
 
     epoch: int
@@ -66,8 +65,7 @@ class LadderRow:
     tree: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EnvelopeRow:
+class EnvelopeRow(msgspec.Struct, frozen=True):
     """An envelope; ``parts`` > 0 when its bytes are an object of that many parts.
 
     ``next_key`` is empty unless it is a commit."""
@@ -82,8 +80,7 @@ class EnvelopeRow:
     next_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class MailboxRow:
+class MailboxRow(msgspec.Struct, frozen=True):
     """An inbox or a box.  ``expires`` is 0 for an inbox."""
 
     origin: str
@@ -93,8 +90,7 @@ class MailboxRow:
     expires: int
 
 
-@dataclass(frozen=True, slots=True)
-class MailRow:
+class MailRow(msgspec.Struct, frozen=True):
     """An item of an inbox or a box."""
 
     n: int
@@ -103,8 +99,7 @@ class MailRow:
     parts: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogRow:
+class LogRow(msgspec.Struct, frozen=True):
     """A circle's log: what is needed to take the next entry.
 
     ``note`` covers all of it; ``settled`` is the newest one with a cosignature, or empty."""
@@ -117,16 +112,14 @@ class LogRow:
     settled: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SeatRows:
+class SeatRows(msgspec.Struct, frozen=True):
     """The seats of an account: the handles that have one, in order, and how many are reserved."""
 
     handles: tuple[bytes, ...]
     reserved: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """How much is stored, for the status page: numbers and nothing else."""
 
     circles: int

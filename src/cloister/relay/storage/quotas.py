@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from cloister.limits import ENVELOPE_SIZES, MAX_CHANNEL_BYTES, MAX_CIRCLE_BYTES, MAX_INBOX_ITEMS
 
@@ -28,8 +29,7 @@ def _has_room() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Quotas:
+class Quotas(msgspec.Struct, frozen=True):
     """Bounds of one store."""
 
     channel_bytes: int = MAX_CHANNEL_BYTES

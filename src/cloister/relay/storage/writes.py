@@ -6,8 +6,9 @@ they must be compared and changed in one step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cloister.wire.codes import Refusal
 
@@ -72,8 +73,7 @@ NO_MEMBER: Final = bytes(32)
 """In the ladder of a commons that has ended: a point of small order, which verifies nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True):
     """What an account may seat: its id in the operator's books, the seats it has bought, the
     handles that the operator set free.  A reservation counts until it ends, at ``now`` or later."""
 
@@ -83,8 +83,7 @@ class Allowance:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True):
     """Keep a seat free for whoever uses the ticket of ``key``, until ``expires``."""
 
     allowance: Allowance
@@ -92,8 +91,7 @@ class Reservation:
     expires: int
 
 
-@dataclass(frozen=True, slots=True)
-class BindCode:
+class BindCode(msgspec.Struct, frozen=True):
     """Bind an activation code to a setup key.  ``Bound``; ``WRONG_CODE`` with another key;
     ``NO_SEAT(seats)`` when it is bound for the first time and its account has none to reserve."""
 
@@ -103,8 +101,7 @@ class BindCode:
     reservation: Reservation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenCircle:
+class OpenCircle(msgspec.Struct, frozen=True):
     """Found a circle: log of one entry with its checkpoint, commons at epoch 0, founder's inbox.
 
     ``WRONG_CODE`` unless the code is bound to this setup key and origin; ``ID_CONFLICT`` when the
@@ -123,8 +120,7 @@ class OpenCircle:
     inbox_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OpenChannel:
+class OpenChannel(msgspec.Struct, frozen=True):
     """Open a channel in an epoch, with its key and first index; no lower index is ever there.
 
     The same key of the same epoch again is no fresh one, wherever the channel has come since.  A
@@ -138,8 +134,7 @@ class OpenChannel:
     first_n: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptCircle:
+class AdoptCircle(msgspec.Struct, frozen=True):
     """Take over a circle from another home: log, checkpoint, commons in its epoch, inboxes.
 
     ``WRONG_CODE`` when the code is bound to another setup key or origin; ``ID_CONFLICT`` when an
@@ -157,8 +152,7 @@ class AdoptCircle:
     inboxes: tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OpenInbox:
+class OpenInbox(msgspec.Struct, frozen=True):
     """Open the one inbox of a box.  ``ID_CONFLICT`` when box or id is taken, ``EXPIRED``."""
 
     box_id: bytes
@@ -167,8 +161,7 @@ class OpenInbox:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class OpenBox:
+class OpenBox(msgspec.Struct, frozen=True):
     """Open an invite box.  ``ID_CONFLICT`` when the id is taken, ``NO_SEAT(seats)``."""
 
     origin: str
@@ -178,15 +171,13 @@ class OpenBox:
     reservation: Reservation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReserveSeat:
+class ReserveSeat(msgspec.Struct, frozen=True):
     """Reserve a seat for a device that belongs to the circle already.  ``NO_SEAT(seats)``."""
 
     reservation: Reservation
 
 
-@dataclass(frozen=True, slots=True)
-class TakeSeat:
+class TakeSeat(msgspec.Struct, frozen=True):
     """Seat a handle in the place of the reservation of ``key``, of which nothing stays then: no
     row links a handle to an invitation.  ``BAD_TICKET`` without a reservation; ``NO_SEAT(seats)``
     when it had run out and every seat is taken."""
@@ -214,8 +205,7 @@ class PutEnvelope:
         self.now = now
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True):
     """A Welcome in a commit: its bytes, or the hash of an object staged under the channel."""
 
     inbox_id: bytes
@@ -223,8 +213,7 @@ class Mail:
     staged: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PutCommit:
+class PutCommit(msgspec.Struct, frozen=True):
     """End an epoch: envelope, ladder row of the next epoch and all Welcomes, in one record.
 
     As ``PutEnvelope``; also ``PARTS_MISSING`` for a staged object that is not complete and
@@ -242,8 +231,7 @@ class PutCommit:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class StagePart:
+class StagePart(msgspec.Struct, frozen=True):
     """Park a part of an object until ``until``.  ``Accepted(parts present)``.
 
     When it was the last one and the hash of the whole is wrong, all parts are dropped:
@@ -258,8 +246,7 @@ class StagePart:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class PutBoxItem:
+class PutBoxItem(msgspec.Struct, frozen=True):
     """Put an item into a box; equal bytes are stored once.  ``QUOTA``, ``EXPIRED``."""
 
     box_id: bytes
@@ -267,24 +254,21 @@ class PutBoxItem:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class AddKeyPackages:
+class AddKeyPackages(msgspec.Struct, frozen=True):
     """Add key packages to a pool, each once.  ``Accepted(size)``; ``QUOTA`` and none added."""
 
     inbox_id: bytes
     packages: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TakeKeyPackage:
+class TakeKeyPackage(msgspec.Struct, frozen=True):
     """Take the oldest key package out of a pool of the same circle.  ``NO_KEY_PACKAGE``."""
 
     origin: str
     inbox_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AppendEntry:
+class AppendEntry(msgspec.Struct, frozen=True):
     """Append an entry with the checkpoint over it.  ``MOVED(size)`` unless ``seq`` is the size."""
 
     origin: str
@@ -296,8 +280,7 @@ class AppendEntry:
     note: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class MoveCommons:
+class MoveCommons(msgspec.Struct, frozen=True):
     """Make a new channel the commons of a circle, at epoch 0 with ``key`` (flows 4.3).
 
     The old one, if the circle has it, ends where it stands: it opens the log no more, its present
@@ -312,8 +295,7 @@ class MoveCommons:
     log_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetNote:
+class SetNote(msgspec.Struct, frozen=True):
     """Replace the note of the size that it covers by one with cosignatures: it is settled.
 
     ``MOVED(size)`` when there is a newer checkpoint already."""
@@ -323,8 +305,7 @@ class SetNote:
     note: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Expire:
+class Expire(msgspec.Struct, frozen=True):
     """Delete what is older than ``before`` or has run out at ``now``; at most ``limit`` envelopes.
 
     ``now`` is believed: what a clock that ran ahead has stamped with a later time is stamped with
@@ -341,13 +322,11 @@ class Expire:
     held_origins: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Tidy:
+class Tidy(msgspec.Struct, frozen=True):
     """Let nothing of deleted rows stay in the store's files.  ``Accepted``."""
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorEntries:
+class MirrorEntries(msgspec.Struct, frozen=True):
     """Mirror: store entries from ``from_seq`` and the note of ``size``.  ``MOVED(size held)``."""
 
     origin: str

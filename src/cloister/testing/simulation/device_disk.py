@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Final, TypeVar
 
 from cloister.client.effects import (
@@ -23,6 +22,7 @@ from cloister.client.effects import (
     Write,
 )
 from cloister.testing.simulation.faults import Faults
+from cloister.values import replace
 
 T = TypeVar("T")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -28,6 +27,7 @@ from cloister.device.link import Link
 from cloister.testing.simulation.chance import SeededEntropy, stream
 from cloister.testing.simulation.device_disk import SimulatedDisk, SimulatedVault
 from cloister.testing.simulation.loop import Process
+from cloister.values import replace
 
 if TYPE_CHECKING:
     from cloister.testing.simulation.world import World
@@ -37,8 +37,7 @@ def _unseen(_before: State, _after: State) -> None:
     """Nobody observes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObservedCore(Core):
+class ObservedCore(Core, frozen=True, kw_only=True):
     """The real core; whoever observes is shown every state that it goes through."""
 
     observe: Callable[[State, State], None] = _unseen

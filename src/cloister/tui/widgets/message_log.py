@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -17,6 +16,7 @@ from cloister.tui.folding import folded_block, is_folded
 from cloister.tui.layout import message_block
 from cloister.tui.lines import Line
 from cloister.tui.widgets.painted import Painted
+from cloister.values import replace
 
 
 class MessageLog(Painted):

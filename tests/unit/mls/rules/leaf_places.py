@@ -7,7 +7,7 @@ leaf can lack one of each. Of each there is another that all support and nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -34,6 +34,7 @@ from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf, resigned_package, send
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
 from cloister.testing.forge_tree import OwnedTree
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

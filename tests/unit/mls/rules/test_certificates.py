@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -16,6 +15,7 @@ from cloister.mls.proposal import Add, GroupContextExtensions, Proposal, Update
 from cloister.mls.registry import CredentialType
 from cloister.testing.forge import change_leaf, resigned_package, send, update_leaf
 from cloister.testing.forge_commit import Forgery, forge_commit
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, NOW, add, founder, join, package
 from unit.mls.rules.verdict import accepts, refuses
 

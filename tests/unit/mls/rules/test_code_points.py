@@ -6,7 +6,6 @@ The one who sends them signs, tags and encrypts them like anything else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -45,6 +44,7 @@ from cloister.testing.forge_framing import (
     recoded,
 )
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, add, group_of, package, welcome_of
 from unit.mls.rules.verdict import accepts, joins, refuses, refuses_to_join, swapped
 

@@ -7,7 +7,6 @@ generous would take the message in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -27,6 +26,7 @@ from cloister.mls.registry import PskType
 from cloister.testing.forge import send
 from cloister.testing.forge_commit import Forgery, Proposed, forge_commit
 from cloister.testing.forge_framing import Sealing, content_of, encrypt, publish, recoded
+from cloister.values import replace
 from unit.mls.members import CHECKPOINT, CLASSICAL, group_of, package
 from unit.mls.rules.verdict import accepts, refuses, swapped
 

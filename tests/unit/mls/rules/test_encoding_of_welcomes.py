@@ -6,7 +6,6 @@ All is signed by the adder, derived and encrypted over the bytes as they are sen
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -19,6 +18,7 @@ from cloister.mls.rules import Rule
 from cloister.mls.welcome import GroupInfo
 from cloister.testing.forge_framing import recoded
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, add, group_of, package, welcome_of
 from unit.mls.rules.verdict import joins, refuses_to_join, swapped, with_changed_byte
 

@@ -6,7 +6,6 @@ signatures over the key are right.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -40,6 +39,7 @@ from cloister.testing.forge_welcome import (
     forge_welcome,
     with_path_secret,
 )
+from cloister.values import replace
 from unit.mls.members import (
     CLASSICAL,
     ENTROPY,

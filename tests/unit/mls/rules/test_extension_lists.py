@@ -7,7 +7,6 @@ a Welcome, a GroupInfo, a ReInit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -31,6 +30,7 @@ from cloister.mls.welcome import GroupInfo, sign_group_info
 from cloister.testing.forge import change_leaf, resigned_package, send, update_leaf
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import CHECKPOINT, CLASSICAL, ENTROPY, add, group_of, package, welcome_of
 from unit.mls.rules.verdict import Reason, accepts, joins, refuses, refuses_to_join
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -29,6 +28,7 @@ from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf, update_leaf
 from cloister.testing.forge_commit import HONEST, Forgery, forge_external_commit
 from cloister.testing.forge_proposal import forge_proposal, keeping
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, NOW, PRODUCT, agree, group_of, package, settle
 from unit.mls.rules.verdicts import follows, keeps, refuses
 

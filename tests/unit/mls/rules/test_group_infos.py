@@ -6,7 +6,7 @@ Both check a group alike, so each lie is told to both.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -19,6 +19,7 @@ from cloister.mls.message import MLSMessage
 from cloister.mls.rules import Rule
 from cloister.mls.welcome import GroupInfo, GroupSecrets, sign_group_info
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

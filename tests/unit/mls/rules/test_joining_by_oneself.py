@@ -6,7 +6,6 @@ The lies that a Welcome can tell as well are in test_group_infos.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -27,6 +26,7 @@ from cloister.mls.operations import Operations
 from cloister.mls.rules import Rule
 from cloister.mls.welcome import GroupInfo, sign_group_info
 from cloister.testing.forge import change_leaf, resigned_package
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

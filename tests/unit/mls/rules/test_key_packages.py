@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from cloister.mls.proposal import Add, Proposal, ProposalBody
 from cloister.mls.rules import Rule
 from cloister.testing.forge import resigned_package, send
 from cloister.testing.forge_commit import forge_commit
+from cloister.values import replace
 from unit.mls.members import (
     CLASSICAL,
     ENTROPY,

@@ -5,8 +5,6 @@ And a group that comes to use or require what a member does not support (12.1.7)
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.mls import (
@@ -25,6 +23,7 @@ from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf, send
 from cloister.testing.forge_commit import forge_commit
 from cloister.testing.forge_tree import OwnedTree
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.crypto.scheme import SignatureKey
@@ -12,6 +10,7 @@ from cloister.mls.leaf_node import LeafNode
 from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf
 from cloister.testing.forge_tree import OwnedTree
+from cloister.values import replace
 from unit.mls.members import ENTROPY
 from unit.mls.rules.leaf_places import (
     AT_SIGHT,

@@ -7,7 +7,6 @@ honest trees are of the same shapes. Where a lie is about a hash, its author sig
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -18,6 +17,7 @@ from cloister.mls.rules import Rule
 from cloister.mls.tree_hash import original_tree_hash, parent_hash
 from cloister.testing.forge import change_leaf
 from cloister.testing.forge_tree import OwnedTree
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, group_of, package
 from unit.mls.rules.ways_in import Host, Way, every_way
 

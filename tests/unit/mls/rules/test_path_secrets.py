@@ -7,7 +7,6 @@ secret can see that; whom a committer tells something else has to refuse it hims
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -24,6 +23,7 @@ from cloister.testing.forge_welcome import (
     forge_welcome,
     with_path_secret,
 )
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, NOW, add, group_of, join, package, update, welcome_of
 from unit.mls.rules.authors import (
     FRESH,

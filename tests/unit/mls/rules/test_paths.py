@@ -6,7 +6,6 @@ A member's, and a newcomer's in an external commit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -15,6 +14,7 @@ from cloister.mls.rules import Rule
 from cloister.mls.update_path import UpdatePath, UpdatePathNode
 from cloister.testing.forge import change_leaf
 from cloister.testing.forge_commit import Forgery, forge_commit
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, NOW, SeededEntropy, group_of
 from unit.mls.rules.authors import (
     GROUPS,

@@ -6,8 +6,6 @@ if it did not refuse, membership tags by a member who helps.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.crypto.secret import Secret
@@ -47,6 +45,7 @@ from cloister.mls.rules import Rule
 from cloister.testing.forge import send, update_leaf
 from cloister.testing.forge_commit import forge_commit, forge_external_commit
 from cloister.testing.forge_framing import Signing, content_of, encrypt, publish
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

@@ -6,7 +6,6 @@ Whoever names them knows their values: the key schedule is run with them and con
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -21,6 +20,7 @@ from cloister.mls.rules import Rule
 from cloister.testing.forge import send
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import (
     CLASSICAL,
     PRODUCT,

@@ -6,7 +6,6 @@ A member makes them, who has every key of the group but the others' signature ke
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -27,6 +26,7 @@ from cloister.testing.forge_framing import (
     next_key,
     seal_sender_data,
 )
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, NOW, group_of, take_commit, update
 from unit.mls.rules.verdict import accepts, refuses, refuses_every_changed_byte
 

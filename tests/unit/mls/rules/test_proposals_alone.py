@@ -6,7 +6,6 @@ One that is refused when it arrives is not kept, so no commit can refer to it ei
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -27,6 +26,7 @@ from cloister.mls.registry import PskType, ResumptionPskUsage
 from cloister.mls.rules import Rule
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
 from cloister.testing.forge_proposal import forge_proposal, keeping
+from cloister.values import replace
 from unit.mls.members import CHECKPOINT, CLASSICAL, ENTROPY, NOW, group_of, package, settle
 from unit.mls.rules.verdicts import follows, keeps, refuses
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -25,6 +24,7 @@ from cloister.mls.registry import PskType, ResumptionPskUsage
 from cloister.mls.rules import Rule
 from cloister.testing.forge_successor import TRUE, Claim, found, founding_key
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

@@ -7,7 +7,6 @@ be spoken for by anybody. Every signature under it is therefore right.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -35,6 +34,7 @@ from cloister.testing.forge import change_leaf, send
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
 from cloister.testing.forge_framing import Signing, content_of, publish
 from cloister.testing.forge_welcome import WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import (
     CLASSICAL,
     ENTROPY,

@@ -7,7 +7,6 @@ sent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from cloister.mls.registry import SenderType, WireFormat
 from cloister.mls.rules import Rule
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
 from cloister.testing.forge_framing import Signing, content_of, encrypt, publish
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, NOW, group_of, package, take_commit, update
 from unit.mls.rules.verdict import accepts, refuses
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -19,6 +18,7 @@ from cloister.mls.registry import PskType, SenderType
 from cloister.mls.rules import Rule
 from cloister.testing.forge_commit import Forgery, forge_commit, forge_external_commit
 from cloister.testing.forge_framing import Sealing, Signing, content_of, encrypt, publish
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, group_of, package, update
 from unit.mls.rules.verdict import accepts, refuses, refuses_every_changed_byte
 

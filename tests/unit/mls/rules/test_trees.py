@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.codec import encode_opaque
@@ -16,6 +14,7 @@ from cloister.mls.tree_hash import make_path_hashes
 from cloister.testing.forge import change_leaf
 from cloister.testing.forge_commit import forge_commit, forge_external_commit
 from cloister.testing.forge_tree import OwnedTree
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, NOW, group_of, package, take_commit
 from unit.mls.rules.ways_in import Host, Way, every_way
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cloister.mls import (
@@ -24,6 +22,7 @@ from cloister.mls.proposal import Add, GroupContextExtensions
 from cloister.mls.rules import Rule
 from cloister.testing.forge import change_leaf, resigned_package
 from cloister.testing.forge_commit import forge_commit
+from cloister.values import replace
 from unit.mls.members import (
     CHECKPOINT,
     CLASSICAL,

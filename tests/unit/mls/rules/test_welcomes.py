@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -26,6 +25,7 @@ from cloister.mls.rules import Rule
 from cloister.mls.update_path import HpkeCiphertext
 from cloister.mls.welcome import GroupSecrets, PathSecret, Welcome
 from cloister.testing.forge_welcome import HONEST, WelcomeForgery, as_message, forge_welcome
+from cloister.values import replace
 from unit.mls.members import CLASSICAL, ENTROPY, NO_PSKS, NOW, add, group_of, package, welcome_of
 from unit.mls.rules.verdicts import breaks
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from cloister.relay.folder import Identity
 from cloister.relay.shares.tickets import MAX_TICKET_S
 from cloister.relay.storage.writes import Refused
 from cloister.roster.share import ShareReceipt, Ticket, bind_of, verify_by_relay
+from cloister.values import replace
 from cloister.wire.codes import Refusal
 from cloister.wire.events import Enrolled
 from unit.relay.shares.world import (
@@ -109,15 +109,15 @@ def test_ticket_that_outlives_every_invitation_is_refused() -> None:
 
 
 def other_relay(ticket: Ticket) -> Ticket:
-    return dataclasses.replace(ticket, relay_id=ENTRY.card.relay_id)
+    return replace(ticket, relay_id=ENTRY.card.relay_id)
 
 
 def other_key(ticket: Ticket) -> Ticket:
-    return dataclasses.replace(ticket, key=Device("thief").box.public)
+    return replace(ticket, key=Device("thief").box.public)
 
 
 def later(ticket: Ticket) -> Ticket:
-    return dataclasses.replace(ticket, expires=ticket.expires + 1)
+    return replace(ticket, expires=ticket.expires + 1)
 
 
 @pytest.mark.parametrize("forge", [other_relay, other_key, later])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from cloister.roster.errors import RuleViolation
 from cloister.roster.orders import SignedLock, SignerKind
 from cloister.roster.readable import ReadableType
 from cloister.roster.share import ErasureReceipt, verify_by_relay
+from cloister.values import replace
 from cloister.wire import commands
 from cloister.wire.codes import Refusal
 from cloister.wire.events import Erasure
@@ -109,7 +109,7 @@ def wrong_signer(log: ReadableLog, device: Device) -> SignedLock:
 def stolen_name(log: ReadableLog, device: Device) -> SignedLock:
     forged = wrong_signer(log, device)
     real = log.steward_lock(forged.order)
-    return dataclasses.replace(forged, key_id=real.key_id)
+    return replace(forged, key_id=real.key_id)
 
 
 def wrong_owner(log: ReadableLog, device: Device) -> SignedLock:
@@ -117,7 +117,7 @@ def wrong_owner(log: ReadableLog, device: Device) -> SignedLock:
 
 
 def wrong_opening(log: ReadableLog, device: Device) -> SignedLock:
-    target = dataclasses.replace(log.target(device), opening=bytes(32))
+    target = replace(log.target(device), opening=bytes(32))
     return log.steward_lock(log.order(target))
 
 
@@ -126,13 +126,13 @@ def other_relay(log: ReadableLog, device: Device) -> SignedLock:
 
 
 def other_circle(log: ReadableLog, device: Device) -> SignedLock:
-    stranger = dataclasses.replace(log.order(log.target(device)), circle_id=CircleId(b"c" * 32))
+    stranger = replace(log.order(log.target(device)), circle_id=CircleId(b"c" * 32))
     return log.steward_lock(stranger)
 
 
 def steward_as_owner(log: ReadableLog, device: Device) -> SignedLock:
     lock = log.owner_lock(log.order(log.target(device)), device)
-    return dataclasses.replace(lock, by=SignerKind.STEWARD)
+    return replace(lock, by=SignerKind.STEWARD)
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_hold_wins_over_an_erase_that_is_not_due(
 def test_erase_with_another_opening_destroys_nothing(
     world: ShareWorld, log: ReadableLog, device: Device
 ) -> None:
-    wrong = dataclasses.replace(log.target(device), opening=bytes(32))
+    wrong = replace(log.target(device), opening=bytes(32))
     log.approve(log.erase(wrong))
     log.ts += COOL_OFF_S
     world.now += COOL_OFF_S

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from cloister.crypto.entropy import SystemEntropy
@@ -22,6 +22,7 @@ from cloister.relay.shares.tickets import TicketOffice
 from cloister.roster.relay_card import RelayCard, RelayRole, make_relay_card
 from cloister.roster.share import OpenedReceipt, ShareReceipt, bind_of
 from cloister.testing.simulated_shares import SimulatedShares
+from cloister.values import replace
 from cloister.wire import commands
 from cloister.wire.auth import ENROL_LABEL, SHARE_LABEL, EnrolContent, ShareAct, ShareContent
 from cloister.wire.codes import Refusal

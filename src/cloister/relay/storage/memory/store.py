@@ -6,7 +6,6 @@ For tests and for reading; nothing survives the process.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import assert_never
 
 from cloister.crypto.hashing import sha256
@@ -23,6 +22,7 @@ from cloister.relay.storage.memory.opening import OpeningWrites
 from cloister.relay.storage.memory.rows import Channel, Log, Staged
 from cloister.relay.storage.memory.seats import no_seat
 from cloister.relay.storage.writes import Accepted, Bound, Delivered, Refused, Taken
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
 
