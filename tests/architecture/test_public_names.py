@@ -89,7 +89,7 @@ def test_a_relay_that_runs_has_not_loaded_what_could_read_a_message(
         assert time.monotonic() < until, said.read_text()
         time.sleep(0.05)
     relay.send_signal(signal.SIGTERM)
-    loaded, _ = relay.communicate(timeout=30)
+    loaded, _ = relay.communicate(timeout=60)
     modules = set(loaded.split())
     assert "cloister.relay.protocol" in modules
     assert not {

@@ -79,7 +79,7 @@ class Bench:
     async def write(self, write: Write) -> Outcome:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.store.submit(write, future.set_result)
-        return await asyncio.wait_for(future, 10)
+        return await asyncio.wait_for(future, 60)
 
     async def accept(self, write: Write) -> int:
         outcome = await self.write(write)

@@ -97,7 +97,7 @@ class LoneVault:
     def end(self) -> int:
         """Let the process end; return its exit status."""
         assert self.process is not None
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=60)
         status = self.process.returncode
         self.process = None
         return status

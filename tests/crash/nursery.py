@@ -41,7 +41,7 @@ class Nursery:
 
     def close(self) -> None:
         """End it, and whatever of it still runs."""
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=60)
 
 
 class Forked:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 IMAGE_BYTES: Final = 256 * 1024**2
-PATIENCE_S: Final = 10
+PATIENCE_S: Final = 60.0
 
 
 class PowerDisk:

@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_flushed_is_no_start(world: LoneHome, tmp_path: 
         [*before, sys.executable, "-m", "cloister", "relay", "run", str(world.home.folder)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 FLUSHES: Final = "fsync,fdatasync"
 """Which of the two SQLite calls depends on how it was built: always both."""
 SENDS: Final = "write,writev,sendto,sendmsg"

@@ -36,7 +36,7 @@ from integration.relay_process import Launch, Process, launch
 
 ENTROPY = SystemEntropy()
 SOURCE = Path(__file__).parents[2] / "src"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 CHANNEL, INBOX, BOX = int(ObjectKind.CHANNEL), int(ObjectKind.INBOX), int(ObjectKind.BOX)
 
 

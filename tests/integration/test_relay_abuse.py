@@ -142,7 +142,7 @@ def test_garbage_ends_its_connection_and_no_other(pair: Pair, garbage: bytes) ->
         other = await Device.connect(pair)
         device = await Device.connect(pair)
         device.transport.send(picows.WSMsgType.BINARY, garbage)
-        await asyncio.wait_for(device.gone.wait(), 10)
+        await asyncio.wait_for(device.gone.wait(), 60)
         await other.ask(commands.Ping)
         await other.close()
 
@@ -154,7 +154,7 @@ def test_text_and_fragments_are_no_frames(pair: Pair, kind: str, fin: bool) -> N
     async def main() -> None:
         device = await Device.connect(pair)
         device.transport.send(picows.WSMsgType[kind], b"\x91", fin=fin)
-        await asyncio.wait_for(device.gone.wait(), 10)
+        await asyncio.wait_for(device.gone.wait(), 60)
 
     asyncio.run(main())
 
@@ -163,7 +163,7 @@ def test_an_oversized_frame_ends_the_connection(pair: Pair) -> None:
     async def main() -> None:
         device = await Device.connect(pair)
         device.transport.send(picows.WSMsgType.BINARY, bytes(1024 * 1024 + 1))
-        await asyncio.wait_for(device.gone.wait(), 10)
+        await asyncio.wait_for(device.gone.wait(), 60)
 
     asyncio.run(main())
 
@@ -206,7 +206,7 @@ def test_a_stranger_who_asks_without_end_is_cut_and_nobody_else(
         await device.next_push()
         for _ in range(20):
             device.send(request_)
-        await asyncio.wait_for(device.gone.wait(), 10)
+        await asyncio.wait_for(device.gone.wait(), 60)
         await other.ask(commands.Ping)
         await other.close()
 
@@ -335,7 +335,7 @@ def test_silence_without_a_proof_ends_the_tunnel_too(impatient: Pair) -> None:
         await circle.prove(device)
         strangers = [await Device.connect(impatient) for _ in range(3)]
         for one in strangers:
-            await asyncio.wait_for(one.gone.wait(), 10)
+            await asyncio.wait_for(one.gone.wait(), 60)
         await device.ask(commands.Ping)
         assert impatient.home.status()["connections"] == 1
         async with asyncio.timeout(5):

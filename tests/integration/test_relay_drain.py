@@ -76,7 +76,7 @@ def test_nothing_acknowledged_is_lost_and_devices_come_back(own_pair: Pair) -> N
         own_pair.home.process = None
         # Each device was told, also those that had asked for nothing, and its socket was closed.
         for one in (device, *idle):
-            await asyncio.wait_for(one.gone.wait(), 10)
+            await asyncio.wait_for(one.gone.wait(), 60)
             told = [event async for event in pushed(one) if isinstance(event, events.Failed)]
             assert [event.code for event in told] == [Refusal.DRAINING]
             assert told[0].detail >= DRAIN_RETRY_S

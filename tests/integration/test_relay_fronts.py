@@ -159,7 +159,7 @@ def test_fronts_end_with_their_home_and_the_port_is_free_again(fronted: Pair) ->
         device = await Device.connect(fronted)
         circle = await Circle.found(device, home.code)
         home.stop(signal.SIGKILL)
-        await asyncio.wait_for(device.gone.wait(), 10)
+        await asyncio.wait_for(device.gone.wait(), 60)
         home.start(CLOISTER__LIMITS__PROCESSES="2")
         again = await Device.connect(fronted)
         await circle.prove(again)
@@ -197,7 +197,7 @@ def test_a_stalled_reader_behind_a_front_is_cut_and_costs_no_more_than_its_windo
         await until("they are not cut", lambda: home.status()["sessions_cut"] == len(stalled))
         for one in stalled:
             one.transport.underlying_transport.resume_reading()
-            await asyncio.wait_for(one.gone.wait(), 10)
+            await asyncio.wait_for(one.gone.wait(), 60)
         back = await Device.connect(fronted)
         await circle.prove(back)
         await back.ask(commands.Follow, CHANNEL, circle.commons_id, 0)
@@ -300,7 +300,7 @@ def test_an_address_has_its_connections_over_all_processes_of_an_entry(tmp_path:
             for number in processes:
                 os.kill(number, signal.SIGKILL)
             for device in held_devices:
-                await asyncio.wait_for(device.gone.wait(), 10)
+                await asyncio.wait_for(device.gone.wait(), 60)
             await until("they are not back", lambda: pair.entry.status()["processes"] == 2)
             assert pair.entry.status()["tunnels"] == 0
             again = [await Device.connect(pair) for _ in range(7)]

@@ -71,7 +71,7 @@ def test_sigkill_in_a_burst_loses_nothing_that_was_acknowledged(own_pair: Pair) 
         process = own_pair.home.process
         assert process is not None
         process.send_signal(signal.SIGKILL)
-        await asyncio.wait_for(device.gone.wait(), 10)
+        await asyncio.wait_for(device.gone.wait(), 60)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -121,7 +121,7 @@ def test_sigterm_answers_what_is_under_way_and_ends_well(own_pair: Pair) -> None
         process = own_pair.home.process
         assert process is not None
         process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(device.gone.wait(), 10)
+        await asyncio.wait_for(device.gone.wait(), 60)
 
     asyncio.run(main())
     process = own_pair.home.process
@@ -175,7 +175,7 @@ def test_a_folder_is_private_and_runs_once(pair: Pair) -> None:
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert second.returncode == 1
@@ -192,7 +192,7 @@ def test_a_folder_that_is_none_gives_exit_3_and_no_traceback(tmp_path: Path) -> 
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 3
@@ -216,7 +216,7 @@ def test_a_disk_that_fails_stops_the_home_without_a_false_answer(own_pair: Pair)
         with pytest.raises((Refused, ConnectionError)) as met:
             await device.ask(commands.Put, circle.commons_id, 0, envelope_id(), b"e" * 65536)
         assert getattr(met.value, "code", Refusal.STORAGE) == Refusal.STORAGE
-        await asyncio.wait_for(device.gone.wait(), 10)
+        await asyncio.wait_for(device.gone.wait(), 60)
 
     asyncio.run(main())
     process = own_pair.home.process

@@ -122,7 +122,7 @@ def test_a_demo_that_is_told_to_stop_leaves_nothing_behind(
         pids = [int(path.read_text()) for path in tmp_path.glob("*/pids/*")]
         assert pids
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
     # A library that looks for OpenSSL as it is imported has a file of its own there for a moment;

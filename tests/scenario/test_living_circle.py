@@ -138,7 +138,7 @@ def test_a_conversation_that_is_opened_meanwhile_is_heard_too() -> None:
                 opening = OpenConversation(ref=0, title="Rota", members=("Ben",))
                 await ada.device.act(opening)
                 await (await ada.conversation("Rota")).send("you are on call")
-                message = await asyncio.wait_for(coming, 10)
+                message = await asyncio.wait_for(coming, 60)
             assert (message.conversation.title, message.text) == ("Rota", "you are on call")
             with pytest.raises(NotFoundError):
                 await ben.conversation("nowhere")

@@ -52,7 +52,7 @@ class Peer:
         trace: TracebackType | None,
     ) -> None:
         # At the end of its input the process ends by itself.
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
         self._end.cancel()
 
     def ask(self, command: str, client: int, **arguments: object) -> Any:

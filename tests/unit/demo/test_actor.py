@@ -62,5 +62,5 @@ def test_a_child_ends_when_the_driver_lets_go_of_the_pipe() -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == "runs\n"
         os.close(write_fd)
-        assert child.wait(timeout=20) == -9
+        assert child.wait(timeout=60) == -9
     os.close(read_fd)

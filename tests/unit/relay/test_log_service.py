@@ -84,7 +84,7 @@ class Home:
     async def write(self, write: Any) -> Outcome:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.store.submit(write, future.set_result)
-        return await asyncio.wait_for(future, 5)
+        return await asyncio.wait_for(future, 60)
 
     async def found(self) -> None:
         fold = RelayFold.found(self.genesis)

@@ -141,7 +141,7 @@ class World:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         push = MirrorPush(ORIGIN, from_seq, tuple(entries[from_seq:]), note or self.note(entries))
         self.mirror.push(self.home, push, future.set_result)
-        return await asyncio.wait_for(future, 5)
+        return await asyncio.wait_for(future, 60)
 
 
 def run(scenario: Callable[[World], Awaitable[None]]) -> None:
@@ -285,7 +285,7 @@ def test_attack_another_home_of_the_list_goes_on_with_a_log_that_is_not_its_own(
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             push = MirrorPush(ORIGIN, from_seq, tuple(entries[from_seq:]), note)
             world.mirror.push(other, push, future.set_result)
-            return await asyncio.wait_for(future, 5)
+            return await asyncio.wait_for(future, 60)
 
         entries = [world.genesis]
         assert isinstance(await world.push(entries, 0), MirrorCosigned)

@@ -22,7 +22,7 @@ from cloister.relay.processes.pipe import HEAD, MAX_MESSAGE_BYTES, PORTION, Pipe
 from cloister.relay.processes.places import PlacesOf
 from cloister.relay.settings import LimitsSection, ListenSection, RelaySection, Role, Settings
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class End:

@@ -64,7 +64,7 @@ def open_box(core: HomeCore, number: int = 1) -> commands.OpenBox:
 async def take(core: HomeCore, number: int, handle: bytes = HANDLE) -> bytes | Refused:
     future: asyncio.Future[bytes | Refused] = asyncio.get_running_loop().create_future()
     core.seats.take(key(f"box {number}").public, handle, future.set_result)
-    return await asyncio.wait_for(future, 5)
+    return await asyncio.wait_for(future, 60)
 
 
 def term_of(data: bytes) -> SeatTerm:

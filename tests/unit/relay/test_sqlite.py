@@ -52,7 +52,7 @@ class Failing:
 async def write(store: SqliteStore, one: Write) -> Outcome:
     future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     store.submit(one, future.set_result)
-    return await asyncio.wait_for(future, 10)
+    return await asyncio.wait_for(future, 60)
 
 
 def put(number: int) -> PutEnvelope:

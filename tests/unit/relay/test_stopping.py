@@ -95,7 +95,7 @@ def test_a_relay_that_cannot_say_so_stops_nevertheless(tmp_path: Path) -> None:
             assert process.poll() is None
         clock.unlink()
         process.terminate()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
     finally:
         process.kill()
         process.communicate()

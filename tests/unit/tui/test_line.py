@@ -340,7 +340,7 @@ def test_the_vault_is_locked_when_nothing_is_typed_for_long(device: PaperDevice)
 
     async def main(lines: Typist) -> str:
         mode = LineMode(device, lines, timeout_s=1, tells_alarms=True, autolock_s=0.05)
-        return await asyncio.wait_for(mode.run("Desk"), 5)
+        return await asyncio.wait_for(mode.run("Desk"), 60)
 
     assert asyncio.run(main(Asleep([]))) == "locked"
     with pytest.raises(TimeoutError):
