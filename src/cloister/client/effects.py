@@ -177,6 +177,16 @@ class PutAnnotation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutReadTo:
+    """Move the read marker of a channel forward, to the last text of others below an index."""
+
+    channel_id: bytes
+    below_n: int
+    at: int
+    """When that was heard of, s: what is kept for a time runs from here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutEntry:
     """Store entry ``seq`` of the roster log."""
 
@@ -184,7 +194,7 @@ class PutEntry:
     entry: bytes
 
 
-Write = PutRecord | DeleteRecord | PutMessage | PutAnnotation | PutEntry
+Write = PutRecord | DeleteRecord | PutMessage | PutAnnotation | PutReadTo | PutEntry
 
 
 # --- what the program's user is told --------------------------------------------------------------

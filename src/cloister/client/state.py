@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from cloister import mls
 from cloister.client.contact_records import Contact, Preference
 from cloister.client.home_records import Adoption, HomeMove
-from cloister.client.receipt_records import Cover, Giving, Mark
+from cloister.client.receipt_records import Cover, Giving, Mark, Reading
 from cloister.client.records import (
     ChannelExposure,
     ChannelKind,
@@ -264,6 +264,8 @@ class State:
     """channel -> the receipts that this device gives there."""
     marks: Mapping[bytes, Mark] = field(default_factory=dict)
     """channel id and did -> how far another device has come, by its receipts."""
+    readings: Mapping[bytes, Reading] = field(default_factory=dict)
+    """channel -> how far the person has read, kept where the member has other devices."""
     contacts: Mapping[bytes, Contact] = field(default_factory=dict)
     """member id -> what this device's person says of them."""
     preferences: Mapping[bytes, Preference] = field(default_factory=dict)

@@ -159,6 +159,7 @@ VIEWS: Any = SimpleNamespace(
     comparison=lambda core, member: {"name": member, "digits": "12345"},
     whose=lambda core: Whose(bytes(32), bytes(16), bytes(32), "Amira"),
     receipts=lambda core, conversation: {"given": "off", "members": []},
+    wants_reading=lambda core, conversation: False,
 )  # fmt: skip
 
 

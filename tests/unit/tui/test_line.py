@@ -94,6 +94,18 @@ def test_own_texts_are_repeated_to_a_pipe_only(device: PaperDevice) -> None:
     assert typist.shown[-1].endswith(": again")
 
 
+def test_what_was_read_on_another_device_is_named_again_when_more_comes(
+    device: PaperDevice,
+) -> None:
+    typist = talk(
+        device,
+        lambda: device.write(ROTA, "Lin", "secret"),
+        lambda: device.read_elsewhere(ROTA),
+        lambda: device.write(ROTA, "Lin", "more"),
+    )
+    assert sum("New in Rota" in line for line in typist.said) == 2
+
+
 def test_what_comes_meanwhile_is_shown_and_what_comes_elsewhere_is_named_once(
     device: PaperDevice,
 ) -> None:
