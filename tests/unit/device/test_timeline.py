@@ -196,7 +196,7 @@ def test_what_was_read_on_another_device_is_read_here_and_never_unread_again(vau
     own = text_message(5, own=True, state=MessageState.QUEUED, n=0)
     vault.commit([PutMessage(message=one) for one in (*timed, own)])
     assert vault.timeline.unread() == {CHANNEL: 4}
-    vault.commit([read_to(31)])
+    vault.commit([read_to(40)])
     assert vault.timeline.read_markers() == {CHANNEL: 3}
     assert vault.timeline.unread() == {CHANNEL: 1}
     assert vault.next_expiry(()) == NOW + 60
