@@ -419,8 +419,8 @@ def test_history_goes_to_a_second_device_and_nothing_is_sent_from_there(
     circle.do("Amira", "backup", file, expect=2)
 
     code = circle.do("Amira", "device", "add").strip()
-    circle.do("Amira-2", "join", code, "--name", "laptop")
-    circle.do("Jonas", "vouch", "laptop", "--met")
+    circle.do("Amira-2", "join", code, "--own")
+    circle.do("Jonas", "vouch", "new device", "--met")
     assert circle.lines("Amira-2", "status")[0]["phase"] == "member"
     (read,) = circle.lines("Amira-2", "restore", file)
     assert (read["messages"], read["new"]) == (made["messages"], made["messages"])

@@ -144,7 +144,8 @@ VIEWS: Any = SimpleNamespace(
     ],
     requests=lambda core: [
         {"name": "Jonas", "asks_as": "", "fingerprint": " ".join(f"{n:05}" for n in range(12)),
-         "bot": False, "vouches": ["Amira"], "needed": 2, "state": "open"},
+         "bot": False, "vouches": ["Amira"], "needed": 2, "state": "open",
+         "own_vouch": {"counts_from": 0, "why": ""}},
     ],
     conversations=lambda core: [
         {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "bots": [],
