@@ -11,11 +11,12 @@ import pytest
 
 from cloister.client import own_reading
 from cloister.client.content import COVER_BYTES, Content
-from cloister.client.identity import did_of
+from cloister.client.identity import did_of, identity_of
 from cloister.client.inputs import MarkRead, OpenConversation, SetCover
 from cloister.client.own_reading import MAX_POSITIONS
 from cloister.client.receipt_records import Reading, ReceiptLevel
 from cloister.client.receipts import DELAY_SPREAD_S, LEAST_DELAY_S
+from cloister.client.state import with_item
 from cloister.client.told import Told
 from cloister.client.turn import Turn
 from cloister.crypto.aead import aes256gcm_open
@@ -266,21 +267,23 @@ def test_more_conversations_than_fit_are_told_in_turns() -> None:
         turn = Turn(ada.core.state, desk.circle.now, SystemEntropy())
         ids = [bytes([number]) * 16 for number in range(2 * MAX_POSITIONS + 1)]
         turn.change(readings={one: Reading(read_n=5, told_at=0) for one in ids})
-        told: list[set[bytes]] = []
-        for _ in range(3):
+        key = own_reading.reading_key(identity_of(ada.core.state).owner_secret)
+
+        def told() -> set[bytes]:
             turn.now += 60
             body = own_reading.sealed_positions(turn, channel)
             assert len(body) == COVER_BYTES
-            aad = own_reading._bound(channel, did_of(ada.core.state))
-            plain = aes256gcm_open(own_reading._key(ada.core.state), body[:12], body[12:], aad)
-            told.append({one for one in ids if one in plain})
-        assert [len(one) for one in told] == [MAX_POSITIONS] * 3
-        assert set.union(*told) == set(ids)
+            aad = channel.channel_id + did_of(ada.core.state)
+            plain = aes256gcm_open(key, body[:12], body[12:], aad)
+            return {one for one in ids if one in plain}
+
+        turns = [told() for _ in range(3)]
+        assert [len(one) for one in turns] == [MAX_POSITIONS] * 3
+        assert set.union(*turns) == set(ids)
         # What moves meanwhile comes first.
-        own_reading._put(turn, ids[0], Reading(read_n=6, told_at=0))
-        body = own_reading.sealed_positions(turn, channel)
-        plain = aes256gcm_open(own_reading._key(ada.core.state), body[:12], body[12:], aad)
-        assert ids[0] in plain
+        moved = Reading(read_n=6, told_at=0)
+        turn.change(readings=with_item(turn.state.readings, ids[0], moved))
+        assert ids[0] in told()
 
     play(story())
 

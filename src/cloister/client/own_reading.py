@@ -76,9 +76,22 @@ def sealed_positions(turn: Turn, channel: Channel) -> bytes:
         positions=tuple(Position(channel_id=one, read_n=reading.read_n) for one, reading in told)
     )
     nonce = turn.entropy.random(NONCE_LENGTH)
-    padded = plain.encode().ljust(_PLAIN_BYTES, b"\0")
-    aad = _bound(channel, did_of(turn.state))
-    return nonce + aes256gcm_seal(_key(turn.state), nonce, padded, aad)
+    key = reading_key(identity_of(turn.state).owner_secret)
+    return seal(plain, key, nonce, channel.channel_id, did_of(turn.state))
+
+
+def seal(
+    positions: Positions, key: Secret, nonce: bytes, channel_id: bytes, did: DeviceId
+) -> bytes:
+    """Seal positions for the own devices: they open in this channel and from this device only."""
+    padded = positions.encode().ljust(_PLAIN_BYTES, b"\0")
+    return nonce + aes256gcm_seal(key, nonce, padded, channel_id + did)
+
+
+def reading_key(owner_secret: Secret) -> Secret:
+    """Return the key that all devices of a member have, and nobody else."""
+    extracted = hkdf_extract("sha256", b"", owner_secret.expose())
+    return hkdf_expand("sha256", extracted, framed(READING_KEY_LABEL), 32)
 
 
 def on_cover(turn: Turn, channel: Channel, did: DeviceId, content: Content) -> None:
@@ -89,8 +102,9 @@ def on_cover(turn: Turn, channel: Channel, did: DeviceId, content: Content) -> N
     if not _is_own(turn.state, did) or len(content.body) != COVER_BYTES:
         return
     nonce, sealed = content.body[:NONCE_LENGTH], content.body[NONCE_LENGTH:]
+    key = reading_key(identity_of(turn.state).owner_secret)
     try:
-        plain = aes256gcm_open(_key(turn.state), nonce, sealed, _bound(channel, did))
+        plain = aes256gcm_open(key, nonce, sealed, channel.channel_id + did)
     except DecryptError:
         return
     reader = Reader(plain)
@@ -144,13 +158,3 @@ def _devices(roster: Roster, state: State) -> tuple[DeviceId, ...]:
     """Return all devices of the own member, as far as the log has this one."""
     record = roster.devices.get(did_of(state))
     return roster.members[record.member_id].devices if record is not None else ()
-
-
-def _key(state: State) -> Secret:
-    extracted = hkdf_extract("sha256", b"", identity_of(state).owner_secret.expose())
-    return hkdf_expand("sha256", extracted, framed(READING_KEY_LABEL), 32)
-
-
-def _bound(channel: Channel, did: DeviceId) -> bytes:
-    """Associated data: a body says nothing in another conversation, or from another device."""
-    return channel.channel_id + did
