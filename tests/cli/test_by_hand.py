@@ -18,6 +18,7 @@ import pytest
 
 from cli.by_hand import Circle, Relays, Run, Start, found, read_line
 from cloister.cli import person
+from cloister.client import receipts
 from cloister.clock import VARIABLE
 from cloister.crypto.secret import Secret
 from cloister.device.agent_client import RemoteDevice, find_agent
@@ -400,6 +401,36 @@ def test_an_agent_that_starts_before_the_relays_waits_for_them(
 
 @pytest.mark.nightly
 @pytest.mark.slow
+def test_what_is_read_on_one_device_is_read_on_the_other(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "LEAST_DELAY_S", 1)
+    monkeypatch.setattr(receipts, "DELAY_SPREAD_S", 1)
+    circle.join("Jonas", "Amira")
+    code = circle.do("Amira", "device", "add").strip()
+    circle.do("Amira-2", "join", code, "--own")
+    circle.do("Jonas", "vouch", "new device", "--met")
+    circle.do("Amira-2", "status")
+    circle.do("Amira", "conversation", "new", "Desk", "Jonas")
+    circle.do("Amira", "conversation", "receipts", "Desk", "read")
+
+    def unread() -> int:
+        views = circle.lines("Amira-2", "conversation", "list")
+        return next(int(view["unread"]) for view in views if view["title"] == "Desk")
+
+    circle.do("Jonas", "send", "Desk", "lead is confirmed")
+    assert unread() == 1
+    assert circle.texts("Amira", "Desk") == [("Jonas", "lead is confirmed")]
+    until = time.monotonic() + 30
+    while unread() and time.monotonic() < until:
+        circle.do("Amira", "status")
+    assert unread() == 0
+    circle.do("Jonas", "send", "Desk", "hold it")
+    assert unread() == 1
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
 def test_history_goes_to_a_second_device_and_nothing_is_sent_from_there(
     circle: Circle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,8 +450,8 @@ def test_history_goes_to_a_second_device_and_nothing_is_sent_from_there(
     circle.do("Amira", "backup", file, expect=2)
 
     code = circle.do("Amira", "device", "add").strip()
-    circle.do("Amira-2", "join", code, "--name", "laptop")
-    circle.do("Jonas", "vouch", "laptop", "--met")
+    circle.do("Amira-2", "join", code, "--own")
+    circle.do("Jonas", "vouch", "new device", "--met")
     assert circle.lines("Amira-2", "status")[0]["phase"] == "member"
     (read,) = circle.lines("Amira-2", "restore", file)
     assert (read["messages"], read["new"]) == (made["messages"], made["messages"])

@@ -266,6 +266,25 @@ class TestOutput:
         assert status == 0
         assert "00000  00001" in err
 
+    def test_vouch_says_from_when_it_counts(
+        self, run: Run, profile: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (asked,) = VIEWS.requests(None)
+        later = {"counts_from": 1_800_000_000, "why": "probation"}
+        monkeypatch.setattr(VIEWS, "requests", lambda core: [asked | {"own_vouch": later}])
+        assert ". It counts from Friday 15 January 2027, " in run("vouch", "Jonas", "--met")[1]
+        told = json.loads(run("vouch", "Jonas", "--met", "--json")[1])
+        assert told["counts_from"] == 1_800_000_000
+        assert "probation is over" in told["worth"]
+
+    def test_one_more_device_of_ones_own_needs_no_name(
+        self, run: Run, world: Path, scripted: Callable[..., None]
+    ) -> None:
+        scripted()
+        assert run("join", "CLOISTER1:X", "--own", "--name", "Jonas")[0] == 2
+        assert run("join", "CLOISTER1:X")[0] == 2, "anybody else is asked for one"
+        assert run("join", "CLOISTER1:X", "--own")[0] == 0
+
 
 class TestComparing:
     """A person fills in two groups that the newcomer reads out; a bare yes is given too easily."""

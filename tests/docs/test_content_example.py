@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from cloister import limits
-from cloister.client import binding, channels, duties, state, welcomes
+from cloister.client import binding, channels, duties, own_reading, state, welcomes
 from cloister.client.content import (
     CONTENT_VERSION,
+    COVER_BYTES,
     Content,
     ContentKind,
     Heads,
@@ -71,6 +72,13 @@ COMPUTED = {
     "InboxItem before zeros": InboxItem(
         version=1, channel_id=b"\x99" * 16, welcome=b"Welcome"
     ).encode(),
+    "body of cover": own_reading.seal(
+        own_reading.Positions(positions=(own_reading.Position(channel_id=b"\x99" * 16, read_n=7),)),
+        own_reading.reading_key(Secret(b"\xbb" * 32)),
+        bytes(12),
+        b"\x99" * 16,
+        DeviceId(b"\x55" * 32),
+    ),
 }
 
 
@@ -126,6 +134,9 @@ def test_extension_types_kinds_and_numbers_are_those_of_the_code() -> None:
         f"adds at most {duties.MAX_BATCH} devices",
         f"Up to {limits.MAX_TREE_IN_WELCOME} leaves",
         f"at most {welcomes.MAX_WAITING} wait",
+        f"Position positions<V>; /* at most {own_reading.MAX_POSITIONS} */",
+        f"a body of {COVER_BYTES} bytes",
+        f"zeros up to {COVER_BYTES - 28} bytes",
         f"{binding.KEY_PACKAGE_LIFETIME_S // 86_400} days after",
     }
     assert {one for one in said if one not in PAGE} == set()

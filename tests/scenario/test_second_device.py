@@ -11,8 +11,10 @@ import pytest
 from cloister.client.contacts import uncounted_devices
 from cloister.client.identity import did_of
 from cloister.client.inputs import Invite, Join, OpenConversation, SendText, Vouch
+from cloister.client.joining import NotOwnDevice
 from cloister.client.views import requests_view, status_view
 from cloister.errors import NotFoundError, PolicyError, UsageError
+from cloister.roster.errors import NameRefused
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from scenario.built_once import built_once
 
@@ -80,6 +82,57 @@ def test_a_second_device_needs_one_vouch_of_another_member() -> None:
         assert len(mine) == 2
         assert uncounted_devices(ada.core.state) == uncounted_devices(second.core.state) == mine
         assert uncounted_devices(cyd.core.state) == {did_of(cyd.core.state)}
+
+    play(story())
+
+
+def test_one_more_device_of_a_member_is_asked_for_no_name() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, _ = await three(circle)
+        code = await circle.act(ada, Invite(ref=circle.ref(), kind="device"))
+        second = circle.add("laptop")
+        await circle.act(second, Join(ref=circle.ref(), code=code, name="", own=True))
+        second.crash()
+        (asked,) = requests_view(ben.core.state)
+        assert (asked["name"], asked["asks_as"]) == ("new device", "one more device of Ada")
+        await circle.act(ben, Vouch(ref=circle.ref(), request="new device", how=1))
+        assert second.phase == "member"
+        assert status_view(second.core.state, circle.now)["name"] == "Ada"
+        assert not alarms(circle)
+
+    play(story())
+
+
+@pytest.mark.parametrize("kind", ["member", "return"])
+def test_a_code_that_invites_a_person_is_refused_without_a_name_and_stays_good(kind: str) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        cyd.is_offline = True
+        member = "Cyd" if kind == "return" else ""
+        code = await circle.act(ada, Invite(ref=circle.ref(), kind=kind, member=member))
+        dan = circle.add("Dan")
+        with pytest.raises(NotOwnDevice, match="not for one more device of yours"):
+            await circle.act(dan, Join(ref=circle.ref(), code=code, name="", own=True))
+        assert dan.phase == "empty"
+        assert not requests_view(ben.core.state)
+        with pytest.raises(UsageError, match="say no name"):
+            await circle.act(dan, Join(ref=circle.ref(), code=code, name="Dan", own=True))
+        await circle.act(dan, Join(ref=circle.ref(), code=code, name="Dan"))
+        (asked,) = requests_view(ben.core.state)
+        assert asked["name"] == "Dan"
+
+    play(story())
+
+
+def test_nobody_is_asked_to_be_called_nothing() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, _, _ = await three(circle)
+        code = await circle.act(ada, Invite(ref=circle.ref()))
+        with pytest.raises(NameRefused):
+            await circle.act(circle.add("Dan"), Join(ref=circle.ref(), code=code, name=""))
 
     play(story())
 

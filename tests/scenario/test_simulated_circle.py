@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloister.client import pool
+from cloister.client import pool, vouching
 from cloister.client.effects import MessageState
 from cloister.client.inputs import (
     Invite,
@@ -19,7 +19,10 @@ from cloister.client.inputs import (
     SendText,
     ShowInvitation,
     Tick,
+    Vouch,
 )
+from cloister.client.naming import own_member
+from cloister.client.views import requests_view
 from cloister.errors import NotFoundError
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.values import replace
@@ -96,6 +99,42 @@ def test_a_deadline_of_log_time_is_met_by_a_tick() -> None:
         assert eve.phase == "member"
         assert cyd.core.state.roster.size == size + 1  # type: ignore[union-attr]
         assert not unexpected_alarms(circle)
+
+    play(story())
+
+
+def test_a_member_on_probation_is_told_from_when_a_vouch_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben, cyd = await three(circle)
+        dan = await circle.admit("Dan", ada, [ada, ben])
+        roster = dan.core.state.roster
+        assert roster is not None
+        (until,) = {one.probation_until for one in roster.members.values()} - {0}
+        await circle.admit("Eve", ada, [])
+
+        def worth(device: SimulatedDevice) -> object:
+            return requests_view(device.core.state)[-1]["own_vouch"]
+
+        assert worth(cyd) == {"counts_from": 0, "why": ""}
+        # A vouch counts for a week, and a probation takes two.
+        early = worth(dan)
+        assert isinstance(early, dict)
+        assert (early["counts_from"], early["why"]) == (None, "lapses")
+        assert early["lapses_at"] < early["probation_until"] == until
+        await _later(circle, 8 * 86_400)
+        assert worth(dan) == {"counts_from": until, "why": "probation"}
+        await circle.act(dan, Vouch(ref=circle.ref(), request="Eve", how=1))
+        await _later(circle, 6 * 86_400 + 60)
+        assert worth(dan) == {"counts_from": 0, "why": ""}
+
+        await circle.add_device("laptop", ada, [])
+        assert worth(ada) == {"counts_from": None, "why": "own device"}
+        lost = replace(own_member(cyd.core.state), revouch_by=circle.now + 60)
+        monkeypatch.setattr(vouching, "own_member", lambda state: lost)
+        assert worth(cyd) == {"counts_from": None, "why": "unvouched"}
 
     play(story())
 

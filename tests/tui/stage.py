@@ -119,6 +119,7 @@ def newsroom() -> PaperDevice:
             "request_hash": "5e" * 32,
             "vouches": ["Lin"],
             "needed": 2,
+            "own_vouch": {"counts_from": 0, "why": ""},
             "state": "open",
         }
     )

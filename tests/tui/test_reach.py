@@ -20,7 +20,7 @@ ACTIONS_OF: Final[dict[str, tuple[str, ...]]] = {
     "circle show": ("status", "policy"),
     "circle relays": ("relays",),
     "invite": ("invite", "invitation", "invite-back"),
-    "join": ("begin", "join"),
+    "join": ("begin", "join", "join-own"),
     "requests": ("requests",),
     "vouch": ("vouch",),
     "members": ("people", "who"),

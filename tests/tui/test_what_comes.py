@@ -93,6 +93,27 @@ def test_what_comes_below_what_is_looked_at_is_unread_until_it_is_seen() -> None
     play(device, story)
 
 
+def test_what_is_read_on_another_device_is_unread_no_more() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        device.write(DESK, "Lin", "look here")
+        for _ in range(3):
+            await settled(pilot)
+        assert unread(app) > 0
+        device.read_elsewhere(DESK)
+        for _ in range(3):
+            await settled(pilot)
+        assert unread(app) == 0
+
+    def unread(app: Interface) -> int:
+        view = app.session.view(DESK) if app.session else None
+        assert view is not None
+        return int(view["unread"])
+
+    play(device, story)
+
+
 def test_a_lock_of_this_device_is_one_screen_in_the_words_that_say_most() -> None:
     device = newsroom()
     out = "This device is out of the circle for now: Jonas/1 is locked.  Two unlock it."

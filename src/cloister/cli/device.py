@@ -56,7 +56,7 @@ def list_devices(person: Person, *, name: str | None, offline: bool) -> None:
 @click.option("--days", type=click.IntRange(1, 30), default=7, show_default=True, help="Valid for.")
 @person_command
 def add(person: Person, *, days: int) -> None:
-    """Invite one more device of your own; prints the code for `cloister join` there.
+    """Invite one more device of your own; prints the code for `cloister join - --own` there.
 
     Another member has to vouch for it: nobody gets a device in on one signature.
 
@@ -69,7 +69,9 @@ def add(person: Person, *, days: int) -> None:
 
     act = Invite(ref=0, lifetime_s=days * 86_400, kind="device")
     code = person.act(lambda one: one.act(act, person.settings.timeout_s, impatient=True))
-    person.output.talk("On the other device: cloister join CODE. Another member vouches for it.")
+    person.output.talk(
+        "On the other device: cloister join CODE --own. Another member vouches for it."
+    )
     person.output.data({"code": code, "days": days}, code)
 
 

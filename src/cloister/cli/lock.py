@@ -98,9 +98,8 @@ def pin(person: Person, *, new_passphrase_fd: int | None) -> None:
       cloister pin
       cloister pin --passphrase-fd 3 --new-passphrase-fd 4 3<old.txt 4<new.txt
     """
-    from dataclasses import replace
-
     from cloister.cli.secrets_input import as_text, new_pin, passphrase
+    from cloister.values import replace
 
     # Both are asked here and not when the vault is opened: an agent may hold it.
     old = passphrase(person.passphrase_fd, new=False)

@@ -62,18 +62,21 @@ def invite(
 @click.command()
 @click.argument("code")
 @click.option("--name", help="Your name in the circle.")
+@click.option("--own", is_flag=True, help="One more device of your own: you have a name there.")
 @click.option("--bot", is_flag=True, help="A program reads here; everybody sees that, for good.")
 @click.option("--wait", is_flag=True, help="Stay until you are admitted and in.")
 @person_command
-def join(person: Person, *, code: str, name: str | None, bot: bool, wait: bool) -> None:
+def join(person: Person, *, code: str, name: str | None, own: bool, bot: bool, wait: bool) -> None:
     """Ask to be let into the circle of an invitation CODE ("-" reads it from standard input).
 
-    Read the 60 digits to those who vouch for you, over the telephone or face to face.
+    Read the 60 digits to those who vouch for you, over the telephone or face to face. With --own
+    the code is one that `cloister device add` printed on another device of yours.
 
     \b
     Examples:
       cloister join CLOISTER1:8H3K... --name Jonas
       cloister join - --name Jonas --wait < code.txt
+      cloister join - --own
       cloister join - --name Alerts --bot --profile alerts < code.txt
     """
     import time
@@ -81,6 +84,8 @@ def join(person: Person, *, code: str, name: str | None, bot: bool, wait: bool) 
     from cloister.client.inputs import Join
     from cloister.roster.invitation import parse_invitation
 
+    if own and name is not None:
+        raise UsageError("--own is a device of yours, which is called as you are: leave --name out")
     code = _code(code)
     # A mistyped code shall not leave a vault behind.
     parse_invitation(code, now=int(time.time()))
@@ -94,7 +99,8 @@ def join(person: Person, *, code: str, name: str | None, bot: bool, wait: bool) 
             )
             digits = str(status["digits"])
         else:
-            act = Join(ref=0, code=code, name=name or _ask_name(), bot=bot)
+            called_so = "" if own else name or _ask_name()
+            act = Join(ref=0, code=code, name=called_so, own=own, bot=bot)
             digits = await device.act(act, person.settings.timeout_s, impatient=True)
         person.output.talk("Your request is with the circle. Read these digits to your vouchers:")
         person.output.data({"state": "asked", "fingerprint": digits}, groups(digits))
@@ -146,6 +152,8 @@ def requests(person: Person, *, offline: bool) -> None:
 def vouch(person: Person, *, name: str, how: str | None, yes: bool) -> None:
     """Vouch for the request of NAME (or the first digits of its fingerprint).
 
+    It says from when the vouch counts, when that is not at once.
+
     \b
     Examples:
       cloister vouch Jonas --met
@@ -153,6 +161,7 @@ def vouch(person: Person, *, name: str, how: str | None, yes: bool) -> None:
     """
     from cloister.cli.secrets_input import can_ask
     from cloister.client.inputs import Vouch
+    from cloister.tui.vouches import worth_of_vouch
 
     if how is None:
         raise UsageError(
@@ -175,7 +184,15 @@ def vouch(person: Person, *, name: str, how: str | None, yes: bool) -> None:
         return await device.act(act, person.settings.timeout_s, impatient=True), view
 
     answer, view = person.act(vouching)
-    person.output.data({"name": view["name"], "how": how, "answer": answer}, answer or "vouched")
+    worth = worth_of_vouch(view)
+    given = {
+        "name": view["name"],
+        "how": how,
+        "answer": answer,
+        "counts_from": view["own_vouch"]["counts_from"],
+        "worth": worth,
+    }
+    person.output.data(given, (answer or "vouched") + (f". {worth}" if worth else ""))
 
 
 @click.command()

@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 from cloister import mls
-from cloister.client import annotating, merging, putting_again, receipts, relocating
+from cloister.client import (
+    annotating,
+    merging,
+    own_reading,
+    putting_again,
+    receipts,
+    relocating,
+)
 from cloister.client.binding import BindingError, dids_of
 from cloister.client.checking import roster_of
 from cloister.client.content import (
@@ -261,6 +268,8 @@ def _show(
     if is_quiet:
         if content.kind == ContentKind.RECEIPT:
             receipts.on_receipt(turn, moved, did, content, event.n)
+        else:
+            own_reading.on_cover(turn, moved, did, content)
         turn.put_channel(moved)
         return
     rights = rights_of(roster, before.group)

@@ -41,6 +41,9 @@ class ContentKind(IntEnum):
     COVER = 11
 
 
+COVER_BYTES: Final = 200
+"""Body of a COVER, as of a text of a few lines; whatever it is, the envelope has 1,024."""
+
 QUIET: Final = frozenset({ContentKind.RECEIPT, ContentKind.COVER})
 """Kinds that no person sees: they make no row, count as nothing unread, and get no receipt."""
 

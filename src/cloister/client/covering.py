@@ -1,5 +1,8 @@
 """Cover traffic: messages that say nothing, so that a text does not stand out by being one.
 
+To the own member's other devices they say how far the person has read (``own_reading``); what is
+sealed has one length, and is there whether anything was read or not.
+
 To a relay one is a text of the smallest size.  The intervals are exponential: the time of the next
 one does not depend on when the last was, so that nobody can tell which of two was the cover.  It
 hides nothing while this device is not connected, and who of a conversation reads along.
@@ -12,7 +15,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from cloister.client import receipts
+from cloister.client import own_reading, receipts
 from cloister.client.binding import dids_of
 from cloister.client.content import ContentKind
 from cloister.client.inputs import SetCover
@@ -27,8 +30,6 @@ from cloister.roster.policy import MAX_COVER_PER_DAY
 DAY_S: Final = 86_400
 MAX_DEVICES: Final = 32
 """Devices of a conversation up to which cover is sent there: each of them receives it."""
-BODY_BYTES: Final = 200
-"""As a text of a few lines; whatever it is, the envelope has 1,024."""
 
 
 def on_set(turn: Turn, act: SetCover) -> None:
@@ -70,7 +71,8 @@ def _send(turn: Turn) -> None:
     if not fit:
         return
     drawn = int.from_bytes(turn.entropy.random(8), "big") % len(fit)
-    queue_quietly(turn, fit[drawn], ContentKind.COVER, bytes(BODY_BYTES))
+    body = own_reading.sealed_positions(turn, fit[drawn])
+    queue_quietly(turn, fit[drawn], ContentKind.COVER, body)
 
 
 def _fits(turn: Turn, channel: Channel) -> bool:

@@ -172,6 +172,15 @@ class PutAnnotation(msgspec.Struct, frozen=True, kw_only=True):
     annotation: Annotation
 
 
+class PutReadTo(msgspec.Struct, frozen=True, kw_only=True):
+    """Move the read marker of a channel forward, to the last text of others below an index."""
+
+    channel_id: bytes
+    below_n: int
+    at: int
+    """When that was heard of, s: what is kept for a time runs from here."""
+
+
 class PutEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Store entry ``seq`` of the roster log."""
 
@@ -179,7 +188,7 @@ class PutEntry(msgspec.Struct, frozen=True, kw_only=True):
     entry: bytes
 
 
-Write = PutRecord | DeleteRecord | PutMessage | PutAnnotation | PutEntry
+Write = PutRecord | DeleteRecord | PutMessage | PutAnnotation | PutReadTo | PutEntry
 
 
 # --- what the program's user is told --------------------------------------------------------------

@@ -96,6 +96,10 @@ class Join(Act, frozen=True, kw_only=True):
 
     code: str
     name: str
+    """How the person is to be called in the circle; empty with ``own``."""
+    own: bool = False
+    """Whether this is to be one more device of the person: then they have a name there already,
+    and a code for anything else is refused."""
     bot: bool = False
     """Whether a program, not a person, is to read here: it stands on the device's card for good."""
 

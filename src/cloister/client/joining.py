@@ -24,7 +24,7 @@ from cloister.client.state import Purpose, Work
 from cloister.client.turn import Turn
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
-from cloister.errors import CloisterError, NotFoundError, PolicyError
+from cloister.errors import CloisterError, NotFoundError, PolicyError, UsageError
 from cloister.ids import CircleId, MemberId
 from cloister.roster.content import InviteKind
 from cloister.roster.errors import LetterRefused
@@ -49,6 +49,12 @@ from cloister.wire.events import AnyEvent, Failed, Head, MailItem, Proof
 ACT: Final = b"joining"
 """Key under which the joining act waits for its answer."""
 OWNER_SECRET_BYTES: Final = 32
+OWN_DEVICE_NAME: Final = "new device"
+"""On the request of a member's further device: it cannot read its member's name before it is in."""
+
+
+class NotOwnDevice(UsageError):
+    """A code was to be for a further device of the person, and invites somebody."""
 
 
 Given = AnyEvent | bytes
@@ -72,7 +78,9 @@ def on_join(turn: Turn, act: Join) -> None:
     """Read the code and start; a wrong code changes nothing."""
     check_empty(turn.state)
     parse_invitation(act.code, now=turn.now)
-    name = check_new_name(act.name)
+    if act.own and act.name:
+        raise UsageError("one more device of yours is called as you are: say no name")
+    name = "" if act.own else check_new_name(act.name)
     turn.change(
         identity=make_identity(name, turn.entropy, steward=False, bot=act.bot),
         joining=Joining(
@@ -144,7 +152,7 @@ def _on_letter(turn: Turn, joining: Joining, given: Given) -> None:
         return
     try:
         _take_subject(turn, letter)
-    except LetterRefused as error:
+    except (LetterRefused, NotOwnDevice) as error:
         abandon(turn, error)
         return
     _go(turn, replace(joining, letter=letter.encode()), JoiningStep.CHECKING_HEAD)
@@ -152,7 +160,7 @@ def _on_letter(turn: Turn, joining: Joining, given: Given) -> None:
 
 
 def _take_subject(turn: Turn, letter: Letter) -> None:
-    """Become the member that the letter speaks of.  Raises ``LetterRefused``.
+    """Become the member that the letter speaks of.  Raises ``LetterRefused``, ``NotOwnDevice``.
 
     With the member's owner secret, one more device can lock the others.  Who returns draws a new
     one: the devices that the old one could lock are retired when the new one is admitted.
@@ -162,6 +170,13 @@ def _take_subject(turn: Turn, letter: Letter) -> None:
     if is_member != (letter.subject is None) or (letter.kind is InviteKind.DEVICE) != has_secret:
         raise LetterRefused("the letter does not say whose device this is to be")
     identity = identity_of(turn.state)
+    if not identity.name:
+        if letter.kind is not InviteKind.DEVICE:
+            raise NotOwnDevice(
+                "this code is not for one more device of yours",
+                hint="It invites a person: join with it and with your name in the circle.",
+            )
+        identity = replace(identity, name=OWN_DEVICE_NAME)
     if letter.subject is not None:
         identity = replace(identity, member_id=bytes(letter.subject))
     if has_secret:

@@ -14,7 +14,7 @@ from cloister import mls
 from cloister.client.contact_records import Contact, Preference
 from cloister.client.effects import DeleteRecord, PutRecord, Write
 from cloister.client.home_records import Adoption, HomeMove
-from cloister.client.receipt_records import Cover, Giving, Mark
+from cloister.client.receipt_records import Cover, Giving, Mark, Reading
 from cloister.client.records import (
     RECORD_VERSION,
     ChannelExposure,
@@ -94,6 +94,7 @@ def _writes(old: State, new: State) -> Iterator[Write]:
     yield from rows_between("exposure", old.exposures, new.exposures, ChannelExposure.encode)
     yield from rows_between("giving", old.givings, new.givings, Giving.encode)
     yield from rows_between("mark", old.marks, new.marks, Mark.encode)
+    yield from rows_between("reading", old.readings, new.readings, Reading.encode)
     yield from rows_between("contact", old.contacts, new.contacts, Contact.encode)
     yield from rows_between("preference", old.preferences, new.preferences, Preference.encode)
     yield from _single("cover", old.cover, new.cover)
@@ -174,6 +175,7 @@ def _load(records: Records) -> State:
         exposures=_all(records, "exposure", ChannelExposure.decode),
         givings=_all(records, "giving", Giving.decode),
         marks=_all(records, "mark", Mark.decode),
+        readings=_all(records, "reading", Reading.decode),
         contacts=_all(records, "contact", Contact.decode),
         preferences=_all(records, "preference", Preference.decode),
         cover=_one(records, "cover", Cover),

@@ -45,6 +45,16 @@ class Mark(Struct):
 
 
 @layout
+class Reading(Struct):
+    """How far the person has read in a channel, here or on another device of theirs."""
+
+    read_n: int = uint64()
+    """Everything below this index was read."""
+    told_at: int = uint64()
+    """When this device last told its member's other devices, s; 0: not since it moved."""
+
+
+@layout
 class Cover(Struct):
     """How much cover traffic this device sends."""
 

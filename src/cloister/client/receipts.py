@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from cloister.client import own_reading
 from cloister.client.binding import dids_of
 from cloister.client.contacts import is_blocked, is_of_blocked
 from cloister.client.content import (
@@ -72,6 +73,7 @@ def on_set(turn: Turn, act: SetReceipts) -> None:
 def on_mark_read(turn: Turn, act: MarkRead) -> None:
     """Note how far the person has read, where that is told."""
     channel = channel_named(turn.state, act.conversation)
+    own_reading.note(turn, channel, min(act.n + 1, channel.next_n))
     giving = turn.state.givings.get(channel.channel_id)
     is_wanted = giving is not None and not is_of_blocked(turn.state, channel)
     if giving is not None and is_wanted and giving.level is ReceiptLevel.READ:
@@ -134,6 +136,7 @@ def on_receipt(turn: Turn, channel: Channel, did: DeviceId, content: Content, n:
     if mark != known:
         turn.change(marks=with_item(turn.state.marks, key, mark))
         turn.changed("receipts")
+    own_reading.on_receipt(turn, channel, did, receipt.read_n)
 
 
 def advance(turn: Turn) -> None:

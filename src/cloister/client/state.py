@@ -12,7 +12,7 @@ import msgspec
 from cloister import mls
 from cloister.client.contact_records import Contact, Preference
 from cloister.client.home_records import Adoption, HomeMove
-from cloister.client.receipt_records import Cover, Giving, Mark
+from cloister.client.receipt_records import Cover, Giving, Mark, Reading
 from cloister.client.records import (
     ChannelExposure,
     ChannelKind,
@@ -262,6 +262,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """channel -> the receipts that this device gives there."""
     marks: Mapping[bytes, Mark] = msgspec.field(default_factory=dict)
     """channel id and did -> how far another device has come, by its receipts."""
+    readings: Mapping[bytes, Reading] = msgspec.field(default_factory=dict)
+    """channel -> how far the person has read, kept where the member has other devices."""
     contacts: Mapping[bytes, Contact] = msgspec.field(default_factory=dict)
     """member id -> what this device's person says of them."""
     preferences: Mapping[bytes, Preference] = msgspec.field(default_factory=dict)

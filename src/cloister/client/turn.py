@@ -21,6 +21,7 @@ from cloister.client.effects import (
     PutAnnotation,
     PutEntry,
     PutMessage,
+    PutReadTo,
     Revised,
     Shown,
 )
@@ -52,7 +53,7 @@ class Turn:
         self.state = state
         self.now = now
         self.entropy = entropy
-        self.messages: list[PutMessage | PutAnnotation] = []
+        self.messages: list[PutMessage | PutAnnotation | PutReadTo] = []
         self.entries: list[PutEntry] = []
         self.requests: list[AnyRequest] = []
         self.notices: list[Notice] = []

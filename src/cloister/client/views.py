@@ -20,6 +20,7 @@ from cloister.client.seating import term_view
 from cloister.client.standing import WORDS, Standing, standing_of
 from cloister.client.state import Channel, State
 from cloister.client.verification import trust_view
+from cloister.client.vouching import own_vouch_view
 from cloister.errors import NotFoundError, UsageError
 from cloister.ids import MemberId
 from cloister.limits import STALE_WARN_S
@@ -253,6 +254,7 @@ def requests_view(state: State) -> list[View]:
             "request_hash": asked.request_hash.hex(),
             "vouches": [safe_line(names[one.voucher]) for one in asked.vouches],
             "needed": asked.needed,
+            "own_vouch": own_vouch_view(state, roster, asked),
             "state": asked.state.name.lower(),
         }
         for asked in roster.requests.values()

@@ -9,7 +9,7 @@ makes a frozen class with slots whose fields are given by name. Its reader and w
 together once, when the class is made. Whatever decodes, encodes to the same bytes again.
 
 What a dataclass would compile for each class, all classes share here: a program loads some two
-hundred of them before it does anything (decision 48).
+hundred of them before it does anything (decision 49).
 """
 
 from __future__ import annotations

@@ -140,7 +140,10 @@ class Facade(Protocol):
         ...
 
     async def mark_read(self, conversation: str, position: int) -> None:
-        """Note that everything up to a position has been read."""
+        """Note that everything up to a position has been read; never takes anything back.
+
+        Other devices of the person follow, where cover is sent or receipts of reading are given.
+        """
         ...
 
     async def receipts(self, conversation: str) -> View:
@@ -177,7 +180,8 @@ class Facade(Protocol):
         ...
 
     def follow(self) -> AsyncGenerator[FollowedNotice, None]:
-        """Yield notices from now on, ``Changed`` "link" among them when the relay comes or goes.
+        """Yield notices from now on, ``Changed`` "link" among them when the relay comes or goes,
+        and "read" when a conversation was read on another device of the person: its id is the text.
 
         Raises ``FellBehind`` when they are not taken in time.
         """

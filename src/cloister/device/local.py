@@ -287,7 +287,7 @@ class Device:
         await self._engine.on_disk(lambda: self._vault.mark_read(channel_id, position, now))
         if not self._keeping.is_live(channel_id):
             return  # known by its history only: nobody is there to be told
-        if self._views.receipts(self._engine.core, conversation)["given"] != "read":
+        if not self._views.wants_reading(self._engine.core, conversation):
             return
         n = await self._engine.on_disk(lambda: self._vault.newest_index(channel_id, position))
         if n is not None:

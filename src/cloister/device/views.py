@@ -13,6 +13,7 @@ from cloister.client import (
     governance_views,
     governing_holds,
     log_words,
+    own_reading,
     receipt_views,
     taking_out,
     verification,
@@ -22,6 +23,7 @@ from cloister.client import (
 from cloister.client.core import Core
 from cloister.client.effects import Message
 from cloister.client.naming import one_device, roster_in_force
+from cloister.client.receipt_records import ReceiptLevel
 from cloister.client.seam import ClientCore
 from cloister.device.authors import Authors
 from cloister.device.facade import View
@@ -57,6 +59,10 @@ class Views(Protocol):
 
     def receipts(self, core: ClientCore, conversation: str) -> View:
         """Return how far the others have come, and what is given.  Raises ``NotFoundError``."""
+        ...
+
+    def wants_reading(self, core: ClientCore, conversation: str) -> bool:
+        """Return whether the core is to be told of reading.  Raises ``NotFoundError``."""
         ...
 
     def held_channels(self, core: ClientCore) -> frozenset[bytes]:
@@ -140,6 +146,13 @@ class CoreViews:
         state = _state(core)
         channel = views.channel_named(state, conversation)
         return _plain(receipt_views.receipts_view(state, channel))
+
+    def wants_reading(self, core: ClientCore, conversation: str) -> bool:
+        """Return whether the core is told how far the person has read: others want to know."""
+        state = _state(core)
+        channel = views.channel_named(state, conversation)
+        is_given = receipt_views.level_of(state, channel.channel_id) is ReceiptLevel.READ
+        return is_given or own_reading.has_others(state)
 
     def held_channels(self, core: ClientCore) -> frozenset[bytes]:
         """Return the channels of which a legal hold keeps everything."""

@@ -7,6 +7,7 @@ from cloister.client.effects import (
     PutAnnotation,
     PutEntry,
     PutMessage,
+    PutReadTo,
     PutRecord,
     Write,
 )
@@ -29,6 +30,10 @@ def merge_write(writes: dict[tuple[object, ...], Write], write: Write) -> None:
                 known.annotation.own and write.annotation.own
             ):
                 return
+        case PutReadTo():
+            # Behind the texts that came with it: the marker goes to the last that is there.
+            row = ("read", write.channel_id)
+            writes.pop(row, None)
         case PutEntry():
             row = ("entry", write.seq)
     writes[row] = write

@@ -23,6 +23,7 @@ from cloister.client.effects import (
     PutAnnotation,
     PutEntry,
     PutMessage,
+    PutReadTo,
     PutRecord,
     Send,
     Write,
@@ -212,6 +213,8 @@ def _row_bytes(write: Write) -> int:
             return sum(_column_bytes(getattr(write.message, one)) for one in MESSAGE_COLUMNS)
         case PutAnnotation():
             return sum(_column_bytes(getattr(write.annotation, one)) for one in ANNOTATION_COLUMNS)
+        case PutReadTo():
+            return 8 + len(write.channel_id)
         case PutEntry():
             return 8 + len(write.entry)
 

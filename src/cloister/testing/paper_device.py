@@ -151,6 +151,11 @@ class PaperDevice(PaperBackups):
         self.told[channel_id] = receipts_view(others, marks)
         self._tell(Changed(what="receipts"))
 
+    def read_elsewhere(self, channel_id: str) -> None:
+        """Let all of a conversation be read on another device of the person."""
+        self.read[channel_id] = self.rows[channel_id][-1].position
+        self._tell(Changed(what="read", text=channel_id))
+
     def connect(self, link: str, trouble: str | None = None) -> None:
         """Let the relay come or go."""
         self.state |= {"link": link, "trouble": trouble}

@@ -11,6 +11,7 @@ from cloister.client.effects import (
     PutAnnotation,
     PutEntry,
     PutMessage,
+    PutReadTo,
     PutRecord,
     Write,
 )
@@ -24,6 +25,8 @@ class Stored:
         self.entries: dict[int, bytes] = {}
         self.messages: dict[tuple[bytes, bytes], Message] = {}
         self.annotations: dict[tuple[bytes, bytes], Annotation] = {}
+        self.read_below: dict[bytes, int] = {}
+        """channel -> where another device of the member has moved the read marker."""
 
     def store(self, writes: Iterable[Write]) -> None:
         """Carry out all writes."""
@@ -37,5 +40,8 @@ class Stored:
                     self.messages[(message.channel_id, message.message_id)] = message
                 case PutAnnotation(annotation=one):
                     self.annotations[(one.channel_id, one.message_id)] = one
+                case PutReadTo():
+                    known = self.read_below.get(write.channel_id, 0)
+                    self.read_below[write.channel_id] = max(known, write.below_n)
                 case PutEntry(seq=seq, entry=entry):
                     self.entries[seq] = entry

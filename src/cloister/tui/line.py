@@ -322,6 +322,8 @@ class LineMode:
                 self._lines.say(f"* News: {safe_line(notice.text)}")
             case Changed(what="link"):
                 await self._say_link()
+            case Changed(what="read", text=conversation):
+                self._announced.discard(conversation)  # read on another device of the person
             case Shown(message=message) if message.channel_id.hex() == self._talk.conversation:
                 await self._show_new()
                 self._note(message)

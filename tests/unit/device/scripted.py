@@ -145,7 +145,8 @@ VIEWS: Any = SimpleNamespace(
     ],
     requests=lambda core: [
         {"name": "Jonas", "asks_as": "", "fingerprint": " ".join(f"{n:05}" for n in range(12)),
-         "bot": False, "vouches": ["Amira"], "needed": 2, "state": "open"},
+         "bot": False, "vouches": ["Amira"], "needed": 2, "state": "open",
+         "own_vouch": {"counts_from": 0, "why": ""}},
     ],
     conversations=lambda core: [
         {"title": "desk", "channel_id": CHANNEL.hex(), "members": ["Amira"], "bots": [],
@@ -160,6 +161,7 @@ VIEWS: Any = SimpleNamespace(
     comparison=lambda core, member: {"name": member, "digits": "12345"},
     whose=lambda core: Whose(bytes(32), bytes(16), bytes(32), "Amira"),
     receipts=lambda core, conversation: {"given": "off", "members": []},
+    wants_reading=lambda core, conversation: False,
 )  # fmt: skip
 
 

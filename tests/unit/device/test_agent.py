@@ -99,7 +99,7 @@ def test_every_question_gives_the_same_answer_as_in_the_process_itself(tmp_path:
 def test_reading_is_told_to_the_core_where_a_person_wants_it_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(VIEWS, "receipts", lambda core, name: {"given": "read", "members": []})
+    monkeypatch.setattr(VIEWS, "wants_reading", lambda core, name: True)
 
     async def story(device: Device, remote: RemoteDevice) -> None:
         device._vault.commit([PutMessage(message=text_message(n)) for n in (3, 7, 9)])

@@ -15,12 +15,15 @@ from cloister.client.effects import (
     MessageState,
     PutAnnotation,
     PutMessage,
+    PutReadTo,
     Quote,
     Reaction,
+    Write,
 )
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
 from cloister.device.vault import Cost, Vault
+from cloister.device.writes import merge_write
 from cloister.values import replace
 from unit.device.scripted import CHANNEL, text_message
 
@@ -186,6 +189,36 @@ def test_a_text_for_a_time_goes_that_long_after_it_was_read_and_no_sooner(vault:
     assert vault.next_expiry(()) == NOW + 160
     vault.mark_read(CHANNEL, 9, NOW + 150)
     assert vault.next_expiry(()) == NOW + 160
+
+
+def test_what_was_read_on_another_device_is_read_here_and_never_unread_again(vault: Vault) -> None:
+    timed = [text_message(n, sender=AMIRA, n=10 * n, lifetime_s=60) for n in (2, 3, 4)]
+    own = text_message(5, own=True, state=MessageState.QUEUED, n=0)
+    vault.commit([PutMessage(message=one) for one in (*timed, own)])
+    assert vault.timeline.unread() == {CHANNEL: 4}
+    vault.commit([read_to(40)])
+    assert vault.timeline.read_markers() == {CHANNEL: 3}
+    assert vault.timeline.unread() == {CHANNEL: 1}
+    assert vault.next_expiry(()) == NOW + 60
+    vault.commit([read_to(20), read_to(1)])
+    assert vault.timeline.read_markers() == {CHANNEL: 3}
+    vault.commit([read_to(2**40)])
+    assert vault.timeline.read_markers() == {CHANNEL: 4}, "no further than texts are"
+
+
+def test_what_comes_with_the_word_that_it_was_read_is_read(vault: Vault) -> None:
+    """Several inputs share a transaction: the marker moves when their texts are there."""
+    merged: dict[tuple[object, ...], Write] = {}
+    texts = [PutMessage(message=text_message(n, sender=AMIRA, n=n)) for n in (2, 3)]
+    for write in (texts[0], read_to(3), texts[1], read_to(4)):
+        merge_write(merged, write)
+    assert len(merged) == 3
+    vault.commit(merged.values())
+    assert vault.timeline.unread() == {}
+
+
+def read_to(below_n: int) -> PutReadTo:
+    return PutReadTo(channel_id=CHANNEL, below_n=below_n, at=NOW)
 
 
 def test_rows_are_named_by_how_their_id_begins(vault: Vault) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cloister.client.inputs import FoundCircle
+from cloister.client.inputs import FoundCircle, Join
 from cloister.testing.paper_device import PaperDevice
 from cloister.testing.simulated_circle import SimulatedCircle
 from cloister.testing.simulated_relays import SimulatedRelays
+from cloister.tui.actions import people
 from unit.tui.test_line import Typist, talk
 
 
@@ -79,3 +80,21 @@ def test_a_card_of_the_wrong_relay_or_of_none_is_refused(
     (tmp_path / "long").write_bytes(b"\xff" * 100_000)
     assert "is not a relay card" in " ".join(found(device, tmp_path / "long", entry).said)
     assert device.acts == []
+
+
+@pytest.mark.parametrize("begins", [("/join-own",), ("/begin", "own")])
+def test_a_device_of_ones_own_is_asked_for_no_name(
+    device: PaperDevice, monkeypatch: pytest.MonkeyPatch, begins: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(people, "_check_code", lambda code, now: None)
+    typist = talk(device, *begins, "CLOISTER1:X")
+    assert device.acts == [Join(ref=0, code="CLOISTER1:X", name="", own=True)]
+    assert not any("Your name" in line for line in typist.said)
+
+
+def test_who_is_invited_is_asked_for_a_name(
+    device: PaperDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "_check_code", lambda code, now: None)
+    talk(device, "/join", "CLOISTER1:X", "Jonas")
+    assert device.acts == [Join(ref=0, code="CLOISTER1:X", name="Jonas")]

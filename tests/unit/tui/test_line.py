@@ -17,6 +17,7 @@ from cloister.tui.actions.messages import LISTED
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.line import LineMode
 from cloister.tui.line_help import help_text
+from cloister.tui.vouches import worth_of_vouch
 from cloister.values import replace
 
 DIGITS = "".join(f"{n:05}" for n in range(12345, 12357))
@@ -92,6 +93,18 @@ def test_own_texts_are_repeated_to_a_pipe_only(device: PaperDevice) -> None:
     typist = talk(device, "again", is_typed=False)
     assert typist.shown[-1].startswith("You, ")
     assert typist.shown[-1].endswith(": again")
+
+
+def test_what_was_read_on_another_device_is_named_again_when_more_comes(
+    device: PaperDevice,
+) -> None:
+    typist = talk(
+        device,
+        lambda: device.write(ROTA, "Lin", "secret"),
+        lambda: device.read_elsewhere(ROTA),
+        lambda: device.write(ROTA, "Lin", "more"),
+    )
+    assert sum("New in Rota" in line for line in typist.said) == 2
 
 
 def test_what_comes_meanwhile_is_shown_and_what_comes_elsewhere_is_named_once(
@@ -188,6 +201,7 @@ def ask_to_be_let_in(device: PaperDevice) -> None:
             "request_hash": "ab" * 32,
             "vouches": [],
             "needed": 2,
+            "own_vouch": {"counts_from": 0, "why": ""},
             "state": "open",
         }
     )
@@ -218,6 +232,41 @@ def test_vouching_wants_two_groups_that_were_read_aloud(
         assert device.acts == [Vouch(ref=0, request=DIGITS, how=1)]
     else:
         assert any("these are not the digits" in line for line in typist.said)
+
+
+def test_who_vouches_on_probation_is_told_from_when_it_counts(device: PaperDevice) -> None:
+    ask_to_be_let_in(device)
+    device.asked[0]["own_vouch"] = {"counts_from": 1_800_000_000, "why": "probation"}
+    typist = talk(device, "/vouch Mei neither", "yes")
+    assert len(device.acts) == 1
+    assert any(
+        "You have vouched for Mei. It counts from Friday 15 January 2027, " in line
+        and line.endswith(": then your probation is over.")
+        for line in typist.said
+    )
+
+
+@pytest.mark.parametrize(
+    ("worth", "said"),
+    [
+        ({"counts_from": 0, "why": ""}, ""),
+        ({"counts_from": None, "why": "own device"}, "It does not count: another member has"),
+        ({"counts_from": None, "why": "unvouched"}, "until you have been vouched for anew"),
+        (
+            {
+                "counts_from": None,
+                "why": "lapses",
+                "lapses_at": 1_800_000_000,
+                "probation_until": 1_800_086_400 * 2**40,
+            },
+            "It will not count: it lapses on Friday 15 January 2027",
+        ),
+    ],
+)
+def test_what_a_vouch_is_worth_in_words(worth: dict[str, object], said: str) -> None:
+    found = worth_of_vouch({"own_vouch": worth})
+    assert said in found
+    assert bool(said) == bool(found)
 
 
 def test_locking_ends_it(device: PaperDevice) -> None:

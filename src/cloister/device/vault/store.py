@@ -11,6 +11,7 @@ from cloister.client.effects import (
     PutAnnotation,
     PutEntry,
     PutMessage,
+    PutReadTo,
     PutRecord,
     Write,
 )
@@ -65,10 +66,6 @@ _PUT_ENTRY: Final = "INSERT OR REPLACE INTO log_entry (seq, entry) VALUES (?, ?)
 _DRAFT: Final = (
     "INSERT INTO draft (channel_id, text) VALUES (?, ?)"
     " ON CONFLICT (channel_id) DO UPDATE SET text = excluded.text"
-)
-_MARK: Final = (
-    "INSERT INTO read_marker (channel_id, position) VALUES (?, ?)"
-    " ON CONFLICT (channel_id) DO UPDATE SET position = max(position, excluded.position)"
 )
 _NEWEST_N: Final = (
     "SELECT max(n) FROM message WHERE channel_id = ? AND position BETWEEN 0 AND ? AND own = 0"
@@ -217,6 +214,8 @@ class Vault:
                 timeline.put_message(self._run, write.message)
             case PutAnnotation():
                 timeline.put_annotation(self._run, write.annotation)
+            case PutReadTo():
+                timeline.read_below(self._run, write.channel_id, write.below_n, write.at)
 
     def mark_read(self, channel_id: bytes, position: int, now: int) -> None:
         """Move the read marker of a channel forward; it never goes back.  The time of what is
@@ -224,11 +223,7 @@ class Vault:
 
         Raises as ``commit`` does."""
 
-        def mark(run: timeline.Rows) -> None:
-            run(_MARK, (channel_id, position))
-            timeline.begin_expiry(run, channel_id, position, now)
-
-        self._by_itself(mark)
+        self._by_itself(lambda run: timeline.read_up_to(run, channel_id, position, now))
 
     def sweep(self, now: int, held: Collection[bytes]) -> set[bytes]:
         """Delete what has come to its time, and what was taken back; return the channels.

@@ -92,6 +92,13 @@ _UNREAD: Final = (
     " AND message.position > coalesce(read_marker.position, -1)"
     " GROUP BY message.channel_id, message.sender"
 )
+_MARK: Final = (
+    "INSERT INTO read_marker (channel_id, position) VALUES (?, ?)"
+    " ON CONFLICT (channel_id) DO UPDATE SET position = max(position, excluded.position)"
+)
+_LAST_BELOW: Final = (
+    "SELECT max(position) FROM message WHERE channel_id = ? AND n < ? AND own = 0 AND position >= 0"
+)
 _QUOTE_CHARACTERS: Final = 120
 _IN_CHANNEL: Final = frozenset({MessageState.SENT, MessageState.RECEIVED})
 
@@ -175,8 +182,16 @@ def next_expiry(run: Rows, held: Collection[bytes]) -> int | None:
     return min((int(at) for channel_id, at in rows if channel_id not in held), default=None)
 
 
-def begin_expiry(run: Rows, channel_id: bytes, position: int, now: int) -> None:
-    """Let the time of others' texts run that have been read, up to a position."""
+def read_below(run: Rows, channel_id: bytes, below_n: int, now: int) -> None:
+    """Move the read marker to the last text of others below an index of the channel."""
+    ((position,),) = run(_LAST_BELOW, (channel_id, below_n))
+    if position is not None:
+        read_up_to(run, channel_id, int(position), now)
+
+
+def read_up_to(run: Rows, channel_id: bytes, position: int, now: int) -> None:
+    """Move the read marker forward; let the time of others' texts run that have been read."""
+    run(_MARK, (channel_id, position))
     run(
         "UPDATE message SET expires_at = ? + lifetime_s WHERE channel_id = ? AND position <= ?"
         " AND own = 0 AND lifetime_s > 0 AND expires_at = 0",

@@ -18,6 +18,7 @@ from cloister.client.effects import (
     PutAnnotation,
     PutEntry,
     PutMessage,
+    PutReadTo,
     PutRecord,
     Write,
 )
@@ -57,6 +58,8 @@ class SimulatedVault:
                     self._records.get(table, {}).pop(key, None)
                 case PutAnnotation(annotation=one):
                     self.annotations[(one.channel_id, one.message_id)] = one
+                case PutReadTo():
+                    pass  # read markers are no part of what the simulation judges
                 case PutEntry(seq=seq, entry=entry):
                     self._entries[seq] = entry
                 case PutMessage(message=message):

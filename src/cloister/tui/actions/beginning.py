@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WAYS: Final = (
     Choice("join", "I have an invitation", "its code, from a member"),
+    Choice("own", "I am in on another device", "a code that it shows"),
     Choice("found", "Found a circle", "with cards and a code from relay operators"),
 )
 _OPERATORS: Final = (
@@ -25,9 +26,9 @@ _OPERATORS: Final = (
 
 
 async def begin(talk: Talk) -> None:
-    """Get into a circle: with an invitation, or by founding one."""
+    """Get into a circle: with an invitation, from another device of one's own, or founding one."""
     way = await talk.choose("How do you begin?", _WAYS)
-    await (people.join if way == "join" else found)(talk)
+    await {"join": people.join, "own": people.join_own, "found": found}[way](talk)
 
 
 async def found(talk: Talk) -> None:

@@ -130,8 +130,8 @@ async def devices(talk: Talk) -> None:
 async def add_device(talk: Talk) -> None:
     """Invite one more device of your own."""
     await talk.confirm(
-        "The code is for your other device: `cloister join` there. Another member has to vouch for"
-        " it.",
+        "The code is for your other device: “I am in on another device” there, or `cloister join -"
+        " --own`. Another member has to vouch for it.",
         "make the code",
     )
     talk.tell("For your own device only:\n" + await asking.do(talk, Invite(ref=0, kind="device")))

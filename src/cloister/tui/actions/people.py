@@ -16,6 +16,7 @@ from cloister.tui.actions import asking
 from cloister.tui.riddle import Riddle
 from cloister.tui.talk import Choice, Talk
 from cloister.tui.trust import label_of, trust_of_member
+from cloister.tui.vouches import worth_of_vouch
 
 HOW: Final = {"met": 1, "voice": 2, "neither": 3}
 NOBODY: Final = "Nobody asks to be let in."
@@ -72,27 +73,38 @@ def _notes_in_tree(view: View) -> str:
 
 async def join(talk: Talk) -> None:
     """Ask to be let into the circle of an invitation."""
+    about = (
+        "It begins with CLOISTER1: and is for you alone. Take it from the person who invites you,"
+        " not from a picture in a chat."
+    )
+    await _join(talk, "The invitation's code", about, is_own=False)
+
+
+async def join_own(talk: Talk) -> None:
+    """Make this one more device of a member's own, with the code that another of them shows."""
+    about = "On the device that is in already: the action “Add a device of yours” shows it."
+    await _join(talk, "The code that your other device shows", about, is_own=True)
+
+
+async def _join(talk: Talk, question: str, about: str, *, is_own: bool) -> None:
+    """Ask for a code, and for a name unless the code is of a device of one's own: it has one."""
     code = name = ""
     while True:
-        code = await talk.ask(
-            "The invitation's code",
-            about="It begins with CLOISTER1: and is for you alone. Take it from the person who"
-            " invites you, not from a picture in a chat.",
-            text=code,
-        )
+        code = await talk.ask(question, about=about, text=code)
         try:
             _check_code(code, talk.now())
         except CloisterError as error:
             await talk.ask_again(error)
             continue
-        name = await talk.ask(
-            "Your name in the circle",
-            about="Everybody in the circle sees it. With a code for one more device of yours, or"
-            " for coming back: the name that you have there.",
-            text=name,
-        )
+        if not is_own:
+            name = await talk.ask(
+                "Your name in the circle",
+                about="Everybody in the circle sees it. With a code for coming back: the name that"
+                " you have there.",
+                text=name,
+            )
         try:
-            digits = await asking.do(talk, Join(ref=0, code=code, name=name))
+            digits = await asking.do(talk, Join(ref=0, code=code, name=name, own=is_own))
         except CloisterError as error:
             await talk.ask_again(error)
         else:
@@ -149,7 +161,8 @@ async def vouch(talk: Talk) -> None:
         await compare(talk, called(view), groups, "nothing was vouched for")
     digits = "".join(groups)
     answer = await asking.do(talk, Vouch(ref=0, request=digits, how=HOW[how]))
-    talk.tell(f"You have vouched for {called(view)}. {answer}".strip())
+    worth = worth_of_vouch(view)
+    talk.tell(" ".join(filter(None, (f"You have vouched for {called(view)}.", answer, worth))))
 
 
 async def compare(talk: Talk, name: str, parts: Sequence[str], otherwise: str) -> None:

@@ -84,6 +84,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         ("unblock", "Unblock a member", contacts.unblock),
         ("begin", "Get into a circle", beginning.begin),
         ("join", "Join with an invitation", people.join),
+        ("join-own", "Join from another device of yours", people.join_own),
         ("found", "Found a circle", beginning.found),
         ("requests", "Who asks to be let in", people.requests),
         ("vouch", "Vouch for somebody", people.vouch),
