@@ -32,6 +32,7 @@ def bench() -> None:
       cloister bench hostile --attack stalled --members 200
       cloister bench linking
       cloister bench oracle
+      cloister bench start
       cloister bench tui
     """
 
@@ -156,6 +157,16 @@ def peers(*, seconds: float, devices: int, rate: float, as_json: bool) -> None:
     from cloister.bench import peers as measurement
 
     measurement.run(json=as_json, seconds=seconds, devices=devices, rate=rate)
+
+
+@bench.command("start")
+@click.option("--rounds", type=click.IntRange(1, 100), default=10, show_default=True)
+@_JSON
+def start(*, rounds: int, as_json: bool) -> None:
+    """What loading a program takes, beside Python with the libraries and nothing else."""
+    from cloister.bench import start as measurement
+
+    measurement.run(json=as_json, rounds=rounds)
 
 
 @bench.command("tui")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloister.bench import cover, fleet, fleet_device, mls, vault
+from cloister.bench import cover, fleet, fleet_device, mls, start, vault
 from cloister.bench.mls_groups import ENTROPY, NOW, sparse_group
 from cloister.bench.mls_primitives import count
 from cloister.bench.paired_load import BenchFailed
@@ -16,6 +16,7 @@ from cloister.crypto.aead import Aead
 from cloister.crypto.hpke import HpkeSuite
 from cloister.crypto.kem import Kem
 from cloister.crypto.signature import Ed25519Key
+from cloister.errors import LocalError
 from cloister.mls import suite
 from cloister.wire import events
 
@@ -133,3 +134,24 @@ def test_a_device_of_the_fleet_does_not_take_a_message_twice_or_early() -> None:
         item = events.Item(b"c" * 16, n, 0, (n + 1).to_bytes(16, "big"), b"")
         with pytest.raises(BenchFailed):
             device.take(None, item)  # type: ignore[arg-type]
+
+
+@pytest.mark.process
+def test_each_program_is_started_and_what_it_took_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = {name: start.PROGRAMS[name] for name in ("Python alone", "cloister --help")}
+    monkeypatch.setattr(start, "PROGRAMS", few)
+    python, command = start.run(json=True, rounds=1)
+    told = json.loads(capsys.readouterr().out)
+    assert [one["program"] for one in told["starts"]] == list(few)
+    assert 0 < python.cpu_s < command.cpu_s
+    start.run(rounds=1)
+    assert "cloister --help" in capsys.readouterr().out
+
+
+@pytest.mark.process
+def test_a_program_that_does_not_start_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "PROGRAMS", {"broken": ("-c", "import nothing_of_this_name")})
+    with pytest.raises(LocalError, match="broken did not start"):
+        start.run(rounds=1)
