@@ -68,7 +68,7 @@ def rss_mib(number: int) -> int:
 
 async def until(said: str, true: Callable[[], bool]) -> None:
     """Wait for something to become true."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end, said
         await asyncio.sleep(0.02)

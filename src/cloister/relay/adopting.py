@@ -53,6 +53,8 @@ class Adopting:
         self._logs = logs
         self._peers = peers
         self._log = log
+        self.taken_over: set[str] = set()
+        """Origins of the logs that a mirror held more of."""
         self._verifier = RelayVerifier(identity.card.name, identity.card.key)
 
     async def run(self) -> bool:
@@ -134,6 +136,7 @@ class Adopting:
                 *(self._store_entry(origin, *one) for one in fresh[start : start + _BATCH])
             )
         self._logs.load_anew(origin)
+        self.taken_over.add(origin)
         return len(fresh)
 
     async def _store_entry(self, origin: str, entry: bytes, fold: RelayFold) -> None:

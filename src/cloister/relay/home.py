@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from cloister.crypto.entropy import Entropy
@@ -14,7 +14,7 @@ from cloister.relay.cosigning import Cosigning
 from cloister.relay.dispatch import Shares
 from cloister.relay.folder import Folder, Identity
 from cloister.relay.listener import Listener, Sessions
-from cloister.relay.logsafe import Log
+from cloister.relay.logsafe import Count, Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
 from cloister.relay.processes.children import Children
@@ -31,6 +31,8 @@ from cloister.relay.storage.quotas import Disk, Quotas
 from cloister.relay.storage.sqlite import SqliteStore
 
 DAY_S: Final = 86_400
+SETTLE_S: Final = 10.0
+"""How long a restored home waits for its mirrors to sign what it has taken over from them."""
 LAST_BYTES_S: Final = 1.0
 """How long a device may take for its last answers; what it misses it asks for again."""
 
@@ -50,6 +52,7 @@ class Home:
         on_failure: Callable[[], None],
     ) -> None:
         self.metrics = Metrics()
+        self._log = log
         self._folder = folder
         self._settings = settings
         disk = Disk(folder.path, settings.storage.reserve_mib * 1024**2)
@@ -128,6 +131,8 @@ class Home:
             await self._retention.expire_all()
         self._logs.load()
         self._shares.start(group)
+        cosigning = group.create_task(self._cosigning.run())
+        await self._settle(self._adopting.taken_over)
         if self._children is not None:
             port = await self._children.start(group)
         else:
@@ -135,15 +140,29 @@ class Home:
                 self._settings.listen.host, self._settings.relay.port, self._folder.server_context()
             )
         self._upkeep = [
-            group.create_task(work)
-            for work in (
-                self._sessions.sweep_forever(),
-                self._cosigning.run(),
-                self._retention.run(),
-                self._seats.watch(),
-            )
+            cosigning,
+            *(
+                group.create_task(work)
+                for work in (
+                    self._sessions.sweep_forever(),
+                    self._retention.run(),
+                    self._seats.watch(),
+                )
+            ),
         ]
         return port
+
+    async def _settle(self, origins: Collection[str]) -> None:
+        """Wait until the mirrors have signed these logs as long as they are.
+
+        The newest settled head is still that of the copy: a device that has seen a later one would
+        take it for a rollback.  After a while it has to do: a mirror may be gone for good."""
+        until = time.monotonic() + SETTLE_S
+        while unsettled := [one for one in origins if not self._logs.is_settled(one)]:
+            if time.monotonic() > until:
+                self._log.warning("restored-not-cosigned", logs=Count(len(unsettled)))
+                return
+            await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
         """Refuse new work, finish what is under way, close."""

@@ -45,6 +45,7 @@ LINES: Final = (
     Line("clock-differs-from-a-mirror", ("by",), "a mirror's clock shows another time"),
     Line("restored-asking-mirrors", ("logs",), "a restored home waits for what mirrors hold"),
     Line("restored-logs-adopted", ("entries",), "it has taken over what they held"),
+    Line("restored-not-cosigned", ("logs",), "they have not signed all of that, and it goes on"),
     Line("mirror-lost", ("cause",), "the connection to a mirror broke"),
     Line("mirror-failed", ("cause", "line"), "a bug in the link to a mirror"),
     Line("mirror-refused", ("code",), "a mirror refused a push, or this mirror one"),

@@ -122,6 +122,11 @@ class Logs:
         live = self.get(origin)
         return None if live is None else KeptLog(live.fold, live.settled_size >= live.size)
 
+    def is_settled(self, origin: str) -> bool:
+        """Whether the mirrors have signed a log as long as it is; a log that is not here is."""
+        live = self.get(origin)
+        return live is None or live.settled_size >= live.size
+
     def entries_of(self, origin: str, from_seq: int, to_seq: int) -> list[bytes]:
         """Return a page of entries (``shares.logs.KeptLogs``)."""
         return self._context.store.entries(origin, from_seq, to_seq, PAGE_BYTES)
