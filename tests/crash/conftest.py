@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from crash.lone_home import LoneHome
-from crash.nursery import Nursery
 from crash.power import why_no_disk
 from crash.tracing import why_not
+from integration.nursery import Nursery, shared_nursery
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +21,9 @@ def tracing() -> None:
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def nursery() -> Nursery:
     """What relays are forked from."""
-    made = Nursery()
-    yield made
-    made.close()
+    return shared_nursery()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 from cloister.ids import SHORT_ID_BYTES
 from cloister.limits import DELIVERY_WINDOW_ITEMS
 from cloister.wire import commands, events
-from crash.nursery import Nursery
+from integration.nursery import Nursery
 from integration.relay_world import CHANNEL, Circle, Device, Pair, Relay
 
 FAULTY = str(Path(__file__).with_name("faulty_relay.py"))

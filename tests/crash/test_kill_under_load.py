@@ -16,7 +16,7 @@ import pytest
 from counts import seeds
 from crash.load import Load
 from crash.lone_home import LoneHome
-from crash.nursery import Nursery
+from integration.nursery import Nursery
 
 pytestmark = pytest.mark.process
 

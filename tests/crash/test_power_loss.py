@@ -21,8 +21,8 @@ from counts import seeds
 from crash.load import Load
 from crash.lone_home import LoneHome
 from crash.lone_vault import LoneVault, missing
-from crash.nursery import Nursery
 from crash.power import PowerDisk
+from integration.nursery import Nursery
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("power_disks")]
 

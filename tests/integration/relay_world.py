@@ -32,7 +32,7 @@ from cloister.transparency import Frontier, leaf_hash
 from cloister.wire import commands, events
 from cloister.wire.auth import OPEN_LABEL, ObjectKind, open_content, prove
 from cloister.wire.frame import HOME_PATH, decode_events, encode_frame
-from integration.relay_process import Launch, Process, launch
+from integration.relay_process import Launch, Process, launch_forked
 
 ENTROPY = SystemEntropy()
 SOURCE = Path(__file__).parents[2] / "src"
@@ -59,7 +59,7 @@ class Relay:
         self.code = self.new_code() if role == "home" else ""
         self.program: tuple[str, ...] = ("-m", "cloister")
         """What Python runs; another one for a relay with a planted fault."""
-        self.launch: Launch = launch
+        self.launch: Launch = launch_forked
         self.process: Process | None = None
         self.environment: dict[str, str] = {}
         """What the last start was given."""

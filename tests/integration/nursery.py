@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
@@ -9,11 +10,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 PROGRAM = str(Path(__file__).with_name("nursery_program.py"))
 SOURCE = str(Path(__file__).parents[2] / "src")
+
+
+@cache
+def shared_nursery() -> Nursery:
+    """Return the one of this worker.  It ends with the worker, and whatever of it still runs."""
+    made = Nursery()
+    atexit.register(made.close)
+    return made
 
 
 class Nursery:
