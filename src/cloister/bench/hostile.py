@@ -47,7 +47,7 @@ MEMBERS_STAND_S: Final = 50.0
 OF_MEMBERS: Final = frozenset({"readers", "stalled"})
 _LOOK_S: Final = 1.0
 _NEWCOMER_LOOKS: Final = 5
-"""One comes in so many looks, the first when the honest devices are there.  With both ends of its
+"""One comes in so many looks.  With both ends of its
 two handshakes it takes some ten milliseconds of the processor it shares with the relays: oftener,
 and p99 would be that, quiet or not."""
 P99_GOAL: Final = 2.0
@@ -223,8 +223,6 @@ class _Watch:
 
     def _look(self) -> None:
         for look in count():
-            if self._end.wait(_LOOK_S):
-                return
             for place, (pid, relay) in enumerate(
                 zip(self._pids, (self._bench.home, self._bench.entry), strict=True)
             ):
@@ -234,6 +232,8 @@ class _Watch:
                 self.held[place] = max(self.held[place], held)
             if look % _NEWCOMER_LOOKS == _NEWCOMER_LOOKS // 2:
                 self.waits_ms.append(1000 * asyncio.run(self._newcomer()))
+            if self._end.wait(_LOOK_S):
+                return
 
     async def _newcomer(self) -> float:
         """Return how long a fresh connection takes, in seconds; 30 when it fails."""
