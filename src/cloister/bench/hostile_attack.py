@@ -50,6 +50,8 @@ class AttackConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Port where the home says how many connections it has."""
     others: int = 0
     """Connections that the home has at the most beside the attacker's."""
+    cores: frozenset[int] = frozenset()
+    """The processors that the attacker stays on; empty: all."""
 
 
 class Part(Protocol):

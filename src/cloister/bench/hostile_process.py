@@ -18,6 +18,7 @@ import msgspec
 import uvloop
 
 from cloister.bench.hostile_attack import Attack, AttackConfig, address, floods, slowloris
+from cloister.bench.hostile_cores import stay_on
 from cloister.bench.hostile_follows import follows
 from cloister.bench.hostile_readers import readers, stalled
 
@@ -35,7 +36,8 @@ ATTACKS: Final[dict[str, Callable[[Attack], None]]] = {
 def main() -> None:
     """Run one attack."""
     config = msgspec.json.decode(sys.argv[1].encode(), type=AttackConfig)
-    # Of this machine's processors it takes what others leave: an attacker brings his own.
+    stay_on(config.cores)
+    # Where all share the processors it takes what others leave: an attacker brings his own.
     os.nice(19)
     # Being cut is what this is for; libraries log each time.
     logging.disable()

@@ -14,6 +14,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -41,6 +42,8 @@ class PairedConfig(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int = 16
     rate: float = 5000
     seconds: float = 5
+    waits: bool = False
+    """When all are connected, say ``ready`` and wait for a line before anything is sent."""
 
 
 class Paired(Protocol):
@@ -80,6 +83,9 @@ class PairedLoad(ABC, Generic[Device]):
         before = rss_kib(config.pid)
         entry_before = rss_kib(config.other_pid) if config.other_pid else 0
         await self.set_up()
+        if config.waits:
+            print("ready", flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
         if config.mode == "idle":
             await asyncio.sleep(config.seconds)
             self._check_lost()
@@ -126,9 +132,11 @@ class PairedLoad(ABC, Generic[Device]):
             "cpu_us_per_message": cpu / delivered * 1e6,
             "cores_busy": cpu / elapsed,
             "other_cpu_us_per_message": other / delivered * 1e6,
+            "other_cores_busy": other / elapsed,
             "load_cpu_us_per_message": own / delivered * 1e6,
             "p50_ms": latencies[len(latencies) // 2] * 1e3,
             "p99_ms": latencies[int(len(latencies) * 0.99)] * 1e3,
+            "worst_ms": latencies[-1] * 1e3,
         }
 
     async def _pace(self) -> None:
@@ -158,20 +166,26 @@ class PairedLoad(ABC, Generic[Device]):
             raise BenchFailed(f"{self.lost} connections were lost while being measured")
 
 
-def run_load(module: str, config: PairedConfig) -> dict[str, Any]:
-    """Measure with a load in a process of its own.  Raises BenchFailed."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, msgspec.json.encode(config).decode()],
-            stdout=subprocess.PIPE,
-            timeout=60 + 3 * config.seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise BenchFailed(f"the load {module} did not come to an end") from None
-    if done.returncode:
-        raise BenchFailed("the load could not be measured; its reason stands above")
-    return dict(json.loads(done.stdout))
+def run_load(
+    module: str, config: PairedConfig, *, meanwhile: AbstractContextManager[Any] | None = None
+) -> dict[str, Any]:
+    """Measure with a load in a process of its own.  Raises BenchFailed.
+
+    ``meanwhile`` begins when all are connected (``config.waits``) and ends when it was measured."""
+    command = [sys.executable, "-m", module, msgspec.json.encode(config).decode()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
+        try:
+            if config.waits and (load.stdout is None or load.stdout.readline() != b"ready\n"):
+                raise BenchFailed("the load could not connect; its reason stands above")
+            with meanwhile or nullcontext():
+                told, _ = load.communicate(b"go\n", timeout=60 + 3 * config.seconds)
+                if load.returncode:
+                    raise BenchFailed("the load could not be measured; its reason stands above")
+        except subprocess.TimeoutExpired:
+            raise BenchFailed(f"the load {module} did not come to an end") from None
+        finally:
+            load.kill()
+    return dict(json.loads(told))
 
 
 def main_of(config_class: type[Config], make: Callable[[Config], PairedLoad[Any]]) -> None:

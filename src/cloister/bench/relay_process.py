@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,11 @@ class RelayProcess:
             self.process = None
 
 
-def measure(config: LoadConfig) -> dict[str, Any]:
-    """Run a load process."""
-    return run_load(LOAD, config)
+def measure(
+    config: LoadConfig, *, meanwhile: AbstractContextManager[Any] | None = None
+) -> dict[str, Any]:
+    """Run a load process (``paired_load.run_load``)."""
+    return run_load(LOAD, config, meanwhile=meanwhile)
 
 
 def measure_floor(folder: Path, config: LoadConfig) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def tui(*, rounds: int, as_json: bool) -> None:
 
 
 @bench.command("hostile")
-@click.option("--seconds", type=click.FloatRange(1, 60), default=6.0, show_default=True)
+@click.option("--seconds", type=click.FloatRange(1, 60), default=30.0, show_default=True)
 @click.option(
     "--rate",
     type=click.FloatRange(10, 10_000),
@@ -199,19 +199,32 @@ def tui(*, rounds: int, as_json: bool) -> None:
     help="Members who follow busy channels, and stop reading.",
 )
 @click.option(
+    "--processes",
+    type=click.IntRange(0, 32),
+    default=0,
+    show_default=True,
+    help="Beside the main one of each relay.",
+)
+@click.option(
     "--attack", "attacks", multiple=True, help="Only this one; several times for several."
 )
 @_JSON
 def hostile(
-    *, seconds: float, rate: float, members: int, attacks: tuple[str, ...], as_json: bool
+    *,
+    seconds: float,
+    rate: float,
+    members: int,
+    processes: int,
+    attacks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """What attacks cost honest devices: quiet and attacked in one run, on loopback.
+    """What attacks cost honest devices: quiet, attacked and quiet again, on loopback.
 
     Of strangers: slowloris, floods, a crowd of one address (address). Of members: stalled, who
     follow busy channels and stop reading, beside readers, the same who read; follows, who ask to
-    follow without end. Takes five minutes, leaves nothing behind; ends with an error when p99 is
-    more than twice the quiet one, somebody is not cut in time or holds too much, or anything is
-    lost.
+    follow without end. Attackers have a processor of their own where there are two. Takes ten
+    minutes, leaves nothing behind; ends with an error when p99 is more than twice the quiet one,
+    somebody is not cut in time or holds too much, or anything is lost.
     """
     from cloister.bench import hostile as measurement
     from cloister.bench.hostile_process import ATTACKS
@@ -223,6 +236,7 @@ def hostile(
         seconds=seconds,
         rate=rate,
         members=members,
+        processes=processes,
         attacks=attacks or tuple(ATTACKS),
     )
 

@@ -36,10 +36,11 @@ BACKLOG: Final = 4096
 """Connections that wait in the kernel; it takes at most ``somaxconn``."""
 MOST: Final = 32
 """Fresh handshakes at once."""
-AT_ONCE: Final = 8
-BEAT_S: Final = 0.01
+AT_ONCE: Final = 1
+BEAT_S: Final = 0.001
 """So many are begun in so long, unless they end meanwhile.  One takes a millisecond of processor or
-two: this bounds how long those who are connected wait for their turn."""
+two: those who are connected wait for one, not for many in a row.  What begins apart also ends
+apart, when its time is over."""
 MOST_SILENT: Final = 8192
 """Connections that have sent nothing yet; of more the oldest is closed, and so where there is no
 room for another one.  A device speaks at once, but not where thousands share a busy machine."""
@@ -52,8 +53,9 @@ _MOST_DOUBTFUL: Final = MOST // 2
 """Places that those may hold who wait behind everybody else."""
 FRESH_OF_ADDRESS: Final = 2
 """Handshakes at once of one address before the next ones wait behind everybody else."""
-_PER_TURN: Final = 128
-"""Connections taken in one turn of the loop: what one process does not take, another does."""
+PER_TURN: Final = 8
+"""Connections taken, looked at or closed in one turn of the loop: each costs up to a tenth of a
+millisecond.  What one process does not take, another does."""
 _GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_FILES_PAUSE_S: Final = 0.5
@@ -119,6 +121,7 @@ class Door:
         """Handshakes of this beat."""
         self._beats = 0
         self._beat: asyncio.TimerHandle | None = None
+        self._more: asyncio.Handle | None = None
         self._is_open = False
         self._is_shut = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -131,7 +134,7 @@ class Door:
         self._slow_of: Counter[str] = Counter()
         self._silent: dict[int, tuple[socket.socket, Any, float]] = {}
         """By file number, the oldest first; with the time at which each is closed."""
-        self._sweeping: asyncio.TimerHandle | None = None
+        self._sweeping: asyncio.Handle | None = None
 
     @property
     def port(self) -> int:
@@ -169,9 +172,9 @@ class Door:
             self._end_silence(number)[0].close()
         for task in tuple(self._tasks):
             task.cancel()
-        for timer in (self._beat, self._sweeping, self._stranger_beat):
-            if timer is not None:
-                timer.cancel()
+        for handle in (self._beat, self._sweeping, self._stranger_beat, self._more):
+            if handle is not None:
+                handle.cancel()
 
     def _pause(self) -> None:
         if self._is_open:
@@ -184,7 +187,7 @@ class Door:
         self._loop.call_later(seconds, self.open)
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_PER_TURN):
+        for _ in range(PER_TURN):
             if not self._may_take() and not self._end_oldest_silence():
                 self._pause_for(_NO_FILES_PAUSE_S)
                 break
@@ -227,22 +230,35 @@ class Door:
 
     def _begin_some(self) -> None:
         """Shake hands with those who have waited longest."""
-        while self._waiting and self._has_place:
-            connection, address = self._waiting.popleft()
-            if self._is_doubtful(address[0]):
-                self._doubtful.append((connection, address))
-            else:
-                self._begin(connection, address, is_doubtful=False)
-        while self._doubtful and self._has_place and self._fresh_doubtful < _MOST_DOUBTFUL:
-            self._begin(*self._doubtful.popleft(), is_doubtful=True)
-        if self._acquaintances is not None:
-            self._begin_stranger(self._acquaintances)
+        for _ in range(PER_TURN):
+            if not self._has_place:
+                return
+            if self._waiting:
+                connection, address = self._waiting.popleft()
+                if self._is_doubtful(address[0]):
+                    self._doubtful.append((connection, address))
+                else:
+                    self._begin(connection, address, is_doubtful=False)
+            elif self._doubtful and self._fresh_doubtful < _MOST_DOUBTFUL:
+                self._begin(*self._doubtful.popleft(), is_doubtful=True)
+            elif self._acquaintances is None or not self._begin_stranger(self._acquaintances):
+                return
+        # Those who had gone, or say nothing, took no place: there may be many of them.
+        if self._more is None:
+            self._more = self._loop.call_soon(self._begin_more)
 
-    def _begin_stranger(self, acquaintances: Acquaintances) -> None:
-        """Shake hands with one of those whom nobody knows, if none has had a turn just now."""
-        while acquaintances.waiting and self._has_place and self._stranger_beat is None:
-            if self._begin(*acquaintances.draw(), is_doubtful=False):
-                self._stranger_beat = self._loop.call_later(STRANGER_BEAT_S, self._on_stranger_beat)
+    def _begin_more(self) -> None:
+        self._more = None
+        self._begin_some()
+
+    def _begin_stranger(self, acquaintances: Acquaintances) -> bool:
+        """Shake hands with one of those whom nobody knows, if none has had a turn just now; tell
+        whether there was one to try."""
+        if not acquaintances.waiting or self._stranger_beat is not None:
+            return False
+        if self._begin(*acquaintances.draw(), is_doubtful=False):
+            self._stranger_beat = self._loop.call_later(STRANGER_BEAT_S, self._on_stranger_beat)
+        return True
 
     def _on_stranger_beat(self) -> None:
         self._stranger_beat = None
@@ -330,10 +346,16 @@ class Door:
     def _sweep(self) -> None:
         """Close those that have been silent for too long."""
         now = self._loop.time()
-        late = [number for number, (_, _, until) in self._silent.items() if until <= now]
-        for number in late:
+        for _ in range(PER_TURN):
+            number = next(iter(self._silent), None)
+            if number is None:
+                self._sweeping = None
+                return
+            if self._silent[number][2] > now:
+                self._sweeping = self._loop.call_later(1, self._sweep)
+                return
             self._end_silence(number)[0].close()
-        self._sweeping = self._loop.call_later(1, self._sweep) if self._silent else None
+        self._sweeping = self._loop.call_soon(self._sweep)
 
     async def _shake(self, connection: socket.socket, address: Any, place: Place) -> None:
         timer = self._loop.call_later(self._fresh_s, place.on_slow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,9 @@ WINDOW_S: Final = 0.014
 """Group-commit window at a high rate: what it adds to latency, it saves many times in CPU."""
 BUSY_RATE: Final = 400.0
 """Writes a second from which on the window is kept; below it a write goes out at once."""
+RATE_S: Final = 0.2
+"""Over so long the rate is taken.  A few writes that come together, as after every moment in which
+this or another process was busy, are no high rate: those behind them would wait for nothing."""
 FULL_BATCH: Final = 256
 """A batch of this size does not wait: more rows in a transaction save nothing further."""
 
@@ -94,8 +98,8 @@ class SqliteStore(Reads):
         now = self._loop.time()
         writes, self._writes = self._writes, []
         self._in_flight, self._dones = self._dones, []
-        elapsed = max(now - self._handed_at, 0.0005)
-        self._rate = 0.5 * self._rate + 0.5 * (len(writes) / elapsed)
+        faded = math.exp((self._handed_at - now) / RATE_S)
+        self._rate = self._rate * faded + len(writes) / RATE_S
         self._handed_at = now
         self._is_busy = True
         self._writer.hand_over(writes, self._on_written)

@@ -1,0 +1,157 @@
+"""What a door does in one turn of the loop: a little, so that nobody who is inside waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from cloister.relay import door as door_module
+from cloister.relay.door import AT_ONCE, PER_TURN, Door, bind
+
+CROWD = 100
+
+
+class Turns:
+    """How much of something happens in each turn of the loop."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._count = count
+        self._before = count()
+        self.most = 0
+        self._is_over = False
+        self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        now = self._count()
+        self.most = max(self.most, now - self._before)
+        self._before = now
+        if not self._is_over:
+            self._loop.call_soon(self._look)
+
+    def end(self) -> None:
+        self._is_over = True
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+def crowd(port: int, count: int, *, speak: bool) -> list[socket.socket]:
+    people = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+    for one in people if speak else ():
+        one.send(b"hello")
+    return people
+
+
+def door_of(take: Callable[[socket.socket, Any], Awaitable[None]], **values: Any) -> Door:
+    return Door(bind("127.0.0.1", 0), take, lambda: True, most_of_address=None, **values)
+
+
+async def nobody(connection: socket.socket, address: Any) -> None:
+    raise AssertionError("somebody was let in who says nothing")
+
+
+def leave(people: list[socket.socket]) -> None:
+    for one in people:
+        one.close()
+
+
+def test_a_crowd_is_taken_in_a_few_a_turn() -> None:
+    async def story() -> None:
+        door = door_of(nobody)
+        people = crowd(door.port, CROWD, speak=False)
+        turns = Turns(lambda: door.outside)
+        door.open()
+        await until(lambda: door.outside == CROWD)
+        turns.end()
+        assert 1 <= turns.most <= PER_TURN
+        door.shut()
+        leave(people)
+
+    asyncio.run(story())
+
+
+def test_handshakes_begin_one_after_another() -> None:
+
+    async def story() -> None:
+        came = 0
+
+        async def take(connection: socket.socket, address: Any) -> None:
+            nonlocal came
+            came += 1
+            # Not over in the turn in which it begins.
+            await asyncio.sleep(0.002)
+            connection.close()
+
+        door = door_of(take)
+        people = crowd(door.port, CROWD, speak=True)
+        turns = Turns(lambda: came)
+        door.open()
+        await until(lambda: came == CROWD)
+        turns.end()
+        assert turns.most == AT_ONCE == 1
+        door.shut()
+        leave(people)
+
+    asyncio.run(story())
+
+
+def test_those_whose_time_is_over_are_closed_a_few_a_turn() -> None:
+    async def story() -> None:
+        door = door_of(nobody, silent_s=0.05)
+        door.open()
+        people = crowd(door.port, CROWD, speak=False)
+        await until(lambda: door.outside == CROWD)
+        turns = Turns(lambda: CROWD - door.outside)
+        await until(lambda: door.outside == 0)
+        turns.end()
+        assert 1 <= turns.most <= PER_TURN
+        # And who comes now is looked after as well.
+        people += crowd(door.port, 1, speak=False)
+        await until(lambda: door.outside == 1)
+        await until(lambda: door.outside == 0)
+        door.shut()
+        leave(people)
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="only Linux tells")
+def test_those_who_have_gone_are_seen_a_few_a_turn_and_all_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door_module, "MOST", 1)
+
+    async def story() -> None:
+        may_end = asyncio.Event()
+
+        async def take(connection: socket.socket, address: Any) -> None:
+            await may_end.wait()
+            connection.close()
+
+        # Nobody becomes slow, and no beat comes that would do the rest.
+        monkeypatch.setattr(door_module, "FRESH_BEHIND_ENTRY_S", 60)
+        door = door_of(take)
+        door.open()
+        first = crowd(door.port, 1, speak=True)
+        await until(lambda: door.outside == 1)
+        leave(crowd(door.port, CROWD, speak=True))
+        await until(lambda: door.outside == CROWD + 1)
+        turns = Turns(lambda: CROWD + 1 - door.outside)
+        may_end.set()
+        await until(lambda: door.outside == 0)
+        turns.end()
+        # The one who was inside leaves as well.
+        assert 1 <= turns.most <= PER_TURN + 1
+        door.shut()
+        leave(first)
+
+    asyncio.run(story())
