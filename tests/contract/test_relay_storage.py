@@ -703,9 +703,15 @@ def test_an_empty_channel_never_gives_an_index_again(run: Any) -> None:
         await bench.found()
         for number in range(3):
             await bench.accept(put(number))
+        assert bench.store.counts().envelopes == 3
+        await bench.accept(put(2))  # once more
+        await bench.refused(put(2, envelope=b"x" * 1024))
+        assert bench.store.counts().envelopes == 3
         await bench.accept(Expire(NOW + HOUR, NOW + HOUR, NOW, 100))
+        assert bench.store.counts().envelopes == 0
         bench.reopen()
         assert await bench.accept(put(9)) == 3
+        assert bench.store.counts().envelopes == 1
         channel = bench.store.channel(CHANNEL)
         assert channel is not None
         assert (channel.next_n, channel.floor_n) == (4, 3)

@@ -36,6 +36,7 @@ from cloister.relay.storage.writes import (
     TakeSeat,
     Write,
 )
+from cloister.values import replace
 from cloister.wire.auth import ObjectKind
 from counts import examples
 
@@ -134,6 +135,7 @@ def seen(outcome: Outcome) -> tuple[Any, ...]:
 
 def snapshot(store: Store) -> list[Any]:
     found: list[Any] = [store.log(ORIGIN), store.entries(ORIGIN, 0, 99, 10**6)]
+    found.append(replace(store.counts(), file_bytes=0))
     found += [store.seats(ACCOUNT, hour * HOUR) for hour in range(500_000, 500_008)]
     found += [store.account_of_seat(bytes([n]) * 32, HANDLES[n]) for n in range(4)]
     for channel in CHANNELS:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from cloister.relay.storage.api import Done
+from cloister.relay.storage.api import Counts, Done
 from cloister.relay.storage.quotas import Quotas
 from cloister.relay.storage.sqlite.reads import Reads
 from cloister.relay.storage.sqlite.writer import Writer
@@ -71,6 +71,10 @@ class SqliteStore(Reads):
     def is_short(self) -> bool:
         """Tell whether texts are refused, as the disk has less than its reserve left."""
         return self._quotas.is_short()
+
+    def counts(self) -> Counts:
+        """Return how much is stored."""
+        return self._counts(self._writer.envelopes)
 
     def submit(self, write: Write, done: Done) -> None:
         """Queue a write (see the contract)."""

@@ -32,6 +32,7 @@ from cloister.relay.storage.writes import (
     AdoptCircle,
     AppendEntry,
     BindCode,
+    Delivered,
     Expire,
     MirrorEntries,
     MoveCommons,
@@ -70,6 +71,8 @@ class Writer:
         self._states = ChannelStates(self._connection)
         self._envelopes = EnvelopeWrites(self._connection, self._states, quotas)
         self._objects = ObjectWrites(self._connection)
+        self.envelopes = self._count_envelopes()
+        """How many are on disk; counting them anew takes longer the more there are."""
         self._on_failure = on_failure
         self._batches: queue.SimpleQueue[tuple[Sequence[Write], BatchDone] | None] = (
             queue.SimpleQueue()
@@ -124,6 +127,7 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = self._apply_all(batch)
             self._connection.execute("COMMIT")
+            self._note_count(batch, outcomes)
             self._checkpoint_if_due()
         except (sqlite.Error, StorageFailure) as error:
             self._states.forget()
@@ -135,6 +139,25 @@ class Writer:
             self._on_failure()
             return [Refused(Refusal.STORAGE)] * len(batch)
         return outcomes
+
+    def _note_count(self, batch: Sequence[Write], outcomes: Sequence[Outcome]) -> None:
+        if any(type(write) is AdoptCircle for write in batch):
+            self.envelopes = self._count_envelopes()  # those of a circle before may have gone
+            return
+        fresh = 0
+        for write, outcome in zip(batch, outcomes, strict=True):
+            match outcome:
+                case Accepted(fresh=True) if type(write) is PutEnvelope:
+                    fresh += 1
+                case Delivered(fresh=True):
+                    fresh += 1
+                case Accepted(n=gone) if type(write) is Expire:
+                    fresh -= gone
+        self.envelopes += fresh
+
+    def _count_envelopes(self) -> int:
+        (count,) = self._connection.execute("SELECT count(*) FROM envelope").fetchone()
+        return int(count)
 
     def _checkpoint_if_due(self) -> None:
         """Copy the log into the file when it is long; raises when the disk fails.
