@@ -19,15 +19,12 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-MOST_S = 60
-
 
 def test_it_is_ok_and_says_so_in_its_last_line(played: Played) -> None:
     assert played.status == 0, played.output
     summary = played.summary
     assert summary["v"] == 1
     assert summary["ok"] is True
-    assert summary["seconds"] <= MOST_S
     assert [member["state"] for member in summary["members"]] == [
         "active",
         "active",

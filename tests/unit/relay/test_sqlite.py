@@ -164,6 +164,24 @@ def test_a_failed_flush_stops_the_store_for_good(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
+def test_a_fault_in_the_writers_thread_stops_the_store_and_leaves_nobody_waiting(
+    tmp_path: Path,
+) -> None:
+    def broken(_batch: object) -> None:
+        raise NameError("a fault of ours")
+
+    async def scenario(store: SqliteStore, failures: list[int]) -> None:
+        writer: Any = store._writer
+        writer._apply_all = broken
+        for number in (1, 2):
+            outcome = await write(store, put(number))
+            assert isinstance(outcome, Refused)
+            assert outcome.code is Refusal.STORAGE
+        assert failures == [1]
+
+    run(tmp_path, scenario)
+
+
 def test_a_full_disk_refuses_and_goes_on(tmp_path: Path) -> None:
     async def scenario(store: SqliteStore, failures: list[int]) -> None:
         writer: Any = store._writer

@@ -129,10 +129,13 @@ class Writer:
             self._connection.execute("COMMIT")
             self._note_count(batch, outcomes)
             self._checkpoint_if_due()
-        except (sqlite.Error, StorageFailure) as error:
+        except Exception as error:  # noqa: BLE001  a fault of ours in this thread would end it unseen
             self._states.forget()
             if _is_full(error) and self._roll_back():
                 return [Refused(Refusal.STORAGE)] * len(batch)
+            if not isinstance(error, sqlite.Error | StorageFailure):
+                # Whoever waits would wait for ever: the relay stops, as it does for the disk.
+                self._roll_back()
             # What the failed flush left in the kernel's cache is unknown, and asking it again
             # would say "written" (fsyncgate).  Only opening the file anew tells.
             self._has_failed = True
