@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import heapq
 import select
 import socket
 from collections import Counter, deque
@@ -26,7 +27,7 @@ from typing import Any, Final
 
 from cloister.limits import CONNECT_TIMEOUT_S
 from cloister.relay.acquaintances import STRANGER_BEAT_S, Acquaintances
-from cloister.relay.handshake_place import Place
+from cloister.relay.handshake_place import Place, shortened
 from cloister.relay.kernel_room import bound_unsent, bound_untaken
 
 Take = Callable[[socket.socket, Any], Awaitable[None]]
@@ -56,6 +57,7 @@ FRESH_OF_ADDRESS: Final = 2
 PER_TURN: Final = 8
 """Connections taken, looked at or closed in one turn of the loop: each costs up to a tenth of a
 millisecond.  What one process does not take, another does."""
+_SWEEP_S: Final = 0.1
 _GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_FILES_PAUSE_S: Final = 0.5
@@ -134,6 +136,8 @@ class Door:
         self._slow_of: Counter[str] = Counter()
         self._silent: dict[int, tuple[socket.socket, Any, float]] = {}
         """By file number, the oldest first; with the time at which each is closed."""
+        self._ends: list[tuple[float, int]] = []
+        """A heap of these times; some are of connections that are silent no more."""
         self._sweeping: asyncio.Handle | None = None
 
     @property
@@ -320,12 +324,14 @@ class Door:
 
     def _put_aside(self, connection: socket.socket, address: Any) -> None:
         number = connection.fileno()
-        self._silent[number] = connection, address, self._loop.time() + self._silent_s
+        until = self._loop.time() + shortened(self._silent_s)
+        self._silent[number] = connection, address, until
+        heapq.heappush(self._ends, (until, number))
         self._loop.add_reader(number, self._on_word, number)
         if len(self._silent) > MOST_SILENT:
             self._end_oldest_silence()
         if self._sweeping is None:
-            self._sweeping = self._loop.call_later(1, self._sweep)
+            self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
 
     def _on_word(self, number: int) -> None:
         """Somebody who was silent says something, or has gone."""
@@ -347,14 +353,16 @@ class Door:
         """Close those that have been silent for too long."""
         now = self._loop.time()
         for _ in range(PER_TURN):
-            number = next(iter(self._silent), None)
-            if number is None:
+            if not self._ends:
                 self._sweeping = None
                 return
-            if self._silent[number][2] > now:
-                self._sweeping = self._loop.call_later(1, self._sweep)
+            until, number = self._ends[0]
+            if until > now:
+                self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
                 return
-            self._end_silence(number)[0].close()
+            heapq.heappop(self._ends)
+            if number in self._silent and self._silent[number][2] == until:
+                self._end_silence(number)[0].close()
         self._sweeping = self._loop.call_soon(self._sweep)
 
     async def _shake(self, connection: socket.socket, address: Any, place: Place) -> None:

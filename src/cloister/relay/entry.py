@@ -15,6 +15,7 @@ from collections import Counter
 from typing import Any, Final, Protocol, cast
 
 from cloister.limits import STALLED_SESSION_S
+from cloister.relay.handshake_place import shortened
 from cloister.relay.kernel_room import bound_unread, bound_unsent, keep_nothing
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
@@ -148,7 +149,7 @@ class Proxy:
                 lambda: outer,
                 connection,
                 ssl=self._tls,
-                ssl_handshake_timeout=self.handshake_s,
+                ssl_handshake_timeout=shortened(self.handshake_s),
                 ssl_shutdown_timeout=2,
             )
         except OSError:
@@ -284,7 +285,7 @@ class _Outer(_Half):
         self._head = bytearray()
         self._is_dialling = False
         self._timer: asyncio.TimerHandle | None = None
-        self._until = asyncio.get_running_loop().time() + proxy.handshake_s
+        self._until = asyncio.get_running_loop().time() + shortened(proxy.handshake_s)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -17,6 +17,7 @@ import picows
 from picows.picows import WSProtocol  # type: ignore[attr-defined, unused-ignore]
 
 from cloister.limits import KIB, MAX_FRAME_BYTES
+from cloister.relay.handshake_place import shortened
 from cloister.wire.frame import HOME_PATH, SUBPROTOCOL
 
 READ_BUFFER_BYTES: Final = 2048
@@ -205,7 +206,7 @@ async def shake_hands(
                 ws_listener_factory=accept,
                 logger=_SILENT,
                 disconnect_on_exception=True,
-                websocket_handshake_timeout=handshake_s / 2,
+                websocket_handshake_timeout=shortened(handshake_s / 2),
                 enable_auto_ping=ping_s is not None,
                 auto_ping_idle_timeout=ping_s or 60,
                 auto_ping_reply_timeout=(ping_s or 60) / 2,
@@ -217,7 +218,7 @@ async def shake_hands(
             ),
             connection,
             ssl=tls,
-            ssl_handshake_timeout=handshake_s / 2,
+            ssl_handshake_timeout=shortened(handshake_s / 2),
             ssl_incoming_bio_size=TLS_BUFFER_BYTES,
             ssl_outgoing_bio_size=TLS_BUFFER_BYTES,
         )

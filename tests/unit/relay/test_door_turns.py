@@ -12,6 +12,7 @@ import pytest
 
 from cloister.relay import door as door_module
 from cloister.relay.door import AT_ONCE, PER_TURN, Door, bind
+from cloister.relay.handshake_place import shortened
 
 CROWD = 100
 
@@ -155,3 +156,30 @@ def test_those_who_have_gone_are_seen_a_few_a_turn_and_all_in_the_end(
         leave(first)
 
     asyncio.run(story())
+
+
+def test_who_came_together_is_closed_apart_and_everybody_is() -> None:
+    async def story() -> None:
+        door = door_of(nobody, silent_s=0.5)
+        people = crowd(door.port, CROWD, speak=False)
+        door.open()
+        began = asyncio.get_running_loop().time()
+        await until(lambda: door.outside == CROWD)
+        took = asyncio.get_running_loop().time() - began
+        ends = [end for _, _, end in door._silent.values()]
+        assert max(ends) - min(ends) > 0.1
+        assert began + 0.35 <= min(ends)
+        assert max(ends) <= began + took + 0.5
+        await until(lambda: door.outside == 0)
+        assert asyncio.get_running_loop().time() >= max(ends)
+        assert not door._ends
+        door.shut()
+        leave(people)
+
+    asyncio.run(story())
+
+
+def test_nobody_has_more_than_all_of_the_time_nor_less_than_two_thirds() -> None:
+    drawn = [shortened(10.0) for _ in range(1000)]
+    assert 6.6 < min(drawn) < 7.5
+    assert 9.5 < max(drawn) <= 10
