@@ -33,7 +33,7 @@ _SILENT: Final = logging.getLogger("picows.server")
 class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
     """One WebSocket of a device."""
 
-    __slots__ = ("_is_blocked", "_is_held", "_send", "_transport", "speaks")
+    __slots__ = ("_is_blocked", "_is_changing", "_is_held", "_send", "_transport", "speaks")
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,6 +43,8 @@ class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
         self._send: Callable[[picows.WSMsgType, bytes], None] | None = None
         self._is_blocked = False
         self._is_held = False
+        self._is_changing = False
+        """Whether reading is about to be stopped or begun again."""
 
     # --- for whoever derives ---------------------------------------------------------------
 
@@ -153,6 +155,17 @@ class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
             self.ended()
 
     def _read(self) -> None:
+        """Stop reading or read on, when all that has come so far has been handled.
+
+        Stopped in the middle of that, the TLS transport (aiofastnet 1.2.0) keeps what it has
+        decrypted and forgets it when it is to read on, until more comes: whoever waits for an
+        answer sends nothing more."""
+        if not self._is_changing:
+            self._is_changing = True
+            asyncio.get_running_loop().call_soon(self._set_reading)
+
+    def _set_reading(self) -> None:
+        self._is_changing = False
         if self._transport is None or self._transport.is_disconnected:
             return
         underlying = self._transport.underlying_transport
