@@ -88,7 +88,6 @@ class Link:
         self._ping_timer: asyncio.TimerHandle | None = None
         self._ping_unanswered = False
         self._early: list[AnyEvent] | None = []
-        self._is_paused = False
 
     @classmethod
     async def open(cls, route: Route, on_events: OnEvents, dial: Dial | None = None) -> Link:
@@ -141,22 +140,12 @@ class Link:
 
     def pause(self) -> None:
         """Stop reading: the queue behind ``on_events`` is full."""
-        self._is_paused = True
-        asyncio.get_running_loop().call_soon(self._set_reading)
+        if self._transport is not None and not self._closed.done():
+            self._transport.underlying_transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        self._is_paused = False
-        asyncio.get_running_loop().call_soon(self._set_reading)
-
-    def _set_reading(self) -> None:
-        """When what has come so far has been handed on: stopped in the middle of that, the TLS
-        transport (aiofastnet 1.2.0) forgets the rest, when it is to read on, until more comes."""
-        if self._transport is None or self._closed.done():
-            return
-        if self._is_paused:
-            self._transport.underlying_transport.pause_reading()
-        else:
+        if self._transport is not None and not self._closed.done():
             self._transport.underlying_transport.resume_reading()
 
     def close(self, reason: CloisterError | None = None) -> None:

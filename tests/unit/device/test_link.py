@@ -329,6 +329,34 @@ def test_a_relay_that_takes_nothing_is_cut(tmp_path: Path, monkeypatch: pytest.M
     run(story())
 
 
+def test_what_had_come_before_it_was_paused_is_handed_on_when_it_reads_on(tmp_path: Path) -> None:
+    many = 2000
+
+    def talk(transport: picows.WSTransport) -> None:
+        for _ in range(many):
+            say(CHALLENGE)(transport)
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        came = 0
+
+        def take(events: list[AnyEvent]) -> None:
+            nonlocal came
+            came += len(events)
+            link.pause()
+            loop.call_later(0.01, link.resume)
+
+        async with stand_in_relays(tmp_path, greet=talk) as relays:
+            link = await Link.open(relays.route(), take)
+            link.start()
+            async with asyncio.timeout(10):
+                while came < many:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            link.close()
+
+    run(story())
+
+
 def test_a_connection_that_is_lost_in_the_moment_it_is_made_is_a_network_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
