@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from cloister.limits import CONNECT_TIMEOUT_S
 from cloister.relay.acquaintances import STRANGER_BEAT_S, Acquaintances
-from cloister.relay.handshake_place import Place, shortened
+from cloister.relay.handshake_place import GONE, Place, look, shortened
 from cloister.relay.kernel_room import bound_unsent, bound_untaken
 
 Take = Callable[[socket.socket, Any], Awaitable[None]]
@@ -58,7 +58,6 @@ PER_TURN: Final = 8
 """Connections taken, looked at or closed in one turn of the loop: each costs up to a tenth of a
 millisecond.  What one process does not take, another does."""
 _SWEEP_S: Final = 0.1
-_GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_FILES_PAUSE_S: Final = 0.5
 
@@ -221,7 +220,7 @@ class Door:
         waiting = self._waiting_of.setdefault(host, {})
         if len(waiting) >= self._most_of_address:
             # Who gave up and comes again must not be kept out by the place that he left.
-            for one in [one for one in waiting if _look(one) & _GONE]:
+            for one in [one for one in waiting if look(one) & GONE]:
                 one.close()
                 del waiting[one]
         if is_refused or len(waiting) >= self._most_of_address:
@@ -290,8 +289,8 @@ class Door:
                 self._waiting_of.pop(address[0], None)
         if connection.fileno() < 0:
             return False  # it had gone, and was closed for that
-        seen = _look(connection)
-        if seen & _GONE:
+        seen = look(connection)
+        if seen & GONE:
             connection.close()
             return False
         if not seen & select.POLLIN:
@@ -398,11 +397,3 @@ def _less(counter: Counter[str], key: str) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]
-
-
-def _look(connection: socket.socket) -> int:
-    """Return whether there is something to read, and whether the other side has gone."""
-    look = select.poll()
-    look.register(connection, _GONE | select.POLLIN)
-    found = look.poll(0)
-    return found[0][1] if found else 0

@@ -1,14 +1,18 @@
-"""A handshake's place at a door, held as long as it is neither over nor slow; and its time."""
+"""What a door knows of a handshake: whether anybody is there, its place among others, its time."""
 
 from __future__ import annotations
 
 import random
+import select
+import socket
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cloister.relay.door import Door
 
 _LEAST_OF_TIME: Final = 0.7
+GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+"""What ``look`` returns, among others, of a connection whose other side is not there any more."""
 
 
 def shortened(seconds: float) -> float:
@@ -17,6 +21,14 @@ def shortened(seconds: float) -> float:
     Whoever opens a thousand at once has them closed at once, and opens them at once again: those
     who are inside would wait for that each time.  Drawn for each, they come apart."""
     return seconds * random.uniform(_LEAST_OF_TIME, 1)
+
+
+def look(connection: socket.socket) -> int:
+    """Return whether there is something to read, and whether the other side has gone."""
+    poll = select.poll()
+    poll.register(connection, GONE | select.POLLIN)
+    found = poll.poll(0)
+    return found[0][1] if found else 0
 
 
 class Place:
