@@ -217,7 +217,7 @@ _COSTS: Final[dict[type, int]] = {
     commands.Prove: 16 * KIB,
     commands.ProveSteward: 16 * KIB,
     # What it brings from storage is counted where it is read; looking costs something too.
-    commands.Follow: 2 * KIB,
+    commands.Follow: 8 * KIB,
     commands.FollowLog: 64 * KIB,
     commands.ReadLog: 64 * KIB,
     commands.ReadPart: 64 * KIB,
