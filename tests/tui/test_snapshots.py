@@ -66,7 +66,8 @@ async def play(scene: Scene, colours: Colours, sizes: tuple[tuple[int, int], ...
 
 async def settled(pilot: Pilot[str]) -> None:
     """Let everything that was begun be done."""
-    for _ in range(200):
+    # Keys that came before their screen are held: ten seconds for it, on a busy machine.
+    for _ in range(5000):
         if pilot.app._held is None or not pilot.app.is_running:  # type: ignore[attr-defined]
             break
         await asyncio.sleep(0.002)
@@ -103,20 +104,8 @@ def framed(name: str, text: str) -> str:
     return f"## {name}\n\n" + "".join(f"    |{row}\n" for row in text.splitlines())
 
 
-def _is_reviewed(name: str, grids: Grids) -> bool:
-    return all(
-        framed(name, text) in (SNAPSHOTS / f"{size[0]}x{size[1]}.md").read_text(encoding="utf-8")
-        for size, text in grids.items()
-    )
-
-
 def test_every_screen_is_as_reviewed(request: pytest.FixtureRequest) -> None:
     grids = {scene.name: asyncio.run(play(scene, "none", SIZES)) for scene in SCENES}
-    if not request.config.getoption("write_snapshots"):
-        # On a busy machine a key may be there before the screen that it is for: once more.
-        for scene in SCENES:
-            if not _is_reviewed(scene.name, grids[scene.name]):
-                grids[scene.name] = asyncio.run(play(scene, "none", SIZES))
     for size in SIZES:
         path = SNAPSHOTS / f"{size[0]}x{size[1]}.md"
         text = told(size, grids)
