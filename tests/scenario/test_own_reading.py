@@ -13,7 +13,7 @@ from cloister.client import own_reading
 from cloister.client.content import COVER_BYTES, Content
 from cloister.client.identity import did_of, identity_of
 from cloister.client.inputs import MarkRead, OpenConversation, SetCover
-from cloister.client.own_reading import MAX_POSITIONS
+from cloister.client.own_reading import MAX_POSITIONS, Position
 from cloister.client.receipt_records import Reading, ReceiptLevel
 from cloister.client.receipts import DELAY_SPREAD_S, LEAST_DELAY_S
 from cloister.client.state import with_item
@@ -191,20 +191,31 @@ def test_what_was_read_here_is_never_taken_back() -> None:
 
 
 def test_no_other_member_moves_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ben seals under his own key, repeats what Ada's device has sealed, and gives receipts."""
+    """Ben seals under his own key, repeats what Ada's device has sealed, seals under her key, which
+    he has from a code of hers, and gives receipts."""
 
     async def story() -> None:
         desk = TwoDevices()
         ada, laptop, ben = await desk.open()
         await desk.say(ben, "one", "two")
-        for author in (ben, ada):
-            lie = sealed(desk, author, desk.channel(author).next_n)
+        channel = desk.channel(ben)
+        stolen = own_reading.seal(
+            own_reading.Positions(
+                positions=(Position(channel_id=channel.channel_id, read_n=channel.next_n),)
+            ),
+            own_reading.reading_key(identity_of(ada.core.state).owner_secret),
+            SystemEntropy().random(12),
+            channel.channel_id,
+            did_of(ben.core.state),
+        )
+        own, repeated = (sealed(desk, one, desk.channel(one).next_n) for one in (ben, ada))
+        for lie in (own, repeated, stolen):
             with monkeypatch.context() as patch:
                 patch.setattr(own_reading, "sealed_positions", lambda *_, lie=lie: lie)
                 await desk.cover(ben)
                 await desk.wait(3600)
                 await desk.cover(ben, 0)
-        assert len(desk.puts["Ben"]) > 6
+        assert len(desk.puts["Ben"]) > 9
         await desk.give(ben, int(ReceiptLevel.READ))
         await desk.say(ada, "three")
         await desk.read(ben, "three")
