@@ -15,23 +15,14 @@ from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key, verify_ed25519
 from cloister.ids import Handle, RelayId
-from cloister.roster.relay_card import RelayRole, make_relay_card
 from cloister.roster.share import UNSIGNED, ShareReceipt, bind_of, sign_by_relay
+from cloister.testing.relay_cards import cards_of
 from cloister.values import replace
 from cloister.wire.auth import ENROL_LABEL, EnrolContent
 
 RELAY_KEY = HybridKey(Secret(b"e" * 32), Secret(b"m" * 32))
 OTHER_KEY = HybridKey(Secret(b"f" * 32), Secret(b"n" * 32))
-CARD = make_relay_card(
-    RELAY_KEY,
-    tls_certificate=b"home",
-    jurisdiction="HK",
-    operator="Harbour",
-    host="127.0.0.1",
-    port=2,
-    roles=RelayRole.HOME,
-    name="home.example",
-)
+CARD, _ = cards_of(RELAY_KEY, OTHER_KEY)
 ROUTE = Route(
     entry_host="127.0.0.1",
     entry_port=1,
