@@ -6,7 +6,6 @@ Exit status: 0 stopped as asked; 1 the storage failed; 4 a port could not be bou
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import resource
@@ -24,6 +23,7 @@ from cloister.core_dumps import forbid_core_dumps
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import LocalError, NetworkError
 from cloister.relay.folder import Folder
+from cloister.relay.garbage import Collector
 from cloister.relay.gate import Gate
 from cloister.relay.health import Health
 from cloister.relay.home import Home
@@ -94,9 +94,7 @@ class _App:
                         f"a port of this relay cannot be bound: {error.strerror or 'in use'}",
                         hint="stop what uses it, or make the relay anew with other ports",
                     ) from None
-                # What lives from here on for ever need not be looked through again and again.
-                gc.collect()
-                gc.freeze()
+                Collector()
                 if not self._stop.is_set():
                     self._is_ready = True
                     self._log.info("ready", role=Word(role), port=Port(port))

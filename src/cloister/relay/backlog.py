@@ -7,6 +7,7 @@ order as soon as there is room, and nothing more is read meanwhile.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from cloister.relay.session import Session
     from cloister.wire.commands import AnyRequest
 
-Handle = Callable[["Session", "list[AnyRequest]"], None]
+Handle = Callable[["Session", "deque[AnyRequest]"], None]
 
 
 class Backlog:
@@ -25,13 +26,13 @@ class Backlog:
     is_closed: Final = False
     """It never waits for credit (``delivery.Behind``)."""
 
-    def __init__(self, session: Session, requests: list[AnyRequest], handle: Handle) -> None:
+    def __init__(self, session: Session, requests: deque[AnyRequest], handle: Handle) -> None:
         self._session = session
         self._handle = handle
         self.requests = requests
 
     def pump(self) -> None:
-        """Handle as many as there is room for; what does not fit makes a new backlog."""
+        """Handle as many as there is room for; what is left makes a new backlog."""
         session = self._session
         session.outbox.behind.pop(self, None)
         session.backlog = None

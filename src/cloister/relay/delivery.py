@@ -26,13 +26,22 @@ from cloister.relay.metrics import Metrics
 from cloister.wire.frame import join_messages
 
 TURN_BYTES: Final = DELIVERY_WINDOW_BYTES
-"""What all connections together get from storage in one turn of the loop: some three milliseconds.
-A turn that gave each of a thousand its window would make everybody else wait for seconds."""
+"""What all connections together may ask for in one turn of the loop, as bytes that take as long to
+make: some three milliseconds."""
+READ_BYTES: Final = 32 * KIB
+"""Of it, what may come from storage.  Who reads can wait, and asks for a hundred times of what he
+sends; a turn that gave each of a thousand his window would make everybody else wait for seconds."""
 SHARE_BYTES: Final = 64 * KIB
 """What one connection gets of it before its socket has said whether it takes that: whoever reads
 nothing makes the relay hold so much and one message more."""
-REST_S: Final = 0.003
-"""After a turn in which somebody caught up: as long as it took, for everybody else."""
+REST_S: Final = 0.002
+"""After a turn in which somebody caught up everybody else has so long: five times what it took.
+All who catch up have some ten megabytes a second together."""
+FLUSH_BYTES: Final = 256 * KIB
+"""What is sent in one turn of the loop: half a millisecond.  A message to a thousand does not make
+a message to one wait for all of them."""
+FRAME_BYTES: Final = 6 * KIB
+"""What a frame counts of it beside its bytes: a record of TLS and a call of the system."""
 _FRAME_ROOM: Final = MAX_FRAME_BYTES - 16
 """Bytes of messages in one frame, less its head."""
 
@@ -116,7 +125,7 @@ class Follow:
         """Catch up from storage as far as window, connection and this turn of the loop allow."""
         outbox = self.outbox
         while not (outbox.is_full or self.is_closed):
-            if outbox.flusher.is_spent:
+            if outbox.flusher.has_read:
                 outbox.flusher.wait(outbox)
                 break
             items = self.source.read(
@@ -125,6 +134,7 @@ class Follow:
                 min(
                     DELIVERY_WINDOW_BYTES - self.unseen_bytes,
                     SHARE_BYTES - outbox.pushed_bytes,
+                    READ_BYTES,
                 ),
             )
             if not items:
@@ -138,7 +148,7 @@ class Follow:
         self.next_n = n + 1
         self.unseen.append((n, len(item)))
         self.unseen_bytes += len(item)
-        self.outbox.flusher.spend(len(item))
+        self.outbox.flusher.read(len(item))
         self.outbox.push(item)
 
     def seen(self, n: int) -> bool:
@@ -215,13 +225,15 @@ class Outbox:
         self._size += len(message)
         self.pushed_bytes += len(message)
 
-    def flush(self) -> None:
-        """Send what has gathered as one frame."""
+    def flush(self) -> int:
+        """Send what has gathered as one frame; return its size."""
+        size = self._size
         if self._messages:
             messages, self._messages = self._messages, []
             self._size = 0
             self.flusher.metrics.frames_out += 1
             self.transmit(join_messages(messages))
+        return size
 
     def catch_up(self) -> None:
         """Serve what is behind, as far as windows and socket allow now."""
@@ -241,36 +253,52 @@ class Turns(Protocol):
 
 class Flusher:
     """Sends, at the end of a loop turn, the frames of all connections that have something; and
-    lets those go on that wait for their share, one after another, for half of the time."""
+    lets those go on that wait for their share, one after another, for a part of the time."""
 
     def __init__(self, metrics: Metrics, turns: Turns | None = None) -> None:
         """``turns``: None: of the running loop."""
         self.metrics = metrics
         self._turns: Turns = turns or asyncio.get_running_loop()
         self._outboxes: list[Outbox] = []
+        self._late: deque[Outbox] = deque()
+        """Those of earlier turns that have not been sent yet."""
         self._waiting: dict[Outbox, None] = {}
         """Those that could take more from storage, in the order of their turns."""
         self._takers: list[Outbox] = []
         self._spent = 0
+        self._read = 0
         self._is_due = False
         self._serves = False
 
     @property
     def is_spent(self) -> bool:
-        """Tell whether whoever needs something from storage has to wait."""
+        """Tell whether whoever makes work has to wait."""
         return self._spent >= TURN_BYTES
 
+    @property
+    def has_read(self) -> bool:
+        """Tell whether whoever needs something from storage has to wait."""
+        return self._read >= READ_BYTES or self._spent >= TURN_BYTES
+
     def spend(self, size: int) -> None:
-        """Count bytes from storage, or work that takes as long, in this turn."""
+        """Count work in this turn, as bytes from storage that take as long."""
         self._spent += size
         self._come()
 
-    def take(self, outbox: Outbox, cost: int) -> None:
+    def read(self, size: int) -> None:
+        """Count bytes from storage in this turn, or looking for them."""
+        self._read += size
+        self.spend(size)
+
+    def take(self, outbox: Outbox, cost: int, *, reads: bool) -> None:
         """Count a request of a connection."""
         if not outbox.taken:
             self._takers.append(outbox)
         outbox.taken += 1
-        self.spend(cost)
+        if reads:
+            self.read(cost)
+        else:
+            self.spend(cost)
 
     def add(self, outbox: Outbox) -> None:
         """Remember a connection until the end of this turn."""
@@ -283,19 +311,40 @@ class Flusher:
             self._turns.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Send all frames that have gathered; who had its share waits for the next one."""
+        """Send the frames that have gathered; who had its share waits for the next one."""
         self._is_due = False
-        self._spent = 0
+        self._spent = self._read = 0
         for outbox in self._takers:
             outbox.taken = 0
         self._takers.clear()
         outboxes, self._outboxes = self._outboxes, []
+        room = FLUSH_BYTES
+        sent = 0
         for outbox in outboxes:
-            outbox.flush()
-            was_full = outbox.pushed_bytes >= SHARE_BYTES
-            outbox.pushed_bytes = 0
-            if was_full and outbox.behind:
-                self.wait(outbox)
+            if room <= 0:
+                break
+            room -= self._send(outbox)
+            sent += 1
+        # Who comes later passes by the many of an earlier turn, for whom half is kept.
+        room = max(room, FLUSH_BYTES // 2)
+        while self._late and room > 0:
+            room -= self._send(self._late.popleft())
+        self._late.extend(outboxes[sent:])
+        if self._late:
+            self._come()
+
+    def flush_all(self) -> None:
+        """Send everything that has gathered now: nothing more will come."""
+        while self._outboxes or self._late:
+            self.flush()
+
+    def _send(self, outbox: Outbox) -> int:
+        size = outbox.flush()
+        was_full = outbox.pushed_bytes >= SHARE_BYTES
+        outbox.pushed_bytes = 0
+        if was_full and outbox.behind:
+            self.wait(outbox)
+        return size + FRAME_BYTES
 
     def wait(self, outbox: Outbox) -> None:
         """Let a connection catch up when the others who wait have had their turn."""
@@ -305,11 +354,11 @@ class Flusher:
             self._turns.call_soon(self._serve)
 
     def _serve(self) -> None:
-        """Let some go on, then nobody for as long as that took: whoever asks for much, or again
-        and again, leaves half of the loop to those who do not."""
-        self._spent = 0
+        """Let some go on, then nobody for a while: whoever asks for much, or again and again,
+        leaves most of the loop to those who do not."""
+        self._spent = self._read = 0
         for outbox in tuple(self._waiting):
-            if self.is_spent:
+            if self.has_read:
                 break
             del self._waiting[outbox]
             outbox.catch_up()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from cloister.limits import KIB, MAX_FOLLOWED_OBJECTS
@@ -97,24 +98,33 @@ class Dispatch:
             State.CLOSED: {},
         }
 
-    def take(self, session: Session, requests: list[commands.AnyRequest]) -> None:
+    def take(self, session: Session, requests: Sequence[commands.AnyRequest]) -> None:
         """Handle the requests of one frame in order.  Raises TooManyRequests."""
         if session.backlog is not None:
             # Read already when the connection was held.
-            session.backlog.requests += requests
+            session.backlog.requests.extend(requests)
             return
+        # Of those that have waited already the rest stays where it is: there may be thousands, and
+        # a copy in each turn is more for the collector of garbage than what was asked for.
+        waiting = requests if isinstance(requests, deque) else deque(requests)
         context, outbox = self._context, session.outbox
         flusher = outbox.flusher
-        for place, request in enumerate(requests):
-            cost = _COSTS.get(type(request), REQUEST_COST)
+        while waiting:
+            request = waiting[0]
+            kind = type(request)
+            cost = _COSTS.get(kind, REQUEST_COST)
+            reads = kind in _READS
             if outbox.is_full or (
-                flusher.is_spent
-                and session.state is State.PROVEN
-                and (cost > REQUEST_COST or outbox.taken >= AT_ONCE)
+                session.state is State.PROVEN
+                and (
+                    (reads and flusher.has_read)
+                    or (flusher.is_spent and (cost > REQUEST_COST or outbox.taken >= AT_ONCE))
+                )
             ):
-                context.wait_with(session, requests[place:])
+                context.wait_with(session, waiting)
                 return
-            flusher.take(outbox, cost)
+            waiting.popleft()
+            flusher.take(outbox, cost, reads=reads)
             context.metrics.requests += 1
             if session.state is State.GREETED:
                 session.count_unproven()
@@ -226,5 +236,7 @@ _COSTS: Final[dict[type, int]] = {
 }
 """What others count: those which make a relay work or read for a few bytes.  A member
 who asks for them without end waits, and nobody else."""
+_READS: Final = frozenset(_COSTS) - {commands.Prove, commands.ProveSteward}
+"""Those that read from storage."""
 MAX_GRANTS: Final = 2 * MAX_FOLLOWED_OBJECTS
 """Objects one connection may prove: twice what it may follow; bounds the relay's memory."""

@@ -54,7 +54,7 @@ _MOST_DOUBTFUL: Final = MOST // 2
 """Places that those may hold who wait behind everybody else."""
 FRESH_OF_ADDRESS: Final = 2
 """Handshakes at once of one address before the next ones wait behind everybody else."""
-PER_TURN: Final = 8
+PER_TURN: Final = 2
 """Connections taken, looked at or closed in one turn of the loop: each costs up to a tenth of a
 millisecond.  What one process does not take, another does."""
 _SWEEP_S: Final = 0.1
@@ -191,7 +191,8 @@ class Door:
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(PER_TURN):
-            if not self._may_take() and not self._end_oldest_silence():
+            is_full = not self._may_take()
+            if is_full and not self._silent:
                 self._pause_for(_NO_FILES_PAUSE_S)
                 break
             try:
@@ -203,6 +204,8 @@ class Door:
                     raise
                 self._pause_for(_NO_FILES_PAUSE_S)
                 break
+            if is_full:
+                self._end_oldest_silence()
             connection.setblocking(False)
             self._queue_up(connection, address)
         self._begin_some()
@@ -337,11 +340,8 @@ class Door:
         self._queue_up(*self._end_silence(number))
         self._begin_some()
 
-    def _end_oldest_silence(self) -> bool:
-        if not self._silent:
-            return False
+    def _end_oldest_silence(self) -> None:
         self._end_silence(next(iter(self._silent)))[0].close()
-        return True
 
     def _end_silence(self, number: int) -> tuple[socket.socket, Any]:
         self._loop.remove_reader(number)

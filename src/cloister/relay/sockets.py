@@ -10,6 +10,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from traceback import clear_frames
 from typing import Any, Final
 
 import aiofastnet
@@ -235,8 +236,11 @@ async def shake_hands(
             ssl_incoming_bio_size=TLS_BUFFER_BYTES,
             ssl_outgoing_bio_size=TLS_BUFFER_BYTES,
         )
-    except (OSError, EOFError, TimeoutError):
+    except (OSError, EOFError, TimeoutError) as error:
         connection.close()
+        # What the library keeps of a handshake that failed would else wait, with its buffers, for
+        # the collector of garbage.
+        clear_frames(error.__traceback__)
     except asyncio.CancelledError:
         connection.close()
         raise

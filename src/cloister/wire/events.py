@@ -8,8 +8,8 @@ from __future__ import annotations
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, tag_field="t"):
-    """Base of all events."""
+class Event(msgspec.Struct, frozen=True, array_like=True, tag_field="t", gc=False):
+    """Base of all events.  They are nothing for the collector of garbage, as requests are."""
 
 
 class Challenge(Event, frozen=True, tag=1):

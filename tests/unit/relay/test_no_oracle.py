@@ -471,8 +471,10 @@ def test_what_the_own_circle_has_is_found(run: Callable[[Scenario], None]) -> No
     async def scenario(world: World) -> None:
         session = await world.member()
         origin = world.relay.circles[0].origin
-        frame = encode_frame([commands.ReadLog(1, origin, 0), commands.FollowLog(2, origin, 0)])
-        entries, done, *_ = decode_events(await world.relay.answer(session, frame))
+        frame = encode_frame([commands.ReadLog(1, origin, 0)])
+        (entries,) = decode_events(await world.relay.answer(session, frame))
+        frame = encode_frame([commands.FollowLog(2, origin, 0)])
+        done, *_ = decode_events(await world.relay.answer(session, frame))
         assert isinstance(entries, Entries)
         assert len(entries.entries) == len(world.relay.circles[0].log.steps)
         assert done == Done(2, 0)

@@ -7,7 +7,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from cloister.limits import DELIVERY_WINDOW_BYTES, MAX_FRAME_MESSAGES
-from cloister.relay.delivery import SHARE_BYTES, TURN_BYTES
+from cloister.relay.delivery import (
+    FLUSH_BYTES,
+    FRAME_BYTES,
+    READ_BYTES,
+    SHARE_BYTES,
+    TURN_BYTES,
+)
 from cloister.relay.dispatch import AT_ONCE
 from cloister.relay.session import Session
 from cloister.wire import commands
@@ -56,8 +62,8 @@ def test_those_who_catch_up_share_each_turn_and_all_get_everything() -> None:
         for session in sessions:
             core.dispatch.take(session, [FOLLOW])
         # What they get at once does not grow with how many they are.
-        assert sum(one.outbox.pushed_bytes for one in sessions) < TURN_BYTES + 2 * SHARE_BYTES
-        for _ in range(10):
+        assert sum(one.outbox.pushed_bytes for one in sessions) < READ_BYTES + SHARE_BYTES
+        for _ in range(40):
             await settle()
         for session in sessions:
             follow = session.follows[CHANNEL, COMMONS]
@@ -79,13 +85,42 @@ def test_a_new_message_does_not_wait_for_those_who_catch_up() -> None:
         await core.ask(reader, commands.Follow(2, CHANNEL, COMMONS, number))
         for session in sessions[2:]:
             core.dispatch.take(session, [FOLLOW])
-        assert core.flusher.is_spent
+        assert core.flusher.has_read
         core.dispatch.take(writer, [put(number, size=SIZE)])
         for _ in range(4):
             await asyncio.sleep(0)
         assert [event.n for event in core.sent[reader] if isinstance(event, Item)] == [number]
         # Which others are still waiting for what was there before.
         assert any(not core.sent[one] for one in sessions[2:])
+
+    run(scenario)
+
+
+def test_a_message_to_many_does_not_make_one_to_one_wait_for_all_of_them() -> None:
+    async def scenario(core: HomeCore) -> None:
+        turn: list[str] = []
+
+        def line(name: str, size: int) -> None:
+            outbox = core.connect().outbox
+            outbox.transmit = lambda _frame: turn.append(name)
+            outbox.send(bytes(size))
+
+        many, in_a_turn = 100, FLUSH_BYTES // (SIZE + FRAME_BYTES) + 1
+        for _ in range(many):
+            line("many", SIZE)
+        core.flusher.flush()
+        assert turn == ["many"] * in_a_turn
+        line("one", 100)
+        core.flusher.flush()
+        assert turn[in_a_turn] == "one"
+        # Nor do those who come meanwhile, be they ever so many, make the many wait for ever.
+        for _ in range(2 * many // in_a_turn):
+            for _ in range(in_a_turn):
+                line("late", SIZE)
+            core.flusher.flush()
+        assert turn.count("many") == many
+        core.flusher.flush_all()
+        assert turn.count("late") == 2 * many // in_a_turn * in_a_turn
 
     run(scenario)
 

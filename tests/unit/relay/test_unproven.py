@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 
@@ -18,7 +19,7 @@ from cloister.limits import (
     UNPROVEN_S,
     UNPROVEN_SILENT_S,
 )
-from cloister.relay.listener import SWEEP_S, UNPROVEN_SHARE, Sessions
+from cloister.relay.listener import SWEEP_S, SWEPT_AT_ONCE, UNPROVEN_SHARE, Sessions
 from cloister.relay.logsafe import Log
 from cloister.relay.services.context import WRONG_PROOF
 from cloister.relay.session import Session, State, TooManyRequests
@@ -87,24 +88,24 @@ def run(
     asyncio.run(main())
 
 
-def pass_time(core: HomeCore, sessions: Sessions, seconds: float) -> None:
+async def pass_time(core: HomeCore, sessions: Sessions, seconds: float) -> None:
     """Move the clock on as the relay's own sweeps see it: every second, and every fifth."""
     for number in range(1, int(seconds) + 1):
         core.time += 1
         sessions.sweep_unproven(core.time)
         if number % SWEEP_S == 0:
-            sessions.sweep(core.time)
+            await sessions.sweep(core.time)
 
 
 def test_silence_without_a_proof_is_cut_and_with_one_it_is_not() -> None:
     async def scenario(core: HomeCore, sessions: Sessions) -> None:
         stranger, device = Line(sessions), Line(sessions)
         device.prove(core)
-        pass_time(core, sessions, UNPROVEN_SILENT_S)
+        await pass_time(core, sessions, UNPROVEN_SILENT_S)
         assert core.metrics.sessions_cut == 0
-        pass_time(core, sessions, 1)
+        await pass_time(core, sessions, 1)
         assert stranger.is_cut
-        pass_time(core, sessions, UNPROVEN_S)
+        await pass_time(core, sessions, UNPROVEN_S)
         assert not device.is_cut
         assert IDLE_TIMEOUT_S > UNPROVEN_S + UNPROVEN_SILENT_S
         assert core.metrics.sessions_cut == 1
@@ -118,10 +119,10 @@ def test_who_keeps_talking_without_a_proof_is_cut_in_the_end() -> None:
         stranger = Line(sessions)
         for _ in range(UNPROVEN_S // 5):
             assert stranger.ask(commands.Ping(1))
-            pass_time(core, sessions, 5)
+            await pass_time(core, sessions, 5)
         assert not stranger.is_cut
         assert stranger.ask(commands.Ping(1))
-        pass_time(core, sessions, 1)
+        await pass_time(core, sessions, 1)
         assert stranger.is_cut
 
     run(scenario)
@@ -146,7 +147,7 @@ def test_who_brings_a_log_with_a_code_may_take_his_time() -> None:
         for _ in range(2 * UNPROVEN_S // 5):
             assert steward.ask(*[commands.Ping(1)] * 10)
             steward.session.grant_time(core.time)
-            pass_time(core, sessions, 5)
+            await pass_time(core, sessions, 5)
         assert not steward.is_cut
 
     run(scenario)
@@ -203,7 +204,7 @@ def test_a_stalled_reader_is_cut_within_its_time_and_loses_nothing(begins_after:
             core.time += 1
             seconds += 1
             if seconds % SWEEP_S == 0:
-                sessions.sweep(core.time)
+                await sessions.sweep(core.time)
         assert STALLED_SESSION_S - 2 * SWEEP_S <= seconds - begins_after <= STALLED_SESSION_S
         assert writer.ask(*[put(number) for number in range(20)])
         await settle()
@@ -225,19 +226,19 @@ def test_a_reader_on_a_slow_line_is_not_cut_while_it_moves() -> None:
         reader.waiting_bytes = 200_000
         sessions.on_blocked(reader.session, True)
 
-        def pass_sweeps(count: int, taken: int) -> None:
+        async def pass_sweeps(count: int, taken: int) -> None:
             for _ in range(count):
                 core.time += SWEEP_S
                 reader.waiting_bytes -= taken
                 # Its ping, which is not read, keeps no connection that takes nothing.
                 reader.session.heard_at = core.time
-                sessions.sweep(core.time)
+                await sessions.sweep(core.time)
 
-        pass_sweeps(20, 1000)
+        await pass_sweeps(20, 1000)
         assert not reader.is_cut
-        pass_sweeps(round(STALLED_SESSION_S / SWEEP_S) - 2, 0)
+        await pass_sweeps(round(STALLED_SESSION_S / SWEEP_S) - 2, 0)
         assert not reader.is_cut
-        pass_sweeps(2, 0)
+        await pass_sweeps(2, 0)
         assert reader.is_cut
 
     run(scenario)
@@ -337,3 +338,23 @@ def test_the_count_says_so_where_no_socket_is() -> None:
             core.dispatch.take(session, [commands.Ping(1)] * (MAX_UNPROVEN_REQUESTS + 1))
 
     run(scenario)
+
+
+def test_a_sweep_lets_others_in_between() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        lines = [Line(sessions) for _ in range(10 * SWEPT_AT_ONCE)]
+        for line in lines:
+            line.prove(core)
+        core.time += IDLE_TIMEOUT_S + 1
+        sweep = asyncio.create_task(sessions.sweep(core.time))
+        cut = [0]
+        while not sweep.done():
+            await asyncio.sleep(0)
+            cut.append(sum(line.is_cut for line in lines))
+            if len(cut) == 3:
+                # Who goes meanwhile is not looked for any more.
+                sessions.on_disconnected(lines[-1].session)
+        assert cut[-1] == len(lines) - 1
+        assert max(later - before for before, later in pairwise(cut)) <= SWEPT_AT_ONCE
+
+    run(scenario, max_connections=1000)

@@ -8,7 +8,6 @@ when the main process is gone, the pipe is, and the child ends in that moment.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ import uvloop
 
 from cloister.core_dumps import forbid_core_dumps
 from cloister.errors import CloisterError
+from cloister.relay.garbage import Collector
 from cloister.relay.processes.orders import (
     BEAT,
     BEAT_S,
@@ -95,9 +95,7 @@ class Child:
         except (CloisterError, OSError):
             self._end(1)
             return
-        # What lives from here on for ever need not be looked through again and again.
-        gc.collect()
-        gc.freeze()
+        Collector()
         self._pipe.post(READY, 0)
         self._beat()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -54,7 +55,7 @@ class Context:
         """Origins of logs that have ended here: another relay is the home now."""
         self.on_mail: Callable[[bytes, int], None] = _nobody
         self.throttle: Callable[[Session, bool], None] = _no_socket
-        self.retake: Callable[[Session, list[commands.AnyRequest]], None] = _no_requests
+        self.retake: Callable[[Session, deque[commands.AnyRequest]], None] = _no_requests
 
     def check_proof(self, session: Session, request: commands.Prove) -> bool:
         """Tell whether a proof fits object and connection.
@@ -101,7 +102,7 @@ class Context:
         if before >= MAX_PENDING_BYTES > session.pending_bytes and session.backlog is None:
             self.throttle(session, False)
 
-    def wait_with(self, session: Session, requests: list[commands.AnyRequest]) -> None:
+    def wait_with(self, session: Session, requests: deque[commands.AnyRequest]) -> None:
         """Let requests wait until the connection takes its answers; read nothing more."""
         session.backlog = Backlog(session, requests, self._go_on)
         session.outbox.behind[session.backlog] = None
@@ -109,7 +110,7 @@ class Context:
             session.outbox.flusher.wait(session.outbox)
         self.throttle(session, True)
 
-    def _go_on(self, session: Session, requests: list[commands.AnyRequest]) -> None:
+    def _go_on(self, session: Session, requests: deque[commands.AnyRequest]) -> None:
         """Handle what has waited; when nothing waits any more, read on."""
         self.retake(session, requests)
         if session.backlog is None and session.pending_bytes < MAX_PENDING_BYTES:
@@ -142,7 +143,7 @@ def _nobody(_inbox_id: bytes, _n: int) -> None:
     """Nobody follows inboxes yet."""
 
 
-def _no_requests(_session: Session, _requests: list[commands.AnyRequest]) -> None:
+def _no_requests(_session: Session, _requests: deque[commands.AnyRequest]) -> None:
     """There is nobody who takes requests."""
 
 

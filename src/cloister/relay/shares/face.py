@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from cloister.relay.services.context import Context
@@ -22,7 +23,7 @@ class ShareDispatch:
             commands.Ping: self._ping,
         }
 
-    def take(self, session: Session, requests: list[commands.AnyRequest]) -> None:
+    def take(self, session: Session, requests: Sequence[commands.AnyRequest]) -> None:
         """Handle the requests of one frame in order.  Raises TooManyRequests."""
         self._context.metrics.requests += len(requests)
         for request in requests:

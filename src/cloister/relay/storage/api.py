@@ -65,7 +65,7 @@ class LadderRow(msgspec.Struct, frozen=True):
     tree: bytes
 
 
-class EnvelopeRow(msgspec.Struct, frozen=True):
+class EnvelopeRow(msgspec.Struct, frozen=True, gc=False):
     """An envelope; ``parts`` > 0 when its bytes are an object of that many parts.
 
     ``next_key`` is empty unless it is a commit."""
