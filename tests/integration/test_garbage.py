@@ -28,6 +28,15 @@ OURS = ("cloister.relay.", "aiofastnet.", "picows.")
 """Of the client, which is in this process too, nothing is."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _rest_of_this_process() -> Iterator[None]:
+    """Thousands of tests stand in memory, which are not looked through each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     folder = Folder(tmp_path_factory.mktemp("relay") / "home")

@@ -15,11 +15,15 @@ from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.secret import Secret
 from cloister.testing.simulated_circle import SimulatedCircle, SimulatedDevice
 from cloister.transparency import sign_checkpoint
+from cloister.wire.auth import ObjectKind
+from cloister.wire.codes import Refusal
+from cloister.wire.commands import AnyRequest, Follow, Prove
 from cloister.wire.events import (
     AnyEvent,
     Challenge,
     CommitItem,
     Entries,
+    Failed,
     Head,
     Item,
     Logged,
@@ -92,6 +96,31 @@ def test_a_dropped_item_is_a_hole_and_comes_after_all() -> None:
         await say(circle, ada, "one", "two")
         assert "hole" in codes(ben)
         assert ben.texts("Ada") == ["one", "two"]
+
+    play(story)
+
+
+def test_a_proof_that_lapsed_before_the_follow_came_is_given_again() -> None:
+    async def story() -> None:
+        circle = SimulatedCircle()
+        ada, ben = await two_at_a_desk(circle)
+        lapsed: dict[bytes, bool] = {}
+
+        def lapse(request: AnyRequest) -> tuple[AnyRequest | AnyEvent, ...]:
+            match request:
+                case Prove(object_id=object_id) if object_id in lapsed:
+                    lapsed[object_id] = False
+                case Follow(kind=ObjectKind.CHANNEL) if lapsed.setdefault(request.object_id, True):
+                    return (Failed(request.rid, int(Refusal.NOT_PROVEN)),)
+            return (request,)
+
+        ben.hinder = lapse
+        ben.drop_link()
+        await say(circle, ada, "one")
+        assert ben.texts("Ada") == ["one"]
+        assert lapsed
+        assert not any(lapsed.values())
+        assert codes(ben) == set()
 
     play(story)
 

@@ -326,5 +326,5 @@ def _on_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
         wait = relocating.RETRY_S if turn.state.home_move is not None else RETRY_S
         turn.delay(purpose, BOX_RETRY_S if purpose.work is Work.PROVE_BOX else wait)
     if purpose.work is Work.FOLLOW:
-        linking.unfollow(turn, purpose)
+        linking.on_follow_failed(turn, purpose, event)
     entering.on_failed(turn, purpose, event)

@@ -34,9 +34,12 @@ sends; a turn that gave each of a thousand his window would make everybody else 
 SHARE_BYTES: Final = 64 * KIB
 """What one connection gets of it before its socket has said whether it takes that: whoever reads
 nothing makes the relay hold so much and one message more."""
-REST_S: Final = 0.002
-"""After a turn in which somebody caught up everybody else has so long: five times what it took.
-All who catch up have some ten megabytes a second together."""
+REST_S: Final = 0.003
+"""After a turn in which somebody caught up, for everybody else: eight times what it took."""
+REST_OF_CROWD_S: Final = 0.001
+"""The same when more than ``FEW`` wait: many who each want what they missed have 24 megabytes a
+second together, a few who want much have ten."""
+FEW: Final = 128
 FLUSH_BYTES: Final = 256 * KIB
 """What is sent in one turn of the loop: half a millisecond.  A message to a thousand does not make
 a message to one wait for all of them."""
@@ -100,6 +103,11 @@ class Follow:
         return (
             len(self.unseen) >= DELIVERY_WINDOW_ITEMS or self.unseen_bytes >= DELIVERY_WINDOW_BYTES
         )
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether there is something that it may have and has not been given."""
+        return self in self.outbox.behind
 
     def offer(self, n: int, item: bytes) -> None:
         """Push a new item if it is the next one and the window is open."""
@@ -364,4 +372,5 @@ class Flusher:
             outbox.catch_up()
         self._serves = bool(self._waiting)
         if self._serves:
-            self._turns.call_later(REST_S, self._serve)
+            rest_s = REST_S if len(self._waiting) <= FEW else REST_OF_CROWD_S
+            self._turns.call_later(rest_s, self._serve)

@@ -226,8 +226,8 @@ _COSTS: Final[dict[type, int]] = {
     # A signature to check.
     commands.Prove: 16 * KIB,
     commands.ProveSteward: 16 * KIB,
-    # What it brings from storage is counted where it is read; looking costs something too.
-    commands.Follow: 8 * KIB,
+    # What it brings from storage is counted where it is read, and waits there for its turn.
+    commands.Follow: 16 * KIB,
     commands.FollowLog: 64 * KIB,
     commands.ReadLog: 64 * KIB,
     commands.ReadPart: 64 * KIB,
@@ -236,7 +236,15 @@ _COSTS: Final[dict[type, int]] = {
 }
 """What others count: those which make a relay work or read for a few bytes.  A member
 who asks for them without end waits, and nobody else."""
-_READS: Final = frozenset(_COSTS) - {commands.Prove, commands.ProveSteward}
-"""Those that read from storage."""
+_READS: Final = frozenset(
+    {
+        commands.FollowLog,
+        commands.ReadLog,
+        commands.ReadPart,
+        commands.ReadTree,
+        commands.ReadProof,
+    }
+)
+"""Those that are answered from storage at once, and so wait for it themselves."""
 MAX_GRANTS: Final = 2 * MAX_FOLLOWED_OBJECTS
 """Objects one connection may prove: twice what it may follow; bounds the relay's memory."""

@@ -255,8 +255,10 @@ class Sessions:
     def _look_after(self, session: Session, connection: Connection, now: float) -> None:
         outbox = session.outbox
         waiting = connection.waiting_bytes
-        if not outbox.is_stuck or (outbox.is_blocked and waiting < outbox.waiting_bytes):
-            # On a slow line it moves, before there is room again.
+        is_held = session.backlog is not None and not outbox.is_blocked
+        if is_held or not outbox.is_stuck or (outbox.is_blocked and waiting < outbox.waiting_bytes):
+            # On a slow line it moves, before there is room again; and of whom nothing is read as
+            # long as requests wait, what was taken is not known.
             outbox.moved_at = now
         outbox.waiting_bytes = waiting
         # The next sweep would be too late; none comes at the very second.

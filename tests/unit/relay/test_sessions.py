@@ -82,6 +82,25 @@ def test_a_proof_lapses_unless_the_next_epoch_is_proved_in_time() -> None:
     run(scenario)
 
 
+def test_a_proof_does_not_lapse_before_the_commit_that_ended_its_epoch_is_given() -> None:
+    async def scenario(core: HomeCore) -> None:
+        one, two = core.connect(b"1" * 32), core.connect(b"2" * 32)
+        for session in (one, two):
+            await core.ask(session, core.proof(session, 0))
+            await core.ask(session, commands.Follow(2, CHANNEL, COMMONS, 0))
+        two.outbox.is_blocked = True
+        await core.ask(one, core.commit(one, 0, 1))
+        core.time += REPROVE_S + 1
+        core.channels.sweep(two, core.time)
+        two.outbox.is_blocked = False
+        core.dispatch.resume(two)
+        assert isinstance((await core.drain(two))[0], CommitItem)
+        core.channels.sweep(two, core.time)
+        assert codes(await core.ask(two, put(5))) == [Refusal.NOT_PROVEN]
+
+    run(scenario)
+
+
 def test_a_proof_of_an_ended_epoch_is_not_told_how_far_the_channel_went() -> None:
     async def scenario(core: HomeCore) -> None:
         member = core.connect()

@@ -6,15 +6,22 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import pytest
+
 from cloister.limits import DELIVERY_WINDOW_BYTES, MAX_FRAME_MESSAGES
 from cloister.relay.delivery import (
+    FEW,
     FLUSH_BYTES,
     FRAME_BYTES,
     READ_BYTES,
+    REST_OF_CROWD_S,
+    REST_S,
     SHARE_BYTES,
     TURN_BYTES,
+    Flusher,
 )
 from cloister.relay.dispatch import AT_ONCE
+from cloister.relay.metrics import Metrics
 from cloister.relay.session import Session
 from cloister.wire import commands
 from cloister.wire.events import Done, Item
@@ -94,6 +101,49 @@ def test_a_new_message_does_not_wait_for_those_who_catch_up() -> None:
         assert any(not core.sent[one] for one in sessions[2:])
 
     run(scenario)
+
+
+class Reader:
+    """Wants more than there is in a turn, each time."""
+
+    def __init__(self, flusher: Flusher) -> None:
+        self._flusher = flusher
+
+    def catch_up(self) -> None:
+        self._flusher.read(READ_BYTES)
+        self._flusher.wait(self)  # type: ignore[arg-type]
+
+
+class Rests:
+    """Turns by hand, and how long was rested between them."""
+
+    def __init__(self) -> None:
+        self.rests: list[float] = []
+        self._next: list[Callable[[], None]] = []
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self._next.append(callback)
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        self.rests.append(delay)
+        self._next.append(callback)
+
+    def turn(self) -> None:
+        ready, self._next = self._next, []
+        for callback in ready:
+            callback()
+
+
+@pytest.mark.parametrize(("count", "rest_s"), [(FEW, REST_S), (FEW + 1, REST_OF_CROWD_S)])
+def test_a_few_who_want_much_rest_longer_than_a_crowd(count: int, rest_s: float) -> None:
+    turns = Rests()
+    flusher = Flusher(Metrics(), turns)
+    for _ in range(count):
+        flusher.wait(Reader(flusher))  # type: ignore[arg-type]
+    for _ in range(5):
+        turns.turn()
+    assert turns.rests
+    assert set(turns.rests) == {rest_s}
 
 
 def test_a_message_to_many_does_not_make_one_to_one_wait_for_all_of_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
@@ -214,6 +215,34 @@ def test_a_stalled_reader_is_cut_within_its_time_and_loses_nothing(begins_after:
         await settle()
         got = [event for frame in again.got for event in decode_events(frame)]
         assert [event.n for event in got if isinstance(event, Item)] == list(range(20))
+
+    run(scenario)
+
+
+def test_who_waits_for_a_turn_among_many_is_not_taken_for_stalled() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        reader, writer = Line(sessions), Line(sessions)
+        for line in (reader, writer):
+            line.prove(core)
+        assert writer.ask(*[put(number, size=16 * 1024) for number in range(20)])
+        assert reader.ask(commands.Follow(2, CHANNEL, COMMONS, 0))
+        async with asyncio.timeout(60):
+            while not reader.session.outbox.is_stuck:  # noqa: ASYNC110  turns rest by the clock
+                await asyncio.sleep(0.001)
+
+        async def is_cut_after_sweeps() -> bool:
+            for _ in range(round(STALLED_SESSION_S / SWEEP_S)):
+                core.time += SWEEP_S
+                await sessions.sweep(core.time)
+            return reader.is_cut
+
+        # Its credit is not read while it is held for what waits before.
+        core.context.wait_with(reader.session, deque([commands.Ping(3)]))
+        assert not await is_cut_after_sweeps()
+        async with asyncio.timeout(60):
+            while reader.is_held:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert await is_cut_after_sweeps()
 
     run(scenario)
 

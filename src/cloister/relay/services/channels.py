@@ -146,10 +146,15 @@ class Channels:
             del self._live[channel_id]
 
     def sweep(self, session: Session, now: float) -> None:
-        """Take back proofs of epochs that ended more than ``REPROVE_S`` ago."""
+        """Take back proofs of epochs that ended more than ``REPROVE_S`` ago.
+
+        Not while its follow waits for something to be taken: the commit that ended the epoch is
+        among that, and without it the device could not know what to prove."""
         for grant in list(session.grants.values()):
             if grant.lapses_at is not None and grant.lapses_at <= now:
-                self.take_back(session, grant.object_id)
+                follow = session.follows.get((CHANNEL, grant.object_id))
+                if follow is None or not follow.is_behind:
+                    self.take_back(session, grant.object_id)
 
     # --- writing -----------------------------------------------------------------------------
 
