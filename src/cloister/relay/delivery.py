@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import msgspec
+
 from cloister.limits import (
     DELIVERY_WINDOW_BYTES,
     DELIVERY_WINDOW_ITEMS,
@@ -47,6 +49,16 @@ FRAME_BYTES: Final = 6 * KIB
 """What a frame counts of it beside its bytes: a record of TLS and a call of the system."""
 _FRAME_ROOM: Final = MAX_FRAME_BYTES - 16
 """Bytes of messages in one frame, less its head."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What there is in a turn of the loop for all together, and how long it rests after it."""
+
+    turn_bytes: int = TURN_BYTES
+    read_bytes: int = READ_BYTES
+    flush_bytes: int = FLUSH_BYTES
+    rest_s: float = REST_S
+    rest_of_crowd_s: float = REST_OF_CROWD_S
 
 
 class Source(Protocol):
@@ -142,7 +154,7 @@ class Follow:
                 min(
                     DELIVERY_WINDOW_BYTES - self.unseen_bytes,
                     SHARE_BYTES - outbox.pushed_bytes,
-                    READ_BYTES,
+                    outbox.flusher.bounds.read_bytes,
                 ),
             )
             if not items:
@@ -263,9 +275,12 @@ class Flusher:
     """Sends, at the end of a loop turn, the frames of all connections that have something; and
     lets those go on that wait for their share, one after another, for a part of the time."""
 
-    def __init__(self, metrics: Metrics, turns: Turns | None = None) -> None:
+    def __init__(
+        self, metrics: Metrics, turns: Turns | None = None, bounds: Bounds | None = None
+    ) -> None:
         """``turns``: None: of the running loop."""
         self.metrics = metrics
+        self.bounds: Final = bounds or Bounds()
         self._turns: Turns = turns or asyncio.get_running_loop()
         self._outboxes: list[Outbox] = []
         self._late: deque[Outbox] = deque()
@@ -281,12 +296,12 @@ class Flusher:
     @property
     def is_spent(self) -> bool:
         """Tell whether whoever makes work has to wait."""
-        return self._spent >= TURN_BYTES
+        return self._spent >= self.bounds.turn_bytes
 
     @property
     def has_read(self) -> bool:
         """Tell whether whoever needs something from storage has to wait."""
-        return self._read >= READ_BYTES or self._spent >= TURN_BYTES
+        return self._read >= self.bounds.read_bytes or self.is_spent
 
     def spend(self, size: int) -> None:
         """Count work in this turn, as bytes from storage that take as long."""
@@ -326,7 +341,7 @@ class Flusher:
             outbox.taken = 0
         self._takers.clear()
         outboxes, self._outboxes = self._outboxes, []
-        room = FLUSH_BYTES
+        room = self.bounds.flush_bytes
         sent = 0
         for outbox in outboxes:
             if room <= 0:
@@ -334,7 +349,7 @@ class Flusher:
             room -= self._send(outbox)
             sent += 1
         # Who comes later passes by the many of an earlier turn, for whom half is kept.
-        room = max(room, FLUSH_BYTES // 2)
+        room = max(room, self.bounds.flush_bytes // 2, 1)
         while self._late and room > 0:
             room -= self._send(self._late.popleft())
         self._late.extend(outboxes[sent:])
@@ -372,5 +387,7 @@ class Flusher:
             outbox.catch_up()
         self._serves = bool(self._waiting)
         if self._serves:
-            rest_s = REST_S if len(self._waiting) <= FEW else REST_OF_CROWD_S
-            self._turns.call_later(rest_s, self._serve)
+            bounds, is_crowd = self.bounds, len(self._waiting) > FEW
+            self._turns.call_later(
+                bounds.rest_of_crowd_s if is_crowd else bounds.rest_s, self._serve
+            )

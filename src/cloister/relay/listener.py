@@ -25,7 +25,7 @@ from cloister.limits import (
     UNPROVEN_SILENT_S,
 )
 from cloister.relay.acquaintances import Acquaintances
-from cloister.relay.delivery import Flusher
+from cloister.relay.delivery import Bounds, Flusher
 from cloister.relay.door import Door, bind
 from cloister.relay.logsafe import Log
 from cloister.relay.services.context import Context
@@ -107,13 +107,14 @@ class Sessions:
         entropy: Entropy,
         log: Log,
         max_connections: int,
+        bounds: Bounds | None = None,
     ) -> None:
         self._context = context
         self._dispatch = dispatch
         self._entropy = entropy
         self._log = log
         self._max_connections = max_connections
-        self.flusher = Flusher(context.metrics)
+        self.flusher = Flusher(context.metrics, bounds=bounds)
         self._connections: dict[Session, Connection] = {}
         self._is_empty = asyncio.Event()
         self._unproven: dict[Session, None] = {}

@@ -6,6 +6,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from cloister.relay.delivery import Bounds
+
 DAY_S = 86_400.0
 
 
@@ -71,4 +73,17 @@ def draw_faults(rng: random.Random) -> Faults:
         clock_off_s=rng.choice((0.0, 90.0, DAY_S)),
         jump_every_s=rng.choice((60.0, 1e9)),
         disk_s=rng.choice((0.005, 0.05, 0.5)),
+    )
+
+
+def draw_bounds(rng: random.Random) -> Bounds:
+    """Draw what the home relay has in a turn of its loop: what it has, or next to nothing, as with
+    a thousand others, so that everybody waits for what comes at once in a quiet world."""
+    if rng.random() < 0.5:
+        return Bounds()
+    return Bounds(
+        turn_bytes=rng.choice((1, Bounds().turn_bytes)),
+        read_bytes=rng.choice((1, Bounds().read_bytes)),
+        flush_bytes=rng.choice((1, Bounds().flush_bytes)),
+        rest_s=rng.choice((0.003, 0.1, 1.0)),
     )

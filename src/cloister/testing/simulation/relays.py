@@ -15,6 +15,7 @@ import picows
 from cloister.crypto.entropy import Entropy
 from cloister.relay.accounts import Accounts
 from cloister.relay.cosigning import Cosigning
+from cloister.relay.delivery import Bounds
 from cloister.relay.dispatch import Handler
 from cloister.relay.folder import Identity
 from cloister.relay.listener import OwnSocket, Sessions
@@ -92,6 +93,7 @@ class RunningHome:
         now: Callable[[], int],
         monotonic: Callable[[], float],
         dial: Dial,
+        bounds: Bounds | None = None,
     ) -> None:
         self.process: Final = process
         context = Context(
@@ -113,7 +115,12 @@ class RunningHome:
         self.logs: Final = protocol.logs
         self.dispatch: Final = protocol.dispatch
         self._sessions = Sessions(
-            context, self.dispatch, entropy=entropy, log=log, max_connections=1000
+            context,
+            self.dispatch,
+            entropy=entropy,
+            log=log,
+            max_connections=1000,
+            bounds=bounds,
         )
         self._retention = Retention(
             store,

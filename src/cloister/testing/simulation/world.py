@@ -18,7 +18,7 @@ from cloister.testing.simulation.chance import SeededEntropy, stream
 from cloister.testing.simulation.circle import Founded
 from cloister.testing.simulation.device_disk import SimulatedVault
 from cloister.testing.simulation.devices import Machine
-from cloister.testing.simulation.faults import QUIET, Faults, draw_faults
+from cloister.testing.simulation.faults import QUIET, Faults, draw_bounds, draw_faults
 from cloister.testing.simulation.history import History
 from cloister.testing.simulation.loop import Process, VirtualLoop
 from cloister.testing.simulation.network import End, Network
@@ -39,6 +39,7 @@ class World:
         self.trace: Final = trace
         self.faults: Faults = draw_faults(stream(seed, "faults"))
         self._drawn = self.faults
+        self._bounds = draw_bounds(stream(seed, "bounds"))
         self._founded = founded
         self._random = stream(seed, "world")
         self.processes: Final[list[Process]] = []
@@ -102,6 +103,7 @@ class World:
             now=lambda: int(self.now()),
             monotonic=self.loop.time,
             dial=partial(self._dial_mirror, process),
+            bounds=self._bounds,
         )
 
     def start_entry(self) -> None:
