@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 
 from cloister import __version__
-from cloister.clock import VARIABLE, ahead_s, wall_time
+from cloister.clock import VARIABLE, ahead_s, clock
 from cloister.core_dumps import forbid_core_dumps
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import LocalError, NetworkError
@@ -57,7 +57,9 @@ class _App:
     def __init__(self, folder: Folder, environment: Mapping[str, str]) -> None:
         self._folder = folder
         self._settings = folder.settings(environment)
-        self._log = Log(_now)
+        wall = clock()
+        self._now = lambda: int(wall())
+        self._log = Log(self._now)
         self._stop = asyncio.Event()
         self._has_failed = False
         self._is_ready = False
@@ -79,7 +81,7 @@ class _App:
             self._folder.identity(),
             entropy=SystemEntropy(),
             log=self._log,
-            now=_now,
+            now=self._now,
             on_failure=self._on_failure,
         )
         try:
@@ -155,10 +157,6 @@ class _App:
 
 class _Ended(Exception):
     """Ends the task group in good order."""
-
-
-def _now() -> int:
-    return int(wall_time())
 
 
 def _raise_file_limit() -> None:
