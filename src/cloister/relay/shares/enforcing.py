@@ -54,15 +54,22 @@ class Enforcement:
     # --- looking -----------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Look now and then.  Runs until cancelled."""
+        """Look now and then, at one log in a turn of the loop: a thousand devices take some
+        milliseconds.  Runs until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
-            self.look_at_all()
+            for origin in tuple(self._logs.origins()):
+                self.look(origin)
+                await asyncio.sleep(0)
+            self._tidy()
 
     def look_at_all(self) -> None:
         """Look at every log, drop old tickets, and replace an epoch key that is stale."""
         for origin in self._logs.origins():
             self.look(origin)
+        self._tidy()
+
+    def _tidy(self) -> None:
         self._worker.submit(lambda store: store.forget_tickets(self._now()), _nothing)
         self._worker.submit(ShareStore.is_stale, self._on_stale)
 
