@@ -188,7 +188,10 @@ class Session:
         )
 
     def remove_grant(self, grant: Grant) -> None:
-        """Take a proof back, with what it carried."""
+        """Take a proof back, with what it carried.
+
+        The log that it opened stays followed, and shows nothing until another proof opens it: a
+        device that was asleep proves the next epoch, and does not know that this one had lapsed."""
         key = (int(grant.kind), grant.object_id)
         self.grants.pop(key, None)
         follow = self.follows.pop(key, None)
@@ -196,10 +199,6 @@ class Session:
             follow.drop()
         if self.commons.get(grant.origin) is grant:
             del self.commons[grant.origin]
-            if grant.origin in self.steward_keys:
-                return
-            if self.log_follow is not None and self.log_follow.origin == grant.origin:
-                self.log_follow = None
 
 
 def spread_of_returns(connections: int) -> int:

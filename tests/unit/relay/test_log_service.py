@@ -38,7 +38,7 @@ from cloister.values import replace
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind
 from cloister.wire.codes import Refusal
-from cloister.wire.events import Done, Failed
+from cloister.wire.events import Done, Failed, Logged
 from cloister.wire.frame import decode_events
 from unit.relay.home_core import settle
 from unit.roster.circle import (
@@ -173,6 +173,25 @@ def test_a_stewards_entry_is_stored_without_the_commons() -> None:
         # The same bytes again: the same answer, and nothing more.
         assert await home.append(entry, expected=1) == Done(7, 1)
         assert home.fold.size == 2
+
+    run(scenario)
+
+
+def test_a_log_is_followed_on_when_a_later_proof_opens_it_again() -> None:
+    async def scenario(home: Home) -> None:
+        session, sent = home.session(is_member=True)
+        grant = session.commons[ORIGIN]
+        session.grants[ObjectKind.CHANNEL, COMMONS] = grant
+        home.logs.follow(session, commands.FollowLog(3, ORIGIN, 1))
+        # It sleeps while the epoch ends and the proof lapses, and hears nothing without one.
+        session.remove_grant(grant)
+        entry = home.hold()
+        await home.append(entry)
+        assert not [event for event in sent if isinstance(event, Logged)]
+        session.commons[ORIGIN] = grant
+        home.logs.catch_up(session)
+        await settle()
+        assert [event for event in sent if isinstance(event, Logged)] == [Logged(1, (entry,))]
 
     run(scenario)
 

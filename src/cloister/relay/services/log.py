@@ -335,7 +335,7 @@ class Logs:
     def _push(self, live: LiveLog) -> None:
         for session, follow in list(live.followers.items()):
             if session.log_follow is not follow:
-                # Its proof was taken back.
+                # It follows from another place now.
                 del live.followers[session]
             else:
                 self._serve(live, session, follow)
