@@ -24,6 +24,7 @@ from cloister.device.engine import Engine
 from cloister.relay.delivery import Follow
 from cloister.relay.services.channels import Channels
 from cloister.relay.services.live_channel import LiveChannel
+from cloister.relay.session import Grant, Session
 from cloister.relay.storage import api, writes
 from cloister.relay.storage.memory import MemoryStore
 from cloister.testing.simulation.device_disk import SimulatedVault
@@ -258,6 +259,22 @@ def forgotten_ids() -> Iterator[type[World]]:
     yield Forgetful
 
 
+@contextmanager
+def unfollowed_log() -> Iterator[type[World]]:
+    """With a proof of the commons that lapses the log is followed no more."""
+    remove = Session.remove_grant
+
+    def remove_with_log(self: Session, grant: Grant) -> None:
+        opened_the_log = self.commons.get(grant.origin) is grant
+        remove(self, grant)
+        if opened_the_log:
+            self.log_follow = None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "remove_grant", remove_with_log)
+        yield World
+
+
 BUGS: Final[dict[str, Bug]] = {
     "lost ack": lost_ack,
     "double show": double_show,
@@ -269,4 +286,5 @@ BUGS: Final[dict[str, Bug]] = {
     "sent before stored": sent_before_stored,
     "overtaken in doubt": overtaken_in_doubt,
     "forgotten ids": forgotten_ids,
+    "unfollowed log": unfollowed_log,
 }

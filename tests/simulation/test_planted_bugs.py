@@ -25,6 +25,7 @@ FOUND_AT: Final = {
     "sent before stored": 5,
     "overtaken in doubt": 33,
     "forgotten ids": 7,
+    "unfollowed log": 107,
 }
 """The first seed that found it, of 2,000 that were allowed."""
 KIND: Final = {
@@ -38,6 +39,7 @@ KIND: Final = {
     "sent before stored": "lost",
     "overtaken in doubt": "reordered",
     "forgotten ids": "alarmed",
+    "unfollowed log": "unsettled",
 }
 """What the checker calls it."""
 TRIES: Final = 40

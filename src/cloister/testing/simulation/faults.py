@@ -4,7 +4,7 @@ once hides what fails only in quiet."""
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloister.relay.delivery import Bounds
 
@@ -57,9 +57,14 @@ QUIET = Faults(
 """A world in which nothing fails: what a run comes to rest in."""
 
 
-def draw_faults(rng: random.Random) -> Faults:
-    """Draw the mixture of one run."""
-    return Faults(
+SLEEP_S = 60.0
+"""How long frames are held up at most by somebody who sleeps: longer than a proof lasts."""
+
+
+def draw_faults(rng: random.Random, sleep: random.Random) -> Faults:
+    """Draw the mixture of one run; ``sleep``: whether devices of it sleep with their connections
+    open, as laptops do."""
+    drawn = Faults(
         drop=rng.choice((0.0, 0.002, 0.01, 0.02, 0.02, 0.1)),
         lingering=rng.choice((0.0, 0.2, 0.5)),
         straggler=rng.choice((0.0, 0.05, 0.2)),
@@ -74,6 +79,9 @@ def draw_faults(rng: random.Random) -> Faults:
         jump_every_s=rng.choice((60.0, 1e9)),
         disk_s=rng.choice((0.005, 0.05, 0.5)),
     )
+    if sleep.random() < 0.25:
+        return replace(drawn, straggler=max(drawn.straggler, 0.05), straggler_s=SLEEP_S)
+    return drawn
 
 
 def draw_bounds(rng: random.Random) -> Bounds:

@@ -37,7 +37,7 @@ class World:
         self.seed: Final = seed
         self.loop: Final = loop
         self.trace: Final = trace
-        self.faults: Faults = draw_faults(stream(seed, "faults"))
+        self.faults: Faults = draw_faults(stream(seed, "faults"), stream(seed, "sleep"))
         self._drawn = self.faults
         self._bounds = draw_bounds(stream(seed, "bounds"))
         self._founded = founded
