@@ -45,14 +45,29 @@ def judge(
     ]
     for room, inside in rooms.items():
         here = [one for one in said if one.room == room]
+        vaults = {number: _own(screens[number, room]) for number in inside}
         for number in inside:
-            found.extend(_screen(number, room, here, screens))
+            found.extend(_screen(number, room, here, screens[number, room], vaults))
         found.extend(_agree(room, inside, screens))
     return found
 
 
-def _screen(number: int, room: str, said: Sequence[Said], screens: Screens) -> Iterator[Violation]:
-    rows = screens[number, room]
+def _own(rows: Sequence[Message]) -> dict[str, Message]:
+    """Return the first row of each text that the device itself has said: an hour has thousands."""
+    own: dict[str, Message] = {}
+    for row in rows:
+        if row.own:
+            own.setdefault(row.text, row)
+    return own
+
+
+def _screen(
+    number: int,
+    room: str,
+    said: Sequence[Said],
+    rows: Sequence[Message],
+    vaults: Mapping[int, Mapping[str, Message]],
+) -> Iterator[Violation]:
     where = f"on screen {number} of “{room}”"
     count = Counter(row.text for row in rows)
     for text, times in count.items():
@@ -63,14 +78,14 @@ def _screen(number: int, room: str, said: Sequence[Said], screens: Screens) -> I
         if text not in known:
             yield Violation("unexpected", f"{text} {where}")
     for one in said:
-        in_vault = [row for row in screens[one.author, room] if row.own and row.text == one.text]
-        if one.fate is Fate.ACCEPTED and not in_vault:
+        in_vault = vaults[one.author].get(one.text)
+        if one.fate is Fate.ACCEPTED and in_vault is None:
             yield Violation("lost", f"{one.text} from the vault that accepted it")
-        elif in_vault and in_vault[0].state is not MessageState.SENT:
-            yield Violation("lost", f"{one.text} is {in_vault[0].state.name.lower()}")
-        elif in_vault and one.text not in count:
+        elif in_vault is not None and in_vault.state is not MessageState.SENT:
+            yield Violation("lost", f"{one.text} is {in_vault.state.name.lower()}")
+        elif in_vault is not None and one.text not in count:
             yield Violation("lost", f"{one.text} {where}")
-        elif not in_vault and one.text in count:
+        elif in_vault is None and one.text in count:
             yield Violation("unexpected", f"{one.text} {where}, and in no author's vault")
     newest: dict[bytes, Message] = {}
     for row in rows:
