@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from cloister.crypto.entropy import SystemEntropy
+from cloister.relay.folder import Folder
 from integration.relay_world import Pair
 
 
@@ -14,6 +18,23 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     made = Pair.start(tmp_path_factory.mktemp("relays"))
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def server_tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """The TLS of a relay, for what listens in the test's own process."""
+    folder = Folder(tmp_path_factory.mktemp("tls") / "relay")
+    folder.init(
+        role="home",
+        host="127.0.0.1",
+        port=0,
+        jurisdiction="HK",
+        operator="North",
+        name=None,
+        now=int(time.time()),
+        entropy=SystemEntropy(),
+    )
+    return folder.server_context()
 
 
 @pytest.fixture

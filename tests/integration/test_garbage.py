@@ -15,7 +15,6 @@ from contextlib import contextmanager
 import pytest
 
 from cloister.crypto.entropy import SystemEntropy
-from cloister.relay.folder import Folder
 from cloister.relay.garbage import THAW_S, Collector
 from cloister.relay.listener import Listener, Sessions
 from cloister.relay.logsafe import Log
@@ -35,22 +34,6 @@ def _rest_of_this_process() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    folder = Folder(tmp_path_factory.mktemp("relay") / "home")
-    folder.init(
-        role="home",
-        host="127.0.0.1",
-        port=0,
-        jurisdiction="HK",
-        operator="Home relays",
-        name=None,
-        now=NOW,
-        entropy=SystemEntropy(),
-    )
-    return folder.server_context()
 
 
 def comes_and_goes(line: socket.socket) -> None:
@@ -100,7 +83,7 @@ def read_to_end(line: socket.socket) -> None:
     "client", [comes_and_goes, says_no_tls, says_half, hangs_up], ids=lambda one: one.__name__
 )
 def test_a_connection_leaves_nothing_for_the_collector(
-    tls: ssl.SSLContext, client: Callable[[socket.socket], None]
+    server_tls: ssl.SSLContext, client: Callable[[socket.socket], None]
 ) -> None:
     async def main() -> Counter[str]:
         core = HomeCore()
@@ -113,7 +96,7 @@ def test_a_connection_leaves_nothing_for_the_collector(
             max_connections=100,
         )
         listener = Listener(sessions, HANDSHAKE_S)
-        port = listener.start("127.0.0.1", 0, tls)
+        port = listener.start("127.0.0.1", 0, server_tls)
 
         def come(times: int) -> None:
             for _ in range(times):

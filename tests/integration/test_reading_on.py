@@ -9,15 +9,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import picows
 import pytest
 
-from cloister.crypto.entropy import SystemEntropy
-from cloister.relay.folder import Folder
 from cloister.relay.sockets import Socket, shake_hands, welcome
 from cloister.wire.frame import HOME_PATH
 
@@ -55,22 +51,6 @@ class Talker(picows.WSListener):  # type: ignore[misc, unused-ignore]
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         for frame in FRAMES:
             transport.send(picows.WSMsgType.BINARY, frame)
-
-
-@pytest.fixture
-def server_tls(tmp_path: Path) -> ssl.SSLContext:
-    folder = Folder(tmp_path / "relay")
-    folder.init(
-        role="home",
-        host="127.0.0.1",
-        port=0,
-        jurisdiction="HK",
-        operator="North",
-        name=None,
-        now=int(time.time()),
-        entropy=SystemEntropy(),
-    )
-    return folder.server_context()
 
 
 @pytest.mark.parametrize(
