@@ -145,6 +145,7 @@ def test_what_was_found_alive_is_looked_at_once_a_day() -> None:
     time = 0.0
     thresholds, was_frozen = gc.get_threshold(), gc.get_freeze_count()
     collector = Collector(lambda: time)
+    collector.begin()
     try:
         frozen = gc.get_freeze_count()
         assert frozen > was_frozen

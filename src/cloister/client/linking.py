@@ -177,11 +177,11 @@ def on_follow_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
 
     A proof of an ended epoch lapses.  When it did so before the follow came, on a slow line, that
     it has ended is not on its way here either: the proof is given again."""
-    key = (purpose.number, purpose.subject)
-    session = turn.session
     if event.code == Refusal.NOT_PROVEN:
-        turn.change_session(proven=without(session.proven, key))
-    turn.change_session(following=session.following - {key})
+        unprove(turn, ObjectKind(purpose.number), purpose.subject)
+    else:
+        key = (purpose.number, purpose.subject)
+        turn.change_session(following=turn.session.following - {key})
 
 
 def credit(turn: Turn, kind: ObjectKind, object_id: bytes, n: int, size_bytes: int) -> None:

@@ -96,7 +96,7 @@ class _App:
                         f"a port of this relay cannot be bound: {error.strerror or 'in use'}",
                         hint="stop what uses it, or make the relay anew with other ports",
                     ) from None
-                Collector()
+                Collector().begin()
                 if not self._stop.is_set():
                     self._is_ready = True
                     self._log.info("ready", role=Word(role), port=Port(port))

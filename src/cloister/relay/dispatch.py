@@ -114,13 +114,10 @@ class Dispatch:
             kind = type(request)
             cost = _COSTS.get(kind, REQUEST_COST)
             reads = kind in _READS
-            if outbox.is_full or (
-                session.state is State.PROVEN
-                and (
-                    (reads and flusher.has_read)
-                    or (flusher.is_spent and (cost > REQUEST_COST or outbox.taken >= AT_ONCE))
-                )
-            ):
+            has_room = not (reads and flusher.has_read) and not (
+                flusher.is_spent and (cost > REQUEST_COST or outbox.taken >= AT_ONCE)
+            )
+            if outbox.is_full or (session.state is State.PROVEN and not has_room):
                 context.wait_with(session, waiting)
                 return
             waiting.popleft()
@@ -128,7 +125,7 @@ class Dispatch:
             context.metrics.requests += 1
             if session.state is State.GREETED:
                 session.count_unproven()
-            handler = self._table[session.state].get(type(request))
+            handler = self._table[session.state].get(kind)
             if self._context.closed and self._is_over(session, request):
                 session.refuse(request.rid, Refusal.HOME_MOVED)
             elif handler is not None:

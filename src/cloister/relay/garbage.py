@@ -24,11 +24,14 @@ THAW_S: Final = 86_400.0
 
 
 class Collector:
-    """Makes the collector of this process do that, from now on."""
+    """The collector of this process."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._thaw_at = now() + THAW_S
+
+    def begin(self) -> None:
+        """Let it look at what is new, from now on."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(YOUNG, ROUNDS, ROUNDS)

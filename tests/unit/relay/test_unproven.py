@@ -247,6 +247,21 @@ def test_who_waits_for_a_turn_among_many_is_not_taken_for_stalled() -> None:
     run(scenario)
 
 
+def test_who_takes_nothing_is_cut_also_with_requests_that_wait() -> None:
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        reader = Line(sessions)
+        reader.prove(core)
+        sessions.on_blocked(reader.session, True)
+        core.context.wait_with(reader.session, deque([commands.Ping(3)]))
+        for _ in range(round(STALLED_SESSION_S / SWEEP_S)):
+            core.time += SWEEP_S
+            reader.session.heard_at = core.time
+            await sessions.sweep(core.time)
+        assert reader.is_cut
+
+    run(scenario)
+
+
 def test_a_reader_on_a_slow_line_is_not_cut_while_it_moves() -> None:
     async def scenario(core: HomeCore, sessions: Sessions) -> None:
         reader = Line(sessions)

@@ -95,7 +95,7 @@ class Child:
         except (CloisterError, OSError):
             self._end(1)
             return
-        Collector()
+        Collector().begin()
         self._pipe.post(READY, 0)
         self._beat()
 
