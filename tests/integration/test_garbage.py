@@ -8,14 +8,14 @@ import io
 import socket
 import ssl
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from cloister.crypto.entropy import SystemEntropy
-from cloister.relay.garbage import THAW_S, Collector
+from cloister.relay.garbage import CONNECTIONS, THAW_S, Collector
 from cloister.relay.listener import Listener, Sessions
 from cloister.relay.logsafe import Log
 from cloister.wire.frame import HOME_PATH
@@ -151,7 +151,7 @@ def test_what_was_found_alive_is_looked_at_once_a_day() -> None:
         assert frozen > was_frozen
         ring = Ring()
         looked_at = weakref.ref(ring)
-        gc.collect()
+        gc.collect(0)
         assert gc.get_freeze_count() > frozen
         assert gc.get_objects(generation=2) == []
         del ring
@@ -159,6 +159,49 @@ def test_what_was_found_alive_is_looked_at_once_a_day() -> None:
         assert looked_at() is not None
         time = THAW_S
         gc.collect()
+        assert looked_at() is None
+    finally:
+        collector.end()
+        gc.set_threshold(*thresholds)
+
+
+def test_where_as_many_go_as_come_it_never_has_many_before_it() -> None:
+    thresholds = gc.get_threshold()
+    collector = Collector()
+    collector.begin()
+    try:
+        inside: deque[list[list[object]]] = deque(maxlen=200)
+        most = 0
+        for _ in range(2000):
+            # The interpreter counts those that are more than before: from the 200th on none.
+            inside.append([[] for _ in range(60)])
+            collector.on_connection()
+            most = max(most, len(gc.get_objects(generation=0)))
+        assert most < 2 * CONNECTIONS * 60
+        ring = Ring()
+        looked_at = weakref.ref(ring)
+        del ring
+        for _ in range(CONNECTIONS):
+            collector.on_connection()
+        assert looked_at() is None
+    finally:
+        collector.end()
+        gc.set_threshold(*thresholds)
+
+
+def test_a_day_is_over_for_who_only_has_connections_too() -> None:
+    time = 0.0
+    thresholds = gc.get_threshold()
+    collector = Collector(lambda: time)
+    collector.begin()
+    try:
+        ring = Ring()
+        looked_at = weakref.ref(ring)
+        gc.collect(0)
+        del ring
+        time = THAW_S
+        for _ in range(CONNECTIONS):
+            collector.on_connection()
         assert looked_at() is None
     finally:
         collector.end()

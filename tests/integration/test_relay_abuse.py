@@ -18,7 +18,7 @@ import pytest
 from cloister.bench.process_cost import rss_kib
 from cloister.crypto.hashing import sha256
 from cloister.limits import MAX_UNPROVEN_REQUESTS
-from cloister.relay.mirror import MAX_STRANGERS
+from cloister.relay.mirror_listener import MAX_STRANGERS
 from cloister.relay.services.context import WRONG_PROOF
 from cloister.wire import commands, events
 from cloister.wire.frame import MIRROR_PATH, encode_frame

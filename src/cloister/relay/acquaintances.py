@@ -1,79 +1,150 @@
 """Addresses from which somebody has lately proved something, and strangers who wait at the door.
 
 Connections of a home relay come from its entry relays, whose addresses are soon known by what their
-devices prove.  Whoever comes from elsewhere has handshakes begun one by one, at a rate that costs
-little: a home whose port is open to everybody must serve its devices while strangers knock.  When
-nobody is known yet, after a start, the first to prove something makes its address known at once.
+devices prove; those of a mirror from home relays.  Whoever comes from elsewhere has handshakes
+begun one by one, at a rate that costs little: a home whose port is open to everybody must serve its
+devices while strangers knock.  When nobody is known yet, after a start, the first to prove
+something makes its address known at once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
+
+from cloister.relay.waiting import FRESH_BEHIND_ENTRY_S, One
 
 KNOWN_S: Final = 3600.0
 """How long an address stays known from the last proof on: longer than a quiet night at an entry
 relay, whose devices say something every minute."""
 MOST_KNOWN: Final = 1024
 """Addresses that are remembered: a member may connect from many, and pushes out the oldest."""
-MOST_WAITING: Final = 256
-"""Strangers who wait; of more one that is drawn goes, so that nobody keeps the others out by being
-first, or many."""
-STRANGER_BEAT_S: Final = 0.05
+MOST_WAITING: Final = 1024
+"""Strangers who wait, each of whom costs a file; of more, one goes of those who are many, drawn, so
+that nobody keeps the others out by being first."""
+STRANGER_BEAT_S: Final = 0.1
 """One handshake of a stranger is begun in so long: with its first frame it costs a few
 milliseconds of processor."""
-
-Waiting = tuple[socket.socket, Any]
+_LOOKED_AT: Final = 16
+"""Addresses that are drawn when one of those who wait has to go: the one with most loses one."""
 
 
 class Acquaintances:
-    """Whom a door knows, and who waits because it does not."""
+    """A line in which whoever is known goes first, and strangers one by one.
+
+    Of these an address is drawn, whichever, and then the first who waits from there: who comes with
+    hundreds has no more than who comes alone."""
 
     def __init__(self, now: Callable[[], float]) -> None:
+        self.fresh_s = FRESH_BEHIND_ENTRY_S
+        self.on_ready: Callable[[], None] = lambda: None
         self._now = now
         self._known: dict[str, float] = {}
         """Address -> until when, in order of the last proof."""
-        self._waiting: list[Waiting] = []
+        self._first: deque[One] = deque()
+        self._strangers: dict[str, deque[One]] = {}
+        self._hosts: list[str] = []
+        """Of the strangers, in any order."""
+        self._places: dict[str, int] = {}
+        """Where each stands in that."""
+        self._waiting = 0
+        self._beat: asyncio.TimerHandle | None = None
 
     def know(self, host: str) -> None:
-        """Somebody has proved something from there."""
+        """Somebody has proved something from there: those who wait from there wait no more than
+        others do."""
         self._known.pop(host, None)
         self._known[host] = self._now() + KNOWN_S
         if len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
+        if host in self._strangers:
+            its = self._remove(host)
+            self._waiting -= len(its)
+            self._first.extend(its)
+            self.on_ready()
 
     def knows(self, host: str) -> bool:
         """Tell whether somebody has lately proved something from there."""
         return self._known.get(host, 0.0) > self._now()
 
     @property
-    def waiting(self) -> int:
+    def strangers(self) -> int:
         """How many strangers wait."""
-        return len(self._waiting)
+        return self._waiting
+
+    def __len__(self) -> int:
+        return self._waiting + len(self._first)
 
     def put(self, connection: socket.socket, address: Any) -> None:
-        """Let a stranger wait."""
-        self._waiting.append((connection, address))
-        if len(self._waiting) > MOST_WAITING:
-            self.draw()[0].close()
+        """Let one wait."""
+        host = address[0]
+        if self.knows(host):
+            self._first.append((connection, address))
+            return
+        if host not in self._strangers:
+            self._strangers[host] = deque()
+            self._places[host] = len(self._hosts)
+            self._hosts.append(host)
+        self._strangers[host].append((connection, address))
+        self._waiting += 1
+        if self._waiting > MOST_WAITING:
+            drawn = random.sample(self._hosts, min(len(self._hosts), _LOOKED_AT))
+            most = max(drawn, key=lambda one: len(self._strangers[one]))
+            self._take(most, random.randrange(len(self._strangers[most])))[0].close()
 
-    def draw(self) -> Waiting:
-        """Take one of those who wait, whichever."""
-        place = random.randrange(len(self._waiting))
-        self._waiting[place], self._waiting[-1] = self._waiting[-1], self._waiting[place]
-        return self._waiting.pop()
+    def _take(self, host: str, place: int = 0) -> One:
+        its = self._strangers[host]
+        one = its[place]
+        del its[place]
+        self._waiting -= 1
+        if not its:
+            self._remove(host)
+        return one
 
-    def take_known(self) -> list[Waiting]:
-        """Take those who wait and are no strangers any more."""
-        known = [one for one in self._waiting if self.knows(one[1][0])]
-        if known:
-            self._waiting = [one for one in self._waiting if not self.knows(one[1][0])]
-        return known
+    def _remove(self, host: str) -> deque[One]:
+        place, last = self._places.pop(host), self._hosts.pop()
+        if last != host:
+            self._hosts[place] = last
+            self._places[last] = place
+        return self._strangers.pop(host)
+
+    def draw(self) -> One | None:
+        """Take the first of those who are known; else a stranger, if none has begun just now."""
+        if self._first:
+            return self._first.popleft()
+        if self._beat is not None or not self._hosts:
+            return None
+        return self._take(random.choice(self._hosts))
+
+    def begin(self, host: str) -> bool:
+        """Behind a stranger others wait for the next beat."""
+        if self._beat is None and not self.knows(host):
+            self._beat = asyncio.get_running_loop().call_later(STRANGER_BEAT_S, self._on_beat)
+        return False
+
+    def _on_beat(self) -> None:
+        self._beat = None
+        self.on_ready()
+
+    def on_slow(self, host: str, is_suspect: bool) -> None:
+        """Nothing follows from it."""
+
+    def on_over(self, host: str, is_suspect: bool, was_slow: bool) -> None:
+        """Nothing follows from it."""
 
     def close(self) -> None:
         """Send all away."""
-        for connection, _ in self._waiting:
-            connection.close()
-        self._waiting.clear()
+        for its in (self._first, *self._strangers.values()):
+            for connection, _ in its:
+                connection.close()
+        self._first.clear()
+        self._strangers.clear()
+        self._hosts.clear()
+        self._places.clear()
+        self._waiting = 0
+        if self._beat is not None:
+            self._beat.cancel()

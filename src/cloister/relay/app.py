@@ -23,7 +23,7 @@ from cloister.core_dumps import forbid_core_dumps
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import LocalError, NetworkError
 from cloister.relay.folder import Folder
-from cloister.relay.garbage import Collector
+from cloister.relay.garbage import collector
 from cloister.relay.gate import Gate
 from cloister.relay.health import Health
 from cloister.relay.home import Home
@@ -96,7 +96,7 @@ class _App:
                         f"a port of this relay cannot be bound: {error.strerror or 'in use'}",
                         hint="stop what uses it, or make the relay anew with other ports",
                     ) from None
-                Collector().begin()
+                collector.begin()
                 if not self._stop.is_set():
                     self._is_ready = True
                     self._log.info("ready", role=Word(role), port=Port(port))

@@ -136,12 +136,13 @@ class Proxy:
         """Connections of devices, those among them that are no tunnels yet."""
         return len(self._outers)
 
-    async def take(self, connection: socket.socket, address: Any) -> None:
-        """Shake hands with a device that has connected; returns when that is over."""
+    async def take(self, connection: socket.socket, address: Any) -> asyncio.Future[None] | None:
+        """Shake hands with a device that has connected; returns when that is over, what is done
+        when it has its tunnel, or has gone."""
         host = str(address[0])
         if not await self.places.enter(host):
             connection.close()
-            return
+            return None
         outer = _Outer(self, host)
         self._outers.add(outer)
         try:
@@ -155,10 +156,12 @@ class Proxy:
         except OSError:
             connection.close()
             self.release(outer, host)
+            return None
         except asyncio.CancelledError:
             connection.close()
             self.release(outer, host)
             raise
+        return outer.settled
 
     def release(self, outer: _Outer, address: str) -> None:
         """A connection has ended."""
@@ -285,6 +288,8 @@ class _Outer(_Half):
         self._head = bytearray()
         self._is_dialling = False
         self._timer: asyncio.TimerHandle | None = None
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when it has its tunnel, or has gone."""
         self._until = asyncio.get_running_loop().time() + shortened(proxy.handshake_s)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -334,6 +339,7 @@ class _Outer(_Half):
         self.other = inner
         inner.other = self
         self._proxy.places.join()
+        self._settle()
         self.transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
         if self._head:
             inner.transport.write(bytes(self._head))
@@ -347,9 +353,14 @@ class _Outer(_Half):
             self.transport.write(answer.encode("ascii"))
             self.transport.close()
 
+    def _settle(self) -> None:
+        if not self.settled.done():
+            self.settled.set_result(None)
+
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._settle()
         self._proxy.release(self, self._address)
         if self.other is not None:
             self._proxy.places.part()

@@ -15,7 +15,8 @@ from cloister.relay.health import LOOPBACK
 from cloister.relay.listener import Listener, Sessions
 from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
-from cloister.relay.mirror import Mirror, MirrorListener
+from cloister.relay.mirror import Mirror
+from cloister.relay.mirror_listener import MirrorListener
 from cloister.relay.peers import Peers
 from cloister.relay.processes.children import Children
 from cloister.relay.processes.count import granted_files, process_count
@@ -25,6 +26,7 @@ from cloister.relay.settings import Settings
 from cloister.relay.shares.face import ShareDispatch
 from cloister.relay.shares.keeper import ShareKeeper
 from cloister.relay.storage.sqlite import SqliteStore
+from cloister.relay.waiting import ByAddress
 
 
 class Gate:
@@ -108,9 +110,8 @@ class Gate:
             bind(host, relay.port),
             self._proxy.take,
             lambda: True,
-            most_of_address=self._settings.limits.max_connections_per_address,
+            ByAddress(self._settings.limits.max_connections_per_address, self._counted.refuses),
             silent_s=self._settings.limits.handshake_s,
-            refuses=self._counted.refuses,
         )
         self._door.open()
         return self._door.port

@@ -32,33 +32,42 @@ def look(connection: socket.socket) -> int:
 
 
 class Place:
-    """One of the places of fresh handshakes; it is left once."""
+    """One of the places of fresh handshakes, and one of those of its address: left once each.
 
-    __slots__ = ("_beat", "_door", "_host", "_is_doubtful", "_is_held", "_is_slow")
+    The door's place is free when the handshake is over, the address' when whoever is there has done
+    what people do who belong here; both when it takes too long."""
 
-    def __init__(self, door: Door, host: str | None, is_doubtful: bool, beat: int) -> None:
+    __slots__ = ("_beat", "_door", "_holds_address", "_holds_door", "_host", "_is_suspect")
+
+    def __init__(self, door: Door, host: str, beat: int) -> None:
         self._door = door
         self._beat = beat
         self._host = host
-        self._is_doubtful = is_doubtful
-        self._is_held = True
-        self._is_slow = False
+        self._is_suspect = door.line.begin(host)
+        self._holds_door = True
+        self._holds_address = True
 
     def on_slow(self) -> None:
-        """It has taken too long: others may have the place."""
-        if self._host is not None:
-            self._is_slow = True
-            self._door.on_slow(self._host)
-        self._leave()
+        """It has taken too long, or what comes next does: others may have the places."""
+        if not self._holds_address:
+            return
+        self._holds_address = False
+        self._door.line.on_slow(self._host, self._is_suspect)
+        self._go_on()
+
+    def on_shaken(self) -> None:
+        """The handshake is over."""
+        if self._holds_door:
+            self._go_on()
 
     def on_over(self) -> None:
-        """It is over, well or not."""
-        if self._is_slow and self._host is not None:
-            self._is_slow = False
-            self._door.on_slow_over(self._host)
-        self._leave()
+        """Nothing more is to come, or what people do who belong here has come."""
+        self._door.line.on_over(self._host, self._is_suspect, not self._holds_address)
+        self._go_on()
 
-    def _leave(self) -> None:
-        if self._is_held:
-            self._is_held = False
-            self._door.on_place_free(self._host, self._is_doubtful, self._beat)
+    def _go_on(self) -> None:
+        if self._holds_door:
+            self._holds_door = False
+            self._door.on_place_free(self._beat)
+        else:
+            self._door.begin_some()

@@ -38,6 +38,7 @@ from cloister.relay.session import (
     spread_of_returns,
 )
 from cloister.relay.sockets import Socket, shake_hands, welcome
+from cloister.relay.waiting import FirstCome, Line
 from cloister.wire.auth import NONCE_BYTES
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import AnyRequest
@@ -304,20 +305,21 @@ class Listener:
         self._knows_addresses = knows_addresses
         self._handshake_s = handshake_s
         self._door: Door | None = None
+        self._known: Acquaintances | None = None
 
     def start(self, host: str, port: int, tls: ssl.SSLContext) -> int:
         """Bind the socket; returns the port.  Raises OSError."""
+        line: Line = FirstCome()
+        if self._knows_addresses:
+            line = self._known = Acquaintances(asyncio.get_running_loop().time)
         self._door = Door(
             bind(host, port),
             lambda connection, _address: shake_hands(
                 connection, tls, self._welcome, self._handshake_s
             ),
             lambda: True,
-            most_of_address=None,
+            line,
             silent_s=self._handshake_s,
-            acquaintances=(
-                Acquaintances(asyncio.get_running_loop().time) if self._knows_addresses else None
-            ),
         )
         self._door.open()
         return self._door.port
@@ -335,8 +337,8 @@ class Listener:
 
     def know(self, host: str) -> None:
         """Somebody has proved something from an address."""
-        if self._door is not None:
-            self._door.know(host)
+        if self._known is not None:
+            self._known.know(host)
 
 
 class OwnSocket(Socket):

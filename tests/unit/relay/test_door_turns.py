@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from cloister.relay import door as door_module
+from cloister.relay import waiting as waiting_module
 from cloister.relay.door import AT_ONCE, PER_TURN, Door, bind
 from cloister.relay.handshake_place import shortened
+from cloister.relay.waiting import FirstCome
 
 CROWD = 100
 
@@ -53,7 +55,7 @@ def crowd(port: int, count: int, *, speak: bool) -> list[socket.socket]:
 
 
 def door_of(take: Callable[[socket.socket, Any], Awaitable[None]], **values: Any) -> Door:
-    return Door(bind("127.0.0.1", 0), take, lambda: True, most_of_address=None, **values)
+    return Door(bind("127.0.0.1", 0), take, lambda: True, FirstCome(), **values)
 
 
 async def nobody(connection: socket.socket, address: Any) -> None:
@@ -139,7 +141,7 @@ def test_those_who_have_gone_are_seen_a_few_a_turn_and_all_in_the_end(
             connection.close()
 
         # Nobody becomes slow, and no beat comes that would do the rest.
-        monkeypatch.setattr(door_module, "FRESH_BEHIND_ENTRY_S", 60)
+        monkeypatch.setattr(waiting_module, "FRESH_BEHIND_ENTRY_S", 60)
         door = door_of(take)
         door.open()
         first = crowd(door.port, 1, speak=True)

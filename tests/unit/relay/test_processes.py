@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from cloister.relay import door as door_module
-from cloister.relay.door import BEAT_S, FRESH_OF_ADDRESS, MOST, Door, bind
+from cloister.relay import waiting
+from cloister.relay.door import BEAT_S, MOST, Door, bind
 from cloister.relay.entry import Counted
 from cloister.relay.metrics import Metrics
 from cloister.relay.processes import tunnels
@@ -21,6 +22,7 @@ from cloister.relay.processes.orders import SPARE_FILES
 from cloister.relay.processes.pipe import HEAD, MAX_MESSAGE_BYTES, PORTION, Pipe
 from cloister.relay.processes.places import PlacesOf
 from cloister.relay.settings import LimitsSection, ListenSection, RelaySection, Role, Settings
+from cloister.relay.waiting import FRESH_OF_ADDRESS, ByAddress, FirstCome, Line
 
 PATIENCE_S = 60.0
 
@@ -160,13 +162,11 @@ def crowd(
     return people
 
 
-@pytest.mark.parametrize("most", [None, 1000])
-def test_who_says_nothing_takes_nobodys_place_and_is_closed(most: int | None) -> None:
+@pytest.mark.parametrize("line", [FirstCome, lambda: ByAddress(1000)], ids=["all", "by address"])
+def test_who_says_nothing_takes_nobodys_place_and_is_closed(line: Callable[[], Line]) -> None:
     async def scenario() -> None:
         hall = Hall()
-        door = Door(
-            bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=most, silent_s=1.0
-        )
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, line(), silent_s=1.0)
         door.open()
         silent = crowd(door.port, 2 * MOST, word=b"")
         await until(lambda: door.outside == len(silent))
@@ -188,7 +188,7 @@ def test_of_too_many_silent_ones_the_oldest_is_closed(monkeypatch: pytest.Monkey
     monkeypatch.setattr(door_module, "MOST_SILENT", 5)
 
     async def scenario() -> None:
-        door = Door(bind("127.0.0.1", 0), Hall().take, lambda: True, most_of_address=None)
+        door = Door(bind("127.0.0.1", 0), Hall().take, lambda: True, FirstCome())
         door.open()
         silent = [one for _ in range(8) for one in crowd(door.port, 1, word=b"")]
         await until(lambda: door.outside == 5)
@@ -202,11 +202,10 @@ def test_of_too_many_silent_ones_the_oldest_is_closed(monkeypatch: pytest.Monkey
 
 
 def test_no_more_handshakes_at_once_and_the_first_come_is_the_first_served() -> None:
-    most = None
 
     async def scenario() -> None:
         hall = Hall()
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=most)
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, FirstCome())
         door.open()
         people = crowd(door.port, 3 * MOST)
         await until(lambda: door.outside == len(people))
@@ -223,12 +222,11 @@ def test_no_more_handshakes_at_once_and_the_first_come_is_the_first_served() -> 
 
 
 def test_slow_handshakes_do_not_keep_the_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = None
-    monkeypatch.setattr(door_module, "FRESH_BEHIND_ENTRY_S", 0.05)
+    monkeypatch.setattr(waiting, "FRESH_BEHIND_ENTRY_S", 0.05)
 
     async def scenario() -> None:
         hall = Hall()
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=most)
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, FirstCome())
         door.open()
         people = crowd(door.port, MOST + 5)
         await until(lambda: len(hall.inside) == len(people))
@@ -242,12 +240,11 @@ def test_slow_handshakes_do_not_keep_the_others_out(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="only Linux tells")
 def test_who_has_gone_while_waiting_costs_no_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = None
-    monkeypatch.setattr(door_module, "FRESH_BEHIND_ENTRY_S", 0.2)
+    monkeypatch.setattr(waiting, "FRESH_BEHIND_ENTRY_S", 0.2)
 
     async def scenario() -> None:
         hall = Hall()
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=most)
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, FirstCome())
         door.open()
         first = crowd(door.port, MOST)
         await until(lambda: len(hall.inside) == MOST)
@@ -270,18 +267,17 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="loopback has one 
 def test_half_open_ones_of_an_address_leave_places_for_everybody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(door_module, "FRESH_S", 600)
+    monkeypatch.setattr(waiting, "FRESH_S", 600)
 
     async def scenario() -> None:
         hall = Hall()
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=64)
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, ByAddress(64))
         door.open()
         slow = crowd(door.port, 64, "127.9.0.1")
         await until(lambda: door.outside == len(slow))
-        # A few in each beat, until they hold all that they may.
-        await until(lambda: len(hall.inside) >= MOST // 2 + FRESH_OF_ADDRESS)
+        await until(lambda: len(hall.inside) == FRESH_OF_ADDRESS)
         await asyncio.sleep(3 * BEAT_S)
-        assert len(hall.inside) == MOST // 2 + FRESH_OF_ADDRESS
+        assert len(hall.inside) == FRESH_OF_ADDRESS
         honest = crowd(door.port, FRESH_OF_ADDRESS, "127.9.0.2")
         await until(lambda: {one.getsockname()[1] for one in honest} <= set(hall.came))
         # And no more of one address wait than may.
@@ -305,12 +301,12 @@ def has_ended(one: socket.socket) -> bool:
 def test_who_comes_from_an_address_with_a_slow_one_waits_behind_everybody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(door_module, "FRESH_S", 0.05)
-    monkeypatch.setattr(door_module, "_MOST_DOUBTFUL", 0)
+    monkeypatch.setattr(waiting, "FRESH_S", 0.05)
+    monkeypatch.setattr(waiting, "MOST_SUSPECT", 0)
 
     async def scenario() -> None:
         hall = Hall()
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, most_of_address=64)
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: True, ByAddress(64))
         door.open()
         slow = crowd(door.port, 1, "127.9.0.1")
         await until(lambda: door.outside == 1)
@@ -321,9 +317,9 @@ def test_who_comes_from_an_address_with_a_slow_one_waits_behind_everybody_else(
         await until(lambda: hall.came[1:] == [honest[0].getsockname()[1]])
         hall.may_end.set()
         await until(lambda: not hall.inside)
-        # None of its address is slow any more: who comes next is like everybody else.
+        # None of its address is slow any more: who waited has a turn, and who comes next too.
         again = crowd(door.port, 1, "127.9.0.1")
-        await until(lambda: hall.came[2:] == [again[0].getsockname()[1]])
+        await until(lambda: hall.came[2:] == [one.getsockname()[1] for one in (*late, *again)])
         door.shut()
         for one in (*slow, *late, *honest, *again):
             one.close()
@@ -344,8 +340,7 @@ def test_an_address_that_has_all_it_may_have_is_turned_away_at_once() -> None:
             bind("127.0.0.1", 0),
             hall.take,
             lambda: True,
-            most_of_address=2,
-            refuses=counted.refuses,
+            ByAddress(2, counted.refuses),
         )
         door.open()
         first = crowd(door.port, 1)
@@ -366,7 +361,7 @@ def test_a_door_without_room_leaves_people_outside_until_there_is() -> None:
     async def scenario() -> None:
         hall = Hall()
         has_room = [False]
-        door = Door(bind("127.0.0.1", 0), hall.take, lambda: has_room[0], most_of_address=None)
+        door = Door(bind("127.0.0.1", 0), hall.take, lambda: has_room[0], FirstCome())
         door.open()
         people = crowd(door.port, 2)
         await asyncio.sleep(0.05)

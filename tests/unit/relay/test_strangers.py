@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
+
+from cloister.crypto.entropy import SystemEntropy
 from cloister.relay import acquaintances as strangers
 from cloister.relay.acquaintances import KNOWN_S, MOST_KNOWN, MOST_WAITING, Acquaintances
 from cloister.relay.door import Door, bind
 from cloister.relay.listener import Sessions
+from cloister.relay.metrics import Metrics
+from cloister.relay.mirror_listener import HomeConnection, MirrorListener
+from cloister.relay.waiting import ByAddress
 from unit.relay.home_core import HomeCore
 from unit.relay.test_unproven import Line, run
 
@@ -38,8 +45,7 @@ class House:
             bind("0.0.0.0", 0),
             self._take,
             lambda: True,
-            most_of_address=None,
-            acquaintances=self.acquaintances,
+            self.acquaintances,
         )
         self.door.open()
         self.knocking: list[socket.socket] = []
@@ -73,14 +79,14 @@ async def _until(house: House, host: str, count: int) -> None:
 def test_who_is_known_does_not_wait_for_strangers_and_they_come_one_by_one() -> None:
     async def story() -> None:
         house = House()
-        house.door.know(ENTRY)
+        house.acquaintances.know(ENTRY)
         house.knock(ELSEWHERE, 40)
         house.knock(ENTRY, 40)
         began = asyncio.get_running_loop().time()
         await _until(house, ENTRY, 40)
         took = asyncio.get_running_loop().time() - began
         assert house.came[ELSEWHERE] <= 2 + took / strangers.STRANGER_BEAT_S
-        assert house.acquaintances.waiting >= 30
+        assert house.acquaintances.strangers >= 30
         await _until(house, ELSEWHERE, house.came[ELSEWHERE] + 2)
         house.close()
 
@@ -93,11 +99,11 @@ def test_the_first_proof_from_an_address_lets_all_in_who_wait_from_there() -> No
         house.knock(ENTRY, 30)
         house.knock(ELSEWHERE, 5)
         await _until(house, ENTRY, 1)
-        house.door.know(ENTRY)
+        house.acquaintances.know(ENTRY)
         await _until(house, ENTRY, 30)
-        assert house.acquaintances.waiting
+        assert house.acquaintances.strangers
         house.close()
-        assert not house.acquaintances.waiting
+        assert not house.acquaintances.strangers
 
     asyncio.run(story())
 
@@ -108,7 +114,7 @@ def test_who_gave_up_and_comes_again_finds_the_place_that_he_left() -> None:
             await asyncio.Event().wait()
 
         most = 4
-        door = Door(bind(ENTRY, 0), hang, lambda: True, most_of_address=most)
+        door = Door(bind(ENTRY, 0), hang, lambda: True, ByAddress(most))
         door.open()
         ends: list[socket.socket] = []
 
@@ -152,7 +158,7 @@ def test_who_says_nothing_makes_room_for_who_speaks() -> None:
             connection.close()
             came.set()
 
-        door = Door(bind(ENTRY, 0), take, lambda: door.outside < 3, most_of_address=64)
+        door = Door(bind(ENTRY, 0), take, lambda: door.outside < 3, ByAddress(64))
         door.open()
         silent = [socket.create_connection((ENTRY, door.port)) for _ in range(3)]
         await asyncio.sleep(0.05)
@@ -175,7 +181,7 @@ def test_of_too_many_who_wait_one_that_is_drawn_goes() -> None:
     for number in range(MOST_WAITING + 50):
         ends.append(socket.socketpair())
         waiting.put(ends[-1][0], (ELSEWHERE, number))
-    assert waiting.waiting == MOST_WAITING
+    assert waiting.strangers == MOST_WAITING
     gone = [number for number, (held, _) in enumerate(ends) if held.fileno() < 0]
     assert len(gone) == 50
     assert gone != list(range(50)), "not the first ones"
@@ -183,6 +189,42 @@ def test_of_too_many_who_wait_one_that_is_drawn_goes() -> None:
     waiting.close()
     for held, other in ends:
         assert held.fileno() < 0
+        other.close()
+
+
+def test_an_address_with_many_strangers_loses_one_before_another_with_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(strangers, "MOST_WAITING", 20)
+    line = Acquaintances(Clock())
+    alone, _ = pair = socket.socketpair()
+    line.put(alone, (ENTRY, 1))
+    ends = [socket.socketpair() for _ in range(40)]
+    for number, (held, _) in enumerate(ends):
+        line.put(held, (ELSEWHERE, number))
+    assert alone.fileno() >= 0
+    assert line.strangers == 20
+    line.close()
+    for one in (pair, *ends):
+        one[1].close()
+
+
+def test_of_strangers_an_address_is_drawn_and_its_first() -> None:
+    line = Acquaintances(Clock())
+    ends = [socket.socketpair() for _ in range(101)]
+    for number, (held, _) in enumerate(ends[:100]):
+        line.put(held, (ELSEWHERE, number))
+    line.put(ends[100][0], (ENTRY, 100))
+    drawn = []
+    while (one := line.draw()) is not None:
+        drawn.append(one[1][1])
+    # After a hundred fair draws of two the one who is alone is still there once in 10^30 times.
+    assert drawn.index(100) < 99
+    assert sorted(drawn) == list(range(101))
+    assert [number for number in drawn if number != 100] == list(range(100))
+    assert len(line) == 0
+    for held, other in ends:
+        held.close()
         other.close()
 
 
@@ -214,3 +256,22 @@ def test_the_first_proof_of_a_connection_is_told_once() -> None:
         assert line.proofs == 1
 
     run(scenario)
+
+
+def test_a_home_that_has_said_who_it_is_is_no_stranger_to_the_mirror() -> None:
+    class Transport:
+        """One that only says where it comes from."""
+
+        underlying_transport = SimpleNamespace(get_extra_info=lambda _name: (ENTRY, 1))
+
+    nobody: Any = None
+    listener = MirrorListener(nobody, nobody, nobody, Metrics(), SystemEntropy(), nobody)
+    listener.known = Acquaintances(Clock())
+    home = HomeConnection(listener)
+    home._transport = cast(Any, Transport())
+    listener.strangers[home] = None
+    assert not listener.known.knows(ENTRY)
+    listener.welcome(home)
+    assert listener.known.knows(ENTRY)
+    assert listener.homes == {home}
+    assert not listener.strangers

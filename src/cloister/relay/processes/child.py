@@ -20,7 +20,7 @@ import uvloop
 
 from cloister.core_dumps import forbid_core_dumps
 from cloister.errors import CloisterError
-from cloister.relay.garbage import Collector
+from cloister.relay.garbage import collector
 from cloister.relay.processes.orders import (
     BEAT,
     BEAT_S,
@@ -95,7 +95,7 @@ class Child:
         except (CloisterError, OSError):
             self._end(1)
             return
-        Collector().begin()
+        collector.begin()
         self._pipe.post(READY, 0)
         self._beat()
 

@@ -69,13 +69,13 @@ class Front:
         """Not read, because the main process takes nothing."""
         tls = server_context(*orders.keys)
         accept = partial(_welcome, self)
+        self._known = Acquaintances(asyncio.get_running_loop().time)
         self._door = Door(
             sockets,
             lambda connection, _address: shake_hands(connection, tls, accept, orders.handshake_s),
             self._may_take,
-            most_of_address=None,
+            self._known,
             silent_s=orders.handshake_s,
-            acquaintances=Acquaintances(asyncio.get_running_loop().time),
         )
         self._do: dict[int, Callable[[Client, bytes], None]] = {
             SEND: Client.send,
@@ -83,7 +83,7 @@ class Front:
             UNHOLD: lambda client, _: client.hold(False),
             CLOSE: lambda client, _: client.close(),
             CUT: lambda client, _: client.cut(),
-            PROVED: lambda client, _: self._door.know(client.host),
+            PROVED: lambda client, _: self._known.know(client.host),
         }
 
     def start(self) -> None:

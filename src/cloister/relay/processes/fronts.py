@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from cloister.relay.garbage import collector
 from cloister.relay.listener import Sessions
 from cloister.relay.processes import front
 from cloister.relay.processes.pipe import Pipe
@@ -141,6 +142,7 @@ class DistantSocket:
     def begin(self) -> None:
         """Begin the session."""
         self._session = self._front.sessions.on_connected(self)
+        collector.on_connection()
         if self._front.pipe.is_blocked:
             self.tell()
 

@@ -21,6 +21,7 @@ from cloister.relay.peers import Peers
 from cloister.relay.processes.orders import FIRST_OWN_KIND, Orders
 from cloister.relay.processes.pipe import Pipe
 from cloister.relay.tls import server_context
+from cloister.relay.waiting import ByAddress
 
 # To the main process; payload of the first two: the address.
 ENTER: Final = FIRST_OWN_KIND
@@ -51,7 +52,7 @@ class Tunnels:
             sockets,
             self._proxy.take,
             self._may_take,
-            most_of_address=orders.max_of_address,
+            ByAddress(orders.max_of_address),
             silent_s=orders.handshake_s,
         )
 

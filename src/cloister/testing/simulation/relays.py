@@ -21,7 +21,8 @@ from cloister.relay.folder import Identity
 from cloister.relay.listener import OwnSocket, Sessions
 from cloister.relay.logsafe import Field, Log
 from cloister.relay.metrics import Metrics
-from cloister.relay.mirror import HomeConnection, Mirror, MirrorListener
+from cloister.relay.mirror import Mirror
+from cloister.relay.mirror_listener import HomeConnection, MirrorListener
 from cloister.relay.protocol import HomeProtocol
 from cloister.relay.retention import Retention, held_by
 from cloister.relay.services.context import Context
