@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from cloister.relay.networks import network_of
 from cloister.relay.waiting import FRESH_BEHIND_ENTRY_S, One
 
 KNOWN_S: Final = 3600.0
@@ -57,6 +58,7 @@ class Acquaintances:
     def know(self, host: str) -> None:
         """Somebody has proved something from there: those who wait from there wait no more than
         others do."""
+        host = network_of(host)
         self._known.pop(host, None)
         self._known[host] = self._now() + KNOWN_S
         if len(self._known) > MOST_KNOWN:
@@ -69,7 +71,7 @@ class Acquaintances:
 
     def knows(self, host: str) -> bool:
         """Tell whether somebody has lately proved something from there."""
-        return self._known.get(host, 0.0) > self._now()
+        return self._known.get(network_of(host), 0.0) > self._now()
 
     @property
     def strangers(self) -> int:

@@ -24,11 +24,13 @@ from cloister.limits import CONNECT_TIMEOUT_S
 from cloister.relay.garbage import collector
 from cloister.relay.handshake_place import GONE, Place, look, shortened
 from cloister.relay.kernel_room import bound_unsent, bound_untaken
+from cloister.relay.networks import network_of
 from cloister.relay.waiting import SETTLED_S, Line
 
 Take = Callable[[socket.socket, Any], Awaitable[asyncio.Future[None] | None]]
-"""Shakes hands with a connection; returns when that is over, well or not: None, or what is done
-when whoever is there has gone on as people do who belong here, or has left."""
+"""Shakes hands with a connection, whose address is given, or of IPv6 its network; returns when that
+is over, well or not: None, or what is done when whoever is there has gone on as people do who
+belong here, or has left."""
 
 BACKLOG: Final = 4096
 """Connections that wait in the kernel; it takes at most ``somaxconn``."""
@@ -172,7 +174,7 @@ class Door:
             if is_full:
                 self._end_oldest_silence()
             connection.setblocking(False)
-            self.line.put(connection, address)
+            self.line.put(connection, (network_of(address[0]), *address[1:]))
         self.begin_some()
 
     def begin_some(self) -> None:
