@@ -8,13 +8,33 @@ import random
 import secrets
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import textual.app
 import textual.pilot
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 
 import cloister.tui.screens.behind  # noqa: F401 (so that no test waits for a first import)
 from cloister.tui import session, type_ahead, words
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once() -> Iterator[None]:
+    """Each app parses some twenty style sheets, always the same: once is enough for all apps."""
+    parse = Stylesheet._parse_rules
+    parsed: dict[tuple[Any, ...], list[RuleSet]] = {}
+
+    def of_all_apps(self: Stylesheet, *what: Any, **how: Any) -> list[RuleSet]:
+        key = (tuple(self._variables.items()), what, tuple(how.items()))
+        if key not in parsed:
+            parsed[key] = parse(self, *what, **how)
+        return parsed[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "_parse_rules", of_all_apps)
+        yield
 
 
 @pytest.fixture

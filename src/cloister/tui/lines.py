@@ -95,9 +95,11 @@ def wrap(text: str, width: int, hang: int = 0) -> list[str]:
 
 def _first_line(text: str, width: int) -> tuple[str, str]:
     """Return what fits into the first line, and the rest."""
-    if cell_len(text) <= width:
+    # Of a long text only what may stand in the line is measured: lines are many.
+    start = text[: width + 64]
+    if len(start) == len(text) and cell_len(text) <= width:
         return text, ""
-    head = text[:width] if text.isascii() else chop_cells(text[: width + 64], width)[0]
+    head = start[:width] if start.isascii() else chop_cells(start, width)[0]
     while len(head) > 1 and cell_len(head) > width:
         head = head[:-1]
     if text[len(head) : len(head) + 1] != " " and " " in head:
