@@ -9,6 +9,7 @@ Where those who belong here come from a few addresses, whoever comes from elsewh
 from __future__ import annotations
 
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -25,6 +26,9 @@ MOST_SUSPECT: Final = 4
 these places for as long as a handshake is fresh, and the next only then."""
 
 
+LOOK_S: Final = 0.05
+"""Of an address where as many wait as may it is seen no oftener who has gone: somebody who tries a
+thousand times a second would have all of them looked at each time."""
 FRESH_S: Final = 1.0
 """After this a handshake is slow.  A bad mobile network takes half a second."""
 FRESH_BEHIND_ENTRY_S: Final = 0.25
@@ -107,9 +111,11 @@ class FirstCome:
 class _Address:
     """Those of one address, for as long as there are any."""
 
-    __slots__ = ("fresh", "slow", "turns", "waiting")
+    __slots__ = ("fresh", "looked_at", "slow", "turns", "waiting")
 
     def __init__(self) -> None:
+        self.looked_at = 0.0
+        """When it was last seen who of those who wait has gone."""
         self.waiting: deque[One] = deque()
         self.fresh = 0
         self.slow = 0
@@ -120,11 +126,17 @@ class _Address:
 class ByAddress:
     """Addresses take turns; each has few handshakes at once, and those with slow ones come last."""
 
-    def __init__(self, most_waiting: int, refuses: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self,
+        most_waiting: int,
+        refuses: Callable[[str], bool] | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """``most_waiting``: of one address.  ``refuses``: whether an address has all it may have,
         where that is known at once."""
         self.fresh_s = FRESH_S
         self.on_ready: Callable[[], None] = _nobody
+        self._now = now
         self._most_waiting = most_waiting
         self._refuses = refuses
         self._addresses: dict[str, _Address] = {}
@@ -140,7 +152,8 @@ class ByAddress:
         """Let one wait behind those of its address; closed when these are too many."""
         host = address[0]
         its = self._addresses.setdefault(host, _Address())
-        if len(its.waiting) >= self._most_waiting:
+        if len(its.waiting) >= self._most_waiting and self._now() - its.looked_at > LOOK_S:
+            its.looked_at = self._now()
             self._let_go(its)
         is_refused = self._refuses is not None and self._refuses(host)
         if is_refused or len(its.waiting) >= self._most_waiting:

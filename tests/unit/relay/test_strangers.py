@@ -17,7 +17,7 @@ from cloister.relay.door import Door, bind
 from cloister.relay.listener import Sessions
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror_listener import HomeConnection, MirrorListener
-from cloister.relay.waiting import ByAddress
+from cloister.relay.waiting import LOOK_S, ByAddress
 from unit.relay.home_core import HomeCore
 from unit.relay.test_unproven import Line, run
 
@@ -139,7 +139,7 @@ def test_who_gave_up_and_comes_again_finds_the_place_that_he_left() -> None:
                 await knock(1)
         for end in ends[-1 - most : -1]:
             end.close()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(2 * LOOK_S)
         await knock(1)
         assert not is_refused(ends[-1])
         door.shut()

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from cloister.relay import door as door_module
+from cloister.relay import waiting
 from cloister.relay.door import Door, bind
-from cloister.relay.waiting import FRESH_OF_ADDRESS, MOST_SUSPECT, ByAddress
+from cloister.relay.handshake_place import look
+from cloister.relay.waiting import FRESH_OF_ADDRESS, LOOK_S, MOST_SUSPECT, ByAddress
 
 
 class People:
@@ -68,6 +70,26 @@ def test_addresses_take_turns_and_each_has_few_at_once(people: People) -> None:
     line.on_over("crowd", False, False)
     assert begun(line) == [("crowd", False)]
     assert len(line) == 60 - FRESH_OF_ADDRESS - 1
+
+
+def test_who_tries_again_and_again_has_nobody_looked_at_each_time(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[socket.socket] = []
+
+    def looking(connection: socket.socket) -> int:
+        looks.append(connection)
+        return look(connection)
+
+    monkeypatch.setattr(waiting, "look", looking)
+    now = 1.0
+    line = ByAddress(8, now=lambda: now)
+    people.come(line, "crowd", 108)
+    assert len(line) == 8
+    assert len(looks) == 8
+    now += 2 * LOOK_S
+    people.come(line, "crowd", 100)
+    assert len(looks) == 16
 
 
 def test_all_addresses_with_slow_ones_share_a_few_places_and_come_last(people: People) -> None:
