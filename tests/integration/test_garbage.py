@@ -134,6 +134,18 @@ def saving_garbage() -> Iterator[None]:
         gc.enable()
 
 
+@contextmanager
+def at_work(collector: Collector) -> Iterator[None]:
+    """It is this process' collector for a while."""
+    thresholds = gc.get_threshold()
+    collector.begin()
+    try:
+        yield
+    finally:
+        collector.end()
+        gc.set_threshold(*thresholds)
+
+
 class Ring:
     """Keeps itself, so that only the collector can end it."""
 
@@ -166,10 +178,8 @@ def test_what_was_found_alive_is_looked_at_once_a_day() -> None:
 
 
 def test_where_as_many_go_as_come_it_never_has_many_before_it() -> None:
-    thresholds = gc.get_threshold()
     collector = Collector()
-    collector.begin()
-    try:
+    with at_work(collector):
         inside: deque[list[list[object]]] = deque(maxlen=200)
         most = 0
         for _ in range(2000):
@@ -184,17 +194,12 @@ def test_where_as_many_go_as_come_it_never_has_many_before_it() -> None:
         for _ in range(CONNECTIONS):
             collector.on_connection()
         assert looked_at() is None
-    finally:
-        collector.end()
-        gc.set_threshold(*thresholds)
 
 
 def test_a_day_is_over_for_who_only_has_connections_too() -> None:
     time = 0.0
-    thresholds = gc.get_threshold()
     collector = Collector(lambda: time)
-    collector.begin()
-    try:
+    with at_work(collector):
         ring = Ring()
         looked_at = weakref.ref(ring)
         gc.collect(0)
@@ -203,6 +208,3 @@ def test_a_day_is_over_for_who_only_has_connections_too() -> None:
         for _ in range(CONNECTIONS):
             collector.on_connection()
         assert looked_at() is None
-    finally:
-        collector.end()
-        gc.set_threshold(*thresholds)
