@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from cloister.relay.networks import network_of
-from cloister.relay.waiting import FRESH_BEHIND_ENTRY_S, One
+from cloister.relay.waiting import FirstCome, One
 
 KNOWN_S: Final = 3600.0
 """How long an address stays known from the last proof on: longer than a quiet night at an entry
@@ -34,25 +34,24 @@ _LOOKED_AT: Final = 16
 """Addresses that are drawn when one of those who wait has to go: the one with most loses one."""
 
 
-class Acquaintances:
+class Acquaintances(FirstCome):
     """A line in which whoever is known goes first, and strangers one by one.
 
     Of these an address is drawn, whichever, and then the first who waits from there: who comes with
     hundreds has no more than who comes alone."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self.fresh_s = FRESH_BEHIND_ENTRY_S
-        self.on_ready: Callable[[], None] = lambda: None
+        super().__init__()
         self._now = now
         self._known: dict[str, float] = {}
         """Address -> until when, in order of the last proof."""
-        self._first: deque[One] = deque()
         self._strangers: dict[str, deque[One]] = {}
         self._hosts: list[str] = []
         """Of the strangers, in any order."""
         self._places: dict[str, int] = {}
         """Where each stands in that."""
-        self._waiting = 0
+        self._count = 0
+        """Of the strangers."""
         self._beat: asyncio.TimerHandle | None = None
 
     def know(self, host: str) -> None:
@@ -65,8 +64,8 @@ class Acquaintances:
             del self._known[next(iter(self._known))]
         if host in self._strangers:
             its = self._remove(host)
-            self._waiting -= len(its)
-            self._first.extend(its)
+            self._count -= len(its)
+            self._waiting.extend(its)
             self.on_ready()
 
     def knows(self, host: str) -> bool:
@@ -76,24 +75,24 @@ class Acquaintances:
     @property
     def strangers(self) -> int:
         """How many strangers wait."""
-        return self._waiting
+        return self._count
 
     def __len__(self) -> int:
-        return self._waiting + len(self._first)
+        return super().__len__() + self._count
 
     def put(self, connection: socket.socket, address: Any) -> None:
         """Let one wait."""
         host = address[0]
         if self.knows(host):
-            self._first.append((connection, address))
+            super().put(connection, address)
             return
         if host not in self._strangers:
             self._strangers[host] = deque()
             self._places[host] = len(self._hosts)
             self._hosts.append(host)
         self._strangers[host].append((connection, address))
-        self._waiting += 1
-        if self._waiting > MOST_WAITING:
+        self._count += 1
+        if self._count > MOST_WAITING:
             drawn = random.sample(self._hosts, min(len(self._hosts), _LOOKED_AT))
             most = max(drawn, key=lambda one: len(self._strangers[one]))
             self._take(most, random.randrange(len(self._strangers[most])))[0].close()
@@ -102,7 +101,7 @@ class Acquaintances:
         its = self._strangers[host]
         one = its[place]
         del its[place]
-        self._waiting -= 1
+        self._count -= 1
         if not its:
             self._remove(host)
         return one
@@ -116,10 +115,9 @@ class Acquaintances:
 
     def draw(self) -> One | None:
         """Take the first of those who are known; else a stranger, if none has begun just now."""
-        if self._first:
-            return self._first.popleft()
-        if self._beat is not None or not self._hosts:
-            return None
+        known = super().draw()
+        if known is not None or self._beat is not None or not self._hosts:
+            return known
         return self._take(random.choice(self._hosts))
 
     def begin(self, host: str) -> bool:
@@ -132,21 +130,15 @@ class Acquaintances:
         self._beat = None
         self.on_ready()
 
-    def on_slow(self, host: str, is_suspect: bool) -> None:
-        """Nothing follows from it."""
-
-    def on_over(self, host: str, is_suspect: bool, was_slow: bool) -> None:
-        """Nothing follows from it."""
-
     def close(self) -> None:
         """Send all away."""
-        for its in (self._first, *self._strangers.values()):
+        super().close()
+        for its in self._strangers.values():
             for connection, _ in its:
                 connection.close()
-        self._first.clear()
         self._strangers.clear()
         self._hosts.clear()
         self._places.clear()
-        self._waiting = 0
+        self._count = 0
         if self._beat is not None:
             self._beat.cancel()

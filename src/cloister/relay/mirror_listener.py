@@ -22,7 +22,7 @@ from cloister.relay.logsafe import Log
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror import Mirror
 from cloister.relay.peers import PeerCards
-from cloister.relay.sockets import shake_hands
+from cloister.relay.sockets import host_of, shake_hands
 from cloister.roster.relay_card import RelayCard, RelayRole
 from cloister.wire.frame import (
     MIRROR_PATH,
@@ -125,9 +125,7 @@ class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
     @property
     def host(self) -> str:
         """The address that it comes from, or nothing when it is gone."""
-        transport = self._transport
-        peer = transport and transport.underlying_transport.get_extra_info("peername")
-        return str(peer[0]) if peer else ""
+        return host_of(self._transport)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         """The WebSocket is open: challenge."""

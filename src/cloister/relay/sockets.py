@@ -72,10 +72,7 @@ class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
     @property
     def host(self) -> str:
         """The address that the connection comes from, or nothing when it is gone."""
-        if self._transport is None:
-            return ""
-        peer = self._transport.underlying_transport.get_extra_info("peername")
-        return str(peer[0]) if peer else ""
+        return host_of(self._transport)
 
     @property
     def waiting_bytes(self) -> int:
@@ -174,6 +171,14 @@ class Socket(picows.WSListener):  # type: ignore[misc, unused-ignore]
             underlying.pause_reading()
         else:
             underlying.resume_reading()
+
+
+def host_of(transport: picows.WSTransport | None) -> str:
+    """Return the address that a WebSocket comes from, or nothing when it is gone."""
+    if transport is None:
+        return ""
+    peer = transport.underlying_transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""
 
 
 def welcome(
