@@ -202,3 +202,31 @@ def test_who_shakes_hands_and_then_does_nothing_is_slow(monkeypatch: pytest.Monk
             one.close()
 
     asyncio.run(story())
+
+
+def test_who_is_slow_twice_is_slow_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "FRESH_S", 0.02)
+    monkeypatch.setattr(door_module, "SETTLED_S", 0.02)
+
+    async def story() -> None:
+        settled = asyncio.get_running_loop().create_future()
+
+        async def take(connection: socket.socket, address: Any) -> asyncio.Future[None]:
+            await asyncio.sleep(0.05)
+            return settled
+
+        line = ByAddress(64)
+        door = Door(bind("127.0.0.1", 0), take, lambda: True, line)
+        door.open()
+        with socket.create_connection(("127.0.0.1", door.port)) as one:
+            one.send(b"x")
+            async with asyncio.timeout(10):
+                while not line._addresses:  # noqa: ASYNC110  what is waited for has no event
+                    await asyncio.sleep(0.001)
+            await asyncio.sleep(0.15)
+            settled.set_result(None)
+            await asyncio.sleep(0.01)
+        assert not line._addresses, "nothing of it is left"
+        door.shut()
+
+    asyncio.run(story())
