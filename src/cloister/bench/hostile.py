@@ -8,34 +8,28 @@ are measured in quiet, by relays that start anew each time.
 
 from __future__ import annotations
 
-import asyncio
 import json as json_module
 import os
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import count
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import msgspec
-import picows
 
 from cloister.bench.hostile_attack import AttackConfig
 from cloister.bench.hostile_cores import Cores, apart
 from cloister.bench.hostile_process import ATTACKS
+from cloister.bench.hostile_watch import Watch
 from cloister.bench.paired_load import BenchFailed
-from cloister.bench.process_cost import rss_kib
 from cloister.bench.relay import raise_file_limit
-from cloister.bench.relay_load import LoadConfig, pinned
+from cloister.bench.relay_load import LoadConfig
 from cloister.bench.relay_process import ENTROPY, RelayProcess, measure
 from cloister.limits import MAX_CONNECTIONS_PER_ADDRESS
-from cloister.wire.frame import HOME_PATH
 
 PAIRS: Final = 16
 OTHERS: Final = 2 * PAIRS + 2
@@ -45,11 +39,6 @@ MEMBERS: Final = 1000
 MEMBERS_STAND_S: Final = 50.0
 """Until all who stopped reading have been cut, and it has been seen."""
 OF_MEMBERS: Final = frozenset({"readers", "stalled"})
-_LOOK_S: Final = 1.0
-_NEWCOMER_LOOKS: Final = 5
-"""One comes in so many looks.  With both ends of its
-two handshakes it takes some ten milliseconds of the processor it shares with the relays: oftener,
-and p99 would be that, quiet or not."""
 P99_GOAL: Final = 2.0
 """Times the quiet one of the same run."""
 
@@ -115,7 +104,7 @@ class HostileBench:
         """Measure with relays that start for it."""
         limits = {"processes": str(self.processes)}
         pids = self.home.start(**limits), self.entry.start(**limits)
-        watch = _Watch(self, pids)
+        watch = Watch(self.home, self.entry, pids, self.cores)
         outcome: dict[str, Any] = {}
         try:
             figures = measure(
@@ -163,7 +152,7 @@ class HostileBench:
 
     @contextmanager
     def _attacked(
-        self, kind: str, pids: tuple[int, int], watch: _Watch, outcome: dict[str, Any]
+        self, kind: str, pids: tuple[int, int], watch: Watch, outcome: dict[str, Any]
     ) -> Iterator[None]:
         """Keep an attack up, and afterwards say what became of it."""
         if not kind:
@@ -197,74 +186,6 @@ class HostileBench:
                 outcome.update(json_module.loads(attacker.stdout.readline()))
             finally:
                 attacker.kill()
-
-
-class _Watch:
-    """Looks at both relays from aside: memory, connections, and how newcomers fare."""
-
-    def __init__(self, bench: HostileBench, pids: tuple[int, int]) -> None:
-        self._bench = bench
-        self._pids = pids
-        self._before = [rss_kib(pid) for pid in pids]
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self.grown_kib = [0, 0]
-        self.held = [0, 0]
-        self.waits_ms: list[float] = []
-        self._home_tls, self._entry_tls = pinned(bench.home.card), pinned(bench.entry.card)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        for look in count():
-            for place, (pid, relay) in enumerate(
-                zip(self._pids, (self._bench.home, self._bench.entry), strict=True)
-            ):
-                grown = rss_kib(pid) - self._before[place]
-                self.grown_kib[place] = max(self.grown_kib[place], grown)
-                held = int(relay.counts()["connections"])
-                self.held[place] = max(self.held[place], held)
-            if look % _NEWCOMER_LOOKS == _NEWCOMER_LOOKS // 2:
-                self.waits_ms.append(1000 * asyncio.run(self._newcomer()))
-            if self._end.wait(_LOOK_S):
-                return
-
-    async def _newcomer(self) -> float:
-        """Return how long a fresh connection takes, in seconds; 30 when it fails."""
-        greeted = asyncio.Event()
-        home, entry = self._bench.home.card, self._bench.entry.card
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(30):
-                transport, _ = await picows.ws_connect(
-                    lambda: _Newcomer(greeted),
-                    f"wss://{home.host}:{home.port}{HOME_PATH}",
-                    ssl_context=self._home_tls,
-                    proxy=f"https://{entry.host}:{entry.port}",
-                    proxy_ssl_context=self._entry_tls,
-                    websocket_handshake_timeout=30,
-                )
-                await greeted.wait()
-        except (OSError, TimeoutError, picows.WSError):
-            return 30.0
-        waited = time.monotonic() - began
-        transport.disconnect(graceful=False)
-        return waited
-
-
-class _Newcomer(picows.WSListener):  # type: ignore[misc, unused-ignore]
-    def __init__(self, greeted: asyncio.Event) -> None:
-        super().__init__()
-        self._greeted = greeted
-
-    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        self._greeted.set()
 
 
 @dataclass(frozen=True, slots=True)

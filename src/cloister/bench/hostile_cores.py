@@ -64,6 +64,6 @@ def apart() -> Iterator[Cores]:
 
 
 def stay_on(numbers: frozenset[int]) -> None:
-    """Run this process there from now on; empty: wherever it may."""
+    """Run this thread, and what it starts, there from now on; empty: wherever it may."""
     if sys.platform == "linux" and numbers:
         os.sched_setaffinity(0, numbers)

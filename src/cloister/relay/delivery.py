@@ -11,7 +11,7 @@ they take turns, and who is up to date does not wait for them.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -285,8 +285,9 @@ class Flusher:
         self._outboxes: list[Outbox] = []
         self._late: deque[Outbox] = deque()
         """Those of earlier turns that have not been sent yet."""
-        self._waiting: dict[Outbox, None] = {}
-        """Those that could take more from storage, in the order of their turns."""
+        self._waiting: OrderedDict[Outbox, None] = OrderedDict()
+        """Those that could take more from storage, in the order of their turns.  (Of a plain dict
+        the first is found past the places of all that were taken out before.)"""
         self._takers: list[Outbox] = []
         self._spent = 0
         self._read = 0
@@ -380,10 +381,10 @@ class Flusher:
         """Let some go on, then nobody for a while: whoever asks for much, or again and again,
         leaves most of the loop to those who do not."""
         self._spent = self._read = 0
-        for outbox in tuple(self._waiting):
+        for _ in range(len(self._waiting)):
             if self.has_read:
                 break
-            del self._waiting[outbox]
+            outbox, _nothing = self._waiting.popitem(last=False)
             outbox.catch_up()
         self._serves = bool(self._waiting)
         if self._serves:

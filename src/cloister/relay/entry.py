@@ -12,6 +12,7 @@ import asyncio
 import socket
 import ssl
 from collections import Counter
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from cloister.limits import STALLED_SESSION_S
@@ -19,6 +20,7 @@ from cloister.relay.handshake_place import shortened
 from cloister.relay.kernel_room import bound_unread, bound_unsent, keep_nothing
 from cloister.relay.metrics import Metrics
 from cloister.relay.peers import Peers
+from cloister.relay.way_out import WayOut
 
 Address = tuple[str, int]
 """Host and port."""
@@ -128,6 +130,7 @@ class Proxy:
         self._unlock = unlock
         self._tls = tls
         self.handshake_s = handshake_s
+        self.way_out = WayOut()
         self._outers: set[_Outer] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -185,12 +188,13 @@ class Proxy:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.handshake_s):
-                await loop.create_connection(lambda: _Inner(outer), *place)
+                await loop.create_connection(lambda: _Inner(outer, self.way_out), *place)
         except (OSError, TimeoutError):
             outer.refuse(502, "Bad Gateway")
 
     def close(self) -> None:
         """End all tunnels."""
+        self.way_out.close()
         for outer in list(self._outers):
             outer.close()
         for task in list(self._tasks):
@@ -200,7 +204,8 @@ class Proxy:
 class _Half(asyncio.Protocol):
     """One socket of a tunnel: what comes goes to the other, no faster than that one takes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, way_out: WayOut) -> None:
+        self._way_out = way_out
         self.transport: asyncio.Transport | None = None
         self.other: _Half | None = None
         self._stuck: asyncio.TimerHandle | None = None
@@ -247,13 +252,12 @@ class _Half(asyncio.Protocol):
             self.other.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None
+        gone, self.transport = self.transport, None
         if self._stuck is not None:
             self._stuck.cancel()
         other, self.other = self.other, None
         if other is not None and other.transport is not None:
-            # What it was sent already still goes out.
-            other.transport.close()
+            self._way_out.put(partial(_follow_out, other.transport, gone))
 
     def close(self) -> None:
         """End the tunnel at once."""
@@ -261,11 +265,18 @@ class _Half(asyncio.Protocol):
             self.transport.abort()
 
 
+def _follow_out(transport: asyncio.Transport, _gone: asyncio.Transport | None) -> None:
+    """Close the other side too; what it was sent already still goes out.
+
+    ``_gone``, the side that has ended, is kept until now: to free its TLS takes as long."""
+    transport.close()
+
+
 class _Inner(_Half):
     """The socket to the home relay."""
 
-    def __init__(self, outer: _Outer) -> None:
-        super().__init__()
+    def __init__(self, outer: _Outer, way_out: WayOut) -> None:
+        super().__init__(way_out)
         self._outer = outer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -282,7 +293,7 @@ class _Outer(_Half):
     """The socket of a device: first the CONNECT request, then the tunnel."""
 
     def __init__(self, proxy: Proxy, address: str) -> None:
-        super().__init__()
+        super().__init__(proxy.way_out)
         self._proxy = proxy
         self._address = address
         self._head = bytearray()

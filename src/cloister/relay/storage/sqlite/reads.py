@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,13 +49,21 @@ class Reads:
             raise StorageFailure(f"the relay's file cannot be read: {error}") from None
 
     def _bounded(
-        self, cursor: sqlite.Cursor, make: Callable[..., T], size_column: int, max_bytes: int
+        self,
+        cursor: sqlite.Cursor,
+        make: Callable[..., T],
+        size_column: int,
+        max_bytes: int,
+        max_items: int | None = None,
     ) -> list[T]:
-        """Take rows until their bytes pass ``max_bytes``; the first row always."""
+        """Take rows until their bytes pass ``max_bytes``; the first row always.
+
+        (With a ``LIMIT`` that is a parameter SQLite plans anew each time, which takes as long as
+        all the rest.)"""
         rows: list[T] = []
         total = 0
         try:
-            for row in cursor:
+            for row in islice(cursor, max_items):
                 total += len(row[size_column])
                 if total > max_bytes and rows:
                     break
@@ -108,13 +117,12 @@ class Reads:
             "  CASE kind WHEN 2 THEN (SELECT pk FROM ladder"
             "    WHERE ladder.channel = e.channel AND ladder.epoch = e.epoch + 1) ELSE x'' END"
             " FROM envelope AS e JOIN channel ON channel.key = e.channel"
-            " WHERE channel.id = ? AND n BETWEEN ? AND ? ORDER BY n LIMIT ?",
+            " WHERE channel.id = ? AND n BETWEEN ? AND ? ORDER BY n",
             channel_id,
             from_n,
             to_n,
-            max_items,
         )
-        return self._bounded(cursor, EnvelopeRow, 4, max_bytes)
+        return self._bounded(cursor, EnvelopeRow, 4, max_bytes, max_items)
 
     def mailbox(self, kind: ObjectKind, object_id: bytes) -> MailboxRow | None:
         """Return an inbox or a box."""
@@ -134,12 +142,12 @@ class Reads:
         """Return items of an inbox or a box, bounded."""
         sql = (
             "SELECT n, bytes, hash, parts FROM inbox_item JOIN inbox ON inbox.key = inbox"
-            " WHERE id = ? AND n >= ? ORDER BY n LIMIT ?"
+            " WHERE id = ? AND n >= ? ORDER BY n"
             if kind is ObjectKind.INBOX
             else "SELECT n, bytes, x'', 0 FROM box_item JOIN invite_box AS b ON b.key = box"
-            " WHERE id = ? AND n >= ? ORDER BY n LIMIT ?"
+            " WHERE id = ? AND n >= ? ORDER BY n"
         )
-        return self._bounded(self._query(sql, object_id, from_n, max_items), MailRow, 1, max_bytes)
+        return self._bounded(self._query(sql, object_id, from_n), MailRow, 1, max_bytes, max_items)
 
     def part(self, owner_id: bytes, object_hash: bytes, index: int) -> tuple[int, bytes] | None:
         """Return (count, bytes) of a part that an item names."""

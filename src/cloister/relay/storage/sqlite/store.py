@@ -8,12 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from cloister.relay.storage.api import Counts, Done
+from cloister.relay.storage.api import Counts, Done, EnvelopeRow
 from cloister.relay.storage.quotas import Quotas
 from cloister.relay.storage.sqlite.reads import Reads
+from cloister.relay.storage.sqlite.recent import Recent
 from cloister.relay.storage.sqlite.writer import Writer
 from cloister.relay.storage.writes import (
+    AddKeyPackages,
+    AppendEntry,
+    MirrorEntries,
     Outcome,
+    PutBoxItem,
+    PutCommit,
+    PutEnvelope,
+    SetNote,
+    StagePart,
+    TakeKeyPackage,
     Write,
 )
 
@@ -26,6 +36,20 @@ RATE_S: Final = 0.2
 this or another process was busy, are no high rate: those behind them would wait for nothing."""
 FULL_BATCH: Final = 256
 """A batch of this size does not wait: more rows in a transaction save nothing further."""
+_ADD: Final[frozenset[type]] = frozenset(
+    {
+        AddKeyPackages,
+        AppendEntry,
+        MirrorEntries,
+        PutBoxItem,
+        PutCommit,
+        PutEnvelope,
+        SetNote,
+        StagePart,
+        TakeKeyPackage,
+    }
+)
+"""The writes of every day: what is stored of envelopes stays as it is."""
 
 
 class Metrics:
@@ -56,6 +80,9 @@ class SqliteStore(Reads):
         self._quotas = quotas or Quotas()
         self._writer = Writer(path, report_failure, self._quotas)
         super().__init__(path)
+        self._recent = Recent()
+        self._takes_away = False
+        """Whether the batch that is under way may change what is stored of envelopes."""
         self._window_s = window_s
         self._writes: list[Write] = []
         self._dones: list[Done] = []
@@ -75,6 +102,21 @@ class SqliteStore(Reads):
     def counts(self) -> Counts:
         """Return how much is stored."""
         return self._counts(self._writer.envelopes)
+
+    def envelopes(
+        self, channel_id: bytes, from_n: int, to_n: int, max_items: int, max_bytes: int
+    ) -> list[EnvelopeRow]:
+        """Return envelopes of a range, bounded."""
+        rows, is_all = self._recent.run(channel_id, from_n, to_n, max_items, max_bytes)
+        if is_all:
+            return rows
+        from_n, max_items = from_n + len(rows), max_items - len(rows)
+        max_bytes -= sum(len(row.envelope) for row in rows)
+        more = super().envelopes(channel_id, from_n, to_n, max_items, max_bytes)
+        self._recent.add(channel_id, more)
+        if rows and more and len(more[0].envelope) > max_bytes:
+            return rows
+        return rows + more
 
     def submit(self, write: Write, done: Done) -> None:
         """Queue a write (see the contract)."""
@@ -106,6 +148,7 @@ class SqliteStore(Reads):
         self._rate = self._rate * faded + len(writes) / RATE_S
         self._handed_at = now
         self._is_busy = True
+        self._takes_away = not all(type(write) in _ADD for write in writes)
         self._writer.hand_over(writes, self._on_written)
 
     def _on_written(self, outcomes: list[Outcome]) -> None:
@@ -127,6 +170,9 @@ class SqliteStore(Reads):
         dones, self._in_flight = self._in_flight, []
         self._outcomes = None
         self._is_busy = False
+        if self._takes_away:
+            # Before anybody hears that it is done; what was read meanwhile may be of before.
+            self._recent.clear()
         self.metrics.batches += 1
         self.metrics.writes += len(outcomes)
         for done, outcome in zip(dones, outcomes, strict=True):
