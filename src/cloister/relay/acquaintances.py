@@ -28,8 +28,11 @@ MOST_WAITING: Final = 1024
 """Strangers who wait, each of whom costs a file; of more, one goes of those who are many, drawn, so
 that nobody keeps the others out by being first."""
 STRANGER_BEAT_S: Final = 0.1
-"""One handshake of a stranger is begun in so long: with its first frame it costs a few
+"""One handshake of a stranger is begun in so long on average: with its first frame it costs a few
 milliseconds of processor."""
+SPREAD: Final = 0.5
+"""By what part of it a beat is shorter or longer, drawn.  A home and a mirror, at both of which the
+same strangers knock, would keep time with each other, and a message would wait at both."""
 _LOOKED_AT: Final = 16
 """Addresses that are drawn when one of those who wait has to go: the one with most loses one."""
 
@@ -123,7 +126,8 @@ class Acquaintances(FirstCome):
     def begin(self, host: str) -> bool:
         """Behind a stranger others wait for the next beat."""
         if self._beat is None and not self.knows(host):
-            self._beat = asyncio.get_running_loop().call_later(STRANGER_BEAT_S, self._on_beat)
+            beat_s = STRANGER_BEAT_S * random.uniform(1 - SPREAD, 1 + SPREAD)
+            self._beat = asyncio.get_running_loop().call_later(beat_s, self._on_beat)
         return False
 
     def _on_beat(self) -> None:

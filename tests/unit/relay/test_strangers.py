@@ -85,12 +85,33 @@ def test_who_is_known_does_not_wait_for_strangers_and_they_come_one_by_one() -> 
         began = asyncio.get_running_loop().time()
         await _until(house, ENTRY, 40)
         took = asyncio.get_running_loop().time() - began
-        assert house.came[ELSEWHERE] <= 2 + took / strangers.STRANGER_BEAT_S
+        shortest = strangers.STRANGER_BEAT_S * (1 - strangers.SPREAD)
+        assert house.came[ELSEWHERE] <= 2 + took / shortest
         assert house.acquaintances.strangers >= 30
         await _until(house, ELSEWHERE, house.came[ELSEWHERE] + 2)
         house.close()
 
     asyncio.run(story())
+
+
+def test_two_relays_at_which_the_same_strangers_knock_do_not_keep_time() -> None:
+    async def beats(count: int) -> list[float]:
+        loop, line = asyncio.get_running_loop(), strangers.Acquaintances(lambda: 0.0)
+        found = []
+        for _ in range(count):
+            assert not line.begin(ELSEWHERE)
+            beat = line._beat
+            assert beat is not None
+            found.append(beat.when() - loop.time())
+            beat.cancel()
+            line._on_beat()
+        return found
+
+    found = asyncio.run(beats(200))
+    mean, spread = strangers.STRANGER_BEAT_S, strangers.STRANGER_BEAT_S * strangers.SPREAD
+    assert max(found) <= mean + spread
+    assert max(found) - min(found) > spread
+    assert abs(sum(found) / len(found) - mean) < spread / 2
 
 
 def test_the_first_proof_from_an_address_lets_all_in_who_wait_from_there() -> None:
