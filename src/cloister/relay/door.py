@@ -264,7 +264,9 @@ class Door:
             heapq.heappop(self._ends)
             if number in self._silent and self._silent[number][2] == until:
                 self._end_silence(number)[0].close()
-        self._sweep_at(self._ends[0][0] if self._ends else now)
+        if self._ends:
+            # uvloop's timers have milliseconds: one for less ends at once, and before its time.
+            self._sweep_at(max(self._ends[0][0], now + BEAT_S))
 
     async def _shake(self, connection: socket.socket, address: Any, place: Place) -> None:
         timer = self._loop.call_later(shortened(self.line.fresh_s), place.on_slow)

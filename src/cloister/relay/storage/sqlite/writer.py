@@ -59,6 +59,9 @@ _FULL: Final = 13
 """SQLITE_FULL: the one error after which the file is as it was and may be written again."""
 CHECKPOINT_PAGES: Final = 4000
 """Pages in the log from which on they go to the file: a sender's burst at once, not in pieces."""
+LOOK_EVERY: Final = 32
+"""Writes after which the length of the log is asked for.  The question is planned anew each time,
+which is a twentieth of what a message costs that is a transaction of its own."""
 
 BatchDone = Callable[[list[Outcome]], None]
 
@@ -78,6 +81,8 @@ class Writer:
             queue.SimpleQueue()
         )
         self._has_failed = False
+        self._unlooked = 0
+        """Writes since the length of the log was last asked for."""
         self._must_tidy = False
         """Until the log has been cut off: it may hold pages as they were before a deletion."""
         self._has_ended = threading.Event()
@@ -128,7 +133,10 @@ class Writer:
             outcomes = self._apply_all(batch)
             self._connection.execute("COMMIT")
             self._note_count(batch, outcomes)
-            self._checkpoint_if_due()
+            self._unlooked += len(batch)
+            if self._unlooked >= LOOK_EVERY or self._must_tidy:
+                self._unlooked = 0
+                self._checkpoint_if_due()
         except Exception as error:  # noqa: BLE001  a fault of ours in this thread would end it unseen
             self._states.forget()
             if _is_full(error) and self._roll_back():
