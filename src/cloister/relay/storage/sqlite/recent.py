@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from cloister.limits import KIB
+from cloister.limits import DELIVERY_WINDOW_BYTES
 from cloister.relay.storage.api import EnvelopeRow
 
-RECENT_BYTES: Final = 16 * 1024 * KIB
-"""What all of them may hold: a tenth of what a thousand who want it are given in their windows."""
+RECENT_BYTES: Final = 64 * DELIVERY_WINDOW_BYTES
+"""What all of them may hold, 16 MiB: what is on its way to that many who catch up."""
 _ROW_BYTES: Final = 256
 """What a row takes beside its envelope."""
 
