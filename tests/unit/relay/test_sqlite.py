@@ -13,7 +13,9 @@ import sqlcipher3.dbapi2 as sqlite
 
 from cloister.relay.storage.api import StorageFailure
 from cloister.relay.storage.sqlite import SqliteStore
+from cloister.relay.storage.sqlite import writer as writer_module
 from cloister.relay.storage.sqlite.schema import SCHEMA, open_file
+from cloister.relay.storage.sqlite.writer import LOOK_EVERY
 from cloister.relay.storage.writes import (
     Accepted,
     BindCode,
@@ -22,6 +24,7 @@ from cloister.relay.storage.writes import (
     Outcome,
     PutEnvelope,
     Refused,
+    Tidy,
     Write,
 )
 from cloister.wire.codes import Refusal
@@ -197,5 +200,38 @@ def test_a_full_disk_refuses_and_goes_on(tmp_path: Path) -> None:
         writer._connection.execute(f"PRAGMA max_page_count = {pages + 300}")
         again = [await write(store, put(number)) for number in range(40)]
         assert [getattr(one, "n", None) for one in again] == list(range(40))
+
+    run(tmp_path, scenario)
+
+
+def test_the_log_is_looked_at_now_and_then_and_goes_to_the_file_when_it_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "CHECKPOINT_PAGES", 8)
+
+    async def scenario(store: SqliteStore, failures: list[int]) -> None:
+        writer: Any = store._writer
+        look, looks = writer._checkpoint_if_due, []
+
+        def pages() -> tuple[int, int]:
+            """In the log, and of these in the file."""
+            found = writer._connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+            return found[1], found[2]
+
+        def looking() -> None:
+            before = pages()
+            look()
+            looks.append((before, pages()))
+
+        writer._checkpoint_if_due = looking
+        for number in range(3 * LOOK_EVERY):
+            assert isinstance(await write(store, put(number)), Accepted)
+        assert len(looks) == 3
+        for (in_log, in_file), (_, now_in_file) in looks:
+            assert in_file < in_log
+            assert now_in_file == in_log
+        # What was deleted shall not wait for others' writes.
+        await write(store, Tidy())
+        assert len(looks) == 4
 
     run(tmp_path, scenario)
