@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cloister.bench.process_cost import own_cpu_seconds, own_rss_kib
-from cloister.device.link import pinned_context
+from cloister.pinning import pinned_context
 from cloister.relay.health import LOOPBACK
 
 PROBE_S: Final = 0.02

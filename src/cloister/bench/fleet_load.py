@@ -26,8 +26,8 @@ from cloister.bench.paired_load import ENVELOPE_BYTES, BenchFailed
 from cloister.bench.relay_circle import pair_key
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.signature import Ed25519Key
-from cloister.device.link import pinned_context
 from cloister.limits import PING_INTERVAL_S
+from cloister.pinning import pinned_context
 from cloister.roster.relay_card import RelayCard
 
 PER_ADDRESS: Final = 60

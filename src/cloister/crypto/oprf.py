@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-import rbcl
-
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.errors import BadPublicKey, MisusedKey
 from cloister.crypto.secret import Secret
+from cloister.crypto.sodium import rbcl
 
 ELEMENT_LENGTH: Final = 32
 SCALAR_LENGTH: Final = 32

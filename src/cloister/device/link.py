@@ -29,6 +29,7 @@ from cloister.limits import (
     PING_INTERVAL_S,
     STALLED_SESSION_S,
 )
+from cloister.pinning import pinned_context
 from cloister.wire.commands import AnyRequest, Ping
 from cloister.wire.events import AnyEvent, Challenge, Done, Failed
 from cloister.wire.frame import (
@@ -52,26 +53,11 @@ Dial = Callable[[Route, Callable[[], picows.WSListener]], Awaitable[picows.WSTra
 """Opens the WebSocket along a route, for the listener made; raises OSError and the like."""
 
 
-def pinned_context(certificate: bytes | None) -> ssl.SSLContext:
-    """Return a TLS 1.3 client context whose only trust anchor is ``certificate`` (DER).
-
-    ``None``: nothing is authenticated.  That is right only for fetching a letter, which carries
-    its own authentication.  Host names are not compared: the pin is the name.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = False
-    if certificate is None:
-        context.verify_mode = ssl.CERT_NONE
-    else:
-        context.verify_mode = ssl.CERT_REQUIRED
-        try:
-            context.load_verify_locations(cadata=certificate)
-        except (ssl.SSLError, ValueError):
-            raise WrongCertificate(
-                "a pinned certificate in the relay set is no certificate"
-            ) from None
-    return context
+def _pinned(certificate: bytes | None) -> ssl.SSLContext:
+    try:
+        return pinned_context(certificate)
+    except (ssl.SSLError, ValueError):
+        raise WrongCertificate("a pinned certificate in the relay set is no certificate") from None
 
 
 class Link:
@@ -257,9 +243,9 @@ async def _dial(route: Route, make_listener: Callable[[], picows.WSListener]) ->
     transport, _ = await picows.ws_connect(
         make_listener,
         home,
-        ssl_context=pinned_context(route.home_certificate),
+        ssl_context=_pinned(route.home_certificate),
         proxy=f"https://{_in_url(route.entry_host)}:{route.entry_port}",
-        proxy_ssl_context=pinned_context(route.entry_certificate),
+        proxy_ssl_context=_pinned(route.entry_certificate),
         socket_factory=lambda _url: _connected_socket(address, route.entry_port, _url),
         websocket_handshake_timeout=PATIENCE_S,
         max_redirects=0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final, Self
 
@@ -11,6 +10,7 @@ import picows
 
 from cloister.errors import NetworkError, TrustError
 from cloister.limits import CONNECT_TIMEOUT_S, MAX_FRAME_BYTES
+from cloister.pinning import pinned_context
 from cloister.relay.folder import Identity
 from cloister.roster.relay_card import RelayCard
 from cloister.wire.frame import (
@@ -48,7 +48,7 @@ async def dial_mirror(
     transport, _ = await picows.ws_connect(
         make_listener,
         f"wss://{host}:{card.mirror_port}{MIRROR_PATH}",
-        ssl_context=_pinned(card.tls_certificate),
+        ssl_context=pinned_context(card.tls_certificate),
         websocket_handshake_timeout=CONNECT_TIMEOUT_S,
         max_frame_size=MAX_FRAME_BYTES,
         max_redirects=0,
@@ -153,12 +153,3 @@ class _Listener(picows.WSListener):  # type: ignore[misc, unused-ignore]
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         self._wire.put(None)
-
-
-def _pinned(certificate: bytes) -> ssl.SSLContext:
-    """Trust this one certificate, whatever name it bears: the pin is the name."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = False
-    context.load_verify_locations(cadata=certificate)
-    return context

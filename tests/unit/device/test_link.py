@@ -71,22 +71,19 @@ def test_requests_go_out_and_events_come_in_through_both_relays(tmp_path: Path) 
     run(story())
 
 
-def test_the_device_connects_to_the_entry_only_and_asks_no_name_server(tmp_path: Path) -> None:
-    """In a process of its own: an audit hook cannot be taken off again."""
+def watched_opening(tmp_path: Path, watched: str, body: str) -> list[str]:
+    """Open a link with an audit hook; in a process of its own, for a hook cannot be taken off."""
     program = (
-        "import asyncio, sys; from pathlib import Path\n"
+        "import asyncio, os, sys; from pathlib import Path\n"
         "from unit.device.relays import stand_in_relays; from cloister.device.link import Link\n"
         "seen = []\n"
-        "sys.addaudithook(lambda e, a: seen.append((e, a)) if e in\n"
-        "  ('socket.connect', 'socket.getaddrinfo', 'socket.gethostbyname') else 0)\n"
+        f"sys.addaudithook(lambda e, a: seen.append((e, a)) if e in {watched} else 0)\n"
         "async def main():\n"
         "    async with stand_in_relays(Path(sys.argv[1])) as relays:\n"
         "        seen.clear()\n"
         "        link = await Link.open(relays.route(), lambda e: None)\n"
         "        link.close()\n"
-        "        entry = ('127.0.0.1', relays.entry_port); home = ('127.0.0.1', relays.home_port)\n"
-        "        print([e for e, _ in seen])\n"
-        "        print([a[1] == entry for e, a in seen if e == 'socket.connect'])\n"
+        f"{body}"
         "asyncio.run(main())"
     )
     root = Path(__file__).resolve().parents[3]
@@ -98,11 +95,30 @@ def test_the_device_connects_to_the_entry_only_and_asks_no_name_server(tmp_path:
         check=True,
         env=environment,
     )
+    return result.stdout.splitlines()
+
+
+def test_the_device_connects_to_the_entry_only_and_asks_no_name_server(tmp_path: Path) -> None:
+    printed = watched_opening(
+        tmp_path,
+        "('socket.connect', 'socket.getaddrinfo', 'socket.gethostbyname')",
+        "        entry = ('127.0.0.1', relays.entry_port); home = ('127.0.0.1', relays.home_port)\n"
+        "        print([e for e, _ in seen])\n"
+        "        print([a[1] == entry for e, a in seen if e == 'socket.connect'])\n",
+    )
     # The second connection is the stand-in entry's own, in the same process, to the home.
-    assert result.stdout.splitlines() == [
-        "['socket.connect', 'socket.connect']",
-        "[True, False]",
-    ]
+    assert printed == ["['socket.connect', 'socket.connect']", "[True, False]"]
+
+
+def test_connecting_writes_no_file(tmp_path: Path) -> None:
+    """Which relays a device talks to is the vault's to know, and a full disk cuts nobody off."""
+    printed = watched_opening(
+        tmp_path,
+        "('open', 'tempfile.mkstemp')",
+        "        writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT\n"
+        "        print([e for e, a in seen if e != 'open' or a[2] & writes])\n",
+    )
+    assert printed == ["[]"]
 
 
 @pytest.mark.parametrize("layer", ["entry_certificate", "home_certificate"])
