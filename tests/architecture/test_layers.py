@@ -26,7 +26,11 @@ THE_WORLD = {
 MAY_TOUCH = {
     "cloister.crypto.entropy": {"os", "secrets"},  # the one source of chance
     "cloister.crypto.certificate": {"datetime"},  # the library's type of dates; no clock is read
-    "cloister.crypto.sodium": {"os", "sys", "tempfile"},  # keeps rbcl from leaving its own in the world
+    "cloister.crypto.sodium": {
+        "os",
+        "sys",
+        "tempfile",
+    },  # keeps rbcl from leaving its own in the world
     "cloister.mls.__main__": THE_WORLD,  # a program of its own, not part of the engine
 }
 

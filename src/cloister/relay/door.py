@@ -47,6 +47,8 @@ room for another one.  A device speaks at once, but not where thousands share a 
 PER_TURN: Final = 2
 """Connections taken, looked at or closed in one turn of the loop: each costs up to a tenth of a
 millisecond.  What one process does not take, another does."""
+_ENDS_PER_TURN: Final = 64
+"""Times of silence looked at in one turn: most are of connections that spoke long ago."""
 _NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_FILES_PAUSE_S: Final = 0.5
 
@@ -252,17 +254,19 @@ class Door:
         self._sweeping = self._loop.call_at(time, self._sweep)
 
     def _sweep(self) -> None:
-        """Close those that have been silent for too long."""
+        """Close those that have been silent for too long, and forget when the others would be."""
         self._sweeping = None
-        now = self._loop.time()
-        for _ in range(PER_TURN):
+        now, closed = self._loop.time(), 0
+        for _ in range(_ENDS_PER_TURN):
             if not self._ends:
                 return
             until, number = self._ends[0]
-            if until > now:
+            is_silent = number in self._silent and self._silent[number][2] == until
+            if is_silent and (until > now or closed == PER_TURN):
                 break
             heapq.heappop(self._ends)
-            if number in self._silent and self._silent[number][2] == until:
+            if is_silent:
+                closed += 1
                 self._end_silence(number)[0].close()
         if self._ends:
             # uvloop's timers have milliseconds: one for less ends at once, and before its time.

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from cloister.limits import STALLED_SESSION_S
+from cloister.relay.dialling import Dialling, local_ports
 from cloister.relay.handshake_place import shortened
 from cloister.relay.kernel_room import bound_unread, bound_unsent, keep_nothing
 from cloister.relay.metrics import Metrics
@@ -128,6 +129,7 @@ class Proxy:
         self._peers = peers
         self.places = places
         self._unlock = unlock
+        self._dialling = Dialling(local_ports())
         self._tls = tls
         self.handshake_s = handshake_s
         self.way_out = WayOut()
@@ -188,7 +190,8 @@ class Proxy:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.handshake_s):
-                await loop.create_connection(lambda: _Inner(outer, self.way_out), *place)
+                connected = await self._dialling.connect(*place)
+                await loop.create_connection(lambda: _Inner(outer, self.way_out), sock=connected)
         except (OSError, TimeoutError):
             outer.refuse(502, "Bad Gateway")
 

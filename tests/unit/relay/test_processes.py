@@ -19,7 +19,7 @@ from cloister.relay.metrics import Metrics
 from cloister.relay.processes import tunnels
 from cloister.relay.processes.count import FOR_ONE, held_by_one, process_count
 from cloister.relay.processes.orders import SPARE_FILES
-from cloister.relay.processes.pipe import HEAD, MAX_MESSAGE_BYTES, PORTION, Pipe
+from cloister.relay.processes.pipe import HEAD, MAX_MESSAGE_BYTES, PORTION, SOON_S, Pipe
 from cloister.relay.processes.places import PlacesOf
 from cloister.relay.settings import LimitsSection, ListenSection, RelaySection, Role, Settings
 from cloister.relay.waiting import FRESH_OF_ADDRESS, ByAddress, FirstCome, Line
@@ -78,6 +78,59 @@ def test_messages_come_whole_and_in_order_over_a_pipe() -> None:
         assert other.got == sent
         one.pipe.close()
         await until(lambda: other.is_lost)
+
+    run(scenario)
+
+
+class Written(asyncio.Transport):
+    """Notes what is written at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def is_closing(self) -> bool:
+        return False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """There is no buffer."""
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+
+def test_what_is_only_remarked_leaves_with_the_next_message_and_before_it() -> None:
+    async def scenario() -> None:
+        transport = Written()
+        pipe = End().pipe
+        pipe.connection_made(transport)
+        for number in range(3):
+            pipe.remark(1, number)
+            await asyncio.sleep(0)
+        assert transport.written == []
+        pipe.post(2, 7, b"now")
+        pipe.remark(1, 3)
+        await asyncio.sleep(0)
+        together = [HEAD.pack(1, n, 0) for n in range(3)]
+        together += [HEAD.pack(2, 7, 3), b"now", HEAD.pack(1, 3, 0)]
+        assert transport.written == [b"".join(together)]
+
+    run(scenario)
+
+
+def test_what_is_only_remarked_leaves_soon_by_itself_each_time() -> None:
+    async def scenario() -> None:
+        one, other = await ends()
+        for number in range(3):
+            one.pipe.remark(1, number)
+            await until(lambda number=number: len(other.got) == number + 1)  # type: ignore[misc]
+        assert [number for _, number, _ in other.got] == [0, 1, 2]
+        one.pipe.remark(1, 3)
+        one.pipe.close()
+        await until(lambda: other.is_lost)
+        await asyncio.sleep(2 * SOON_S)
+        one.pipe.remark(1, 4)
+        await asyncio.sleep(2 * SOON_S)
 
     run(scenario)
 

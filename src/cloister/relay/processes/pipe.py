@@ -1,8 +1,9 @@
 """Messages between a relay's main process and a child, over a pair of Unix stream sockets.
 
 A message is a head and a payload: kind (1 byte), number of the connection it is about (8), length
-of the payload (4).  What is posted in one turn of the loop leaves in one write; what comes is
-handed on in portions, so that a full pipe does not keep the loop from anything else.
+of the payload (4).  What is posted in one turn of the loop leaves in one write, and with it, or
+soon, what is only remarked: each write wakes the other process.  What comes is handed on in
+portions, so that a full pipe does not keep the loop from anything else.
 
 A pipe whose other side takes nothing says so (``on_blocked``); what is posted even then waits here,
 so whoever posts must stop soon: both sides bound what one connection can have under way.
@@ -24,6 +25,8 @@ MAX_WAITING_BYTES: Final = 1024 * KIB
 """Bytes that wait to be written before the pipe counts as blocked."""
 PORTION: Final = 256
 """Messages handed on in one turn of the loop."""
+SOON_S: Final = 0.02
+"""How long a remark may wait for others."""
 
 
 class PipeUser(Protocol):
@@ -47,6 +50,8 @@ class Pipe(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiting: list[bytes] = []
+        self._flushing: asyncio.Handle | None = None
+        self._is_urgent = False
         self._rest = b""
         self._is_held = False
         self._is_busy = False
@@ -62,15 +67,32 @@ class Pipe(asyncio.Protocol):
 
     def post(self, kind: int, number: int, payload: bytes = b"") -> None:
         """Send a message with all others of this turn.  To a process that is gone: nothing."""
-        waiting = self._waiting
-        if not waiting:
-            self._loop.call_soon(self.flush)
-        waiting.append(HEAD.pack(kind, number, len(payload)))
+        if not self._is_urgent:
+            self._is_urgent = True
+            self._stop_flushing()
+            self._flushing = self._loop.call_soon(self.flush)
+        self._add(kind, number, payload)
+
+    def remark(self, kind: int, number: int, payload: bytes = b"") -> None:
+        """Send a message that nobody waits for: with the next, or after ``SOON_S``."""
+        if self._flushing is None:
+            self._flushing = self._loop.call_later(SOON_S, self.flush)
+        self._add(kind, number, payload)
+
+    def _add(self, kind: int, number: int, payload: bytes) -> None:
+        self._waiting.append(HEAD.pack(kind, number, len(payload)))
         if payload:
-            waiting.append(payload)
+            self._waiting.append(payload)
+
+    def _stop_flushing(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
 
     def flush(self) -> None:
         """Send now what has gathered; what is posted before the pipe is there waits for it."""
+        self._stop_flushing()
+        self._is_urgent = False
         if self._transport is None and not self._is_lost:
             return
         waiting, self._waiting = self._waiting, []
@@ -151,6 +173,7 @@ class Pipe(asyncio.Protocol):
         self._transport = None
         self._is_lost = True
         self._waiting.clear()
+        self._stop_flushing()
         self._user.on_pipe_lost()
 
     def close(self) -> None:

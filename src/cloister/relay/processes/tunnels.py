@@ -1,7 +1,7 @@
 """A child of an entry relay that carries tunnels; whom it lets in, the main process counts.
 
-The limits for an address and for all hold over all children together, exactly: who has connected is
-counted by the main process, before the handshake begins.
+The limits for an address and for all hold over all children together: who has connected is counted
+by the main process, before the handshake begins, and for a moment longer than he stays.
 """
 
 from __future__ import annotations
@@ -112,16 +112,16 @@ class AskedPlaces:
 
     def leave(self, address: str) -> None:
         """A connection has ended."""
-        self._pipe.post(LEAVE, 0, address.encode())
+        self._pipe.remark(LEAVE, 0, address.encode())
 
     def join(self) -> None:
         """A tunnel is open."""
-        self._pipe.post(JOIN, 0)
+        self._pipe.remark(JOIN, 0)
 
     def part(self) -> None:
         """A tunnel has ended."""
-        self._pipe.post(PART, 0)
+        self._pipe.remark(PART, 0)
 
     def refuse(self) -> None:
         """Somebody wanted to go where nobody is led."""
-        self._pipe.post(REFUSE, 0)
+        self._pipe.remark(REFUSE, 0)
