@@ -22,9 +22,9 @@ else:
 
         Raises ``TypeError`` for a field that it does not have.
         """
-        if dataclasses.is_dataclass(value):
-            return dataclasses.replace(value, **changes)
-        return value.__replace__(**changes)  # what ``copy.replace`` of Python 3.13 does
+        # What ``copy.replace`` of Python 3.13 calls; dataclasses have it from then on.
+        make = getattr(value, "__replace__", None)
+        return dataclasses.replace(value, **changes) if make is None else make(**changes)
 
 
 def repr_without(value: msgspec.Struct, *hidden: str) -> str:

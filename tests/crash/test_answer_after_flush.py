@@ -7,6 +7,7 @@ the answers are known by their order; the envelopes are known by their bytes.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
@@ -52,19 +53,30 @@ def early_answers(ids: list[bytes], calls: list[Call], log: Path) -> int:
     assert len({call.target for call in sends}) == 1
     assert len(sends) in {len(ids), len(ids) + 1}
     on_log = [call for call in calls if call.target == str(log)]
-    return sum(
-        not _is_flushed(one, [call for call in on_log if call.last_line < send.first_line])
-        for one, send in zip(ids, sends, strict=False)
-    )
+    early = at = 0
+    for one, send in zip(ids, sends, strict=False):
+        # Put one after the other, they are written one after the other.
+        at = _first_written(one, on_log, at)
+        early += not _is_flushed(on_log[at:], send)
+    return early
 
 
-def _is_flushed(one: bytes, calls: list[Call]) -> bool:
-    """Tell whether the envelope of an id was written, and a flush begun after that has returned."""
-    start = "".join(f"\\x{byte:02x}" for byte in one * 4)
-    written = [call.last_line for call in calls if start in call.data]
-    return bool(written) and any(
-        call.name in FLUSHES.split(",") and call.result == 0 and call.first_line > written[0]
-        for call in calls
+def _first_written(one: bytes, on_log: list[Call], start: int) -> int:
+    """Return the place of the first call, from ``start`` on, that writes the envelope of an id."""
+    text = "".join(f"\\x{byte:02x}" for byte in one * 4)
+    return next(place for place in range(start, len(on_log)) if text in on_log[place].data)
+
+
+def _is_flushed(on_log: list[Call], send: Call) -> bool:
+    """Tell whether a flush that began after the first of these calls returned before the answer."""
+    written, *later = on_log
+    before = itertools.takewhile(lambda call: call.first_line < send.first_line, later)
+    return any(
+        call.name in FLUSHES.split(",")
+        and call.result == 0
+        and written.last_line < call.first_line
+        and call.last_line < send.first_line
+        for call in before
     )
 
 

@@ -107,7 +107,7 @@ def test_lock_clears_the_screen_and_is_the_end_of_a_program(
     asked = terminal.until("The invitation's code", since=begun)
     mapped = Path(f"/proc/{terminal.pid}/maps").read_text(encoding="utf-8")
     assert "msgspec" in mapped
-    assert not [one for one in ("cryptography", "sqlcipher3", "rbcl") if one in mapped]
+    assert not [one for one in ("cryptography", "sqlcipher3", "libsodium") if one in mapped]
     terminal.type("CLOISTER1:CANARY")
     shown = terminal.until("CANARY", since=asked)
     terminal.type("\x0c")

@@ -12,7 +12,7 @@ from typing import Final
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.errors import BadPublicKey, MisusedKey
 from cloister.crypto.secret import Secret
-from cloister.crypto.sodium import rbcl
+from cloister.crypto.sodium import ristretto255
 
 ELEMENT_LENGTH: Final = 32
 SCALAR_LENGTH: Final = 32
@@ -33,7 +33,7 @@ _GROUP_DST: Final = b"HashToGroup-" + _CONTEXT
 def generate_scalar(entropy: Entropy) -> Secret:
     """Draw a uniform scalar that is not zero, 32 bytes: a blind, or the key of one share."""
     while True:
-        scalar = rbcl.crypto_core_ristretto255_scalar_reduce(entropy.random(_WIDE_LENGTH))
+        scalar = ristretto255().crypto_core_ristretto255_scalar_reduce(entropy.random(_WIDE_LENGTH))
         # Zero comes once in 2^252 draws; it would send every input to the identity.
         if scalar != _ZERO:
             return Secret(scalar)
@@ -68,7 +68,7 @@ def finalize(private_input: bytes, blinding: Secret, evaluated: bytes) -> Secret
     _check_scalar(blinding)
     _check_input(private_input)
     check_element(evaluated)
-    inverse = Secret(rbcl.crypto_core_ristretto255_scalar_invert(blinding.expose()))
+    inverse = Secret(ristretto255().crypto_core_ristretto255_scalar_invert(blinding.expose()))
     unblinded = _multiply(inverse, evaluated)
     hashed = hashlib.sha512(
         len(private_input).to_bytes(2, "big")
@@ -90,12 +90,12 @@ def check_element(element: bytes) -> None:
         raise BadPublicKey("not the canonical encoding of an element of ristretto255")
     if number == 0:
         raise BadPublicKey("the identity element hides no input")
-    if not rbcl.crypto_core_ristretto255_is_valid_point(element):
+    if not ristretto255().crypto_core_ristretto255_is_valid_point(element):
         raise BadPublicKey("not the encoding of an element of ristretto255")
 
 
 def _multiply(scalar: Secret, element: bytes) -> bytes:
-    product: bytes = rbcl.crypto_scalarmult_ristretto255(scalar.expose(), element)
+    product: bytes = ristretto255().crypto_scalarmult_ristretto255(scalar.expose(), element)
     return product
 
 
@@ -103,7 +103,7 @@ def _check_scalar(scalar: Secret) -> None:
     value = scalar.expose()
     if len(value) != SCALAR_LENGTH or value == _ZERO:
         raise MisusedKey("a scalar has 32 bytes and is not zero")
-    if rbcl.crypto_core_ristretto255_scalar_reduce(value + bytes(SCALAR_LENGTH)) != value:
+    if ristretto255().crypto_core_ristretto255_scalar_reduce(value + bytes(SCALAR_LENGTH)) != value:
         raise MisusedKey("a scalar is smaller than the order of the group")
 
 
@@ -114,7 +114,7 @@ def _check_input(private_input: bytes) -> None:
 
 def _hash_to_group(private_input: bytes) -> bytes:
     _check_input(private_input)
-    element: bytes = rbcl.crypto_core_ristretto255_from_hash(_expand(private_input))
+    element: bytes = ristretto255().crypto_core_ristretto255_from_hash(_expand(private_input))
     return element
 
 

@@ -4,6 +4,8 @@ rbcl 1.1.2 carries the library as text.  When it is imported it writes it to a t
 it from there, and leaves the file where it is: three megabytes for each process that ever started,
 and no start at all where the folder is full or must not hold programs (``noexec``).  So it is
 imported here only, and given a file in memory; where there are none (macOS), in a folder that goes.
+It is a tenth of what a device loads, and few of its lives need it: it is imported when it is asked
+for.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from types import SimpleNamespace
-
-__all__ = ["rbcl"]
+from typing import Any
 
 
 def _place(stack: ExitStack) -> str:
@@ -39,5 +41,9 @@ def _one_temporary_file() -> Iterator[None]:
         yield
 
 
-with _one_temporary_file():
-    import rbcl
+@cache
+def ristretto255() -> Any:
+    """Return libsodium's functions on the group.  The first call takes a twentieth of a second."""
+    with _one_temporary_file():
+        import rbcl
+    return rbcl

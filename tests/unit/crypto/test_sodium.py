@@ -19,8 +19,8 @@ if sys.argv[1] == "forbidden":
     os.memfd_create = memfd_create
 from cloister.crypto.oprf import blind
 from cloister.crypto.entropy import SystemEntropy
-assert tempfile.NamedTemporaryFile is original
 blind(b"input", SystemEntropy())
+assert tempfile.NamedTemporaryFile is original
 """
 
 

@@ -17,7 +17,7 @@ from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import NotFoundError
 from cloister.finding import Finding, Grade, status_of
 from cloister.relay.folder import Folder
-from cloister.relay.inspection import inspect_relay
+from cloister.relay.inspection import inspect_relay, machine
 from cloister.relay.settings import Role
 from cloister.relay.shares.epoch_key import EpochKeyFile
 from cloister.relay.shares.store import ShareStore
@@ -275,6 +275,17 @@ def test_too_few_open_files_are_doubtful(home: Folder, monkeypatch: pytest.Monke
     monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
     assert grades(look(home), "files") == {Grade.DOUBTFUL}
     assert grades(look(home, CLOISTER__LIMITS__MAX_CONNECTIONS="2000"), "files") == {Grade.GOOD}
+
+
+def test_more_tunnels_than_ports_are_doubtful(
+    home: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = Folder(home.path.parent / "pa")
+    monkeypatch.setattr(machine, "local_ports", lambda: (1001, 11_000))
+    assert Grade.DOUBTFUL not in grades(look(home), "ports")
+    assert Grade.DOUBTFUL in grades(look(entry), "ports")
+    enough = look(entry, CLOISTER__LIMITS__MAX_CONNECTIONS="10000")
+    assert Grade.DOUBTFUL not in grades(enough, "ports")
 
 
 def test_the_databases_are_named_with_their_layout(home: Folder) -> None:

@@ -13,7 +13,12 @@ from cloister.finding import Finding, Grade, read_or_wrong
 from cloister.relay.folder import Folder
 from cloister.relay.inspection.files import look_at_rights
 from cloister.relay.inspection.identity import look_at_identity, look_at_peers
-from cloister.relay.inspection.machine import look_at_clock, look_at_disk, look_at_limits
+from cloister.relay.inspection.machine import (
+    look_at_clock,
+    look_at_disk,
+    look_at_limits,
+    look_at_ways,
+)
 from cloister.relay.inspection.ports import look_at_ports
 from cloister.relay.inspection.stored import look_at_databases
 
@@ -38,5 +43,6 @@ def inspect_relay(path: Path, environment: Mapping[str, str], now: int) -> list[
         *look_at_databases(folder),
         *look_at_disk(path),
         *look_at_limits(settings),
+        *look_at_ways(settings),
         *look_at_clock(folder, now),
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from cloister.clock import VARIABLE
 from cloister.finding import Finding, Grade
 from cloister.limits import KIB
+from cloister.relay.dialling import local_ports
 from cloister.relay.folder import Folder
 from cloister.relay.processes.count import (
     OWN_FILES,
@@ -74,6 +75,20 @@ def look_at_limits(settings: Settings) -> Iterator[Finding]:
             f" the system grants {files}",
             f'set limits.processes to "auto", raise it (LimitNOFILE={needed} in the unit), or lower'
             " limits.max_connections",
+        )
+
+
+def look_at_ways(settings: Settings) -> Iterator[Finding]:
+    """To one home relay an entry relay has a tunnel for each port that its machine gives."""
+    first, last = local_ports()
+    ways, most = last - first + 1, settings.limits.max_connections
+    if settings.relay.role == "entry" and ways < most:
+        yield Finding(
+            "ports",
+            Grade.DOUBTFUL,
+            f"limits.max_connections is {most}; to one home relay lead {ways} ports of this"
+            " machine, less those that were in use a minute ago",
+            "widen net.ipv4.ip_local_port_range, or lower limits.max_connections",
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.oprf import evaluate
+from cloister.crypto.sodium import ristretto255
 from cloister.errors import RemoteError
 from cloister.ids import Handle
 from cloister.relay.ratelimit import Bucket
@@ -58,6 +59,7 @@ class ShareService:
         now: Callable[[], int],
         monotonic: Callable[[], float],
     ) -> None:
+        ristretto255()  # loaded now, and not while the first device waits for it
         self._relay_id = card.relay_id
         self._worker = worker
         self._tickets = tickets
