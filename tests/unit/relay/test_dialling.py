@@ -97,6 +97,38 @@ def test_who_is_not_there_is_said_and_leaves_no_socket(make: object) -> None:
         runner.run(story())
 
 
+@needs_the_option
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+def test_ports_are_drawn_for_ipv6_too() -> None:
+    first, last = local_ports()
+    middle = (first + last) // 2
+
+    async def story(port: int) -> int:
+        with await Dialling((middle, middle + 9)).connect("::1", port) as one:
+            return int(one.getsockname()[1])
+
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        assert middle <= asyncio.run(story(port_of(server))) <= middle + 9
+
+
+def test_of_several_addresses_the_one_that_answers_is_used(
+    listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gone = server.getsockname()
+
+    async def story() -> None:
+        async def both(*_: object, **__: object) -> list[object]:
+            kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+            return [(*kind, gone), (*kind, listening.getsockname())]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+        with await Dialling(local_ports()).connect("home.example", 1) as one:
+            assert one.getpeername() == listening.getsockname()
+
+    asyncio.run(story())
+
+
 def test_a_name_without_an_address_is_said() -> None:
     async def story() -> None:
         with pytest.raises(socket.gaierror):

@@ -190,6 +190,41 @@ def test_nobody_waits_for_the_end_of_a_silence_in_a_busy_loop() -> None:
         runner.run(story())
 
 
+def test_who_spoke_in_time_is_not_looked_at_one_by_one_when_it_would_have_been_over() -> None:
+    async def story() -> None:
+        async def take(connection: socket.socket, address: Any) -> None:
+            connection.close()
+
+        door = door_of(take, silent_s=2.0)
+        looks = 0
+        sweep = door._sweep
+
+        def count() -> None:
+            nonlocal looks
+            looks += 1
+            sweep()
+
+        door._sweep = count  # type: ignore[method-assign]
+        people = crowd(door.port, CROWD, speak=False)
+        door.open()
+        await until(lambda: door.outside == CROWD)
+        for one in people:
+            one.send(b"hello")
+        await until(lambda: door.outside == 0)
+        await asyncio.sleep(2.1)
+        assert not door._ends
+        # A hundred times to be silent until, sixty-four forgotten in a turn.
+        assert 1 <= looks <= 3
+        # And who is silent after that is looked after again.
+        people += crowd(door.port, 1, speak=False)
+        await until(lambda: door.outside == 1)
+        assert door._sweeping is not None
+        door.shut()
+        leave(people)
+
+    asyncio.run(story())
+
+
 def test_who_came_together_is_closed_apart_and_everybody_is() -> None:
     async def story() -> None:
         door = door_of(nobody, silent_s=0.5)
