@@ -22,9 +22,10 @@ else:
 
         Raises ``TypeError`` for a field that it does not have.
         """
-        # What ``copy.replace`` of Python 3.13 calls; dataclasses have it from then on.
-        make = getattr(value, "__replace__", None)
-        return dataclasses.replace(value, **changes) if make is None else make(**changes)
+        # A structure of the codec may be a dataclass too, with fields that it does not know of.
+        if isinstance(value, msgspec.Struct) or not dataclasses.is_dataclass(value):
+            return value.__replace__(**changes)  # what ``copy.replace`` of Python 3.13 does
+        return dataclasses.replace(value, **changes)
 
 
 def repr_without(value: msgspec.Struct, *hidden: str) -> str:

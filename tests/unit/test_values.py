@@ -9,6 +9,8 @@ import pytest
 
 from cloister.client.inputs import FoundCircle, Join
 from cloister.client.state import Session, State
+from cloister.mls.framing import Sender
+from cloister.mls.registry import SenderType
 from cloister.values import replace, repr_without
 
 
@@ -40,6 +42,11 @@ def test_a_dataclass_is_made_anew_too() -> None:
         y: int
 
     assert replace(Point(1, 2), y=3) == Point(1, 3)
+
+
+def test_a_structure_with_fields_of_its_own_is_made_anew_too() -> None:
+    of_member = Sender(sender_type=SenderType.MEMBER, index=1)
+    assert replace(of_member, index=2) == Sender(sender_type=SenderType.MEMBER, index=2)
 
 
 def test_what_a_value_checks_is_checked_again() -> None:

@@ -20,7 +20,7 @@ from cloister.errors import LocalError
 
 _LIBRARIES: Final = (
     "import asyncio, aiofastnet, cryptography.hazmat.primitives.asymmetric.x25519, "
-    "click, msgspec, picows, python_socks, rbcl, sqlcipher3, ssl, uvloop"
+    "click, msgspec, picows, python_socks, sqlcipher3, ssl, uvloop"
 )
 PROGRAMS: Final = {
     "Python alone": ("-c", "pass"),
@@ -45,7 +45,7 @@ def run(*, json: bool = False, rounds: int = 10) -> list[Start]:
     """Start each program some times; print a table, or one object."""
     with tempfile.TemporaryDirectory(prefix="cloister-bench-") as folder:
         environment = {**os.environ, "HOME": folder, "XDG_CONFIG_HOME": folder}
-        environment |= {"XDG_STATE_HOME": folder, "XDG_DATA_HOME": folder, "TMPDIR": folder}
+        environment |= {"XDG_STATE_HOME": folder, "XDG_DATA_HOME": folder}
         # Compiled once and kept, as it is for people.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         starts = [_start(name, rounds, environment) for name in PROGRAMS]
