@@ -14,6 +14,7 @@ import errno
 import random
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -80,8 +81,6 @@ class Dialling:
         last = min(first + PORTS - 1, self._last)
         # The kernel's form of it: the last one in the upper half of an integer.
         bounds = (last << 16 | first).to_bytes(4, sys.byteorder)
-        try:
+        # An older kernel, or a sandbox, may refuse it; then the kernel searches by itself.
+        with suppress(OSError):
             connecting.setsockopt(socket.IPPROTO_IP, _IP_LOCAL_PORT_RANGE, bounds)
-        except OSError as error:
-            if error.errno != errno.ENOPROTOOPT:
-                raise

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 
+from cloister.relay import dialling
 from cloister.relay.dialling import PORTS, Dialling, local_ports
 
 LOOPS = (asyncio.new_event_loop, uvloop.new_event_loop)
@@ -22,9 +23,9 @@ def listening() -> Iterator[socket.socket]:
         yield server
 
 
-def dial(dialling: Dialling, port: int, times: int) -> list[socket.socket]:
+def dial(way: Dialling, port: int, times: int) -> list[socket.socket]:
     async def story() -> list[socket.socket]:
-        return [await dialling.connect("127.0.0.1", port) for _ in range(times)]
+        return [await way.connect("127.0.0.1", port) for _ in range(times)]
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(story())
@@ -82,6 +83,15 @@ def test_ports_that_are_not_the_kernels_do_no_harm(
     for one in dial(Dialling(ports), port_of(listening), 3):
         with one:
             assert one.getpeername() == listening.getsockname()
+
+
+def test_a_kernel_that_refuses_the_option_searches_by_itself(
+    listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialling, "_IP_LOCAL_PORT_RANGE", 9999)
+    (one,) = dial(Dialling((1, 2)), port_of(listening), 1)
+    with one:
+        assert one.getpeername() == listening.getsockname()
 
 
 @pytest.mark.parametrize("make", LOOPS)
