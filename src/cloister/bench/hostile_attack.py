@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import picows
 
-from cloister.bench.relay_load import pinned
+from cloister.pinning import pinned_context
 from cloister.roster.relay_card import RelayCard
 from cloister.wire import commands
 from cloister.wire.auth import ObjectKind
@@ -74,8 +74,8 @@ class Attack:
         self.counts: Counter[str] = Counter()
         self.longest_s: dict[str, float] = {}
         self.part: Part | None = None
-        self.home_tls = pinned(self.home)
-        self.entry_tls = pinned(self.entry)
+        self.home_tls = pinned_context(self.home.tls_certificate)
+        self.entry_tls = pinned_context(self.entry.tls_certificate)
         self._made = 0
         self._tasks: list[asyncio.Task[None]] = []
 

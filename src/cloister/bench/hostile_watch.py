@@ -20,8 +20,8 @@ import picows
 
 from cloister.bench.hostile_cores import Cores, stay_on
 from cloister.bench.process_cost import rss_kib
-from cloister.bench.relay_load import pinned
 from cloister.bench.relay_process import RelayProcess
+from cloister.pinning import pinned_context
 from cloister.wire.frame import HOME_PATH
 
 _LOOK_S: Final = 1.0
@@ -50,7 +50,8 @@ class Watch:
         """Connections at the most."""
         self.waits_ms: list[float] = []
         """Of each newcomer: until it had its challenge."""
-        self._home_tls, self._entry_tls = pinned(home.card), pinned(entry.card)
+        self._home_tls = pinned_context(home.card.tls_certificate)
+        self._entry_tls = pinned_context(entry.card.tls_certificate)
 
     def __enter__(self) -> Self:
         for thread in self._threads:

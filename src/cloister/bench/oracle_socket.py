@@ -21,10 +21,10 @@ import picows
 from cloister.bench.oracle_statistics import THRESHOLD, Distance, distance
 from cloister.bench.paired_load import BenchFailed
 from cloister.bench.relay_circle import BenchCircle, found_circle
-from cloister.bench.relay_load import pinned
 from cloister.bench.relay_process import ENTROPY, RelayProcess
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
+from cloister.pinning import pinned_context
 from cloister.roster.relay_card import RelayCard
 from cloister.wire import commands, events
 from cloister.wire.auth import ObjectKind, prove
@@ -89,7 +89,7 @@ async def _connect(card: RelayCard) -> tuple[_Stranger, events.Challenge]:
             transport, listener = await picows.ws_connect(
                 _Stranger,
                 f"wss://{card.host}:{card.port}{HOME_PATH}",
-                ssl_context=pinned(card),
+                ssl_context=pinned_context(card.tls_certificate),
             )
             stranger = cast("_Stranger", listener)
             stranger.transport = transport

@@ -8,7 +8,6 @@ delivery, by one clock.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from cloister.bench.paired_load import (
 )
 from cloister.bench.relay_circle import BenchCircle, found_circle, pair_key
 from cloister.crypto.entropy import SystemEntropy
+from cloister.pinning import pinned_context
 from cloister.roster.relay_card import RelayCard
 from cloister.wire import commands, events
 from cloister.wire.auth import ObjectKind, prove
@@ -46,14 +46,6 @@ class LoadConfig(PairedConfig, frozen=True, kw_only=True):
     code: str
     floor_port: int = 0
     """Not 0: measure the bare server there instead."""
-
-
-def pinned(card: RelayCard) -> ssl.SSLContext:
-    """Trust the certificate of one card."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.load_verify_locations(cadata=card.tls_certificate)
-    return context
 
 
 class Peer(picows.WSListener):  # type: ignore[misc, unused-ignore]
@@ -173,8 +165,10 @@ class Load(PairedLoad[Peer]):
         self.entry = RelayCard.decode(Path(config.entry).read_bytes()) if config.entry else None
         self.peer = RelayCard.decode(Path(config.peer).read_bytes())
         self.envelope = SystemEntropy().random(ENVELOPE_BYTES)
-        self._tls = pinned(self.card)
-        self._entry_tls = pinned(self.entry) if self.entry is not None else None
+        self._tls = pinned_context(self.card.tls_certificate)
+        self._entry_tls = (
+            pinned_context(self.entry.tls_certificate) if self.entry is not None else None
+        )
         self._gate = asyncio.Semaphore(32)
 
     async def connect(self, index: int, path: str = HOME_PATH) -> Peer:
