@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -220,10 +221,19 @@ class Report:
             for fault in phase.outcome.get("faults", ())
         ]
         return missed + [
-            f"{phase.attack}: p99 is {ratio} times the quiet one"
-            for phase, ratio in self.attacks
-            if phase.attack != "readers" and ratio > P99_GOAL
+            f"{attack}: p99 is {ratio} times the quiet one"
+            for attack, ratio in self.medians.items()
+            if attack != "readers" and ratio > P99_GOAL
         ]
+
+    @property
+    def medians(self) -> dict[str, float]:
+        """Of each attack the median of its ratios: one run of some thousand messages says little
+        about the hundredth part of them."""
+        ratios: dict[str, list[float]] = {}
+        for phase, ratio in self.attacks:
+            ratios.setdefault(phase.attack, []).append(ratio)
+        return {attack: round(median(them), 2) for attack, them in ratios.items()}
 
     def json(self) -> str:
         """Write it as one object."""
@@ -240,6 +250,7 @@ class Report:
                 "pairs": PAIRS,
                 "processes": self.processes,
                 "phases": phases,
+                "p99_ratio_medians": self.medians,
             }
         )
 
@@ -258,6 +269,7 @@ class Report:
         lines += [
             f"{phase.attack}: {json_module.dumps(phase.outcome)}" for phase, _ratio in self.attacks
         ]
+        lines += [f"{attack}: p99 to quiet {ratio}" for attack, ratio in self.medians.items()]
         return "\n".join(lines)
 
 

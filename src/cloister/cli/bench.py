@@ -206,7 +206,10 @@ def tui(*, rounds: int, as_json: bool) -> None:
     help="Beside the main one of each relay.",
 )
 @click.option(
-    "--attack", "attacks", multiple=True, help="Only this one; several times for several."
+    "--attack",
+    "attacks",
+    multiple=True,
+    help="Only this one; several times for several, or for several runs and their median.",
 )
 @_JSON
 def hostile(

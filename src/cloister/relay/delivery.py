@@ -36,12 +36,14 @@ sends; a turn that gave each of a thousand his window would make everybody else 
 SHARE_BYTES: Final = 64 * KIB
 """What one connection gets of it before its socket has said whether it takes that: whoever reads
 nothing makes the relay hold so much and one message more."""
-REST_S: Final = 0.003
-"""After a turn in which somebody caught up, for everybody else: eight times what it took."""
-REST_OF_CROWD_S: Final = 0.001
-"""The same when more than ``FEW`` wait: many who each want what they missed have 24 megabytes a
-second together, a few who want much have ten."""
-FEW: Final = 128
+REST_S: Final = 0.002
+"""After a turn in which somebody caught up, for everybody else, while there is anybody else: what
+they wait for at worst goes with how much of the time is left to them, and hardly with how much is
+read at once.  All who catch up have some fifteen megabytes a second together."""
+REST_ALONE_S: Final = 0.001
+"""The same when nobody who is up to date was given anything in the last ``LIVE_TURNS``."""
+LIVE_TURNS: Final = 128
+"""Some 0.3 s."""
 FLUSH_BYTES: Final = 256 * KIB
 """What is sent in one turn of the loop: half a millisecond.  A message to a thousand does not make
 a message to one wait for all of them."""
@@ -58,7 +60,7 @@ class Bounds(msgspec.Struct, frozen=True):
     read_bytes: int = READ_BYTES
     flush_bytes: int = FLUSH_BYTES
     rest_s: float = REST_S
-    rest_of_crowd_s: float = REST_OF_CROWD_S
+    rest_alone_s: float = REST_ALONE_S
 
 
 class Source(Protocol):
@@ -139,6 +141,7 @@ class Follow:
         self.next_n = n + 1
         unseen.append((n, len(item)))
         self.unseen_bytes += len(item)
+        outbox.flusher.live_turns = LIVE_TURNS
         outbox.push(item)
 
     def pump(self) -> None:
@@ -289,6 +292,8 @@ class Flusher:
         """Those that could take more from storage, in the order of their turns.  (Of a plain dict
         the first is found past the places of all that were taken out before.)"""
         self._takers: list[Outbox] = []
+        self.live_turns = 0
+        """Turns of those who wait for which they still leave time to those who are up to date."""
         self._spent = 0
         self._read = 0
         self._is_due = False
@@ -386,9 +391,10 @@ class Flusher:
                 break
             outbox, _nothing = self._waiting.popitem(last=False)
             outbox.catch_up()
+        is_live = self.live_turns > 0
+        if is_live:
+            self.live_turns -= 1
         self._serves = bool(self._waiting)
         if self._serves:
-            bounds, is_crowd = self.bounds, len(self._waiting) > FEW
-            self._turns.call_later(
-                bounds.rest_of_crowd_s if is_crowd else bounds.rest_s, self._serve
-            )
+            rest_s = self.bounds.rest_s if is_live else self.bounds.rest_alone_s
+            self._turns.call_later(rest_s, self._serve)

@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-BEAT_S: Final = 0.001
-"""How long the loop is left to everybody else between two of them."""
+BEAT_S: Final = 0.004
+"""How long the loop is left to everybody else between two of them: a heap of thirty goes in half
+of the quarter of a second in which the next gathers."""
 SHARE: Final = 64
 """Of those who wait one in so many goes in a beat, at least one: twenty go within as many beats,
-twenty thousand within half a second."""
+twenty thousand within two seconds."""
 
 
 class WayOut:

@@ -10,15 +10,17 @@ import pytest
 
 from cloister.limits import DELIVERY_WINDOW_BYTES, MAX_FRAME_MESSAGES
 from cloister.relay.delivery import (
-    FEW,
     FLUSH_BYTES,
     FRAME_BYTES,
+    LIVE_TURNS,
     READ_BYTES,
-    REST_OF_CROWD_S,
+    REST_ALONE_S,
     REST_S,
     SHARE_BYTES,
     TURN_BYTES,
     Flusher,
+    Follow,
+    Outbox,
 )
 from cloister.relay.dispatch import AT_ONCE
 from cloister.relay.metrics import Metrics
@@ -114,6 +116,13 @@ class Reader:
         self._flusher.wait(self)  # type: ignore[arg-type]
 
 
+class Nothing:
+    """Has nothing that was missed."""
+
+    def read(self, _follow: Follow, _max_items: int, _max_bytes: int) -> list[tuple[int, bytes]]:
+        return []
+
+
 class Rests:
     """Turns by hand, and how long was rested between them."""
 
@@ -134,16 +143,23 @@ class Rests:
             callback()
 
 
-@pytest.mark.parametrize(("count", "rest_s"), [(FEW, REST_S), (FEW + 1, REST_OF_CROWD_S)])
-def test_a_few_who_want_much_rest_longer_than_a_crowd(count: int, rest_s: float) -> None:
+@pytest.mark.parametrize("count", [1, 1000])
+def test_who_catches_up_leaves_more_time_while_others_are_up_to_date(count: int) -> None:
     turns = Rests()
     flusher = Flusher(Metrics(), turns)
     for _ in range(count):
         flusher.wait(Reader(flusher))  # type: ignore[arg-type]
-    for _ in range(5):
+    follow = Follow(Outbox(flusher, lambda _frame: None, 0.0), Nothing(), CHANNEL, COMMONS, 0)
+    follow.offer(7, b"for whom has all before it")
+    for _ in range(3):
         turns.turn()
-    assert turns.rests
-    assert set(turns.rests) == {rest_s}
+    assert set(turns.rests) == {REST_ALONE_S}
+
+    follow.offer(0, b"live")
+    turns.rests.clear()
+    for _ in range(LIVE_TURNS + 5):
+        turns.turn()
+    assert turns.rests == [REST_S] * LIVE_TURNS + [REST_ALONE_S] * 5
 
 
 def test_a_message_to_many_does_not_make_one_to_one_wait_for_all_of_them() -> None:

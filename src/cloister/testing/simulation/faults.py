@@ -89,9 +89,8 @@ def draw_bounds(rng: random.Random) -> Bounds:
     a thousand others, so that everybody waits for what comes at once in a quiet world."""
     if rng.random() < 0.5:
         return Bounds()
-    return Bounds(
-        turn_bytes=rng.choice((1, Bounds().turn_bytes)),
-        read_bytes=rng.choice((1, Bounds().read_bytes)),
-        flush_bytes=rng.choice((1, Bounds().flush_bytes)),
-        rest_s=rng.choice((0.003, 0.1, 1.0)),
-    )
+    turn_bytes = rng.choice((1, Bounds().turn_bytes))
+    read_bytes = rng.choice((1, Bounds().read_bytes))
+    flush_bytes = rng.choice((1, Bounds().flush_bytes))
+    rest_s = rng.choice((Bounds().rest_s, 0.1, 1.0))
+    return Bounds(turn_bytes, read_bytes, flush_bytes, rest_s, rest_alone_s=rest_s)
