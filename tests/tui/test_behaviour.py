@@ -15,12 +15,13 @@ from cloister.client.inputs import OpenConversation
 from cloister.device.facade import View
 from cloister.errors import PolicyError, UsageError
 from cloister.testing.paper_device import PaperDevice
+from cloister.tui import type_ahead
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.app import Interface
 from cloister.tui.keys import KEYS, help_lines, load_keys
 from cloister.tui.session import PAGE
 from cloister.tui.setting import Setting
-from cloister.tui.widgets.entry import PAUSE_S, Composer
+from cloister.tui.widgets.entry import PAUSE_S, Composer, Entry
 from cloister.tui.widgets.message_log import MessageLog
 from cloister.tui.words import STATES
 from tui.stage import PaperSettings, grid, interface, newsroom
@@ -399,6 +400,20 @@ def test_a_setting_is_changed_and_holds_here_at_once() -> None:
         assert app.autolock.after_s == 60
 
     play(newsroom(), story, settings=book)
+
+
+def test_keys_reach_a_screen_that_has_lost_its_focus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type_ahead, "READY_S", 0.05)
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await pilot.press("ctrl+k")
+        app.screen.set_focus(None)
+        app._begin_to_hold()
+        app._look_after(type_ahead.LOOK_S, app._time)
+        await press(pilot, *"settings")
+        assert app.screen.query_one("#answer", Entry).value == "settings"
+
+    play(newsroom(), story)
 
 
 def test_autolock_can_be_switched_off_and_on() -> None:
