@@ -70,3 +70,6 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(textual.pilot, "wait_for_idle", some_turns)
     monkeypatch.setattr(session, "TOGETHER_S", 0)
     monkeypatch.setattr(type_ahead, "LOOK_S", 0.001)
+    # What a person is not kept waiting for: keys would land elsewhere on a machine that stands.
+    monkeypatch.setattr(type_ahead, "READY_S", 60)
+    monkeypatch.setattr(type_ahead, "BETWEEN_S", 60)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,6 @@ from cloister.client.inputs import OpenConversation
 from cloister.device.facade import View
 from cloister.errors import PolicyError, UsageError
 from cloister.testing.paper_device import PaperDevice
-from cloister.tui import type_ahead
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.app import Interface
 from cloister.tui.keys import KEYS, help_lines, load_keys
@@ -402,16 +403,25 @@ def test_a_setting_is_changed_and_holds_here_at_once() -> None:
     play(newsroom(), story, settings=book)
 
 
-def test_keys_reach_a_screen_that_has_lost_its_focus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type_ahead, "READY_S", 0.05)
+def test_a_program_that_stands_still_loses_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each timer's whole delay passes before it has begun to wait."""
+    begun = set[object]()
+
+    def late() -> float:
+        is_first = asyncio.current_task() not in begun
+        begun.add(asyncio.current_task())
+        return time.monotonic() + (0 if is_first else 10)
+
+    monkeypatch.setattr("textual.timer._time", SimpleNamespace(get_time=late))
 
     async def story(app: Interface, pilot: Pilot[str]) -> None:
-        await pilot.press("ctrl+k")
-        app.screen.set_focus(None)
-        app._begin_to_hold()
-        app._look_after(type_ahead.LOOK_S, app._time)
-        await press(pilot, *"settings")
+        await press(pilot, "ctrl+k", *"settings")
         assert app.screen.query_one("#answer", Entry).value == "settings"
+        await press(pilot, "escape", "enter", *"half")
+        composer, went_off = app.screen.query_one(Composer), asyncio.Event()
+        assert composer.text == "half"
+        composer.set_timer(0.01, went_off.set)
+        await asyncio.wait_for(went_off.wait(), 10)
 
     play(newsroom(), story)
 

@@ -14,9 +14,10 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from cloister.tui.explicit_mode import ExplicitMode
+from cloister.tui.one_shot import OneShot
 
 
-class Tamed(App[str]):
+class Tamed(OneShot, App[str]):
     """A bug of ours is kept in ``failure``, for whoever writes the report without values."""
 
     ENABLE_COMMAND_PALETTE = False

@@ -108,9 +108,6 @@ class TypeAhead(Tamed):
         if not is_ready and time.monotonic() < self._held_until:
             self._look_after(LOOK_S, number)
             return
-        if screen.focused is None:
-            # A screen may lose its focus to a layout in passing: what is typed would go nowhere.
-            screen.focus_next(screen.AUTO_FOCUS or "*")
         held, self._held = self._held, None
         while held:
             await self._let_go(held.pop(0))

@@ -16,6 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
 from cloister.client.safe_text import safe_line, safe_text
+from cloister.tui.one_shot import OneShot
 from cloister.tui.ordering import begins_rtl, has_rtl
 from cloister.tui.widgets.painted import Row, is_ordering, ordered_strip
 
@@ -77,7 +78,7 @@ class Prompted(Horizontal):
         self.query_one(Row).say(("> ", "dim"))
 
 
-class Composer(TextArea):
+class Composer(OneShot, TextArea):
     """The text that is being written: Enter sends, Ctrl+J begins a new line."""
 
     DEFAULT_CSS = """
