@@ -186,6 +186,9 @@ def _standing(event: Event, names: Names) -> str:
             return f"{names.member(event.by)} approves the rules of {what}, from {since}"
         case sealed.PolicyChanged():
             return f"the rules of {names.entry(event.entry_hash)} are in force"
+        case sealed.PolicyDropped():
+            what = names.entry(event.entry_hash)
+            return f"the rules of {what} are dropped: one of the two is no steward any more"
         case sealed.Objected():
             pauses = "; enough do that stewards must pause it" if event.pauses else ""
             who, what = names.member(event.member_id), names.entry(event.entry_hash)

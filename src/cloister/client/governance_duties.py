@@ -56,10 +56,15 @@ def advance(turn: Turn) -> None:
 
 
 def hoped_stewards(roster: Roster) -> Iterator[Member]:
-    """Return the members who were invited as stewards, which only a forming circle can do."""
+    """Return the members whom a steward invited as stewards, which only a forming circle can do.
+
+    Any member can write such an invitation: it is a steward's word that programs act on.
+    """
     for record in roster.invites.values():
         invite = record.invite
         if invite.role is not Role.STEWARD or invite.kind is not InviteKind.MEMBER:
+            continue
+        if not roster.is_steward(record.inviter):
             continue
         asked = roster.requests.get(record.admitted) if record.admitted else None
         member = roster.members.get(asked.request.member_id) if asked else None
@@ -69,6 +74,19 @@ def hoped_stewards(roster: Roster) -> Iterator[Member]:
 
 def _is_hoped(roster: Roster, member_id: MemberId) -> bool:
     return any(one.member_id == member_id for one in hoped_stewards(roster))
+
+
+def _coming(roster: Roster, at: int) -> dict[bytes, Member]:
+    """Return whom programs bring into office at log time ``at``, by the only key of each.
+
+    In the first week, and by that key alone: a further one would be a second voice of somebody
+    who may have one, and whoever lost an office later is brought back by people.
+    """
+    return {
+        member.announced[0].key_id: member
+        for member in hoped_stewards(roster)
+        if len(member.announced) == 1 and at - member.admitted_at_ts < PROPOSAL_LIFETIME_S
+    }
 
 
 def _offer(turn: Turn, roster: Roster) -> None:
@@ -87,18 +105,24 @@ def _propose_hoped(turn: Turn, roster: Roster) -> None:
     Once for each: whoever a later set leaves out is not brought back by a program.
     """
     own = roster.devices[did_of(turn.state)].member_id
+    coming = _coming(roster, roster.ts)
     fresh = [
         member
-        for member in hoped_stewards(roster)
-        if len(member.announced) == 1
-        and member.announced[0].key_id not in roster.governance.steward_keys
-        and member.announced[0].key_id not in turn.state.named_keys
-        and roster.ts - member.admitted_at_ts < PROPOSAL_LIFETIME_S
+        for key_id, member in coming.items()
+        if key_id not in roster.governance.steward_keys
+        and key_id not in turn.state.named_keys
         and _falls_to(roster, own, member)
     ]
     if not fresh or has_intent(turn.state, ReadableType.STEWARD_SET):
         return
-    stewards = {**roster.governance.steward_keys, **_pending_additions(roster)}
+    # A set is absolute, none may undo another; but to propose is to approve, so what others want
+    # comes along only where this device would approve it, or has done so.
+    wanted_too = {
+        key_id: key
+        for key_id, key in _pending_additions(roster).items()
+        if key_id in coming or key_id in _approved_additions(roster, own_key_id(turn.state))
+    }
+    stewards = {**roster.governance.steward_keys, **wanted_too}
     for member in fresh:
         stewards[member.announced[0].key_id] = member.announced[0].key
     wanted = StewardSet(
@@ -127,12 +151,22 @@ def _remember_named(turn: Turn, roster: Roster) -> None:
 
 
 def _pending_additions(roster: Roster) -> dict[bytes, HybridPublic]:
-    """Return the keys that open proposals would add: a set is absolute, none may undo another."""
+    """Return the keys that open proposals would add."""
     found = {}
     for wanted in _open_sets(roster).values():
         found.update({steward_key_id(key): key for key in wanted.stewards})
     return {
         key_id: key for key_id, key in found.items() if key_id not in roster.governance.steward_keys
+    }
+
+
+def _approved_additions(roster: Roster, key_id: bytes) -> set[bytes]:
+    """Return the keys of stewards in the open proposals that a key stands behind."""
+    return {
+        steward_key_id(key)
+        for entry_hash, wanted in _open_sets(roster).items()
+        if key_id in roster.governance.proposals[entry_hash].approvals
+        for key in wanted.stewards
     }
 
 
@@ -159,14 +193,12 @@ def _approve_hoped(turn: Turn, roster: Roster) -> None:
     """Approve a set that only adds hoped stewards: who invited them so has decided it."""
     governance = roster.governance
     open_sets = _open_sets(roster)
-    if not open_sets:
-        return
-    hoped = {one.key_id for member in hoped_stewards(roster) for one in member.announced}
     for entry_hash, wanted in open_sets.items():
+        coming = _coming(roster, governance.proposals[entry_hash].ts)
         ids = {steward_key_id(key) for key in wanted.stewards}
         officers = {steward_key_id(key) for key in wanted.officers}
         only_adds = ids >= set(governance.steward_keys) and officers == set(governance.officer_keys)
-        if only_adds and ids - set(governance.steward_keys) <= hoped:
+        if only_adds and ids - set(governance.steward_keys) <= coming.keys():
             _approve(turn, roster, entry_hash)
 
 

@@ -58,11 +58,7 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
             "the newest cosignature of the log is older than a day",
             hint="Connect first (`cloister status`); see that this device's clock is right.",
         )
-    if act.steward and not state.roster.forming:
-        raise PolicyError(
-            "an invitation makes a steward only while the circle is forming",
-            hint="Invite without it; later `cloister steward offer` and `cloister steward add`.",
-        )
+    role = _role(state, state.roster, act)
     kind, subject = _whom(state, state.roster, act)
     seed = InvitationSeed.generate(turn.entropy)
     expires = turn.now + act.lifetime_s
@@ -72,7 +68,7 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
         box_seed=seed.box_key.seed.expose(),
         invite_hpke_seed=turn.entropy.random(32),
         kind=kind,
-        role=Role.STEWARD if act.steward else Role.MEMBER,
+        role=role,
         expires=expires,
         subject=subject,
     )
@@ -87,6 +83,23 @@ def on_invite(turn: Turn, act: InviteAct) -> None:
     )
     turn.change(invitations=with_item(state.invitations, content.invite_id, invitation))
     turn.owe(bytes(content.invite_id), act.ref)
+
+
+def _role(state: State, roster: Roster, act: InviteAct) -> Role:
+    """Return what the newcomer is to be.  Raises ``PolicyError``."""
+    if not act.steward:
+        return Role.MEMBER
+    if not roster.forming:
+        raise PolicyError(
+            "an invitation makes a steward only while the circle is forming",
+            hint="Invite without it; later `cloister steward offer` and `cloister steward add`.",
+        )
+    if not roster.is_steward(roster.devices[did_of(state)].member_id):
+        raise PolicyError(
+            "only a steward invites somebody as a steward",
+            hint="Invite without it; `cloister steward list` shows who is one.",
+        )
+    return Role.STEWARD
 
 
 def _whom(state: State, roster: Roster, act: InviteAct) -> tuple[InviteKind, MemberId | None]:

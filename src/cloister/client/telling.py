@@ -216,6 +216,8 @@ def _sealed_in_words(roster: Roster, event: sealed.Event) -> str:
             return f"{proposer} proposes other rules. {_reference(event.entry_hash)}"
         case sealed.PolicyChanged():
             return "Other rules are in force: cloister policy."
+        case sealed.PolicyDropped():
+            return f"Approved rules do not take effect. {_reference(event.entry_hash)}"
         case sealed.Exported():
             return f"{device_name(roster, event.did)} takes out {EXPORTS[event.scope]}."
         case sealed.Objected():

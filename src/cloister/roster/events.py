@@ -269,6 +269,12 @@ class PolicyChanged(Event, frozen=True, kw_only=True):
     policy: Policy
 
 
+class PolicyDropped(Event, frozen=True, kw_only=True):
+    """An approved policy does not take effect: one of the two is no steward any more."""
+
+    entry_hash: bytes
+
+
 class Objected(Event, frozen=True, kw_only=True):
     """A member objects to an erase; ``pauses``: enough do, and stewards must pause it."""
 

@@ -180,12 +180,15 @@ def consider_set(
 def carry_out_set(
     state: GovernanceState, proposal: ReadableProposal, seq: int, key_id: bytes = b""
 ) -> Applied:
-    """Obey another set from here. Whoever stays out of it stands behind nothing any more."""
+    """Obey another set from here. Whoever stays out of it stands behind nothing any more, and so
+    does a steward who is an officer there: an officer is no second steward to anybody."""
     wanted = named_in(proposal)
     stewards, officers = keys_by_id(wanted.stewards), keys_by_id(wanted.officers)
     state = without_proposal(state, proposal.entry_hash)
-    before = (*state.steward_keys, *state.officer_keys)
-    gone = [one for one in before if one not in stewards and one not in officers]
+    gone = [
+        *(one for one in state.steward_keys if one not in stewards),
+        *(one for one in state.officer_keys if one not in stewards and one not in officers),
+    ]
     state = replace(
         state,
         steward_keys=stewards,

@@ -36,6 +36,7 @@ def on_remove(draft: Draft, act: Act, remove: Remove) -> Event:
         reason=remove.reason,
         content=remove.encode(),
         due=0,
+        approver=None,
     )
     return RemovalProposed(
         seq=act.seq,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from cloister.roster.draft import Act, Draft
 from cloister.roster.errors import RuleViolation
-from cloister.roster.events import Event, PolicyApproved, PolicyChanged, PolicyProposed
+from cloister.roster.events import (
+    Event,
+    PolicyApproved,
+    PolicyChanged,
+    PolicyDropped,
+    PolicyProposed,
+)
 from cloister.roster.policy import MEMBERS_FLAGS, Policy, unknown_in_policy
 from cloister.roster.rules import Rule
 from cloister.roster.state import Proposal, ProposalKind, changed
@@ -29,6 +35,7 @@ def on_policy(draft: Draft, act: Act, policy: Policy) -> Event:
         reason="",
         content=policy.encode(),
         due=0,
+        approver=None,
     )
     return PolicyProposed(
         seq=act.seq,
@@ -56,15 +63,18 @@ def _with_terms_of(current: Policy, wanted: Policy) -> Policy:
 def approve_policy(draft: Draft, act: Act, proposal: Proposal) -> Event:
     """Set the time at which an approved policy takes effect."""
     due = act.ts + draft.policy.change_delay_s
-    draft.proposals[proposal.entry_hash] = changed(proposal, due=due)
+    approver = act.author.member_id
+    draft.proposals[proposal.entry_hash] = changed(proposal, due=due, approver=approver)
     draft.expect(due)
-    return PolicyApproved(
-        seq=act.seq, entry_hash=proposal.entry_hash, by=act.author.member_id, due=due
-    )
+    return PolicyApproved(seq=act.seq, entry_hash=proposal.entry_hash, by=approver, due=due)
 
 
 def derive_policy(draft: Draft, seq: int, ts: int) -> list[Event]:
-    """Let the approved policies take effect whose delay is over, in the order of their due."""
+    """Let the approved policies take effect whose delay is over, in the order of their due.
+
+    The delay is there to find out whose key is in the wrong hands: both who stood behind a policy
+    must be stewards still.
+    """
     approved = [one for one in draft.proposals.values() if one.due]
     events: list[Event] = []
     for proposal in sorted(approved, key=lambda one: (one.due, one.seq)):
@@ -72,8 +82,20 @@ def derive_policy(draft: Draft, seq: int, ts: int) -> list[Event]:
             draft.expect(proposal.due)
             continue
         del draft.proposals[proposal.entry_hash]
+        if not _is_backed(draft, proposal):
+            events.append(PolicyDropped(seq=seq, entry_hash=proposal.entry_hash))
+            continue
         draft.policy = Policy.decode(proposal.content)
         events.append(PolicyChanged(seq=seq, entry_hash=proposal.entry_hash, policy=draft.policy))
     if events:
         draft.refresh_needed()
     return events
+
+
+def _is_backed(draft: Draft, proposal: Proposal) -> bool:
+    approver = proposal.approver
+    return (
+        draft.steward(proposal.proposer) is not None
+        and approver is not None
+        and draft.steward(approver) is not None
+    )

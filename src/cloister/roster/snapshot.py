@@ -33,7 +33,7 @@ from cloister.roster.state import (
 )
 from cloister.transparency.merkle import Frontier
 
-SNAPSHOT_VERSION: Final = 3
+SNAPSHOT_VERSION: Final = 4
 """Another version is not read: the roster is folded anew from the log, which is kept."""
 
 

@@ -291,6 +291,7 @@ class Proposal(Struct):
 
     ``member_id`` is the subject, none for a policy. ``content`` is the entry's, encoded. ``due``
     is when an approved policy takes effect, in seconds since the Unix epoch; 0 before approval.
+    ``approver`` is the second steward of an approved policy.
     """
 
     entry_hash: bytes = fixed(HASH_BYTES)
@@ -302,6 +303,7 @@ class Proposal(Struct):
     reason: str = text(MAX_REASON_BYTES)
     content: bytes = opaque(max_bytes=_MAX_PROPOSAL_BYTES)
     due: int = uint64()
+    approver: MemberId | None = optional(MEMBER_ID)
 
 
 @layout

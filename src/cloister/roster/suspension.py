@@ -111,4 +111,5 @@ def _propose(
         reason=content.reason,
         content=content.encode(),
         due=0,
+        approver=None,
     )

@@ -9,7 +9,7 @@ from cloister.roster.orders import Hold, HoldScope
 from cloister.roster.readable import ReadableType
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.rules import Rule
-from unit.roster.governed import DAY, HOUR, governed, key_id, reference, target
+from unit.roster.governed import DAY, HOUR, Governed, governed, key_id, reference, target
 
 SIX = ("steward", "ben", "cleo", "dan", "eve", "fay")
 
@@ -260,3 +260,53 @@ def _circle_hold() -> Hold:
     return Hold(
         scope=HoldScope.CIRCLE, targets=(), channel=None, authority_hash=bytes(32), sealed_note=b""
     )
+
+
+# --- who was a steward and is an officer ----------------------------------------------------------
+
+
+def _make_an_officer_of_ben(log: Governed) -> None:
+    proposal = log.propose_set("steward", ("steward", "cleo"), ("ben",))
+    assert log.approve("ben", proposal) is None
+    assert log.approve("cleo", proposal) is None
+    assert log.stewards == {key_id("steward"), key_id("cleo")}
+
+
+def test_attack_an_officer_is_one_of_two_for_an_erase_ordered_as_a_steward_ROS_112() -> None:
+    log = governed("steward", "ben", "cleo")
+    erase = log.erase("ben", "x")
+    _make_an_officer_of_ben(log)
+    assert log.governance.erasures[erase].state is ErasureState.STOPPED
+    assert log.approve("steward", erase) is Rule.APPROVE_NOTHING
+
+
+def test_attack_an_officer_is_one_of_two_for_an_erase_approved_as_a_steward() -> None:
+    log = governed("steward", "ben", "cleo")
+    erase = log.erase("steward", "x")
+    assert log.approve("ben", erase) is None
+    _make_an_officer_of_ben(log)
+    log.tick(2 * DAY)
+    assert log.governance.erasures[erase].state is ErasureState.STOPPED
+
+
+def test_attack_an_officer_is_one_of_two_for_a_release_ROS_112() -> None:
+    log = governed("steward", "ben", "cleo")
+    hold = log.hold("cleo", "x")
+    release = log.act("ben", ReadableType.HOLD_RELEASE, reference(hold))
+    _make_an_officer_of_ben(log)
+    assert log.approve("steward", release) is Rule.APPROVE_NOTHING
+    assert hold in log.governance.holds
+
+
+def test_a_lone_steward_with_two_keys_signs_as_two_and_of_two_neither_gets_a_second() -> None:
+    """Relays know keys: a limit that is written down, and what helps against it."""
+    log = governed()
+    proposal = log.propose_set("steward", ("steward", "own second"))
+    assert log.approve("own second", proposal) is None
+    erase = log.erase("steward", "x")
+    assert log.approve("own second", erase) is None
+    log = governed("steward", "ben")
+    proposal = log.propose_set("steward", ("steward", "ben", "own second"))
+    assert log.approve("own second", proposal) is None
+    log.tick()
+    assert log.stewards == {key_id("steward"), key_id("ben")}

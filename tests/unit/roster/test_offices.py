@@ -6,8 +6,14 @@ import pytest
 
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.roster.content import STEWARD_KEY_LABEL, Approve, Leave, Role, StewardKey
-from cloister.roster.events import KeyAnnounced, PolicyApproved, PolicyChanged, RoleChanged
-from cloister.roster.orders import EntryReference, StewardSet
+from cloister.roster.events import (
+    KeyAnnounced,
+    PolicyApproved,
+    PolicyChanged,
+    PolicyDropped,
+    RoleChanged,
+)
+from cloister.roster.orders import EntryReference, StewardSet, StewardSuspend
 from cloister.roster.policy import Policy, default_policy
 from cloister.roster.readable import ReadableType, steward_key_id
 from cloister.roster.roster import Roster
@@ -173,6 +179,23 @@ def test_policy_changes_by_two_and_after_its_delay() -> None:
     assert circle.roster.requests[request.request_hash].needed == 3
     # What relays apply stays as the genesis has it.
     assert circle.roster.governance.policy == circle.policy
+    assert not circle.roster.sealed_proposals
+
+
+@pytest.mark.parametrize("whose", [BEN, CLEO], ids=["proposed", "approved"])
+def test_attack_a_policy_takes_effect_whose_steward_was_suspended_in_the_delay(
+    whose: Person,
+) -> None:
+    circle = circle_of_three()
+    circle.appoint(BEN, CLEO)
+    circle.act(BEN, replace(circle.roster.policy, vouches=3, vouches_large=4))
+    circle.act(CLEO, Approve(entry_hash=circle.last_hash))
+    suspend = StewardSuspend(key_id=steward_key_id(circle.keys[whose.name].public), lift=False)
+    circle.readable(circle.keys["Ada"], ReadableType.STEWARD_SUSPEND, suspend)
+    circle.roster = Roster.decode(circle.roster.encode())
+    events = circle.tick(ADA, circle.now + DAY)
+    assert any(isinstance(one, PolicyDropped) for one in events)
+    assert circle.roster.policy.vouches == 2
     assert not circle.roster.sealed_proposals
 
 
