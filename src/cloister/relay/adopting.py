@@ -150,6 +150,11 @@ class Adopting:
             root=fold.root,
             note=self._logs.sign(origin, fold.size, fold.root),
         )
-        self._store.submit(write, future.set_result)
+
+        def settle(outcome: Outcome) -> None:
+            if not future.done():  # the relay stops, and nobody waits any more
+                future.set_result(outcome)
+
+        self._store.submit(write, settle)
         if not isinstance(await future, Accepted):
             raise MirrorTrouble("an entry of a mirror could not be stored")

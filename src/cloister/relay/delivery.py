@@ -25,6 +25,7 @@ from cloister.limits import (
     MAX_FRAME_MESSAGES,
 )
 from cloister.relay.metrics import Metrics
+from cloister.relay.turns import Turns
 from cloister.wire.frame import join_messages
 
 TURN_BYTES: Final = DELIVERY_WINDOW_BYTES
@@ -264,16 +265,6 @@ class Outbox:
             follow.pump()
 
 
-class Turns(Protocol):
-    """The part of an event loop that a flusher needs."""
-
-    def call_soon(self, callback: Callable[[], None]) -> object:
-        """Call at the end of this turn."""
-
-    def call_later(self, delay: float, callback: Callable[[], None]) -> object:
-        """Call after ``delay`` s."""
-
-
 class Flusher:
     """Sends, at the end of a loop turn, the frames of all connections that have something; and
     lets those go on that wait for their share, one after another, for a part of the time."""
@@ -284,6 +275,8 @@ class Flusher:
         """``turns``: None: of the running loop."""
         self.metrics = metrics
         self.bounds: Final = bounds or Bounds()
+        self.on_bug: Callable[[Outbox, Exception], None] | None = None
+        """Told what failed for one connection that caught up: the others go on."""
         self._turns: Turns = turns or asyncio.get_running_loop()
         self._outboxes: list[Outbox] = []
         self._late: deque[Outbox] = deque()
@@ -390,7 +383,12 @@ class Flusher:
             if self.has_read:
                 break
             outbox, _nothing = self._waiting.popitem(last=False)
-            outbox.catch_up()
+            try:
+                outbox.catch_up()
+            except Exception as error:  # else nobody would ever catch up again
+                if self.on_bug is None:
+                    raise
+                self.on_bug(outbox, error)
         is_live = self.live_turns > 0
         if is_live:
             self.live_turns -= 1

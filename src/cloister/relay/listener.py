@@ -25,7 +25,7 @@ from cloister.limits import (
     UNPROVEN_SILENT_S,
 )
 from cloister.relay.acquaintances import Acquaintances
-from cloister.relay.delivery import Bounds, Flusher
+from cloister.relay.delivery import Bounds, Flusher, Outbox
 from cloister.relay.door import Door, bind
 from cloister.relay.logsafe import Log
 from cloister.relay.services.context import Context
@@ -117,6 +117,7 @@ class Sessions:
         self._log = log
         self._max_connections = max_connections
         self.flusher = Flusher(context.metrics, bounds=bounds)
+        self.flusher.on_bug = self._on_bug
         self._connections: dict[Session, Connection] = {}
         self._is_empty = asyncio.Event()
         self._way_out = WayOut()
@@ -190,6 +191,12 @@ class Sessions:
         connection = self._connections.get(session)
         if connection is not None and not self._take(session, requests):
             connection.cut()
+
+    def _on_bug(self, outbox: Outbox, error: Exception) -> None:
+        """The wall again: it comes back, and catches up from where it is."""
+        self._log.bug("catching-up-failed", error)
+        for session in [one for one in self._connections if one.outbox is outbox]:
+            self._cut(session)
 
     def on_garbage(self) -> None:
         """Count what was no frame of the protocol."""

@@ -103,9 +103,10 @@ class Retention:
     async def run(self) -> None:
         """Expire now and then.  Runs until cancelled."""
         while True:
+            # A mirror that agrees while this goes on has the next pass come at once.
+            self._agreed.clear()
             await self.expire_all()
             await self._submit(Tidy())
-            self._agreed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await self._agreed.wait()

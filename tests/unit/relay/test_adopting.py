@@ -19,7 +19,7 @@ from cloister.relay.mirror_wire import MirrorTrouble, MirrorWire
 from cloister.relay.services.context import Context
 from cloister.relay.services.log import Logs
 from cloister.relay.storage.memory import MemoryStore
-from cloister.relay.storage.writes import BindCode, OpenCircle
+from cloister.relay.storage.writes import Accepted, BindCode, OpenCircle, Outcome
 from cloister.roster.relay_card import RelayCard
 from cloister.roster.relay_fold import RelayFold
 from cloister.wire.mirror import MirrorFetch, MirrorPage
@@ -174,5 +174,22 @@ def test_a_mirror_tells_no_log_to_another_home() -> None:
     async def scenario(restored: Restored) -> None:
         page = restored.world.mirror.fetch(restored.world.entry, MirrorFetch(ORIGIN, 0))
         assert (page.entries, page.size, page.note) == ((), 0, b"")
+
+    run(scenario)
+
+
+def test_a_relay_that_stops_meanwhile_is_not_kept_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was being stored is stored, and nobody waits for the answers any more."""
+
+    async def scenario(restored: Restored) -> None:
+        answers: list[Callable[[Outcome], None]] = []
+        monkeypatch.setattr(restored.store, "submit", lambda _write, done: answers.append(done))
+        taking = asyncio.ensure_future(restored.take_over())
+        while len(answers) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        for done in answers:
+            done(Accepted())
 
     run(scenario)

@@ -236,3 +236,30 @@ def test_nothing_of_an_expired_row_stays_in_the_files(tmp_path: Path) -> None:
         world.store.close()
 
     asyncio.run(main())
+
+
+def test_a_mirror_that_agrees_during_a_pass_has_the_next_come_at_once(
+    run: Callable[..., None],
+) -> None:
+    async def story(world: World) -> None:
+        await world.put(1)
+        world.true += 31 * DAY
+        retention = world.start()
+        submit = world.store.submit
+
+        def agreeing(write: Write, done: Callable[[Any], None]) -> None:
+            if isinstance(write, Tidy) and retention.is_frozen:
+                retention.witness(world.true)
+            submit(write, done)
+
+        world.store.submit = agreeing  # type: ignore[method-assign]
+        running = asyncio.ensure_future(retention.run())
+        try:
+            async with asyncio.timeout(5):
+                while world.left():  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    run(story)

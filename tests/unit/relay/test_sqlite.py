@@ -235,3 +235,21 @@ def test_the_log_is_looked_at_now_and_then_and_goes_to_the_file_when_it_is_long(
         assert len(looks) == 4
 
     run(tmp_path, scenario)
+
+
+def test_a_fault_in_one_answer_keeps_no_other_from_coming(tmp_path: Path) -> None:
+    def broken(_outcome: Outcome) -> None:
+        raise NameError("a fault of ours")
+
+    async def scenario(store: SqliteStore, _failures: list[int]) -> None:
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, what: told.append(what))
+        store.submit(put(1), broken)
+        assert isinstance(await write(store, put(2)), Accepted)
+        # What came while the batch was under way goes on as well.
+        store.submit(put(3), broken)
+        await asyncio.sleep(0)
+        assert isinstance(await write(store, put(4)), Accepted)
+        assert len(told) == 2
+
+    run(tmp_path, scenario)

@@ -406,3 +406,36 @@ def test_a_sweep_lets_others_in_between() -> None:
         assert max(later - before for before, later in pairwise(cut)) <= most_in_a_beat
 
     run(scenario, max_connections=1000)
+
+
+def test_who_cannot_catch_up_is_cut_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong with one connection, or one read of the disk, keeps nobody else waiting."""
+
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        lines = [Line(sessions) for _ in range(12)]
+        for line in lines:
+            line.prove(core)
+        for number in range(16):
+            assert lines[0].ask(put(number, size=16 * 1024))
+            await settle()
+        for line in lines:
+            assert line.ask(commands.Follow(2, CHANNEL, COMMONS, 0))
+        flusher = sessions.flusher
+        assert len(flusher._waiting) > 2
+        broken = next(iter(flusher._waiting))
+        read = core.store.envelopes
+
+        def failing(*what: object) -> object:
+            monkeypatch.setattr(core.store, "envelopes", read)
+            raise OSError("a read of the disk")
+
+        monkeypatch.setattr(core.store, "envelopes", failing)
+        while flusher._waiting or not any(one.is_cut for one in lines):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        for line in lines:
+            follow = line.session.follows.get((CHANNEL, COMMONS))
+            is_broken = line.session.outbox is broken
+            assert line.is_cut is is_broken
+            assert is_broken or (follow is not None and follow.next_n == 16)
+
+    run(lambda core, sessions: asyncio.wait_for(scenario(core, sessions), 20))

@@ -51,6 +51,8 @@ LINES: Final = (
     Line("mirror-refused", ("code",), "a mirror refused a push, or this mirror one"),
     Line("push-failed", ("cause", "line"), "a bug while a push was taken"),
     Line("request-failed", ("cause", "line"), "a bug while a request was taken"),
+    Line("catching-up-failed", ("cause", "line"), "a bug, or the disk, while a device caught up"),
+    Line("share-answer-failed", ("cause", "line"), "a bug while an answer of the shares was given"),
     Line("shares-erased", ("shares",), "an erase of the log was carried out"),
 )
 

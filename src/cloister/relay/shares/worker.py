@@ -173,7 +173,10 @@ class ThreadWorker:
         while self._finished:
             job, outcome = self._finished.pop(0)
             self._waiting -= 1
-            job.done(outcome)
+            try:
+                job.done(outcome)
+            except Exception as error:  # noqa: BLE001  the others wait for theirs
+                self._log.bug("share-answer-failed", error)
 
 
 def _transact(store: ShareStore, batch: list[_Job]) -> list[Any]:

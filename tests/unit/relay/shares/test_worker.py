@@ -141,3 +141,25 @@ def test_failed_disk_stops_the_relay_and_acknowledges_nothing_more(tmp_path: Pat
         running.worker.close()
 
     asyncio.run(run())
+
+
+def test_bug_in_one_answer_keeps_no_other_from_coming(tmp_path: Path) -> None:
+    async def run() -> None:
+        running = Running(tmp_path)
+
+        def broken(_outcome: object) -> None:
+            raise ZeroDivisionError("text of others")
+
+        gate = threading.Event()
+        running.submit(lambda _store: gate.wait(5))
+        running.worker.submit(add, broken)
+        running.submit(add)
+        gate.set()
+        async with asyncio.timeout(10):
+            await running.rest()
+        assert running.answers == [True, 2]
+        assert "share-answer-failed" in running.stream.getvalue()
+        assert "text of others" not in running.stream.getvalue()
+        running.worker.close()
+
+    asyncio.run(run())

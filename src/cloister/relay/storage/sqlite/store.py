@@ -159,11 +159,12 @@ class SqliteStore(Reads):
     def _deliver(self) -> None:
         if self._outcomes is None:
             return
-        self._finish(self._outcomes)
-        if self._writes:
+        try:
+            self._finish(self._outcomes)
+        finally:
             if len(self._writes) >= FULL_BATCH:
                 self._hand_over()
-            elif self._timer is None:
+            elif self._writes and self._timer is None:
                 self._schedule()
 
     def _finish(self, outcomes: list[Outcome]) -> None:
@@ -175,8 +176,14 @@ class SqliteStore(Reads):
             self._recent.clear()
         self.metrics.batches += 1
         self.metrics.writes += len(outcomes)
+        failures: list[Exception] = []
         for done, outcome in zip(dones, outcomes, strict=True):
-            done(outcome)
+            try:
+                done(outcome)
+            except Exception as error:  # noqa: BLE001  the others wait for theirs
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def close(self) -> None:
         """Finish all submitted writes, call their ``done`` and close.  Blocks."""
