@@ -46,7 +46,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def test_a_pipe_ends_with_the_status_of_the_first_failure(
     run: Run, device: PaperDevice, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
 ) -> None:
-    pipe(monkeypatch, "/go nowhere\n/edit last x\nhold\n/react mine ok\n")
+    pipe(monkeypatch, "/react nowhere ok\n/edit last x\nhold\n/react mine ok\n")
     status, out, err = run("chat", "Desk", *flags)
     assert status == 3
     assert err.count("Not done: there is no 'nowhere' to choose.") == 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +84,74 @@ def test_the_terminals_own_ordering_is_off_while_it_runs(terminals: list[Termina
     assert written.count(b"\x1b[8l") == written.count(b"\x1b[8h") == 1
     assert written.index(b"\x1b[8l") < written.index(b"commons")
     assert written.index(b"commons") < written.index(b"\x1b[8h") < written.index(b"ended: left")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_is_told_to_end_leaves_no_text_on_the_screen(
+    terminals: list[Terminal], number: int
+) -> None:
+    """The alternate screen is left, and the terminal obeys keys again."""
+    terminal = Terminal([str(STAGE), "none"], (50, 15))
+    terminals.append(terminal)
+    begun = terminal.until("commons")
+    terminal.type("\r")
+    shown = terminal.until("lead is confirmed", since=begun)
+    os.kill(terminal.pid, number)
+    terminal.until("\x1b[?1049l", since=shown)
+    terminal.until("ended: left", since=shown)
+    assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_program_that_was_stopped_ends_and_gives_the_terminal_back(
+    terminals: list[Terminal], times: int
+) -> None:
+    """It is painted anew, and one thread reads the keys: two would wait for each other."""
+    terminal = Terminal([str(STAGE), "none"], (50, 15))
+    terminals.append(terminal)
+    terminal.until("commons")
+    terminal.read(0.5)
+    for _ in range(times):
+        os.kill(terminal.pid, signal.SIGSTOP)
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.until("commons", since=len(terminal.written))
+        terminal.read(0.3)
+    terminal.type("\x0c")
+    terminal.until("ended: locked")
+    assert terminal.end() == 0
+    assert termios.tcgetattr(terminal.fd)[3] & termios.ECHO
+
+
+def test_a_terminal_that_is_closed_ends_it(terminals: list[Terminal]) -> None:
+    terminal = Terminal([str(STAGE), "none"], (50, 15))
+    terminals.append(terminal)
+    terminal.until("commons")
+    terminal.read(0.3)
+    os.close(terminal.fd)
+    terminal.fd = os.open(os.devnull, os.O_RDONLY)
+    terminal.end()
+
+
+def test_keys_that_a_program_finds_when_it_goes_on_are_each_for_their_conversation(
+    terminals: list[Terminal],
+) -> None:
+    terminal = Terminal([str(STAGE), "none"], (50, 15))
+    terminals.append(terminal)
+    begun = terminal.until("commons")
+    terminal.type("\r")
+    shown = terminal.until("lead is confirmed", since=begun)
+    terminal.read(0.3)
+    os.kill(terminal.pid, signal.SIGSTOP)
+    terminal.type("a canary\r\t")
+    os.kill(terminal.pid, signal.SIGCONT)
+    other = terminal.until("Everybody reads", since=shown)
+    terminal.read(0.5)
+    terminal.type("\x1b")
+    terminal.until("You: a canary", since=other)
+    assert terminal.written[other:].count(b"commons") >= 1
+    assert b"commons" in terminal.written[terminal.written.rindex(b"You: a canary") :]
+    terminal.type("\x0bquit\r")
+    assert terminal.end() == 0
 
 
 def test_lock_clears_the_screen_and_is_the_end_of_a_program(

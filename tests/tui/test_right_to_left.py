@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pytest
 from rich.cells import cell_len
-from textual.drivers.linux_driver import LinuxDriver
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import Input
@@ -17,6 +16,7 @@ from textual.widgets import Input
 from cloister.client.effects import Quote, Since
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.app import Interface
+from cloister.tui.driver import GoingOn
 from cloister.tui.explicit_mode import ExplicitMode
 from cloister.tui.line_input import PipedLines, TypedLines
 from cloister.tui.ordering import Written, has_rtl, in_display_order
@@ -263,7 +263,7 @@ def test_where_the_terminal_orders_everything_stays_in_logical_order() -> None:
 
     async def look(scene: Scene) -> str:
         app = interface(scene.device(), colours="none", setting=Setting(bidi="terminal"))
-        assert app.driver_class is LinuxDriver
+        assert app.driver_class is GoingOn
         async with app.run_test(size=(60, 20)) as pilot:
             await ready(app, pilot)
             for key in scene.keys:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cloister.client.effects import BACK_IN, NEWS, Alarm, Changed
@@ -50,15 +50,18 @@ async def telling_alarms(device: Facade, output: Output) -> AsyncGenerator[None,
     """Tell the person every alarm, and what is only to be known, while the body runs."""
 
     async def tell() -> None:
-        async with aclosing(device.follow()) as notices:
-            async for notice in notices:
-                match notice:
-                    case Alarm():
-                        output.alarm(notice)
-                    case Changed(what=what, text=text) if what in {NEWS, BACK_IN}:
-                        output.news(text)
-                    case _:
-                        pass
+        while True:
+            # Who fell behind goes on: an agent tells alarms for as long as it lives.
+            with suppress(FellBehind):
+                async with aclosing(device.follow()) as notices:
+                    async for notice in notices:
+                        match notice:
+                            case Alarm():
+                                output.alarm(notice)
+                            case Changed(what=what, text=text) if what in {NEWS, BACK_IN}:
+                                output.news(text)
+                            case _:
+                                pass
 
     telling = asyncio.ensure_future(tell())
     try:

@@ -223,6 +223,8 @@ NEWS: Final = "news"
 """``Changed``: an act of power that the person is told of, and nothing is to be done about."""
 BACK_IN: Final = "back in"
 """``Changed``: this device belongs to the circle again."""
+FOLLOWING: Final = "following"
+"""``Changed``: what came before may not have been told, and from here on all of it is."""
 OUT: Final = "out"
 """``Alarm``: this device is out of the circle for a time."""
 

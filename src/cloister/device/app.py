@@ -140,14 +140,15 @@ def _expiry(engine: Engine, vault: Vault, views: Views) -> Expiry:
 
 async def _run(engine: Engine, upkeep: Upkeep, expiry: Expiry) -> None:
     async def tell_changes() -> None:
-        while True:
-            async with engine.changed:
+        async with engine.changed:
+            while True:
                 await engine.changed.wait()
-            upkeep.look()
+                upkeep.look()
+                expiry.touch()
 
     try:
         async with asyncio.TaskGroup() as group:
-            works = (engine.run(), upkeep.run(), expiry.run(engine.changed), tell_changes())
+            works = (engine.run(), upkeep.run(), expiry.run(), tell_changes())
             for work in works:
                 group.create_task(work)
     except BaseExceptionGroup as failures:

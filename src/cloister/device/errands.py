@@ -45,19 +45,23 @@ class Errands:
         self._open_link = open_link
         self._uniform = uniform
         self._running: dict[bytes, asyncio.Task[None]] = {}
+        self._named: dict[bytes, Errand] = {}
+        """As the core names them now: the ways to a relay may change while one runs."""
 
     def look(self, errands: tuple[Errand, ...]) -> None:
         """Start what is new, stop what is no longer named.  Raises what is a bug of ours."""
         for task in self._running.values():
             if task.done():
                 task.result()
-        named = {errand.errand_id: errand for errand in errands}
+        named = self._named = {errand.errand_id: errand for errand in errands}
         for errand_id in [one for one in self._running if one not in named]:
             self._running.pop(errand_id).cancel()
         for errand_id, errand in named.items():
             if errand_id not in self._running:
                 name = type(errand).__name__
-                self._running[errand_id] = asyncio.create_task(self._run(errand), name=name)
+                self._running[errand_id] = asyncio.create_task(
+                    self._run(errand_id, is_urgent=isinstance(errand, OrderErrand)), name=name
+                )
 
     async def close(self) -> None:
         """Stop all of them; they are in the vault and begin again with it."""
@@ -67,21 +71,19 @@ class Errands:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def _run(self, errand: Errand) -> None:
+    async def _run(self, errand_id: bytes, *, is_urgent: bool) -> None:
         backoff = Backoff(self._uniform)
-        if not isinstance(errand, OrderErrand):
+        if not is_urgent:
             await asyncio.sleep(self._uniform(0, self._most_delay_s))
         while True:
             try:
-                await self._run_once(errand)
+                await self._run_once(self._named[errand_id])
                 await asyncio.sleep(REPEAT_S)
             except CallRefused as refused:
                 if refused.code in {Refusal.SLOW_DOWN, Refusal.DRAINING}:
                     backoff.retry_after(refused.detail)
                 self._give(
-                    ErrandRefused(
-                        errand_id=errand.errand_id, code=refused.code, detail=refused.detail
-                    )
+                    ErrandRefused(errand_id=errand_id, code=refused.code, detail=refused.detail)
                 )
                 await asyncio.sleep(REPEAT_S if _is_lasting(refused) else 0)
             except CloisterError:

@@ -48,16 +48,23 @@ class Expiry:
         self._held = held
         self._on_disk = on_disk
         self._tell = tell
+        self._changed = asyncio.Event()
 
-    async def run(self, changed: asyncio.Condition) -> None:
+    def touch(self) -> None:
+        """Say that something has changed."""
+        self._changed.set()
+
+    async def run(self) -> None:
         """Look at once, when something has changed, and when something is due."""
         while True:
+            # What changes while it looks or rests is looked at afterwards: it may be due first.
+            self._changed.clear()
             due = await self.look()
             await asyncio.sleep(MOST_OFTEN_S)
             wait_s = None if due is None else min(max(due - self._now(), 0), LOOK_S)
             with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s), changed:
-                    await changed.wait()
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
 
     async def look(self) -> int | None:
         """Delete what is due now; return when the next is, s since the Unix epoch."""

@@ -180,8 +180,9 @@ class Facade(Protocol):
         ...
 
     def follow(self) -> AsyncGenerator[FollowedNotice, None]:
-        """Yield notices from now on, ``Changed`` "link" among them when the relay comes or goes,
-        and "read" when a conversation was read on another device of the person: its id is the text.
+        """Yield notices from now on: first ``Changed`` "following", for whoever read something
+        before; "link" among them when the relay comes or goes, and "read" when a conversation was
+        read on another device of the person: its id is the text.
 
         Raises ``FellBehind`` when they are not taken in time.
         """

@@ -45,6 +45,8 @@ class Keeper:
         self._lease = lease
         self._tell = tell
         self._child: VaultProcess | None = None
+        self._starting: object | None = None
+        """Stands for a child that is only being started, until it is ended or is the child."""
         self._watching: asyncio.Task[None] | None = None
         self._is_open = False
         self._ended: asyncio.Future[CloisterError | None] = (
@@ -54,7 +56,8 @@ class Keeper:
     @property
     def state(self) -> State:
         """Where the vault stands."""
-        phase = "locked" if self._child is None else "open" if self._is_open else "opening"
+        is_locked = self._child is None and self._starting is None
+        phase = "locked" if is_locked else "open" if self._is_open else "opening"
         return State(phase=phase, lease_s=self._lease.seconds_left)
 
     async def unlock(self, secret_fd: int | None, *, is_patient: bool = False) -> None:
@@ -62,18 +65,30 @@ class Keeper:
 
         ``is_patient``: relays that are away are waited for; else that is an error.
         """
-        if self._child is not None:
+        if self._child is not None or self._starting is not None:
             return
         leased = self._lease.shares
-        child = self._child = await VaultProcess.start(
-            self._folder,
-            secret_fd=secret_fd,
-            is_patient=is_patient,
-            lease=leased,
-            on_lease=self._lease.begin,
-        )
+        starting = self._starting = object()
         try:
-            await child.until_open()
+            child = await VaultProcess.start(
+                self._folder,
+                secret_fd=secret_fd,
+                is_patient=is_patient,
+                lease=leased,
+                on_lease=self._lease.begin,
+            )
+        finally:
+            is_wanted = self._starting is starting
+            if is_wanted:
+                self._starting = None
+        if is_wanted:
+            self._child = child
+        try:
+            if is_wanted:
+                await child.until_open()
+            if self._child is not child:
+                # Locked since it began: also when it had just said that it is open.
+                raise LocalError("the vault was locked while it was being opened")
         except BaseException as error:
             if self._child is child:
                 self._child = None
@@ -92,6 +107,7 @@ class Keeper:
         if drop_lease:
             self._lease.drop()
         child, self._child, self._is_open = self._child, None, False
+        self._starting = None
         if child is not None:
             await child.kill()
             remove_stale(socket_path(self._folder))
@@ -100,6 +116,7 @@ class Keeper:
     async def stop(self) -> None:
         """End in good order."""
         child, self._child, self._is_open = self._child, None, False
+        self._starting = None
         self._lease.drop()
         if child is not None:
             await child.end()
@@ -209,7 +226,7 @@ class Keeper:
             case "unlock":
                 if not descriptors:
                     raise UsageError("an unlock comes with a descriptor for the PIN")
-                was_locked = self._child is None
+                was_locked = self.state.phase == "locked"
                 await self.unlock(descriptors[0])
                 if was_locked:
                     self._tell("The vault is open.")

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from cloister.client.effects import (
+    FOLLOWING,
     AnnotationKind,
     Answer,
     Changed,
@@ -315,6 +316,7 @@ class Device:
         """Yield notices; see :class:`Facade`."""
         notices = Notices()
         self._engine.listen(notices)
+        notices.take(Changed(what=FOLLOWING))
         watching = asyncio.ensure_future(self._tell_of_the_link(notices))
         try:
             while True:

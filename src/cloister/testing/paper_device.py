@@ -11,6 +11,7 @@ from typing import Any
 
 from cloister.client.contact_acts import BlockContact, NoteTold
 from cloister.client.effects import (
+    FOLLOWING,
     NEWS,
     Alarm,
     AnnotationKind,
@@ -366,6 +367,7 @@ class PaperDevice(PaperBackups):
         queue: asyncio.Queue[FollowedNotice] = asyncio.Queue()
         self._listeners.append(queue)
         try:
+            yield Changed(what=FOLLOWING)
             while True:
                 yield await queue.get()
         finally:

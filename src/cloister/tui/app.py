@@ -14,6 +14,7 @@ from textual.screen import Screen
 from cloister.errors import CloisterError
 from cloister.tui.access import Access, Phase
 from cloister.tui.autolock import Autolock
+from cloister.tui.ending import keep_what_is_begun, when_told_to
 from cloister.tui.keys import KEYS, Key, help_lines, key_name
 from cloister.tui.notifications import NOTIFY_EVERY_S, signal_of
 from cloister.tui.screens.unlock import UnlockScreen
@@ -77,6 +78,7 @@ class Interface(TypeAhead):
         self._changes: Changes | None = None
         self.colours = colours
         self.never_held = frozenset(key.key for key in keys if key.action == "lock")
+        self.calling = frozenset(key.key for key in keys if key.action != "lock")
         for key in keys:
             self._bindings.bind(key.key, key.action, show=False, priority=True)
 
@@ -85,6 +87,7 @@ class Interface(TypeAhead):
     async def on_mount(self) -> None:
         """Ask for the PIN at once; go in where the vault turns out to be open."""
         self.autolock.arm(self.setting.autolock_s)
+        when_told_to(self.action_quit_now)
         guess = self.access.guess()
         if guess is not Phase.OPEN:
             await self.push_screen(UnlockScreen(guess))
@@ -119,6 +122,8 @@ class Interface(TypeAhead):
         session.on_message = self._hear
         session.on_revised = home.revise
         session.on_swept = home.reload
+        session.on_following = home.reload
+        session.on_begin, session.on_trouble = self.begin, self.report
         session.on_receipts = home.tell_receipts
         news = self._news = News(self)
         session.on_alarm, session.on_news = news.alarm, news.hear
@@ -129,14 +134,10 @@ class Interface(TypeAhead):
         from cloister.device.errors import DeviceClosed
 
         try:
-            await session.refresh()
-            self.begin()
             await session.watch()
         except DeviceClosed:
             # Locked by another command, or the process has ended: what is shown must go.
             self.exit("locked")
-        except CloisterError as error:
-            self.report(error)
 
     def begin(self) -> None:
         """Who is not in a circle yet is asked for the code, or shown the digits to read out."""
@@ -231,8 +232,11 @@ class Interface(TypeAhead):
     async def _go_to(self, conversation: str, at: int | None) -> None:
         home = self.home
         if home is not None:
-            await home.session.refresh()
+            # First, whatever the device takes: what is typed now is for this conversation.
             await home.open(conversation, at)
+            with suppress(CloisterError):
+                await home.session.refresh()
+            home.show_where()
 
     # --- keys ----------------------------------------------------------------------------------
 
@@ -275,8 +279,8 @@ class Interface(TypeAhead):
         return self.is_watched and getattr(self.screen.focused, "id", "") == "composer"
 
     def is_asking(self) -> bool:
-        """Tell whether an action is under way."""
-        return self._is_asking
+        """Tell whether an action is under way, and no question of it stands."""
+        return self._is_asking and self.is_watched
 
     def do(self, action: Action) -> None:
         """Begin an action."""
@@ -363,22 +367,21 @@ class Interface(TypeAhead):
     def action_lock(self) -> None:
         """Close the vault now; the screen is cleared at once, whatever the vault takes."""
         if self.session is not None:
-            self.run_worker(self._lock(), group="locking")
+            self.run_worker(self._end("locked"), group="locking")
 
     def _lock_if_open(self) -> bool:
         self.action_lock()
         return self.session is not None
 
-    async def _lock(self) -> None:
-        if self.home is not None:
-            from cloister.tui.screens.writing import unfinished
-
-            await self.home.keep_draft(unfinished(self.screen_stack))
-        self.exit("locked")
+    async def _end(self, how: str) -> None:
+        screens = tuple(self.screen_stack)
+        self.push_screen(Screen())  # empty: nobody waits for the device with the texts in sight
+        await keep_what_is_begun(self.home, screens)
+        self.exit(how)
 
     def action_quit_now(self) -> None:
         """End the interface."""
-        self.exit("left")
+        self.run_worker(self._end("left"), group="locking")
 
     def action_help_quit(self) -> None:
         """Ctrl+C: say how it is left; it must not happen by a slip."""

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from textual.drivers.linux_driver import LinuxDriver
+from cloister.tui.driver import GoingOn
 
 EXPLICIT: Final = "\x1b[8l"
 IMPLICIT: Final = "\x1b[8h"
 
 
-class ExplicitMode(LinuxDriver):
+class ExplicitMode(GoingOn):
     """The toolkit's way to a terminal, in explicit mode: also after it was stopped for a while."""
 
     def start_application_mode(self) -> None:
         """Go to the alternate screen, and have cells stay where they are."""
-        super().start_application_mode()  # type: ignore[no-untyped-call]
+        super().start_application_mode()
         if self._writer_thread is not None:
             self.write(EXPLICIT)
 

@@ -146,3 +146,14 @@ def _preview(newest: Message | None) -> list[Span]:
     said = Written(safe_line(words.body_of(newest)))
     name = words.bare_name_of(newest)
     return [(name, "dim"), (words.bot_mark(newest) + ": ", "dim"), (said, "dim")]
+
+
+def title_row(title: str, trust: str, company: str, width: int) -> Line:
+    """Return a conversation's title, and beside it a warning, or else who is there."""
+    title = fit(title, width - 1)
+    rest = width - cell_len(title) - 3
+    if trust:
+        shown = f" [{fit(trust, rest - 2)}]" if rest > 8 else ""
+        return ((" ", "bar"), (title, "bar"), (shown, "warn"))
+    beside = f"  {fit(company, rest)}" if rest > 4 else ""
+    return ((" ", "bar"), (title, "bar"), (beside, "dim"))

@@ -14,6 +14,7 @@ from typing import Final
 from cloister.client.contact_acts import NoteTold
 from cloister.client.effects import (
     BACK_IN,
+    FOLLOWING,
     NEWS,
     Alarm,
     Changed,
@@ -30,7 +31,8 @@ from cloister.tui import words
 from cloister.tui.actions.table import BY_NAME
 from cloister.tui.folding import folded_line, is_folded
 from cloister.tui.line_help import help_text
-from cloister.tui.line_input import Lines
+from cloister.tui.line_input import Lines, NothingTyped, Watched
+from cloister.tui.line_start import demand_somewhere, find
 from cloister.tui.line_talk import LineTalk
 from cloister.tui.setting import SettingsBook
 from cloister.tui.trust import untold
@@ -39,6 +41,10 @@ LAST_ROWS: Final = 20
 AROUND: Final = 3
 """Messages shown on either side of one that was gone to."""
 PAGE: Final = 200
+OF_THE_LINE: Final = frozenset({"", "?", "help", "older", "where"})
+"""Commands that only the line mode has."""
+BEFORE_OTHERS: Final = frozenset({"go", "new", "search", "pin", "backup", "restore"})
+"""Commands that lead elsewhere, or ask for secrets."""
 QUEUED_S: Final = 4.0
 """A text that is still queued after this long is said to be."""
 
@@ -58,7 +64,7 @@ class LineMode:
     ) -> None:
         """``autolock_s``: how long nothing may be typed before the vault is locked; 0: for ever."""
         self._device = device
-        self._lines = lines
+        self._lines = lines = Watched(lines, lambda: self._autolock_s)
         self._tells_alarms = tells_alarms
         self._autolock_s = autolock_s if lines.is_typed else 0
         self._timeout_s = timeout_s
@@ -67,8 +73,8 @@ class LineMode:
         """Position of the last row shown."""
         self._first = 0
         """Position of the first one: what ``/older`` goes back from."""
-        self._waiting: dict[bytes, str] = {}
-        """Own texts that are queued: message id -> how it begins."""
+        self._waiting: dict[bytes, tuple[str, str]] = {}
+        """Own texts that are queued: message id -> conversation, and how it begins."""
         self._all_sent = asyncio.Event()
         self._all_sent.set()
         self._said_queued: set[bytes] = set()
@@ -90,8 +96,8 @@ class LineMode:
 
         Raises ``NotFoundError`` for an unknown conversation, and what ends the device.
         """
-        await self._demand_somewhere()
-        await self._go(await self._find(name))
+        await demand_somewhere(self._device)
+        await self._go(await find(self._device, name))
         following = asyncio.ensure_future(self._follow())
         reading = asyncio.ensure_future(self._read())
         try:
@@ -107,14 +113,16 @@ class LineMode:
     # --- what is typed ----------------------------------------------------------------------------
 
     async def _read(self) -> str:
+        try:
+            return await self._read_lines()
+        except NothingTyped:
+            self._lines.say("Nothing was typed for long: the vault is locked.")
+            return "locked"
+
+    async def _read_lines(self) -> str:
         begun: list[str] = []
         while not self._talk.ending:
-            try:
-                async with asyncio.timeout(self._autolock_s or None):
-                    line = await self._lines.next()
-            except TimeoutError:
-                self._lines.say("Nothing was typed for long: the vault is locked.")
-                return "locked"
+            line = await self._lines.next()
             if line is None:
                 break
             if line.endswith("\\"):
@@ -129,6 +137,9 @@ class LineMode:
             except CloisterError as error:
                 said = str(error).removesuffix(".")
                 self._fail(error, f"Not done: {said}." + (f" {error.hint}" if error.hint else ""))
+                if not self._lines.is_typed and _is_before_others(text):
+                    self._lines.refuse("What follows may be for others: nothing more is done.")
+                    break
         if not self._lines.is_typed and not self._talk.ending:
             await self._until_sent()
         return self._talk.ending or "left"
@@ -151,7 +162,7 @@ class LineMode:
             row = await self._device.send(self._talk.conversation, text, 0)
             self._typed_here.add(row.message_id)
         if row.state is MessageState.QUEUED:
-            self._waiting[row.message_id] = safe_line(row.text)[:30]
+            self._waiting[row.message_id] = row.channel_id.hex(), safe_line(row.text)[:30]
             self._all_sent.clear()
         self._note(row)
         if row.state is MessageState.QUEUED and self._lines.is_typed:
@@ -160,7 +171,7 @@ class LineMode:
     def _say_queued(self, message_id: bytes) -> None:
         if message_id in self._waiting:
             self._said_queued.add(message_id)
-            self._lines.say(f"* Queued: {self._waiting[message_id]}. It goes out by itself.")
+            self._lines.say(f"* Queued: {self._waiting[message_id][1]}. It goes out by itself.")
 
     async def _command(self, typed: str) -> None:
         try:
@@ -226,38 +237,6 @@ class LineMode:
 
     # --- where one is -----------------------------------------------------------------------------
 
-    async def _demand_somewhere(self) -> None:
-        """Say where who is not in yet stands: no name they could give would be found.
-
-        Raises ``NotFoundError``."""
-        phase = str((await self._device.status())["phase"])
-        if phase == "member" or await self._device.conversations():
-            return
-        if phase.startswith("joining"):
-            raise NotFoundError(
-                "you wait to be let in: there is nobody to talk with yet",
-                hint="read your digits to those who vouch: `cloister status` shows them",
-            )
-        raise NotFoundError(
-            "this profile is in no circle yet",
-            hint="`cloister join -` asks to be let in, with the code of an invitation",
-        )
-
-    async def _find(self, name: str) -> str:
-        """Return the id of a conversation by its name, as the device understands names."""
-        views = await self._device.conversations()
-        wanted = safe_line(name).casefold()
-        found = [v for v in views if wanted in {str(v["title"]).casefold(), str(v["channel_id"])}]
-        if len(found) == 1:
-            return str(found[0]["channel_id"])
-        # A 1:1 conversation by the other's name, or the start of an id: the device knows how.
-        rows = await self._device.history(name, limit=1)
-        if rows:
-            return rows[0].channel_id.hex()
-        own = str((await self._device.status())["name"])
-        alone = [v for v in views if {one for one in v["members"] if one != own} == {name}]
-        return str(alone[0]["channel_id"]) if alone else name
-
     def _line(self, row: Message, *, is_new: bool = False) -> str:
         if is_folded(row, self._blocked):
             return f"* {words.clock_of(row.at)}: {folded_line(row.sender_name, 1)}"
@@ -283,9 +262,9 @@ class LineMode:
         view = next((v for v in views if v["channel_id"] == conversation), None)
         if view is None:
             raise NotFoundError("this conversation is not there any more")
+        rows = await self._device.history(conversation, limit=LAST_ROWS)
         self._talk.conversation, self._talk.title = conversation, words.shown_title(view)
         self._announced.discard(conversation)
-        rows = await self._device.history(conversation, limit=LAST_ROWS)
         self._last = rows[-1].position if rows else -1
         self._first = rows[0].position if rows else 0
         people = ", ".join(words.people_of(view))
@@ -298,19 +277,25 @@ class LineMode:
         for row in rows:
             self._lines.show(self._line(row))
         if rows:
-            await self._device.mark_read(conversation, self._last)
+            await self._device.mark_read(conversation, rows[-1].position)
+        await self._show_new()
 
     # --- what comes -------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
         while True:
-            try:
+            with suppress(FellBehind):
                 async with aclosing(self._device.follow()) as notices:
-                    await self._say_link()
                     async for notice in notices:
                         await self._hear(notice)
-            except FellBehind:
-                await self._show_new()
+
+    async def _catch_up(self) -> None:
+        """Look up what nobody may have told."""
+        await self._say_link()
+        await self._show_new()
+        for message_id, (conversation, _) in tuple(self._waiting.items()):
+            with suppress(NotFoundError):
+                self._note(await self._device.message(conversation, message_id.hex()))
 
     async def _hear(self, notice: FollowedNotice) -> None:
         match notice:
@@ -320,8 +305,8 @@ class LineMode:
                 await self._people()
             case Changed(what=what) if what in {NEWS, BACK_IN} and self._tells_alarms:
                 self._lines.say(f"* News: {safe_line(notice.text)}")
-            case Changed(what="link"):
-                await self._say_link()
+            case Changed(what=what) if what in {FOLLOWING, "link"}:
+                await self._catch_up()
             case Changed(what="read", text=conversation):
                 self._announced.discard(conversation)  # read on another device of the person
             case Shown(message=message) if message.channel_id.hex() == self._talk.conversation:
@@ -370,10 +355,9 @@ class LineMode:
 
     def _note(self, row: Message) -> None:
         """Follow what becomes of an own text."""
-        begins = self._waiting.get(row.message_id)
-        if begins is None or row.state is MessageState.QUEUED:
+        if row.message_id not in self._waiting or row.state is MessageState.QUEUED:
             return
-        del self._waiting[row.message_id]
+        _, begins = self._waiting.pop(row.message_id)
         if not self._waiting:
             self._all_sent.set()
         if row.state is MessageState.FAILED:
@@ -391,3 +375,11 @@ class LineMode:
             why = f": {status['trouble']}" if status.get("trouble") else ""
             self._lines.say(f"* {word}{why}")
         self._link = word
+
+
+def _is_before_others(text: str) -> bool:
+    """Tell whether the lines after what was not done would be said to others than was meant."""
+    if not text.startswith("/") or text.startswith("//"):
+        return False
+    name = text[1:].split(" ", 1)[0].strip().casefold()
+    return name in BEFORE_OTHERS or name not in OF_THE_LINE | BY_NAME.keys()

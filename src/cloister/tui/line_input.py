@@ -42,6 +42,29 @@ class Lines(Protocol):
         ...
 
 
+class NothingTyped(Exception):
+    """Nobody has typed a line for as long as one may take: no error that an action catches."""
+
+
+class Watched:
+    """Lines that may take so long each, also those that answer a question."""
+
+    def __init__(self, lines: Lines, limit_s: Callable[[], float]) -> None:
+        """``limit_s``: how long; 0: for ever."""
+        self._lines = lines
+        self._limit_s = limit_s
+        self.is_typed = lines.is_typed
+        self.show, self.say, self.refuse = lines.show, lines.say, lines.refuse
+
+    async def next(self, *, secret: bool = False) -> str | None:
+        """Return the next line.  Raises ``NothingTyped``."""
+        try:
+            async with asyncio.timeout(self._limit_s() or None):
+                return await self._lines.next(secret=secret)
+        except TimeoutError:
+            raise NothingTyped from None
+
+
 class PipedLines:
     """Lines from a pipe or a file: texts to standard output, talk to standard error."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloister.client.effects import BACK_IN, OUT, Alarm, Changed
 from cloister.tui.lines import sentence
+from cloister.tui.screens.asking import TellScreen
 
 if TYPE_CHECKING:
     from cloister.device.facade import View
@@ -35,14 +36,14 @@ class News:
         if alarm.code == OUT:
             self._said[False] = alarm.text
         elif alarm.code != _NEW_DEVICE:
-            self._interface.show(f"ALARM ({alarm.code})", alarm.text, role="fail")
+            self._show(f"ALARM ({alarm.code})", alarm.text, role="fail")
 
     def hear(self, news: Changed) -> None:
         """Show what is only to be known."""
         if news.what == BACK_IN:
             self._said[True] = news.text
         else:
-            self._interface.show(TITLE, sentence(news.text))
+            self._show(TITLE, sentence(news.text))
 
     def stand(self, status: View) -> None:
         """Show where this device stands in the circle, when that is another now."""
@@ -56,4 +57,7 @@ class News:
         said = self._said.pop(state == _ACTIVE, "\n\n".join(sentence(str(one)) for one in parts))
         self._said.clear()
         # What concerns this device for good is a screen of its own, never a line in passing.
-        self._interface.show("This device", said, role="warn")
+        self._show("This device", said, role="warn")
+
+    def _show(self, title: str, text: str, role: str = "text") -> None:
+        self._interface.show_screen(TellScreen(title, text, role=role, is_asked_for=False))

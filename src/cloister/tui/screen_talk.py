@@ -16,9 +16,7 @@ from cloister.tui.screens.asking import (
     refusal,
 )
 from cloister.tui.screens.writing import WriteScreen
-from cloister.tui.session import quietly
 from cloister.tui.talk import NOTHING, Cancelled, Choice
-from cloister.tui.widgets.entry import Composer
 
 if TYPE_CHECKING:
     from cloister.tui.app import Interface
@@ -63,24 +61,10 @@ class ScreenTalk:
         screen = WriteScreen(title, about=about, text=text, is_draft=bool(draft_of))
         answer = await self._app.push_screen_wait(screen)
         if not answer or not answer[0].strip():
-            if draft_of and screen.left.strip():
-                await self._keep(draft_of, screen.left)
+            if draft_of and screen.left.strip() and self._app.home is not None:
+                await self._app.home.put_back(draft_of, screen.left)
             raise Cancelled
         return answer[0]
-
-    async def _keep(self, conversation: str, text: str) -> None:
-        """Put an unfinished text below what has been begun in a conversation, and keep both."""
-        home = self._app.home
-        if home is None:
-            return
-        if conversation == home.conversation:
-            composer = home.query_one("#composer", Composer)
-            composer.fill("\n".join(filter(None, (composer.text, text))))
-            await home.keep_draft()
-            return
-        drafts = home.session.drafts
-        drafts[conversation] = "\n".join(filter(None, (drafts.get(conversation), text)))
-        await quietly(self.device.keep_draft(conversation, drafts[conversation]))
 
     async def ask_optional(self, question: str, *, text: str = "") -> str:
         """Ask for a line, or nothing."""

@@ -7,11 +7,21 @@ screens draw what is here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 from typing import Final
 
-from cloister.client.effects import BACK_IN, NEWS, Alarm, Changed, Message, Revised, Shown
+from cloister.client.effects import (
+    BACK_IN,
+    FOLLOWING,
+    NEWS,
+    Alarm,
+    Changed,
+    Message,
+    Revised,
+    Shown,
+)
 from cloister.device.errors import DeviceClosed, FellBehind
 from cloister.device.facade import Facade, FollowedNotice, View
 from cloister.errors import CloisterError
@@ -25,6 +35,8 @@ AROUND: Final = 20
 MANY: Final = 1000
 TOGETHER_S: Final = 0.15
 """Changes within this time are asked for once."""
+AGAIN_S: Final = 1.0
+"""How soon the device is asked again that could not answer."""
 
 LOOK_BACK: Final = 50
 """Rows in which something is looked for that a blocked member did not write."""
@@ -53,11 +65,19 @@ class Session:
         """A message is shown otherwise now."""
         self.on_swept: Callable[[str], None] = lambda conversation: None
         """Texts of a conversation, by its id, have come to their time."""
+        self.on_begin: Callable[[], None] = lambda: None
+        """Called once, after the first refresh while it is watched."""
+        self.on_trouble: Callable[[CloisterError], None] = lambda error: None
+        """The device could not answer; it is asked again."""
+        self.on_following: Callable[[], None] = lambda: None
+        """Something may have been missed: what is shown must be read anew."""
         self.on_receipts: Callable[[], None] = lambda: None
         self.on_alarm: Callable[[Alarm], None] = lambda alarm: None
         self.on_news: Callable[[Changed], None] = lambda news: None
         """What the person is told of, and need do nothing about."""
         self._stale = asyncio.Event()
+        self._keeping: Counter[str] = Counter()
+        """Conversations whose draft is on its way to the device, and how often."""
 
     @property
     def is_connected(self) -> bool:
@@ -66,8 +86,8 @@ class Session:
 
     async def refresh(self) -> None:
         """Ask for everything that lists and state lines show."""
-        device = self.device
-        self.status, views, newest, self.members, self.drafts, requests = await asyncio.gather(
+        device, before, on_way = self.device, dict(self.drafts), set(+self._keeping)
+        self.status, views, newest, self.members, drafts, requests = await asyncio.gather(
             device.status(),
             device.conversations(),
             device.newest(),
@@ -75,6 +95,15 @@ class Session:
             device.drafts(),
             device.requests(),
         )
+        # What was begun while this was asked is newer than the answer.
+        newer = {
+            one
+            for one in on_way | before.keys() | self.drafts.keys()
+            if one in on_way or before.get(one) != self.drafts.get(one)
+        }
+        self.drafts = {one: text for one, text in drafts.items() if one not in newer} | {
+            one: text for one, text in self.drafts.items() if one in newer
+        }
         self.asking = sum(view["state"] == "open" for view in requests)
         self.blocked = _devices(one for one in self.members if one["blocked"])
         self.own = _devices(one for one in self.members if one["trust"] == "own")
@@ -84,6 +113,24 @@ class Session:
                 self.newest[channel] = await self._newest_shown(row)
         self.conversations = sorted(views, key=self._order)
         self.on_change()
+
+    def keep_draft(self, conversation: str, text: str) -> Coroutine[None, None, None]:
+        """Note at once what has been begun in a conversation; awaited, the device keeps it."""
+        if not conversation or text == self.drafts.get(conversation, ""):
+            return self._keep("", "")
+        self.drafts.pop(conversation, None)
+        if text:
+            self.drafts[conversation] = text
+        self._keeping[conversation] += 1
+        return self._keep(conversation, text)
+
+    async def _keep(self, conversation: str, text: str) -> None:
+        if not conversation:
+            return
+        try:
+            await quietly(self.device.keep_draft(conversation, text))
+        finally:
+            self._keeping[conversation] -= 1
 
     async def rows(self, conversation: str, at: int | None) -> list[Message]:
         """Read the last page of a conversation, or everything from a little before a position on:
@@ -140,6 +187,24 @@ class Session:
 
     async def watch(self) -> None:
         """Follow the device until it closes.  Raises ``DeviceClosed``."""
+        told, has_begun = "", False
+        while True:
+            try:
+                await self.refresh()
+                if not has_begun:
+                    has_begun = True
+                    self.on_begin()
+                await self._watch()
+            except DeviceClosed:
+                raise
+            except CloisterError as error:
+                # What fails once must not leave the screens deaf.
+                if str(error) != told:
+                    told = str(error)
+                    self.on_trouble(error)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _watch(self) -> None:
         following = asyncio.ensure_future(self._follow())
         refreshing = asyncio.ensure_future(self._refresh_when_stale())
         try:
@@ -159,7 +224,6 @@ class Session:
                     async for notice in notices:
                         self._hear(notice)
             except FellBehind:
-                self.touch()
                 continue
             raise DeviceClosed("the vault was closed")
 
@@ -171,6 +235,8 @@ class Session:
                 self.on_message(notice.message)
             case Revised():
                 self.on_revised(notice)
+            case Changed(what=what) if what == FOLLOWING:
+                self.on_following()
             case Changed(what="receipts"):
                 self.on_receipts()
             case Changed(what=what) if what in {NEWS, BACK_IN}:

@@ -13,6 +13,7 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
+from cloister.tui.driver import GoingOn
 from cloister.tui.explicit_mode import ExplicitMode
 from cloister.tui.one_shot import OneShot
 
@@ -24,7 +25,7 @@ class Tamed(OneShot, App[str]):
     ALLOW_SELECT = False
 
     def __init__(self, *, is_ordering: bool = True, **options: Any) -> None:
-        super().__init__(driver_class=ExplicitMode if is_ordering else None, **options)
+        super().__init__(driver_class=ExplicitMode if is_ordering else GoingOn, **options)
         self.is_ordering = is_ordering
         """Whether right-to-left text is ordered here, and not by the terminal."""
         self.failure: Exception | None = None

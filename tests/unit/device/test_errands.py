@@ -16,6 +16,7 @@ from cloister.device.errands import MOST_DELAY_S, Errands
 from cloister.device.link import Link, OnEvents
 from cloister.errors import CloisterError, NetworkError
 from cloister.ids import Handle
+from cloister.values import replace
 from cloister.wire.codes import Refusal
 from cloister.wire.commands import AnyRequest
 from cloister.wire.events import AnyEvent, Challenge, Done, Failed
@@ -209,3 +210,30 @@ def test_a_bug_in_an_errand_is_not_swallowed() -> None:
             await looking()
 
     play(world, story)
+
+
+def test_an_errand_goes_the_ways_that_are_named_now() -> None:
+    """The circle has another entry relay since: nobody answers at the one before."""
+    world = World()
+    new_way = replace(ROUTE, entry_port=ROUTE.entry_port + 1)
+    tried: list[Route] = []
+
+    async def open_link(route: Route, on_events: OnEvents) -> Link:
+        tried.append(route)
+        if route != new_way:
+            raise NetworkError("nobody is there any more")
+        return cast("Link", RelayLink(world, on_events))
+
+    async def story() -> None:
+        errands = Errands(world.given.append, open_link=open_link, uniform=world.uniform)
+        try:
+            async with asyncio.timeout(5):
+                errands.look((order(),))
+                await world.until(lambda: len(tried) > 1)
+                errands.look((OrderErrand(card=CARD, routes=(new_way,), order=b"order"),))
+                await world.until(lambda: bool(world.given))
+        finally:
+            await errands.close()
+
+    asyncio.run(story())
+    assert tried[-1] == new_way

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
 
-from cloister.client.effects import MessageState
+from cloister.client.effects import Message, MessageState
 from cloister.client.inputs import ChangeConversation, OpenConversation, SetReceipts, Vouch
 from cloister.client.powers import Suspend
+from cloister.device.errors import FellBehind
+from cloister.device.facade import FollowedNotice
 from cloister.errors import NotFoundError, PolicyError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui.actions.messages import LISTED
@@ -330,10 +332,10 @@ def test_ones_own_newest_text_is_mine_however_far_up_it_stands(device: PaperDevi
 def test_the_first_failure_in_a_pipe_is_kept_and_the_lines_after_it_are_done(
     device: PaperDevice,
 ) -> None:
-    typist = talk(device, "/nope", "/edit mine x", "hold", is_typed=False)
+    typist = talk(device, "/react nowhere ok", "/edit mine x", "hold", is_typed=False)
     assert device.rows[DESK][-1].text == "hold"
     assert isinstance(typist.failure, NotFoundError)  # type: ignore[attr-defined]
-    assert "/nope" in str(typist.failure)  # type: ignore[attr-defined]
+    assert "nowhere" in str(typist.failure)  # type: ignore[attr-defined]
     assert talk(device, "/nope").failure is None  # type: ignore[attr-defined]
     assert talk(device, "again", is_typed=False).failure is None  # type: ignore[attr-defined]
 
@@ -415,3 +417,111 @@ def test_who_is_not_in_yet_is_told_where_they_stand(phase: str, said: str) -> No
     device.state["phase"] = phase
     with pytest.raises(NotFoundError, match=said):
         talk(device, name="commons")
+
+
+@pytest.mark.parametrize("begun", ["/pin", "/vouch", "/backup", "/who"])
+def test_the_vault_is_locked_also_in_the_middle_of_a_question(
+    device: PaperDevice, begun: str
+) -> None:
+    class Called(Typist):
+        """Somebody is called away."""
+
+        async def next(self, *, secret: bool = False) -> str | None:
+            if self._script:
+                return str(self._script.pop(0))
+            await asyncio.Event().wait()
+            return None
+
+    device.asked.append({"name": "Noor", "asks_as": "", "request_hash": "5e" * 32,
+                         "vouches": [], "needed": 2, "fingerprint": DIGITS})  # fmt: skip
+    mode = LineMode(device, Called([begun]), timeout_s=1, tells_alarms=True, autolock_s=0.01)
+    assert asyncio.run(asyncio.wait_for(mode.run("Desk"), 10)) == "locked"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["/go Nobody", "for nobody else"],
+        ["/new Amira Nobody -- Plan", "for the plan"],
+        ["/restore", "", "six random words"],
+        ["/pin", "", "482913", "482913"],
+        ["/Go Nobody", "for nobody else"],
+        ["/got Amira", "for Amira"],
+    ],
+)
+def test_lines_of_what_was_not_done_in_a_pipe_are_said_to_nobody(
+    device: PaperDevice, lines: list[str]
+) -> None:
+    typist = talk(device, "one", *lines, is_typed=False)
+    assert [row.text for row in device.rows[DESK]][1:] == ["one"]
+    assert typist.failure is not None  # type: ignore[attr-defined]
+    assert "nothing more is done" in typist.said[-1]
+
+
+class Late(PaperDevice):
+    """One whose notices begin only when what was typed has been done, as after a standstill."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begins = asyncio.Event()
+        self.is_behind = asyncio.Event()
+
+    async def follow(self) -> AsyncGenerator[FollowedNotice, None]:
+        await self.begins.wait()
+        if self.is_behind.is_set():
+            self.is_behind.clear()
+            raise FellBehind("notices came faster than they were taken")
+        async for notice in super().follow():
+            yield notice
+
+
+@pytest.mark.parametrize("is_behind", [False, True])
+def test_what_was_sent_before_anybody_listened_is_not_said_to_be_queued(*, is_behind: bool) -> None:
+    """Whoever fills a pipe would be told that no relay is in reach."""
+    device = Late()
+    if is_behind:
+        device.is_behind.set()
+    device.add_conversation("Desk", ("Lin",))
+
+    def listen() -> None:
+        device.become(device.rows[DESK][-1], MessageState.SENT)
+        device.begins.set()
+
+    device.state["link"] = "down"
+    typist = talk(device, "seen", listen, is_typed=False)
+    assert typist.shown[-1:] == [line for line in typist.shown if "seen" in line]
+    assert not [line for line in typist.said if "queued" in line]
+
+
+def test_what_comes_before_anybody_listens_is_shown() -> None:
+    device = Late()
+    device.add_member("Lin")
+    device.add_conversation("Desk", ("Lin",))
+    typist = talk(
+        device,
+        lambda: device.write(DESK, "Lin", "in between"),
+        device.begins.set,
+        lambda: None,
+    )
+    assert [line for line in typist.shown if "in between" in line]
+
+
+def test_what_comes_on_the_way_to_another_conversation_is_shown_once(device: PaperDevice) -> None:
+    """Where one was, more had been said than where one goes."""
+    history = device.history
+
+    async def reading(conversation: str, *what: Any, **how: Any) -> list[Message]:
+        rows = await history(conversation, *what, **how)
+        if conversation == ROTA and device.rows[ROTA][-1].text == "before":
+            device.write(ROTA, "Lin", "in between")
+            for _ in range(20):
+                await asyncio.sleep(0)
+        return rows
+
+    device.write(DESK, "Lin", "and more")
+    device.write(DESK, "Lin", "and more")
+    device.write(ROTA, "Lin", "before")
+    device.history = reading  # type: ignore[method-assign]
+    typist = talk(device, "/go Rota", lambda: None)
+    shown = [text for line in typist.shown for text in ("before", "in between") if text in line]
+    assert shown == ["before", "in between"]

@@ -217,12 +217,19 @@ class ConfirmScreen(Asked):
 
 
 class TellScreen(Asked):
-    """Tell something that is read and put away."""
+    """Tell something that is read and put away.
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "go_back", show=False)]
+    What nobody has asked for comes while somebody types: the Enter of a text does not put it away.
+    """
 
-    def __init__(self, title: str, *parts: str, role: str = "text", hang: int = 0) -> None:
-        super().__init__(title, "Enter or Esc: back   arrows: scroll")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "put_away", show=False)]
+
+    def __init__(
+        self, title: str, *parts: str, role: str = "text", hang: int = 0, is_asked_for: bool = True
+    ) -> None:
+        ways = "Enter or Esc: back" if is_asked_for else "Esc: I have read it"
+        super().__init__(title, f"{ways}   arrows: scroll")
+        self._is_asked_for = is_asked_for
         self._parts = parts
         self._role = role
         self._hang = hang
@@ -232,6 +239,11 @@ class TellScreen(Asked):
         yield Row(id="title")
         yield Text(*self._parts, role=self._role, hang=self._hang, id="answer")
         yield Row(id="keys")
+
+    def action_put_away(self) -> None:
+        """Leave it with Enter, where it was asked for."""
+        if self._is_asked_for:
+            self.action_go_back()
 
 
 def refusal(error: CloisterError) -> TellScreen:

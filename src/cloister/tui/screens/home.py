@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -17,7 +19,7 @@ from cloister.device.facade import View
 from cloister.errors import CloisterError
 from cloister.tui import words
 from cloister.tui.keys import key_name
-from cloister.tui.layout import conversation_rows
+from cloister.tui.layout import conversation_rows, title_row
 from cloister.tui.lines import Line, fit
 from cloister.tui.repainting import FrugalCompositor
 from cloister.tui.session import PAGE, Session, quietly
@@ -63,6 +65,8 @@ class HomeScreen(Screen[None]):
         self.conversation = ""
         """Id of the open conversation."""
         self._is_loading_older = False
+        self.sending = asyncio.Lock()
+        """Held while a text is on its way into the vault: in the order in which they are said."""
         self._read_to = ("", -1)  # a conversation and a position: what was noted as read last
         self._round: list[str] = []
         """The order in which Tab goes round; it stays while what is read changes the list's."""
@@ -88,7 +92,8 @@ class HomeScreen(Screen[None]):
     def on_mount(self) -> None:
         """Show what is known already."""
         self.query_one("#prompt", Row).say(("> ", "dim"))
-        self.query_one("#log", MessageLog).can_focus = False
+        log = self.query_one("#log", MessageLog)
+        log.can_focus, log.placeholder = False, "Enter opens a conversation."
         keys = {key.action: key_name(key.key) for key in self.interface.keys}
         shown = (
             f"{keys['palette']}: do anything",
@@ -97,7 +102,6 @@ class HomeScreen(Screen[None]):
             f"{keys['lock']}: lock",
         )
         self.query_one("#keys", Row).say((" " + "   ".join(shown), "dim"))
-        self.query_one("#log", MessageLog).placeholder = "Enter opens a conversation."
         self.redraw()
 
     # --- drawing ------------------------------------------------------------------------------
@@ -154,16 +158,9 @@ class HomeScreen(Screen[None]):
         return (*title, (" " * gap, "bar"), (fit(state, width), role))
 
     def _title(self, view: View, width: int) -> Line:
-        title = fit(words.shown_title(view), width - 1)
-        rest = width - cell_len(title) - 3
-        trust = self.session.trust(view)
-        if trust:
-            shown = f" [{fit(trust, rest - 2)}]" if rest > 8 else ""
-            return ((" ", "bar"), (title, "bar"), (shown, "warn"))
         own = str(self.session.status.get("name", ""))
         company = words.company_of(view, self.session.members, own)
-        beside = f"  {fit(company, rest)}" if rest > 4 else ""
-        return ((" ", "bar"), (title, "bar"), (beside, "dim"))
+        return title_row(words.shown_title(view), self.session.trust(view), company, width)
 
     def on_screen_resume(self) -> None:
         """Nothing stands before the texts any more: what came is seen, what changed is told."""
@@ -193,12 +190,13 @@ class HomeScreen(Screen[None]):
         """Open a conversation: its last texts, its draft, the cursor in the composer.
 
         ``at``: the texts from a little before that position on, and that one in sight."""
-        await self.keep_draft()
+        self.run_worker(self.keep_draft())
+        # From here to the focus without a pause: whoever types is in one conversation or the other.
         self.conversation = conversation
         self.add_class("talking")
-        self.query_one("#log", MessageLog).placeholder = ""
-        self.query_one("#list", ChoiceList).select(conversation)
         log = self.query_one("#log", MessageLog)
+        log.placeholder = ""
+        self.show_where()
         log.show([])
         log.tell({})  # what is told of another conversation says nothing of this one
         composer = self.query_one("#composer", Composer)
@@ -216,12 +214,16 @@ class HomeScreen(Screen[None]):
             log.placeholder = "Nothing has been said yet."
             view = self.session.view(conversation) or {}
             log.read_to = int(view["read_to"]) if view.get("unread") else None
-            log.show(rows)
+            log.show(rows, tuple(log.messages))
             self.tell_receipts()
             if at is not None:
                 log.show_position(at)
             self._mark_read()
             self.interface.tell_changes()
+
+    def show_where(self) -> None:
+        """Have the open conversation selected in the list, also when it is new there."""
+        self.query_one("#list", ChoiceList).select(self.conversation)
 
     def tell_receipts(self) -> None:
         """Say of own texts who has them, as far as that is told."""
@@ -291,36 +293,40 @@ class HomeScreen(Screen[None]):
         self.run_worker(self._send(conversation, event.text))
 
     async def _send(self, conversation: str, text: str) -> None:
-        try:
-            row = await self.session.device.send(conversation, text, 0)
-        except CloisterError as error:
-            composer = self.query_one("#composer", Composer)
-            if conversation == self.conversation and not composer.text:
-                composer.fill(text)
-            self.interface.report(error)
-            return
-        await quietly(self.session.device.keep_draft(conversation, ""))
-        self.session.drafts.pop(conversation, None)
+        kept = self.session.drafts.get(conversation, "")
+        async with self.sending:
+            try:
+                row = await self.session.device.send(conversation, text, 0)
+            except CloisterError as error:
+                await self.put_back(conversation, text)
+                self.interface.report(error)
+                return
+        if self.session.drafts.get(conversation, "") == kept:  # nothing was begun since
+            await self.session.keep_draft(conversation, "")
         if conversation == self.conversation:
             log = self.query_one("#log", MessageLog)
             log.to_end()
-            if not any(one.message_id == row.message_id for one in log.messages):
+            if not log.holds(row.message_id):
                 log.take(row)
 
     async def on_composer_paused(self, event: Composer.Paused) -> None:
         """Keep the draft when the person pauses."""
         await self.keep_draft()
 
-    async def keep_draft(self, more: str = "") -> None:
-        """Keep what stands in the composer, and ``more``, if it is not what is kept already."""
-        conversation = self.conversation
-        text = "\n".join(filter(None, (self.query_one("#composer", Composer).text, more)))
-        if not conversation or text == self.session.drafts.get(conversation, ""):
+    def keep_draft(self, more: str = "") -> Coroutine[None, None, None]:
+        """Keep what stands in the composer now, not when this is awaited, and ``more``."""
+        written = self.query_one("#composer", Composer).text
+        return self.session.keep_draft(self.conversation, "\n".join(filter(None, (written, more))))
+
+    async def put_back(self, conversation: str, text: str) -> None:
+        """Put what was not sent below what has been begun in a conversation, and keep both."""
+        if conversation == self.conversation:
+            composer = self.query_one("#composer", Composer)
+            composer.fill("\n".join(filter(None, (composer.text, text))))
+            await self.keep_draft()
             return
-        self.session.drafts.pop(conversation, None)
-        if text:
-            self.session.drafts[conversation] = text
-        await quietly(self.session.device.keep_draft(conversation, text))
+        both = filter(None, (self.session.drafts.get(conversation), text))
+        await self.session.keep_draft(conversation, "\n".join(both))
 
     def on_composer_scroll(self, event: Composer.Scroll) -> None:
         """Scroll the texts from the composer."""
@@ -336,8 +342,7 @@ class HomeScreen(Screen[None]):
         """Show a message of the open conversation, or what has become of one."""
         if message.channel_id.hex() != self.conversation:
             return
-        log = self.query_one("#log", MessageLog)
-        log.take(message)
+        self.query_one("#log", MessageLog).take(message)
         if message.reply_to:
             # What has just come is told as it came: what it answers stands in the vault.
             self.run_worker(self._revise(self.conversation, message.message_id))
@@ -358,20 +363,23 @@ class HomeScreen(Screen[None]):
         if conversation == self.conversation:
             self.query_one("#log", MessageLog).take(row)
 
-    def reload(self, conversation: str) -> None:
-        """Texts have come to their time: what is shown must be what there is."""
-        if conversation == self.conversation:
-            self.run_worker(self._reload(conversation))
+    def reload(self, conversation: str = "") -> None:
+        """What is shown must be what there is: of one conversation, or of whichever is open."""
+        if (conversation or self.conversation) == self.conversation != "":
+            self.run_worker(self._reload(self.conversation))
 
     async def _reload(self, conversation: str) -> None:
         log = self.query_one("#log", MessageLog)
+        before = {one.message_id: one for one in log.messages}
         try:
-            rows = await self.session.device.history(conversation, limit=max(len(log.messages), 1))
+            rows = await self.session.device.history(conversation, limit=max(len(before), 1))
         except CloisterError as error:
             self.interface.report(error)
             return
         if conversation == self.conversation:
-            log.show(rows)
+            now = log.messages
+            log.show(rows, [one for one in now if before.get(one.message_id) is not one])
+            self._mark_read()
 
     def on_message_log_older(self, event: MessageLog.Older) -> None:
         """Load what is older, if anything is."""

@@ -54,13 +54,16 @@ class MessageLog(Painted):
         self.placeholder = ""
         """What stands there while there are no messages."""
 
-    def show(self, messages: Sequence[Message]) -> None:
-        """Show these messages and no others, the last of them in sight."""
+    def show(self, messages: Sequence[Message], heard: Sequence[Message] = ()) -> None:
+        """Show these messages and no others, the last of them in sight; ``heard``: what was heard
+        of while they were on their way."""
         self.messages = list(messages)
         self.is_at_end = True
         self._blocks = []
         self.relay()
         self.to_end()
+        for message in heard:
+            self.take(message)
 
     def put_before(self, older: Sequence[Message]) -> None:
         """Put older messages above; what is in sight stays there."""
