@@ -105,8 +105,28 @@ def test_a_removed_interpreter_makes_it_again(made: Any) -> None:
     assert not made.is_current(made.PROGRAM_LOCK)
 
 
-def test_another_python_makes_it_again(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_python_on_the_path_takes_it_as_it_is(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of cron, say: it must not make anew what a running relay was started from."""
     monkeypatch.setattr(sys, "version", "3.99.0 (another)")
+    made.ensure([made.PROGRAM_LOCK, made.TEST_LOCK])
+
+
+def test_what_is_added_under_another_python_is_of_the_environments_own(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made, "install", lambda _locks: None)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys, "version", "3.99.0 (another)")
+        made.ensure([made.PROGRAM_LOCK, made.FUZZ_LOCK])
+    assert made.is_current(made.FUZZ_LOCK)
+
+
+def test_an_upgraded_python_makes_it_again(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    upgraded = (b"3.99.0 (upgraded)", sys.base_prefix.encode())
+    monkeypatch.setattr(sys, "version", "3.99.0 (upgraded)")
+    monkeypatch.setattr(made, "python_of_venv", lambda: upgraded)
     assert not made.is_current(made.PROGRAM_LOCK)
 
 

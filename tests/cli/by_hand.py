@@ -25,6 +25,7 @@ class Relay:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.program: tuple[str, ...] = ("-m", "cloister")
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -34,7 +35,7 @@ class Relay:
     def begin(self) -> None:
         """Start; ``wait`` says when it is ready."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cloister", "relay", "run", str(self.folder)],
+            [sys.executable, *self.program, "relay", "run", str(self.folder)],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -43,6 +44,8 @@ class Relay:
         if self.process is None or self.process.stderr is None:
             raise AssertionError
         line = self.process.stderr.readline()
+        while '"restored-' in line:
+            line = self.process.stderr.readline()
         if '"ready"' not in line:
             raise AssertionError(line + self.process.stderr.read())
 

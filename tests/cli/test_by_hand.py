@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import signal
 import socket
 import ssl
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.by_hand import Circle, Relays, Run, Start, found, read_line
+from cli.by_hand import Circle, Relays, Run, Start, command, found, read_line
 from cloister.cli import person
 from cloister.client import receipts
 from cloister.clock import VARIABLE
@@ -169,6 +170,7 @@ def test_a_home_with_another_certificate_is_a_trust_problem(
     keys = own_circle.home.folder / "keys"
     (keys / "tls.key").write_bytes(key)
     (keys / "tls.crt").write_bytes(b"-----BEGIN CERTIFICATE-----" + certificate)
+    own_circle.home.program = (str(Path(__file__).with_name("relay_of_another.py")),)
     own_circle.home.start()
     _, err = own_circle.told("Amira", "invite", expect=6)
     assert "not the pinned one" in err
@@ -179,6 +181,24 @@ def test_a_home_with_another_certificate_is_a_trust_problem(
     own_circle.do("Amira", "lock", "--drop-lease")
     _, err = own_circle.told("Amira", "unlock", expect=6)
     assert "not the pinned one" in err
+
+
+def test_a_restored_home_has_a_share_again_once_doctor_was_there(
+    own_circle: Circle, start: Start
+) -> None:
+    """A backup has no unlock share: who locks before others are made opens the vault no more."""
+    own_circle.agent("Amira", start)
+    home = own_circle.home
+    backup = own_circle.folder / "backup"
+    command("backup", str(home.folder), str(backup))
+    home.kill()
+    shutil.rmtree(home.folder)
+    command("restore", str(backup), str(home.folder))
+    home.start()
+    own_circle.do("Amira", "doctor")
+    own_circle.do("Amira", "lock", "--drop-lease")
+    own_circle.do("Amira", "unlock")
+    own_circle.do("Amira", "status")
 
 
 def test_a_home_off_the_entrys_list_is_refused(own_circle: Circle) -> None:
@@ -296,9 +316,8 @@ def until_nobody_answers(profile: Path) -> None:
 def test_a_founding_that_cannot_be_leaves_the_profile_free(circle: Circle, run: Run) -> None:
     home, entry = f"{circle.home.folder}/relay.card", f"{circle.entry.folder}/relay.card"
     found = ("circle", "new", "--name", "Zoe")
-    assert (
-        "--home takes" in circle.told("Zoe", *found, "--home", entry, "--entry", home, expect=2)[1]
-    )
+    swapped = ("--home", entry, "--entry", home)
+    assert "two cards swapped" in circle.told("Zoe", *found, *swapped, expect=2)[1]
     for code in ("", "x" * 65):
         (circle.folder / "code").write_text(code)
         _, err = circle.told("Zoe", *found, "--home", home, "--entry", entry, expect=2)

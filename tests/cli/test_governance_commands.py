@@ -358,6 +358,10 @@ def test_a_notice_goes_from_hand_to_hand(
     status, out, _ = run("home", "follow", str(notice))
     assert status == 0
     assert out == "This device has moved to geyser.example.\n"
+    status, _, err = run("home", "follow", str(notice))
+    assert status == 5
+    assert "has moved to the home that the notice names already" in err
+    assert "proposed anew" not in err
     notice.write_text("no notice")
     assert run("home", "follow", str(notice))[0] == 2
-    assert run("home", "follow", str(tmp_path / "none.move"))[0] == 2
+    assert run("home", "follow", str(tmp_path / "none.move"))[0] == 3

@@ -322,9 +322,9 @@ class TestNothingIsLeftBehind:
 
     def test_by_a_wrong_card(self, run: Run, world: Path) -> None:
         (world / "card").write_text("no card")
-        for card in ("card", "missing"):
+        for card, status in (("card", 2), ("missing", 3)):
             cards = ("--home", str(world / card), "--entry", str(world / card))
-            assert run("circle", "new", "--name", "Amira", *cards)[0] == 2
+            assert run("circle", "new", "--name", "Amira", *cards)[0] == status
         assert not (world / "p").exists()
 
 

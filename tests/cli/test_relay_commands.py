@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from cloister.cli.relay import relay
@@ -58,15 +59,27 @@ def test_init_never_overwrites_keys(tmp_path: Path) -> None:
     assert "already" in str(result.exception)
 
 
-def test_a_jurisdiction_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("role", "host", "jurisdiction", "said"),
+    [
+        ("home", "127.0.0.1", "Hong Kong", "two letters, not 'Hong Kong'"),
+        ("home", "127.0.0.1", "hk", "two letters, not 'hk'"),
+        ("entry", "relay.example", "HK", "an address, not 'relay.example'"),
+    ],
+)
+def test_what_cannot_stand_on_a_card_is_named_and_nothing_is_made(
+    tmp_path: Path, role: str, host: str, jurisdiction: str, said: str
+) -> None:
     result = CliRunner().invoke(
         relay,
         [
-            *("init", str(tmp_path / "x"), "--role", "home", "--host", "127.0.0.1"),
-            *("--jurisdiction", "Hong Kong", "--operator", "North"),
+            *("init", str(tmp_path / "x"), "--role", role, "--host", host),
+            *("--jurisdiction", jurisdiction, "--operator", "North"),
         ],
     )
     assert isinstance(result.exception, UsageError)
+    assert said in str(result.exception)
+    assert not (tmp_path / "x").exists()
 
 
 def test_peers_are_added_by_card(tmp_path: Path) -> None:

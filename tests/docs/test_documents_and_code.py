@@ -17,6 +17,7 @@ import pytest
 
 from cloister.cli.main import cli
 from cloister.device.settings import Settings as PersonSettings
+from cloister.relay.disclosure.surroundings import LINES
 from cloister.relay.settings import Settings as RelaySettings
 from cloister.relay.storage.sqlite.schema import SCHEMA
 from cloister.wire import adopting, commands, events, mirror, request
@@ -245,3 +246,7 @@ def test_the_metadata_page_has_every_column_of_a_relays_file() -> None:
     assert {name: sorted(columns) for name, columns in documented.items()} == {
         name: sorted(columns) for name, columns in real.items()
     }
+
+
+def test_the_operator_finds_every_line_of_the_log() -> None:
+    assert [line.event for line in LINES if f"`{line.event}`" not in OPERATOR] == []

@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 import sqlcipher3.dbapi2 as sqlite
 
-from cloister.errors import UsageError
+from cloister.errors import NotFoundError, UsageError
 from cloister.lives import LIFE_SHIFT, life_of
+from cloister.relay.backup import copying
 from cloister.relay.backup.copying import make_backup
 from cloister.relay.backup.manifest import BackupDamaged
 from cloister.relay.backup.restoring import restore
+from cloister.relay.folder import Folder
 from cloister.relay.shares.rows import TRIES
 from cloister.roster.orders import EntryReference, Erase, EraseReason
 from cloister.roster.readable import ReadableType
@@ -215,6 +217,23 @@ def wait_for(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_a_backup_that_is_interrupted_leaves_no_copy_of_the_keys(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_path: Path) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(copying, "digest_of", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        make_backup(pair.home.place, tmp_path / "place" / "backup", int(time.time()))
+    assert list((tmp_path / "place").iterdir()) == []
+
+
+def test_a_folder_of_no_relay_has_no_backup(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        make_backup(Folder(tmp_path), tmp_path / "backup", int(time.time()))
 
 
 def test_damaged_backups_and_full_folders_are_refused(pair: Pair, tmp_path: Path) -> None:

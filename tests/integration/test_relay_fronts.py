@@ -254,6 +254,8 @@ def test_a_front_that_says_nothing_is_ended_and_started_again(tmp_path: Path) ->
 def test_a_home_whose_fronts_cannot_start_says_so_and_ends(tmp_path: Path) -> None:
     home = Relay(tmp_path / "home", "home", "HK", "North")
     home.place.tls_key_path.unlink()
+    # The start refuses that; these look no further.
+    home.program = (str(Path(__file__).parents[1] / "cli" / "relay_of_another.py"),)
     home.begin(CLOISTER__LIMITS__PROCESSES="2")
     assert home.process is not None
     assert home.process.wait(20) == 1

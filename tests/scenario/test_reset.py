@@ -16,7 +16,7 @@ from cloister.client.log_words import log_view
 from cloister.client.powers import Approve, ProposeStewards, ResetCommons, Suspend
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.verify_log import verify_log
-from cloister.client.views import conversations_view
+from cloister.client.views import FORMER_COMMONS, channel_named, conversations_view
 from cloister.errors import PolicyError
 from cloister.limits import ENVELOPE_SIZES
 from cloister.relay.storage.api import Done as Callback
@@ -337,6 +337,12 @@ def test_what_waited_in_the_old_commons_goes_out_in_the_new() -> None:
         rows = [row for row in ben.messages.values() if row.text == "before"]
         assert {row.state for row in rows} == {MessageState.SENT, MessageState.FAILED}
         assert all(not one.outbox for one in ben.core.state.channels.values())
+        # What was said there is asked for by the name that the list has for it.
+        (former,) = [
+            one for one in conversations_view(ada.core.state) if one["title"] == FORMER_COMMONS
+        ]
+        found = channel_named(ada.core.state, str(former["title"]))
+        assert found.channel_id.hex() == former["channel_id"] != commons_id(ada).hex()
 
     play(story)
 

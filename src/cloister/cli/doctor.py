@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,6 +12,9 @@ from cloister.cli.person import Person, person_command
 from cloister.errors import CloisterError, NotFoundError
 from cloister.finding import Finding, Grade, lines_of, status_of, wrong
 from cloister.tui.checkup import of_folder, of_status
+
+if TYPE_CHECKING:
+    from cloister.device.facade import Facade
 
 NO_VAULT: Final = NotFoundError.exit_code
 
@@ -22,8 +25,9 @@ NO_VAULT: Final = NotFoundError.exit_code
 def doctor(person: Person, *, offline: bool) -> None:
     """Look for what is wrong with this device: files, vault, relays, clock, term.
 
-    It connects as every command does, and changes nothing else. Exit status 0: nothing is wrong,
-    though something may be doubtful; else that of the first thing wrong.
+    It connects as every command does, and changes nothing else; but where a relay was restored from
+    a backup, and has no unlock share of this vault any more, it makes new ones. Exit status 0:
+    nothing is wrong, though something may be doubtful; else that of the first thing wrong.
 
     \b
     Examples:
@@ -65,8 +69,14 @@ def _of_device(person: Person, *, offline: bool) -> Iterator[Finding]:
             yield Finding("vault", Grade.DOUBTFUL, f"the vault is locked; {lease}", hint)
             return
         yield Finding("agent", Grade.GOOD, f"an agent runs; lease left: {kept.lease_s // 60} min")
+
+    async def look(device: Facade) -> dict[str, Any]:
+        if not offline:
+            await device.check_shares()
+        return await device.status()
+
     try:
-        status = person.view(lambda device: device.status(), offline=offline)
+        status = person.view(look, offline=offline)
     except CloisterError as error:
         yield wrong("vault", error)
         return

@@ -122,6 +122,7 @@ def follow(person: Person, *, file: Path, approve: bool, stop: bool, yes: bool) 
     """
     from cloister.client.powers import FollowHome, StopFollowing
     from cloister.tui.home_move import (
+        APPROVED,
         NOT_COMPLETE,
         STOPPED,
         followed,
@@ -158,4 +159,4 @@ def follow(person: Person, *, file: Path, approve: bool, stop: bool, yes: bool) 
     elif (now := home_of(rows))["relay_id"] != home_before:
         person.output.data({"state": "moved", **now}, moved(now))
     else:
-        person.output.data({"state": "waiting"}, NOT_COMPLETE)
+        person.output.data({"state": "waiting"}, APPROVED if approve else NOT_COMPLETE)

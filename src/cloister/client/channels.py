@@ -32,7 +32,7 @@ from cloister.client.content import (
     notice_of,
     text_of,
 )
-from cloister.client.effects import Message, MessageKind, MessageState
+from cloister.client.effects import RESTORED, Message, MessageKind, MessageState
 from cloister.client.linking import credit, follow, on_common_refusal, prove_channel
 from cloister.client.log import heard_of
 from cloister.client.outbox import check_acknowledged, confirm
@@ -170,7 +170,7 @@ def _skip_to_life(turn: Turn, channel: Channel, n: int) -> Channel:
     The chain starts anew from what all members of the epoch share, for they have seen different
     parts of what was lost."""
     turn.alarm(
-        "restored",
+        RESTORED,
         f"The home relay was restored from a backup. In {title_of(turn.state, channel)}, messages "
         f"from number {channel.next_n} on that this device has not seen come when their authors' "
         "devices connect and send them again; what stays missing is lost.",

@@ -225,6 +225,8 @@ BACK_IN: Final = "back in"
 """``Changed``: this device belongs to the circle again."""
 FOLLOWING: Final = "following"
 """``Changed``: what came before may not have been told, and from here on all of it is."""
+RESTORED: Final = "restored"
+"""``Alarm``: the home relay goes on from a backup."""
 OUT: Final = "out"
 """``Alarm``: this device is out of the circle for a time."""
 

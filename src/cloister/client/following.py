@@ -7,6 +7,8 @@ Following means to ask the new home for the log; what settles there decides, not
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from cloister.client.appending import intent_of, sign
 from cloister.client.foresight import check
 from cloister.client.heads import lead_to
@@ -18,12 +20,12 @@ from cloister.client.turn import Turn
 from cloister.codec import DecodeError
 from cloister.errors import CloisterError, PolicyError, TrustError, UsageError
 from cloister.roster.content import Tick
-from cloister.roster.entry import EntryKind, SealedType
+from cloister.roster.entry import Entry, EntryKind, SealedType
 from cloister.roster.governance import Governance
 from cloister.roster.governance_state import ReadableProposal
 from cloister.roster.orders import EntryReference
-from cloister.roster.readable import ReadableType
-from cloister.roster.relay_card import RelaySet
+from cloister.roster.readable import ReadableType, read_body
+from cloister.roster.relay_card import RelayCard, RelaySet
 from cloister.roster.relay_fold import RelayFold
 from cloister.roster.roster import Roster
 from cloister.values import replace
@@ -109,6 +111,11 @@ def _judge(roster: Roster, notice: MoveNotice) -> Governance:
     """Return what the entries of a notice lead to.  Raises ``TrustError``, ``PolicyError``."""
     if (notice.circle_id, notice.origin) != (roster.circle_id, roster.origin):
         raise TrustError("the notice is of another circle")
+    if notice.size < roster.size and _names(notice, roster.relay_set.home):
+        raise PolicyError(
+            "this device has moved to the home that the notice names already",
+            hint="There is nothing left to do with the notice on this device.",
+        )
     if notice.size < roster.size:
         raise PolicyError(
             f"this device has seen {roster.size - notice.size} entries of the log that the notice "
@@ -125,6 +132,16 @@ def _judge(roster: Roster, notice: MoveNotice) -> Governance:
     except CloisterError as error:
         raise TrustError(f"the notice does not continue the circle's log: {error}") from None
     return fold.governance
+
+
+def _names(notice: MoveNotice, home: RelayCard) -> bool:
+    """Tell whether a notice proposes this home; for what is said of it, and nothing else."""
+    for data in notice.entries:
+        with suppress(CloisterError):
+            body = read_body(Entry.decode(data))
+            if body.type == ReadableType.RELAY_SET:
+                return RelaySet.decode(body.content).home == home
+    return False
 
 
 def _extend(

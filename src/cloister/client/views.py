@@ -66,9 +66,11 @@ def channel_named(state: State, name: str) -> Channel:
     conversations = [
         channel for channel in state.channels.values() if channel.kind is ChannelKind.CONVERSATION
     ]
+    former = list(filter(state.is_former_commons, state.channels.values()))
     titled = [one for one in conversations if one.title.casefold() == wanted]
+    titled += former if wanted == FORMER_COMMONS else []
     titled = [one for one in titled if one.state is not ChannelState.LEFT] or titled[:1]
-    for channel in (*conversations, *filter(state.is_former_commons, state.channels.values())):
+    for channel in (*conversations, *former):
         if not titled and len(wanted) >= 8 and channel.channel_id.hex().startswith(wanted):
             return channel
     alone = [one for one in conversations if _is_with(state, one, wanted)]

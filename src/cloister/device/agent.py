@@ -222,6 +222,9 @@ class _Agent:
             case "change_pin":
                 await device.change_pin(_text(args, "old"), _text(args, "new"))
                 return None
+            case "check_shares":
+                await device.check_shares()
+                return None
             case "lock":
                 await device.lock()
                 return None

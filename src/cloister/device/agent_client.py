@@ -165,6 +165,10 @@ class RemoteDevice:
         """Change what opens the vault; see ``Facade``."""
         await self._call("change_pin", old=old, new=new)
 
+    async def check_shares(self) -> None:
+        """Ask the relays for the shares; see ``Facade``."""
+        await self._call("check_shares")
+
     async def lock(self) -> None:
         """Ask the agent to close the vault and end."""
         await self._call("lock")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cloister.client.core import Core
-from cloister.client.effects import Changed
+from cloister.client.effects import RESTORED, Alarm, Changed, Notice
 from cloister.client.seam import ClientCore
 from cloister.clock import wall_time
 from cloister.crypto.capability import require_post_quantum
@@ -79,6 +79,7 @@ async def run_device(
         on_disk=engine.on_disk,
         on_lease=on_lease,
     )
+    engine.listen(_Losses(upkeep))
     # Before anybody is told that the vault is open: who locks at once has the lease, and whose
     # program is killed again and again does not run out of tries.
     upkeep.begin_lease()
@@ -117,6 +118,18 @@ async def run_device(
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await asyncio.shield(engine.close())
+
+
+class _Losses:
+    """Hears that the home was restored: no backup has unlock shares."""
+
+    def __init__(self, upkeep: Upkeep) -> None:
+        self._upkeep = upkeep
+
+    def take(self, notice: Notice) -> None:
+        """Have the shares asked for soon."""
+        if isinstance(notice, Alarm) and notice.code == RESTORED:
+            self._upkeep.suspect()
 
 
 def create_vault(folder: Path, passphrase: Secret) -> Vault:

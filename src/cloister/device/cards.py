@@ -9,7 +9,7 @@ import msgspec
 
 from cloister.client.safe_text import safe_line
 from cloister.codec import DecodeError
-from cloister.errors import UsageError
+from cloister.errors import NotFoundError, UsageError
 from cloister.roster.relay_card import RelayCard, RelayRole
 
 MOST_BYTES: Final = 64 * 1024
@@ -29,13 +29,14 @@ class CardFile(msgspec.Struct, frozen=True):
 
 
 def read_card(path: Path, role: str) -> CardFile:
-    """Read the card of a relay that serves as "home" or "entry".  Raises ``UsageError``."""
+    """Read the card of a relay that serves as "home" or "entry".  Raises ``NotFoundError``,
+    ``UsageError``."""
     try:
         with path.expanduser().open("rb") as file:
             encoded = file.read(MOST_BYTES + 1)
         card = RelayCard.decode(encoded)
     except OSError as error:
-        raise UsageError(f"the relay card {path} cannot be read: {error.strerror}") from None
+        raise NotFoundError(f"the relay card {path} cannot be read: {error.strerror}") from None
     except DecodeError:
         raise UsageError(
             f"{path} is not a relay card", hint="the relay's operator has it"
@@ -43,7 +44,7 @@ def read_card(path: Path, role: str) -> CardFile:
     if not card.roles & ROLES[role]:
         raise UsageError(
             f"{path} is not the card of a relay that serves as {role}",
-            hint="--home takes the home relay's card, --entry an entry relay's",
+            hint=f"are two cards swapped? Else an operator has the card of a relay as {role}",
         )
     return CardFile(
         card=encoded,

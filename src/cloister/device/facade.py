@@ -195,6 +195,11 @@ class Facade(Protocol):
         """
         ...
 
+    async def check_shares(self) -> None:
+        """Ask the relays for the unlock shares of this vault, and make new ones where one has lost
+        its own; what stands in the way is ``vault_trouble`` of the status."""
+        ...
+
     async def lock(self) -> None:
         """Close the vault; the process that holds it ends."""
         ...

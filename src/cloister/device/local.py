@@ -339,6 +339,10 @@ class Device:
         """Change what opens the vault; see :class:`Facade`."""
         await self._upkeep.change_pin(Secret(old.encode("utf-8")), Secret(new.encode("utf-8")))
 
+    async def check_shares(self) -> None:
+        """Ask the relays for the shares; see :class:`Facade`."""
+        await self._upkeep.check()
+
     async def lock(self) -> None:
         """Ask the holder of the device to close it."""
         self.locked.set()

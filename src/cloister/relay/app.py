@@ -22,12 +22,14 @@ from cloister.clock import VARIABLE, ahead_s, clock
 from cloister.core_dumps import forbid_core_dumps
 from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import LocalError, NetworkError
-from cloister.relay.folder import Folder
+from cloister.relay.folder import Folder, Identity
 from cloister.relay.garbage import collector
 from cloister.relay.gate import Gate
 from cloister.relay.health import Health
 from cloister.relay.home import Home
 from cloister.relay.logsafe import Cause, Log, Port, Seconds, Word
+from cloister.relay.settings import Settings
+from cloister.relay.startable import demand_startable
 
 
 class StorageLost(LocalError):
@@ -38,8 +40,8 @@ def run_relay(path: Path, environment: Mapping[str, str]) -> None:
     """Run the relay of a folder until SIGTERM or SIGINT.  Raises CloisterError."""
     folder = Folder(path)
     # Before anything is touched: the words for a folder that is none, or incomplete.
-    folder.settings(environment)
-    folder.identity()
+    settings = folder.settings(environment)
+    identity = demand_startable(folder, settings)
     lock = folder.lock()
     os.umask(0o077)
     forbid_core_dumps()
@@ -48,15 +50,16 @@ def run_relay(path: Path, environment: Mapping[str, str]) -> None:
     _raise_file_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_App(folder, environment).run())
+            runner.run(_App(folder, settings, identity).run())
     finally:
         os.close(lock)
 
 
 class _App:
-    def __init__(self, folder: Folder, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Folder, settings: Settings, identity: Identity) -> None:
         self._folder = folder
-        self._settings = folder.settings(environment)
+        self._settings = settings
+        self._identity = identity
         wall = clock()
         self._now = lambda: int(wall())
         self._log = Log(self._now)
@@ -78,7 +81,7 @@ class _App:
         face = self._face = face_class(
             self._folder,
             self._settings,
-            self._folder.identity(),
+            self._identity,
             entropy=SystemEntropy(),
             log=self._log,
             now=self._now,
@@ -94,10 +97,11 @@ class _App:
                 except OSError as error:
                     raise NetworkError(
                         f"a port of this relay cannot be bound: {error.strerror or 'in use'}",
-                        hint="stop what uses it, or make the relay anew with other ports",
+                        hint="`cloister relay check DIR` says which one, and what to do",
                     ) from None
                 collector.begin()
                 if not self._stop.is_set():
+                    self._folder.note_begun()
                     self._is_ready = True
                     self._log.info("ready", role=Word(role), port=Port(port))
                 await self._stop.wait()

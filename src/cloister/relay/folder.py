@@ -12,6 +12,7 @@ data/shares.sqlite3   unlock shares, wrapped under the epoch key
 keys/shares.key       the epoch key (secret): replaced at each erasure, so not for backups
 clock                 when the operator said that the machine's clock is right
 restored.json         that the folder was made from a backup, and whether mirrors are still asked
+begun                 empty: the relay has run, so its databases must be there
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ class Folder:
         self.shares_path = path / "data" / "shares.sqlite3"
         self.epoch_key_path = path / "keys" / "shares.key"
         self.restored_path = path / "restored.json"
+        self._begun_path = path / "begun"
         self._key_path = path / "keys" / "relay.key"
         self.tls_key_path = path / "keys" / "tls.key"
         self.tls_certificate_path = path / "keys" / "tls.crt"
@@ -109,6 +111,16 @@ class Folder:
             raise UsageError(
                 f"{self.path} already is a relay folder",
                 hint="choose another folder; keys are never overwritten",
+            )
+        if role == "entry" and not _is_address(host):
+            raise UsageError(
+                f"--host of an entry relay must be an address, not {host!r}",
+                hint="devices ask no name server; the card cannot be changed later",
+            )
+        if not (len(jurisdiction) == 2 and jurisdiction.isascii() and jurisdiction.isupper()):
+            raise UsageError(
+                f"--jurisdiction must be a country's two letters, not {jurisdiction!r}",
+                hint="as in ISO 3166-1: HK, IS, PA",
             )
         for folder in ("", "keys", "peers", "codes", "data"):
             _make_private(self.path / folder)
@@ -170,6 +182,10 @@ class Folder:
         except CloisterError:
             raise UsageError(f"{path} is no relay card") from None
         check_relay_card(card)
+        if card.relay_id == self.identity().card.relay_id:
+            raise UsageError(
+                f"{path} is this relay's own card", hint="name the card of the other relay"
+            )
         _write_private(self._peers_path / f"{card.relay_id.hex()}.card", data)
         return card
 
@@ -185,7 +201,10 @@ class Folder:
             seeds = self._key_path.read_bytes()
             card = RelayCard.decode(self.card_path.read_bytes())
         except (OSError, CloisterError):
-            raise LocalError(f"the keys or the card in {self.path} cannot be read") from None
+            raise LocalError(
+                f"keys/relay.key or relay.card in {self.path} cannot be read",
+                hint="restore both from one backup; never make them anew",
+            ) from None
         if len(seeds) != 2 * SEED_BYTES or _key_of(seeds).public != card.key:
             raise LocalError(
                 f"keys and card in {self.path} do not belong together",
@@ -209,11 +228,25 @@ class Folder:
 
     def peers_changed_at(self) -> int:
         """Return a number that changes when a peer is added or removed."""
-        return self._peers_path.stat().st_mtime_ns
+        try:
+            return self._peers_path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0  # no folder, no peers
 
     def server_context(self) -> ssl.SSLContext:
         """Return the TLS context of the listeners."""
         return server_context(self.tls_certificate_path, self.tls_key_path)
+
+    @property
+    def gone(self) -> list[Path]:
+        """The databases that are not there although the relay has run."""
+        both = (self.database_path, self.shares_path)
+        return [one for one in both if self._begun_path.exists() and not one.exists()]
+
+    def note_begun(self) -> None:
+        """Note that the databases were made: from now on an empty one is a loss."""
+        if not self._begun_path.exists():
+            _write_private(self._begun_path, b"")
 
     def give_clock_word(self, now: int) -> None:
         """Note that the operator says the clock is right, and what it shows (s)."""

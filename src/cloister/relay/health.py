@@ -70,7 +70,7 @@ def ask_status(port: int) -> dict[str, Any]:
     except (OSError, urllib.error.URLError, ValueError):
         raise NetworkError(
             "the relay does not answer on its health port",
-            hint="start it with: cloister relay run DIR",
+            hint="it does not run (cloister relay run DIR), or is just starting or stopping",
         ) from None
     if not isinstance(status, dict):
         raise NetworkError("something else than a relay answers on the health port")

@@ -1,4 +1,4 @@
-"""The side of a paper device that is asked for backups."""
+"""The side of a paper device that is asked for backups, and to look after its shares."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ class PaperBackups:
         self.rows: dict[str, list[Message]] = {}
         self.backups: list[str] = []
         """Files that were asked for."""
+        self.share_checks = 0
+        """How often it was asked to look after its unlock shares."""
+
+    async def check_shares(self) -> None:
+        """Note that it was asked to; the relays have all of them."""
+        self.share_checks += 1
 
     async def backup(
         self, path: str, passphrase: str, *, force: bool = False

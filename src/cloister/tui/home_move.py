@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cloister.client.powers import ALREADY_HOME, FORMER_HOME
-from cloister.errors import PolicyError, UsageError
+from cloister.errors import NotFoundError, PolicyError, UsageError
 
 if TYPE_CHECKING:
     from cloister.device.cards import CardFile
@@ -19,6 +19,10 @@ MAX_NOTICE_BYTES: Final = 256 * 1024
 NOT_COMPLETE: Final = (
     "The notice is not complete: a second steward has to approve it, or the circle's delay has not"
     " passed. Then a steward follows it again."
+)
+APPROVED: Final = (
+    "You have approved it. When the circle's delay has passed, a steward follows the notice again;"
+    " then it is complete, and goes to everybody."
 )
 STOPPED: Final = "This device asks the circle's own home again."
 
@@ -90,13 +94,13 @@ def followed(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 def read_notice(file: Path) -> bytes:
-    """Return the notice in a file.  Raises ``UsageError``."""
+    """Return the notice in a file.  Raises ``NotFoundError``, ``UsageError``."""
     try:
         with file.open("rb") as opened:
             text = opened.read(2 * MAX_NOTICE_BYTES).decode("ascii").strip()
         return bytes.fromhex(text)
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+        raise NotFoundError(f"{file} cannot be read: {error.strerror}") from None
     except ValueError:
         raise UsageError(f"{file} is not a move notice") from None
 

@@ -206,8 +206,7 @@ class ShareWorld:
             entropy=ENTROPY,
             open_link=self.open_link,
             on_disk=at_once,
-            uniform=lambda low, high: 0.0,
-            **changes,
+            **{"uniform": lambda low, high: 0.0, **changes},
         )
 
     async def enrol(self) -> None:

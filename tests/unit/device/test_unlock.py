@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cloister.crypto.secret import Secret
+from cloister.device.unlock import upkeep as upkeep_of_the_device
 from cloister.device.unlock.lease import LeasedShare
 from cloister.device.unlock.pin_rules import check_pin
 from cloister.device.unlock.upkeep import Upkeep
@@ -405,6 +406,76 @@ def test_open_vault_makes_new_shares_where_a_relay_has_lost_them(tmp_path: Path)
         await world.open_and_settle(OTHER_PIN)
         assert [relay.generations for relay in world.relays] == [[3], [3]]
         assert [relay.share.tries_left for relay in world.relays] == [TRIES, TRIES]
+
+    play(tmp_path, story)
+
+
+def test_losses_are_looked_for_however_much_changes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each text changes something; a device that is used would never come to look."""
+    monkeypatch.setattr(upkeep_of_the_device, "LOOK_S", 0.2)
+
+    async def story(world: ShareWorld) -> None:
+        vault = await world.open()
+        upkeep = world.upkeep(vault, uniform=lambda low, high: high)
+        await upkeep.settle()
+        restore(world.relays[0])
+        running = asyncio.ensure_future(upkeep.run())
+        try:
+            async with asyncio.timeout(10):
+                while world.relays[0].generations != [2]:
+                    upkeep.look()
+                    await asyncio.sleep(0.02)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            vault.close()
+
+    play(tmp_path, story)
+
+
+def test_a_restore_that_is_known_of_has_them_looked_for_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep_of_the_device, "SUSPECTED_S", 0.05)
+
+    async def story(world: ShareWorld) -> None:
+        vault = await world.open()
+        upkeep = world.upkeep(vault, uniform=lambda low, high: high)
+        await upkeep.settle()
+        running = asyncio.ensure_future(upkeep.run())
+        try:
+            await asyncio.sleep(0.01)
+            restore(world.relays[0])
+            upkeep.suspect()
+            async with asyncio.timeout(10):
+                while world.relays[0].generations != [2]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            vault.close()
+
+    play(tmp_path, story)
+
+
+def test_who_asks_has_new_shares_at_once_or_is_told_why_not(tmp_path: Path) -> None:
+    async def story(world: ShareWorld) -> None:
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        await upkeep.settle()
+        restore(world.relays[1])
+        world.relays[0].is_up = False
+        await upkeep.check()
+        assert owes(upkeep)
+        assert "cannot be reached" in str(upkeep.trouble)
+        world.relays[0].is_up = True
+        await upkeep.check()
+        assert not owes(upkeep)
+        assert not upkeep.trouble
+        vault.close()
+        await world.open_and_settle()
 
     play(tmp_path, story)
 

@@ -7,6 +7,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ import sqlcipher3.dbapi2 as sqlite
 
 from cloister.crypto.certificate import make_certificate, pem_of
 from cloister.crypto.entropy import SystemEntropy
-from cloister.errors import NotFoundError
+from cloister.errors import LocalError, NotFoundError, UsageError
 from cloister.finding import Finding, Grade, status_of
+from cloister.relay.app import run_relay
 from cloister.relay.folder import Folder
 from cloister.relay.inspection import inspect_relay, machine
 from cloister.relay.settings import Role
@@ -189,11 +191,75 @@ def test_the_time_left_of_the_certificate_is_said(home: Folder, days: int, grade
     assert grades(look(home, ahead_s=days * DAY_S), "certificate") == {grade}
 
 
-def test_its_own_card_among_the_peers_is_found(home: Folder) -> None:
-    home.add_peer(home.card_path)
-    found = the_wrong_one(look(home))
-    assert found.subject == "peers"
-    assert "own card" in found.text
+def test_its_own_card_is_no_peer(home: Folder) -> None:
+    with pytest.raises(UsageError, match="own card"):
+        home.add_peer(home.card_path)
+    place = home.path / "peers" / "own.card"
+    place.write_bytes(home.card_path.read_bytes())
+    place.chmod(0o600)
+    findings = look(home)
+    assert status_of(findings) == 0, "the relay starts, and works"
+    (found,) = [one for one in findings if "own card" in one.text]
+    assert (found.subject, found.grade) == ("peers", Grade.DOUBTFUL)
+
+
+def begun(folder: Folder) -> None:
+    """As after a first start: both databases are there."""
+    open_file(folder.database_path).close()
+    key_file = EpochKeyFile(folder.epoch_key_path)
+    ShareStore(folder.shares_path, key_file, SystemEntropy()).close()
+    folder.note_begun()
+    for path in (folder.path / "data").iterdir():
+        path.chmod(0o600)
+
+
+def lose(folder: Folder, name: str) -> None:
+    begun(folder)
+    (folder.path / "data" / name).unlink()
+
+
+def lose_the_disk(folder: Folder) -> None:
+    begun(folder)
+    (folder.path / "data").rename(folder.path / "elsewhere")
+
+
+def lay_a_backup(folder: Folder) -> None:
+    (folder.path / "backup.json").write_text("{}")
+    (folder.path / "backup.json").chmod(0o600)
+
+
+@pytest.mark.parametrize(
+    ("breaking", "subject", "words"),
+    [
+        (partial(lose, name="relay.sqlite3"), "database", "relay.sqlite3 cannot be found"),
+        (partial(lose, name="shares.sqlite3"), "database", "shares.sqlite3 cannot be found"),
+        (lose_the_disk, "database", "relay.sqlite3 and shares.sqlite3 cannot be found"),
+        (lay_a_backup, "folder", "is a backup"),
+        (put_other_certificate, "certificate", "not the certificate on the card"),
+        (lambda folder: folder.tls_key_path.unlink(), "certificate", "cannot be used together"),
+    ],
+)
+def test_what_is_found_wrong_does_not_start_and_is_left_as_it_is(
+    home: Folder, breaking: Callable[[Folder], object], subject: str, words: str
+) -> None:
+    breaking(home)
+    (found,) = [one for one in look(home) if one.grade is Grade.WRONG]
+    assert (found.subject, words in found.text) == (subject, True), found
+    before = sorted(home.path.rglob("*"))
+    with pytest.raises(LocalError, match=words) as refused:
+        run_relay(home.path, {})
+    assert refused.value.hint
+    assert sorted(home.path.rglob("*")) == before
+
+
+def test_settings_that_differ_from_the_card_do_not_start(home: Folder) -> None:
+    with pytest.raises(UsageError, match="the card says something else"):
+        run_relay(home.path, {"CLOISTER__RELAY__NAME": "other"})
+
+
+def test_databases_that_are_there_are_nothing_wrong(home: Folder) -> None:
+    begun(home)
+    assert status_of(look(home)) == 0
 
 
 def test_without_a_peer_of_the_other_role_it_is_doubtful(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def test_a_notice_is_approved_after_a_yes_and_what_is_added_is_written_back(
     typist = talk(device, f"/follow-home approve {file}", "yes")
     assert device.acts == [FollowHome(ref=0, notice=b"\xab\xcd", approve=True)]
     assert file.read_text() == "abcdef\n"
+    assert typist.said[-1].startswith("You have approved it. When the circle's delay has passed")
+    typist = talk(device, f"/follow-home follow {file}")
     assert typist.said[-1].startswith("The notice is not complete")
     device.governed["home"].append(row("candidate", "harbour"))
     device.answers[FollowHome] = "abcdef"

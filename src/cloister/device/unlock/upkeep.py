@@ -16,7 +16,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
@@ -39,9 +39,11 @@ from cloister.errors import CloisterError
 from cloister.values import replace
 from cloister.wire.codes import Refusal
 
-LOOK_S = 6 * 3600
+LOOK_S: Final = 6 * 3600
 """How often an open vault asks whether its shares are still there: a relay that has lost one can
 be helped by an open vault alone."""
+SUSPECTED_S: Final = 600
+"""The same once a relay is known to have been restored: not all devices of a fleet at once."""
 
 OnLease = Callable[[tuple[LeasedShare, ...]], None]
 
@@ -82,6 +84,7 @@ class Upkeep:
         self._looked = asyncio.Event()
         self._uniform = uniform
         self._has_lost = False
+        self._is_suspected = False
         self.trouble: CloisterError | None = None
 
     @property
@@ -104,22 +107,43 @@ class Upkeep:
         """Note that the core has changed."""
         self._looked.set()
 
+    def suspect(self) -> None:
+        """Note that a relay was restored from a backup, which has no shares: look soon."""
+        self._is_suspected = True
+        self._looked.set()
+
     async def run(self) -> None:
         """Do what is owed, for as long as the vault is open."""
+        loop = asyncio.get_running_loop()
+        look_at = loop.time() + LOOK_S * self._uniform(0.5, 1.5)
         while True:
             self._looked.clear()
-            if not self.is_owed:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S * self._uniform(0.5, 1.5)):
-                        await self._looked.wait()
-                        continue
-                await self.look_for_losses()
+            if self.is_owed:
+                try:
+                    await self.settle()
+                except CloisterError as error:
+                    self.trouble = in_words(error)
+                    await asyncio.sleep(self._backoff.next_delay())
                 continue
+            if self._is_suspected:
+                self._is_suspected = False
+                look_at = min(look_at, loop.time() + self._uniform(0, SUSPECTED_S))
+            try:
+                # Whatever else changes meanwhile does not put it off.
+                async with asyncio.timeout_at(look_at):
+                    await self._looked.wait()
+            except TimeoutError:
+                await self.look_for_losses()
+                look_at = loop.time() + LOOK_S * self._uniform(0.5, 1.5)
+
+    async def check(self) -> None:
+        """Look for losses now, and make up for them; ``trouble`` is what stands in the way."""
+        await self.look_for_losses()
+        if self._has_lost:
             try:
                 await self.settle()
             except CloisterError as error:
                 self.trouble = in_words(error)
-                await asyncio.sleep(self._backoff.next_delay())
 
     async def confirm(self) -> None:
         """Give the tries back that opening the vault used up.  Raises what stands in the way."""
@@ -134,10 +158,13 @@ class Upkeep:
             try:
                 # It has done this already: with nothing to drop it changes nothing.
                 await self._at_all(self._key.references, _drop)
-            except CallRefused as refused:
-                self._has_lost = (refused.code, refused.detail) == (Refusal.GENERATION, 0)
             except CloisterError as error:
-                self.trouble = in_words(error)
+                if _is_loss(error):
+                    self._has_lost = True
+                else:
+                    self.trouble = in_words(error)
+            else:
+                self.trouble = None
 
     async def settle(self) -> None:
         """Do all that is owed now.  Raises what stands in the way."""
@@ -304,9 +331,15 @@ class Upkeep:
                 self._key.unconfirmed.discard(reference.relay_id)
 
         results = await asyncio.gather(*map(one, references), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        failures = [result for result in results if isinstance(result, BaseException)]
+        # A relay out of reach must not hide that another has lost its share.
+        for failure in sorted(failures, key=_is_loss, reverse=True):
+            raise failure
+
+
+def _is_loss(error: BaseException) -> bool:
+    """Tell whether a relay has said that it has no share."""
+    return isinstance(error, CallRefused) and (error.code, error.detail) == (Refusal.GENERATION, 0)
 
 
 async def _confirm(call: Call, reference: ShareReference, share: EnrolledShare) -> None:

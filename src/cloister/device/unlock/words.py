@@ -63,7 +63,7 @@ def in_words(error: CloisterError) -> CloisterError:
         case Refusal.GENERATION if error.detail == 0:
             return LockedError(
                 "A relay was restored from a backup and has lost this device's share.",
-                hint="while the vault is open: cloister pin puts a new one in its place; once it is"
+                hint="while the vault is open: cloister doctor has a new one made; once it is"
                 " shut, ask to be invited anew",
             )
         case Refusal.UNKNOWN_OBJECT:

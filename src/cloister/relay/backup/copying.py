@@ -39,6 +39,7 @@ def make_backup(folder: Folder, target: Path, now: int, *, with_books: bool = Tr
     Consistent: each database as it was at one moment, the main one before the shares, so that no
     spent ticket is forgotten for which a seat was taken.  The relay may run meanwhile.  Raises
     UsageError, LocalError, and what a folder that is no relay's raises."""
+    role = folder.settings({}).relay.role
     identity = folder.identity()
     if target.exists():
         raise UsageError(f"{target} is there already", hint="name a folder that is not there yet")
@@ -60,7 +61,7 @@ def make_backup(folder: Folder, target: Path, now: int, *, with_books: bool = Tr
             v=VERSION,
             program=__version__,
             relay_id=identity.card.relay_id.hex(),
-            role=folder.settings({}).relay.role,
+            role=role,
             made_at=now,
             files={name: digest_of(building / name) for name in files_in(building)},
             logs=logs,
@@ -72,6 +73,9 @@ def make_backup(folder: Folder, target: Path, now: int, *, with_books: bool = Tr
     except (OSError, sqlite.Error) as error:
         shutil.rmtree(building, ignore_errors=True)
         raise LocalError(f"the backup could not be made: {error}") from None
+    except BaseException:  # interrupted, say: it has the keys, and lies where nobody looks
+        shutil.rmtree(building, ignore_errors=True)
+        raise
     return manifest
 
 

@@ -21,6 +21,7 @@ FILES: Final = (
     Kept("data/relay.sqlite3*", "what devices stored, with its write-ahead log", "see its columns"),
     Kept("data/shares.sqlite3*", "unlock shares, with their journal", "see its columns"),
     Kept("clock", "when the operator said that the clock is right", NEWEST),
+    Kept("begun", "that the relay has run", FOR_EVER),
     Kept("restored.json", "when the folder was made from a backup, of when", FOR_EVER),
     Kept("books/books.sqlite3*", "the operator's books, with their journal", "see its columns"),
     Kept("books/accounts.json", "what the relay reads of the books", NEWEST),
@@ -52,6 +53,7 @@ LINES: Final = (
     Line("push-failed", ("cause", "line"), "a bug while a push was taken"),
     Line("request-failed", ("cause", "line"), "a bug while a request was taken"),
     Line("catching-up-failed", ("cause", "line"), "a bug, or the disk, while a device caught up"),
+    Line("share-job-failed", ("cause", "line"), "a bug, or the disk, while shares were changed"),
     Line("share-answer-failed", ("cause", "line"), "a bug while an answer of the shares was given"),
     Line("shares-erased", ("shares",), "an erase of the log was carried out"),
 )

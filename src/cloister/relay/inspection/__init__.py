@@ -21,6 +21,7 @@ from cloister.relay.inspection.machine import (
 )
 from cloister.relay.inspection.ports import look_at_ports
 from cloister.relay.inspection.stored import look_at_databases
+from cloister.relay.startable import demand_no_backup
 
 
 def inspect_relay(path: Path, environment: Mapping[str, str], now: int) -> list[Finding]:
@@ -33,8 +34,10 @@ def inspect_relay(path: Path, environment: Mapping[str, str], now: int) -> list[
     settings, unread = read_or_wrong("settings", lambda: folder.settings(environment))
     if settings is None:
         return [*unread, *look_at_rights(path), *look_at_disk(path)]
+    _, backup = read_or_wrong("folder", lambda: demand_no_backup(folder))
     identity, unreadable = read_or_wrong("keys", folder.identity, LocalError)
     return [
+        *backup,
         Finding("settings", Grade.GOOD, "every setting can be read and is within its bounds"),
         *look_at_rights(path),
         *(unreadable if identity is None else look_at_identity(folder, settings, identity, now)),

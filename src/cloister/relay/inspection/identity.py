@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 
 from cloister.crypto.certificate import validity_of
-from cloister.errors import CloisterError, LocalError
+from cloister.errors import CloisterError, LocalError, UsageError
 from cloister.finding import Finding, Grade, wrong
 from cloister.relay.folder import Folder, Identity
 from cloister.relay.settings import Settings
+from cloister.relay.startable import demand_as_on_card, demand_certificate
 from cloister.roster.errors import RelayRefused
 from cloister.roster.relay_card import RelayCard, RelayRole, check_relay_card
 
@@ -34,54 +34,24 @@ def look_at_identity(
 
 
 def _against_settings(card: RelayCard, settings: Settings) -> Iterator[Finding]:
-    relay = settings.relay
-    role = RelayRole.ENTRY if relay.role == "entry" else RelayRole.HOME
-    pairs = {
-        "role": (card.roles, int(role)),
-        "name": (card.name, relay.name),
-        "jurisdiction": (card.jurisdiction, relay.jurisdiction),
-        "operator": (card.operator, relay.operator),
-        "host": (card.host, relay.host),
-        "port": (card.port, relay.port),
-        "mirror_port": (card.mirror_port, relay.mirror_port),
-        "unlock_port": (card.unlock_port, relay.unlock_port),
-    }
-    differing = [name for name, (said, is_set) in pairs.items() if said != is_set]
-    if differing:
-        yield Finding(
-            "card",
-            Grade.WRONG,
-            f"the card says something else than the settings: {', '.join(differing)}",
-            "put back what the card says (relay.toml, or CLOISTER__RELAY__ in the environment):"
-            " circles depend on the card",
-        )
-    else:
-        yield Finding("card", Grade.GOOD, f"the card says what the settings say ({relay.role})")
+    try:
+        demand_as_on_card(card, settings)
+    except UsageError as error:
+        yield wrong("card", error)
+        return
+    role = settings.relay.role
+    yield Finding("card", Grade.GOOD, f"the card says what the settings say ({role})")
 
 
 def _certificate(folder: Folder, card: RelayCard, now: int) -> Iterator[Finding]:
     try:
-        folder.server_context()
-        pem = folder.tls_certificate_path.read_text("ascii")
-        certificate = ssl.PEM_cert_to_DER_cert(pem)
-        begins, ends = validity_of(certificate)
-    except (OSError, ValueError):
-        yield Finding(
-            "certificate",
-            Grade.WRONG,
-            "keys/tls.crt and keys/tls.key cannot be used together",
-            "restore both from the copy of the keys",
-        )
+        demand_certificate(folder, card)
+    except LocalError as error:
+        yield wrong("certificate", error)
         return
+    begins, ends = validity_of(card.tls_certificate)
     days = (ends - now) // DAY_S
-    if certificate != card.tls_certificate:
-        yield Finding(
-            "certificate",
-            Grade.WRONG,
-            "keys/tls.crt is not the certificate on the card: every device would refuse it",
-            "restore keys and card from one copy",
-        )
-    elif now < begins:
+    if now < begins:
         yield Finding(
             "certificate", Grade.WRONG, "the certificate is not valid yet", "set the clock right"
         )
@@ -122,7 +92,7 @@ def look_at_peers(
     if identity is not None and identity.card.relay_id in cards:
         yield Finding(
             "peers",
-            Grade.WRONG,
+            Grade.DOUBTFUL,
             "the relay's own card lies among its peers",
             f"remove {identity.card.relay_id.hex()}.card from peers/",
         )

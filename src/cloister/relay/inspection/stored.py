@@ -11,13 +11,22 @@ from cloister.relay.disclosure.inventory import open_read_only
 from cloister.relay.folder import Folder
 from cloister.relay.shares import schema as shares_schema
 from cloister.relay.shares.epoch_key import EpochKeyFile
+from cloister.relay.startable import demand_databases
 from cloister.relay.storage.sqlite import schema as stored_schema
 
 
 def look_at_databases(folder: Folder) -> Iterator[Finding]:
     """Look at both without a change. Every page of them is read by the start itself."""
-    yield from _database(folder.database_path, stored_schema.SCHEMA_VERSION)
-    yield from _database(folder.shares_path, shares_schema.SCHEMA_VERSION)
+    try:
+        demand_databases(folder)
+    except LocalError as error:
+        yield wrong("database", error)
+    for path, newest in (
+        (folder.database_path, stored_schema.SCHEMA_VERSION),
+        (folder.shares_path, shares_schema.SCHEMA_VERSION),
+    ):
+        if path not in folder.gone:
+            yield from _database(path, newest)
     yield from _epoch_key(folder)
 
 

@@ -99,7 +99,10 @@ def open_file(path: Path) -> sqlite.Connection:
         connection.close()
         raise StorageFailure(str(refused), hint=refused.hint) from None
     except sqlite.Error as error:
-        raise StorageFailure(f"the file of unlock shares cannot be opened: {error}") from None
+        raise StorageFailure(
+            f"the file of unlock shares cannot be opened: {error}",
+            hint="look at the disk and at who owns the file; if it is damaged, restore a backup",
+        ) from None
     return connection
 
 

@@ -140,6 +140,9 @@ class ThreadWorker:
             batch.append(job)
         return None
 
+    def _say_failed(self, error: Exception) -> None:
+        self._log.bug("share-job-failed", error)
+
     def _finish(self, batch: list[_Job]) -> None:
         """In the thread: carry out a batch and leave the answers for the loop."""
         if not batch:
@@ -150,7 +153,7 @@ class ThreadWorker:
             try:
                 outcomes = _transact(self._store, batch)
             except Exception as error:  # noqa: BLE001  the thread outlives a bug, the batch does not
-                self._loop.call_soon_threadsafe(self._log.bug, "share-job-failed", error)
+                self._loop.call_soon_threadsafe(self._say_failed, error)
                 if batch[0].is_alone or not self._is_undone(error):
                     # What a failed flush left is unknown; only opening the file anew tells.
                     self._has_failed = True

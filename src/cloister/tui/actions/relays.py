@@ -83,7 +83,8 @@ async def follow(talk: Talk) -> None:
     found, now = home_move.followed(rows), home_move.home_of(rows)
     if found is None:
         is_there = now["relay_id"] != before["relay_id"]
-        talk.tell(home_move.moved(now) if is_there else home_move.NOT_COMPLETE)
+        waits = home_move.APPROVED if how == "approve" else home_move.NOT_COMPLETE
+        talk.tell(home_move.moved(now) if is_there else waits)
         return
     give = f" Give {file} to everybody: they follow it too." if is_more else ""
     talk.tell(f"This device follows to {found['name']}.{give}")

@@ -30,6 +30,7 @@ async def doctor(talk: Talk) -> None:
         findings.append(wrong("settings", error))
     else:
         findings += of_folder(folder) if folder is not None else ()
+    await talk.device.check_shares()
     findings += of_status(await talk.device.status(), offline=False)
     findings.sort(key=lambda one: _WORST_FIRST.index(one.grade))
     bad = sum(one.grade is not Grade.GOOD for one in findings)

@@ -202,7 +202,10 @@ def open_file(path: Path, *, read_only: bool = False) -> sqlite.Connection:
         connection.close()
         raise StorageFailure(str(refused), hint=refused.hint) from None
     except (sqlite.Error, OSError) as error:
-        raise StorageFailure(f"the relay's file cannot be opened: {error}") from None
+        raise StorageFailure(
+            f"the relay's file cannot be opened: {error}",
+            hint="look at the disk and at who owns the file; if it is damaged, restore a backup",
+        ) from None
     return connection
 
 
