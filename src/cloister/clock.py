@@ -1,4 +1,4 @@
-"""The wall clock of the programs.
+"""The wall clock of the programs, and the one that nobody sets.
 
 A clock file (``CLOISTER_CLOCK_FILE``) holds a number of seconds by which all programs that name it
 are ahead of the machine: so that a drill can skip through a term without waiting six months. It is
@@ -35,6 +35,11 @@ def clock() -> Callable[[], float]:
     """Return what tells the wall clock, in s since the Unix epoch: for a program that asks it for
     each message, and would else look for the clock file each time."""
     return wall_time if os.environ.get(VARIABLE) else time.time
+
+
+def uptime() -> float:
+    """Seconds that also pass while the machine sleeps, and that nobody can set."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def wall_time() -> float:

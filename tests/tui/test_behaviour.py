@@ -270,11 +270,24 @@ def test_it_does_not_lock_while_somebody_types(before: tuple[str, ...], key: str
 
     async def story(app: Interface, pilot: Pilot[str]) -> None:
         await press(pilot, *before)
-        app.autolock.last_key -= 10
+        app.autolock.last_key -= 400
         await press(pilot, key)
+        app.autolock.last_key -= 400
         app.autolock.look()
 
-    assert play(newsroom(), story, setting=Setting(autolock_s=5)) is None
+    assert play(newsroom(), story, setting=Setting(autolock_s=600)) is None
+
+
+@pytest.mark.parametrize("key", ["down", "h"])
+def test_the_first_key_after_a_lid_was_closed_for_long_locks(key: str) -> None:
+    """No timer goes off while the machine sleeps; whoever opens it need not be the same person."""
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await press(pilot, "enter")
+        app.autolock.last_key -= 700
+        await press(pilot, key)
+
+    assert play(newsroom(), story, setting=Setting(autolock_s=600)) == "locked"
 
 
 def test_a_circle_that_lets_one_in_is_told() -> None:

@@ -71,7 +71,7 @@ def restore(source: Path, *, folder: Path, as_json: bool) -> None:
     next_step = f"cloister relay check {folder}; then start it"
     lines = [
         f"{folder}: {done.circles} circles, {done.channels} channels",
-        f"dropped: {done.shares} unlock shares (open vaults make new ones; at once: cloister doctor)",
+        f"dropped: {done.shares} unlock shares (open vaults make new ones; at once: doctor)",
     ]
     if is_home:
         lines += [

@@ -8,6 +8,7 @@ from typing import Final
 
 from cloister.client.effects import (
     FOLLOWING,
+    Alarm,
     AnnotationKind,
     Answer,
     Changed,
@@ -34,6 +35,8 @@ from cloister.values import replace
 
 MOST_NOTICES: Final = 4096
 """Notices kept for a reader that is busy; beyond it the reader goes back to the vault."""
+MOST_UNHEARD: Final = 64
+"""Alarms kept beyond that: nothing in the vault tells of them."""
 QUIET_S: Final = 0.25
 """The relay has said nothing for this long, and nothing is outstanding: caught up."""
 ROUNDS: Final = 3
@@ -45,12 +48,18 @@ class Notices:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[FollowedNotice | None] = asyncio.Queue(MOST_NOTICES + 1)
+        self.unheard: list[Alarm] = []
+        """Alarms that came when the queue was full."""
 
     def take(self, notice: Notice) -> None:
         """Take a notice; when the queue is full, note that the reader fell behind."""
-        if isinstance(notice, Answer) or self._queue.full():
+        if isinstance(notice, Answer):
             return
-        self._queue.put_nowait(notice if self._queue.qsize() < MOST_NOTICES else None)
+        is_room = self._queue.qsize() < MOST_NOTICES
+        if isinstance(notice, Alarm) and not is_room and len(self.unheard) < MOST_UNHEARD:
+            self.unheard.append(notice)
+        if not self._queue.full():
+            self._queue.put_nowait(notice if is_room else None)
 
     async def next(self) -> FollowedNotice:
         """Return the next notice.  Raises ``FellBehind``."""
@@ -322,6 +331,10 @@ class Device:
             while True:
                 core = self._engine.core
                 yield told_by_name(await notices.next(), self._views.authors(core))
+        except FellBehind:
+            for alarm in notices.unheard:
+                yield alarm
+            raise
         finally:
             watching.cancel()
             self._engine.unlisten(notices)

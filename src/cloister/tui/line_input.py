@@ -15,6 +15,8 @@ from contextlib import suppress
 from typing import IO, Protocol, TypeVar, cast
 
 from cloister.client.safe_text import safe_text
+from cloister.clock import uptime
+from cloister.tui.autolock import SEEN_S
 
 T = TypeVar("T")
 
@@ -58,11 +60,20 @@ class Watched:
 
     async def next(self, *, secret: bool = False) -> str | None:
         """Return the next line.  Raises ``NothingTyped``."""
+        since = uptime()
+        reading = asyncio.ensure_future(self._lines.next(secret=secret))
         try:
-            async with asyncio.timeout(self._limit_s() or None):
-                return await self._lines.next(secret=secret)
-        except TimeoutError:
-            raise NothingTyped from None
+            while True:
+                limit = self._limit_s()
+                left = since + limit - uptime()
+                if limit and left <= 0:
+                    raise NothingTyped  # also where a line has come: after so long, whose is it?
+                if reading.done():
+                    return reading.result()
+                # Timers stand still while the machine sleeps; that time counts.
+                await asyncio.wait({reading}, timeout=min(left, SEEN_S) if limit else None)
+        finally:
+            reading.cancel()
 
 
 class PipedLines:

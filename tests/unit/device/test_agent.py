@@ -13,17 +13,25 @@ from typing import Any
 import pytest
 
 from cloister.client.contact_acts import NoteVerified
-from cloister.client.effects import FOLLOWING, Changed, Message, MessageState, PutMessage, Shown
+from cloister.client.effects import (
+    FOLLOWING,
+    Alarm,
+    Changed,
+    Message,
+    MessageState,
+    PutMessage,
+    Shown,
+)
 from cloister.client.inputs import Join, Leave, MarkRead
 from cloister.client.kept import Places
 from cloister.crypto.entropy import SystemEntropy
 from cloister.crypto.secret import Secret
-from cloister.device import agent, keeping
+from cloister.device import agent, keeping, local
 from cloister.device.agent import serve
 from cloister.device.agent_client import RemoteDevice, find_agent
 from cloister.device.app import run_device
 from cloister.device.authors import Authors
-from cloister.device.errors import DeviceClosed
+from cloister.device.errors import DeviceClosed, FellBehind
 from cloister.device.local import Device
 from cloister.device.paths import socket_path
 from cloister.device.private_socket import peer_uid
@@ -199,6 +207,30 @@ def test_followers_hear_what_happens_from_then_on(tmp_path: Path) -> None:
             MessageState.QUEUED,
             MessageState.SENT,
         )
+
+    with_agent(tmp_path, story)
+
+
+def test_who_falls_behind_is_told_every_alarm_all_the_same(tmp_path: Path) -> None:
+    """What was said can be read again in the vault; what was warned of stands nowhere else."""
+
+    async def story(device: Device, remote: RemoteDevice) -> None:
+        alarm = Alarm(code="fork", text="the relay shows two histories")
+        notices = device.follow()
+        assert await anext(notices) == Changed(what=FOLLOWING)
+        for _ in range(local.MOST_NOTICES + 5):
+            device._engine.tell(Changed(what="members"))
+        device._engine.tell(alarm)
+        heard: list[object] = []
+
+        async def listen() -> None:
+            async for notice in notices:
+                heard.append(notice)
+
+        with pytest.raises(FellBehind):
+            await listen()
+        assert len(heard) == local.MOST_NOTICES + 1
+        assert heard[-1] == alarm
 
     with_agent(tmp_path, story)
 

@@ -15,6 +15,7 @@ from cloister.device.errors import FellBehind
 from cloister.device.facade import FollowedNotice
 from cloister.errors import NotFoundError, PolicyError
 from cloister.testing.paper_device import PaperDevice
+from cloister.tui import line_input
 from cloister.tui.actions.messages import LISTED
 from cloister.tui.actions.table import ACTIONS
 from cloister.tui.line import LineMode
@@ -525,3 +526,26 @@ def test_what_comes_on_the_way_to_another_conversation_is_shown_once(device: Pap
     typist = talk(device, "/go Rota", lambda: None)
     shown = [text for line in typist.shown for text in ("before", "in between") if text in line]
     assert shown == ["before", "in between"]
+
+
+@pytest.mark.parametrize("begun", ["hold", "/vouch"])
+def test_what_is_typed_after_the_machine_has_slept_for_long_is_not_taken(
+    device: PaperDevice, monkeypatch: pytest.MonkeyPatch, begun: str
+) -> None:
+    """No timer goes off meanwhile; whoever types then need not be the same person."""
+    now = 1000.0
+    monkeypatch.setattr(line_input, "uptime", lambda: now)
+
+    class Sleeping(Typist):
+        async def next(self, *, secret: bool = False) -> str | None:
+            nonlocal now
+            line = await super().next(secret=secret)
+            if line == begun:
+                now += 901
+            return line
+
+    mode = LineMode(
+        device, Sleeping(["one", begun]), timeout_s=1, tells_alarms=True, autolock_s=900
+    )
+    assert asyncio.run(asyncio.wait_for(mode.run("Desk"), 10)) == "locked"
+    assert [row.text for row in device.rows[DESK]][1:] == ["one"]

@@ -8,13 +8,12 @@ disk may guess the PIN as fast as Argon2id lets him: that is its price.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from cloister.clock import wall_time
+from cloister.clock import uptime, wall_time
 from cloister.crypto.secret import Secret
 from cloister.device.vault.key_file import ShareReference
 
@@ -62,11 +61,6 @@ def fitting(
         if one.relay_id + one.handle + one.generation.to_bytes(8, "big") in wanted
     }
     return found if len(found) >= 2 else None
-
-
-def uptime() -> float:
-    """Seconds that also pass while the machine sleeps, and that nobody can set."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Lease:
