@@ -23,9 +23,10 @@ Start = Callable[..., "subprocess.Popen[str]"]
 class Relay:
     """A relay process of its own."""
 
+    program: tuple[str, ...] = ("-m", "cloister")
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.program: tuple[str, ...] = ("-m", "cloister")
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
