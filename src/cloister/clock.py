@@ -16,6 +16,7 @@ from typing import Final
 from cloister.errors import LocalError
 
 VARIABLE: Final = "CLOISTER_CLOCK_FILE"
+_last: Final[dict[str, int]] = {}
 
 
 def ahead_s() -> int:
@@ -24,7 +25,10 @@ def ahead_s() -> int:
     if not path:
         return 0
     try:
-        return int(Path(path).read_text("ascii"))
+        text = Path(path).read_text("ascii")
+        if text or path not in _last:
+            _last[path] = int(text)
+        return _last[path]  # an empty one is just being written anew
     except (OSError, ValueError):
         raise LocalError(
             f"the clock file {path} cannot be read", hint=f"unset {VARIABLE}; drills alone use it"

@@ -13,9 +13,9 @@ from cloister.books.money import Money
 from cloister.books.store import open_books
 from cloister.clock import VARIABLE
 from cloister.relay.disclosure.inventory import take_inventory, undeclared_in
-from cloister.wire import commands
+from cloister.wire import commands, events
 from cloister.wire.codes import Refusal
-from integration.relay_world import ENTROPY, Circle, Device, Pair, envelope_id
+from integration.relay_world import ENTROPY, PATIENCE_S, Circle, Device, Pair, envelope_id
 
 pytestmark = pytest.mark.process
 
@@ -121,10 +121,13 @@ def test_a_lapse_stops_puts_until_the_renewal(pair: Pair, clock: Path) -> None:
         assert (await device.ask(commands.Commit, **commit)).n == 1
         with open_books(pair.home.folder, lambda: int(time.time()) + TERM_AND_GRACE_S) as books:
             books.renew("North")
-        await asyncio.sleep(1.5)
         await circle.prove(device, 1)
         again = (circle.commons_id, 1, *late[2:])
-        assert (await device.ask(commands.Put, *again)).n == 2
+        async with asyncio.timeout(PATIENCE_S):
+            while isinstance(answer := await device.ask_any(commands.Put, *again), events.Failed):
+                assert answer.code == Refusal.LAPSED
+                await asyncio.sleep(0.1)
+        assert answer.n == 2
 
     asyncio.run(main())
     assert b'"clock-file-in-force"' in pair.home.log()
