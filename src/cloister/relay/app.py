@@ -12,6 +12,7 @@ import resource
 import signal
 import time
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ class _App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        loop.set_exception_handler(partial(tell_of_the_unheard, self._log))
         if VARIABLE in os.environ:
             self._log.warning("clock-file-in-force", ahead=Seconds(ahead_s()))
         role = self._settings.relay.role
@@ -157,6 +159,16 @@ class _App:
             "uptime_s": int(time.monotonic() - self._started_at),
             **(self._face.counts() if self._face is not None else {}),
         }
+
+
+def tell_of_the_unheard(log: Log, _loop: object, context: Mapping[str, object]) -> None:
+    """Note what failed in a callback of the loop, where nobody else hears of it.
+
+    Broken connections are no fault of ours, and strangers can have as many as they like.
+    """
+    error = context.get("exception")
+    if isinstance(error, Exception) and not isinstance(error, OSError):
+        log.bug("callback-failed", error)
 
 
 class _Ended(Exception):

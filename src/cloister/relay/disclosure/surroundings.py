@@ -51,6 +51,7 @@ LINES: Final = (
     Line("mirror-failed", ("cause", "line"), "a bug in the link to a mirror"),
     Line("mirror-refused", ("code",), "a mirror refused a push, or this mirror one"),
     Line("push-failed", ("cause", "line"), "a bug while a push was taken"),
+    Line("callback-failed", ("cause", "line"), "a bug that nobody else heard of"),
     Line("request-failed", ("cause", "line"), "a bug while a request was taken"),
     Line("catching-up-failed", ("cause", "line"), "a bug, or the disk, while a device caught up"),
     Line("share-job-failed", ("cause", "line"), "a bug, or the disk, while shares were changed"),
