@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from cloister.client.effects import (
     FOLLOWING,
-    Alarm,
     AnnotationKind,
-    Answer,
     Changed,
     Message,
     MessageState,
-    Notice,
     Shown,
 )
 from cloister.client.inputs import Act, Annotate, MarkRead, SendText
@@ -26,6 +24,7 @@ from cloister.device.engine import Engine
 from cloister.device.errors import FellBehind, NotAnswered
 from cloister.device.facade import DEFAULT_TIMEOUT_S, FollowedNotice, View
 from cloister.device.keeping import Keeping
+from cloister.device.notices import Notices
 from cloister.device.reading import Reading
 from cloister.device.unlock.upkeep import Upkeep
 from cloister.device.vault import Vault
@@ -33,40 +32,10 @@ from cloister.device.views import Views
 from cloister.errors import CloisterError, TrustError
 from cloister.values import replace
 
-MOST_NOTICES: Final = 4096
-"""Notices kept for a reader that is busy; beyond it the reader goes back to the vault."""
-MOST_UNHEARD: Final = 64
-"""Alarms kept beyond that: nothing in the vault tells of them."""
 QUIET_S: Final = 0.25
 """The relay has said nothing for this long, and nothing is outstanding: caught up."""
 ROUNDS: Final = 3
 """Failures of every route after which an impatient act gives up."""
-
-
-class Notices:
-    """A bounded queue of notices for one reader."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[FollowedNotice | None] = asyncio.Queue(MOST_NOTICES + 1)
-        self.unheard: list[Alarm] = []
-        """Alarms that came when the queue was full."""
-
-    def take(self, notice: Notice) -> None:
-        """Take a notice; when the queue is full, note that the reader fell behind."""
-        if isinstance(notice, Answer):
-            return
-        is_room = self._queue.qsize() < MOST_NOTICES
-        if isinstance(notice, Alarm) and not is_room and len(self.unheard) < MOST_UNHEARD:
-            self.unheard.append(notice)
-        if not self._queue.full():
-            self._queue.put_nowait(notice if is_room else None)
-
-    async def next(self) -> FollowedNotice:
-        """Return the next notice.  Raises ``FellBehind``."""
-        notice = await self._queue.get()
-        if notice is None:
-            raise FellBehind("notices came faster than they were taken", hint="read them again")
-        return notice
 
 
 class Device:
@@ -117,8 +86,9 @@ class Device:
             answer = await self.act(act)
             # The act's own notices may come before or after its answer.
             channel_id = self._channel(conversation)
-            latest = await self._reading.own_row(channel_id, bytes.fromhex(answer))
-            waiting = asyncio.ensure_future(_until_sent(notices, latest))
+            read = partial(self._reading.own_row, channel_id, bytes.fromhex(answer))
+            latest = await read()
+            waiting = asyncio.ensure_future(_until_sent(notices, latest, read))
             giving_up = asyncio.ensure_future(self._hopeless(ROUNDS))
             try:
                 await asyncio.wait(
@@ -389,9 +359,15 @@ class Device:
         )
 
 
-async def _until_sent(notices: Notices, latest: Message) -> Message:
+async def _until_sent(
+    notices: Notices, latest: Message, read: Callable[[], Awaitable[Message]]
+) -> Message:
     while latest.state is MessageState.QUEUED:
-        notice = await notices.next()
+        try:
+            notice = await notices.next()
+        except FellBehind:
+            latest = await read()
+            continue
         if isinstance(notice, Shown) and notice.message.message_id == latest.message_id:
             latest = replace(notice.message, bot=latest.bot)
     return latest

@@ -33,6 +33,7 @@ from cloister.device.app import run_device
 from cloister.device.authors import Authors
 from cloister.device.errors import DeviceClosed, FellBehind
 from cloister.device.local import Device
+from cloister.device.notices import MOST_NOTICES, Notices
 from cloister.device.paths import socket_path
 from cloister.device.private_socket import peer_uid
 from cloister.device.vault import Cost, Vault, VaultWriteFailed
@@ -218,7 +219,7 @@ def test_who_falls_behind_is_told_every_alarm_all_the_same(tmp_path: Path) -> No
         alarm = Alarm(code="fork", text="the relay shows two histories")
         notices = device.follow()
         assert await anext(notices) == Changed(what=FOLLOWING)
-        for _ in range(local.MOST_NOTICES + 5):
+        for _ in range(MOST_NOTICES + 5):
             device._engine.tell(Changed(what="members"))
         device._engine.tell(alarm)
         heard: list[object] = []
@@ -229,10 +230,28 @@ def test_who_falls_behind_is_told_every_alarm_all_the_same(tmp_path: Path) -> No
 
         with pytest.raises(FellBehind):
             await listen()
-        assert len(heard) == local.MOST_NOTICES + 1
+        assert len(heard) == MOST_NOTICES + 1
         assert heard[-1] == alarm
 
     with_agent(tmp_path, story)
+
+
+def test_a_text_that_is_sent_while_much_is_told_is_said_to_be_sent() -> None:
+    """Else whoever sends it is told of an error, and sends it again."""
+
+    async def main() -> None:
+        notices = Notices()
+        for _ in range(MOST_NOTICES + 5):
+            notices.take(Changed(what="members"))
+        queued = replace(text_message(1), state=MessageState.QUEUED)
+
+        async def read() -> Message:
+            return replace(queued, state=MessageState.SENT)
+
+        sent = await asyncio.wait_for(local._until_sent(notices, queued, read), 10)
+        assert sent.state is MessageState.SENT
+
+    asyncio.run(main())
 
 
 def test_a_follower_that_hangs_up_is_forgotten(tmp_path: Path) -> None:
