@@ -20,6 +20,7 @@ from cloister.client.inputs import (
 from cloister.client.records import ChannelKind, ChannelState
 from cloister.client.state import Channel, State
 from cloister.client.views import COMMONS_NAME, phase_of
+from cloister.relay.cosigning import RENEW_S
 from cloister.testing.simulation.chance import stream
 from cloister.testing.simulation.device_disk import SimulatedVault
 from cloister.testing.simulation.devices import Machine
@@ -33,8 +34,9 @@ ADMISSION_CHANCE: Final = 0.1
 SKEW_S: Final = 600.0
 """Relays take no entry from a device whose clock is further off: nobody is admitted then."""
 REST_S: Final = 3.0
-MOST_REST_S: Final = 1500.0
-"""A circle that is not at rest by then does not come to rest."""
+MOST_REST_S: Final = 2.0 * RENEW_S
+"""A circle that is not at rest by then does not come to rest.  A device whose clock is nearly a day
+ahead adds nobody before the next signed head: to it the one of half an hour ago is too old."""
 
 
 class Workload:
