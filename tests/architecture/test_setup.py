@@ -67,6 +67,34 @@ def test_its_syntax_is_old_enough_to_say_that_a_python_is_too_old(root: Path) ->
     ast.parse((root / "cloister").read_text(encoding="utf-8"), feature_version=(3, 7))
 
 
+def test_an_environment_of_a_python_too_old_does_not_start_itself_for_ever(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    said: list[str] = []
+    monkeypatch.setattr(made.os, "execv", lambda path, _arguments: started.append(path))
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    monkeypatch.setattr(made, "say", said.append)
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
+    with pytest.raises(SystemExit):
+        made.require_python()
+    assert not started
+    assert "needs Python 3.11" in said[0]
+
+
+def test_a_python_too_old_on_this_path_starts_the_environments_own(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(made.os, "execv", lambda path, _arguments: started.append(path))
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3.9")
+    with pytest.raises(SystemExit):  # as nothing was really started
+        made.require_python()
+    assert started == [made.PYTHON]
+
+
 def test_a_finished_environment_is_used_as_it_is(made: Any) -> None:
     assert made.is_current(made.PROGRAM_LOCK)
     made.ensure([made.PROGRAM_LOCK, made.TEST_LOCK])

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from cloister.device.local import Device
+from cloister.errors import UsageError
 from cloister.finding import Grade
 from cloister.tui.checkup import of_status
 
@@ -90,6 +92,22 @@ def test_a_device_that_is_well_is_0(run: Run, profile: Path) -> None:
     found = [json.loads(line) for line in out.splitlines()]
     assert {one["grade"] for one in found} == {"good"}
     assert {"rights", "disk", "vault"} <= {one["subject"] for one in found}
+
+
+def test_an_agent_from_before_an_upgrade_hides_nothing_else(
+    run: Run, profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its vault is the open one: it must not be stopped before the shares are made anew."""
+
+    async def not_known(_device: Device) -> None:
+        raise UsageError("the agent does not know 'check_shares'")
+
+    monkeypatch.setattr(Device, "check_shares", not_known)
+    _, out, _ = run("doctor", "--json")
+    found = {one["subject"]: one for one in map(json.loads, out.splitlines())}
+    assert found["agent"]["grade"] == "doubtful"
+    assert "first: cloister pin" in found["agent"]["hint"]
+    assert found["vault"]["grade"] == "good"
 
 
 def test_files_that_others_may_read_are_1(run: Run, profile: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from click.testing import CliRunner
 
 from cloister.cli.relay import relay
 from cloister.errors import CloisterError, UsageError
+from cloister.relay.backup import copying
 from cloister.roster.relay_card import RelayCard, RelayRole, check_relay_card
 
 
@@ -129,3 +132,28 @@ def test_check_prints_each_finding_and_ends_as_the_first_thing_wrong(tmp_path: P
     result = CliRunner().invoke(relay, ["check", folder], env={"CLOISTER__RELAY__ROLE": "third"})
     assert result.exit_code == 2
     assert isinstance(CliRunner().invoke(relay, ["check", str(tmp_path)]).exception, CloisterError)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_backup_that_is_told_to_stop_leaves_no_copy_of_the_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """As a job of cron is, or one whose terminal is closed."""
+    init(tmp_path / "home", "home")
+
+    def digest_of(_path: Path) -> str:
+        assert signal.getsignal(number) != signal.SIG_DFL, "these tests would end with it"
+        os.kill(os.getpid(), number)
+        return ""
+
+    before = signal.signal(number, signal.SIG_DFL)
+    monkeypatch.setattr(copying, "digest_of", digest_of)
+    try:
+        result = CliRunner().invoke(
+            relay, ["backup", str(tmp_path / "home"), str(tmp_path / "place" / "backup")]
+        )
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert list((tmp_path / "place").iterdir()) == []
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cloister.cli.person import Person, person_command
-from cloister.errors import CloisterError, NotFoundError
+from cloister.errors import CloisterError, NotFoundError, UsageError
 from cloister.finding import Finding, Grade, lines_of, status_of, wrong
 from cloister.tui.checkup import of_folder, of_status
 
@@ -70,9 +70,15 @@ def _of_device(person: Person, *, offline: bool) -> Iterator[Finding]:
             return
         yield Finding("agent", Grade.GOOD, f"an agent runs; lease left: {kept.lease_s // 60} min")
 
+    is_older = False
+
     async def look(device: Facade) -> dict[str, Any]:
+        nonlocal is_older
         if not offline:
-            await device.check_shares()
+            try:
+                await device.check_shares()
+            except UsageError:
+                is_older = True  # an agent that was started before the program was renewed
         return await device.status()
 
     try:
@@ -80,4 +86,11 @@ def _of_device(person: Person, *, offline: bool) -> Iterator[Finding]:
     except CloisterError as error:
         yield wrong("vault", error)
         return
+    if is_older:
+        yield Finding(
+            "agent",
+            Grade.DOUBTFUL,
+            "the agent is of an older version, and cannot be asked about unlock shares",
+            "was a relay restored? Then first: cloister pin. Stop the agent and start it anew",
+        )
     yield from of_status(status, offline=offline)

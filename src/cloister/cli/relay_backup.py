@@ -28,11 +28,16 @@ def backup(folder: Path, *, target: Path, without_books: bool, as_json: bool) ->
       cloister relay backup hk /mnt/backup/hk-2026-08-31
     """
     from cloister.cli.output import Output
+    from cloister.cli.told_to_stop import stopping_as_ctrl_c
     from cloister.clock import wall_time
     from cloister.relay.backup.copying import make_backup
     from cloister.relay.folder import Folder
 
-    manifest = make_backup(Folder(folder), target, int(wall_time()), with_books=not without_books)
+    # A job of cron or of a service is ended by SIGTERM: that must not leave keys about either.
+    with stopping_as_ctrl_c():
+        manifest = make_backup(
+            Folder(folder), target, int(wall_time()), with_books=not without_books
+        )
     lines = [
         str(target),
         f"{len(manifest.files)} files, {len(manifest.logs)} logs; not encrypted",
@@ -63,10 +68,12 @@ def restore(source: Path, *, folder: Path, as_json: bool) -> None:
       cloister relay restore /mnt/backup/hk-2026-08-31 hk
     """
     from cloister.cli.output import Output
+    from cloister.cli.told_to_stop import stopping_as_ctrl_c
     from cloister.clock import wall_time
     from cloister.relay.backup.restoring import restore as restore_backup
 
-    done = restore_backup(source, folder, int(wall_time()))
+    with stopping_as_ctrl_c():
+        done = restore_backup(source, folder, int(wall_time()))
     is_home = done.manifest.role == "home"
     next_step = f"cloister relay check {folder}; then start it"
     lines = [

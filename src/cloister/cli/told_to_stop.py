@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -28,3 +29,21 @@ def run_until_told(work: Awaitable[T]) -> T:
         return asyncio.run(listening())
     except asyncio.CancelledError:
         raise click.Abort from None
+
+
+@contextmanager
+def stopping_as_ctrl_c() -> Iterator[None]:
+    """Have SIGTERM and a closed terminal end what runs in the foreground as Ctrl+C does."""
+    numbers = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        # ``nohup`` asks that it be left to run.
+        if signal.getsignal(number) == signal.SIG_DFL
+    ]
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)

@@ -389,6 +389,8 @@ class Flusher:
                 if self.on_bug is None:
                     raise
                 self.on_bug(outbox, error)
+                # Cutting is no less work than reading; of a bad disk all who wait fail.
+                self.read(self.bounds.read_bytes)
         is_live = self.live_turns > 0
         if is_live:
             self.live_turns -= 1

@@ -241,7 +241,7 @@ class Folder:
     def gone(self) -> list[Path]:
         """The databases that are not there although the relay has run."""
         both = (self.database_path, self.shares_path)
-        return [one for one in both if self._begun_path.exists() and not one.exists()]
+        return [one for one in both if is_there(self._begun_path) and not is_there(one)]
 
     def note_begun(self) -> None:
         """Note that the databases were made: from now on an empty one is a loss."""
@@ -260,8 +260,17 @@ class Folder:
             return None
 
     def lock(self) -> int:
-        """Take the folder for this process; returns the descriptor to hold.  Raises FolderInUse."""
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the folder for this process; returns the descriptor to hold.
+
+        Raises FolderInUse, LocalError for a folder that cannot be written to."""
+        path = self.path / "lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LocalError(
+                f"{path} cannot be written: {error.strerror}",
+                hint="look at the disk and at who owns the folder",
+            ) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -340,6 +349,17 @@ def _write_private(path: Path, data: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         raise LocalError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def is_there(path: Path) -> bool:
+    """Also what may not be looked at: opening it says why, as a missing one does not."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _is_address(host: str) -> bool:

@@ -7,12 +7,16 @@ by mirrors and devices for a relay that lies; so it is refused, and nothing has 
 from __future__ import annotations
 
 import ssl
+from typing import Final
 
 from cloister.errors import LocalError, UsageError
 from cloister.relay.backup.manifest import NAME as BACKUP_NAME
 from cloister.relay.folder import Folder, Identity
 from cloister.relay.settings import Settings
 from cloister.roster.relay_card import RelayCard, RelayRole
+
+_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
+_END: Final = b"-----END CERTIFICATE-----"
 
 
 def demand_startable(folder: Folder, settings: Settings) -> Identity:
@@ -72,8 +76,7 @@ def demand_certificate(folder: Folder, card: RelayCard) -> None:
     """The listeners have the certificate of the card, and its key.  Raises ``LocalError``."""
     try:
         folder.server_context()
-        pem = folder.tls_certificate_path.read_text("ascii")
-        certificate = ssl.PEM_cert_to_DER_cert(pem)
+        certificate = _first_in(folder.tls_certificate_path.read_bytes())
     except (OSError, ValueError):
         raise LocalError(
             "keys/tls.crt and keys/tls.key cannot be used together",
@@ -85,3 +88,12 @@ def demand_certificate(folder: Folder, card: RelayCard) -> None:
             "keys/tls.crt is not the certificate on the card: every device would refuse it",
             hint="restore keys and card from one backup",
         )
+
+
+def _first_in(pem: bytes) -> bytes:
+    """Return the certificate that OpenSSL takes; text around it is none of it.
+
+    Raises ``ValueError``."""
+    begins = pem.index(_BEGIN)
+    block = pem[begins : pem.index(_END, begins) + len(_END)]
+    return ssl.PEM_cert_to_DER_cert(block.decode("ascii"))

@@ -460,6 +460,34 @@ def test_a_restore_that_is_known_of_has_them_looked_for_soon(
     play(tmp_path, story)
 
 
+def test_each_conversation_tells_of_the_restore_and_the_wait_is_drawn_once(tmp_path: Path) -> None:
+    """Of many draws the least counts, and a fleet would come in the first seconds."""
+
+    async def story(world: ShareWorld) -> None:
+        draws: list[float] = []
+
+        def draw(_low: float, high: float) -> float:
+            draws.append(high)
+            return high
+
+        vault = await world.open()
+        upkeep = world.upkeep(vault, uniform=draw)
+        await upkeep.settle()
+        running = asyncio.ensure_future(upkeep.run())
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+                upkeep.suspect()
+                await asyncio.sleep(0.01)
+            assert draws.count(upkeep_of_the_device.SUSPECTED_S) == 1
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            vault.close()
+
+    play(tmp_path, story)
+
+
 def test_who_asks_has_new_shares_at_once_or_is_told_why_not(tmp_path: Path) -> None:
     async def story(world: ShareWorld) -> None:
         vault = await world.open()
@@ -476,6 +504,62 @@ def test_who_asks_has_new_shares_at_once_or_is_told_why_not(tmp_path: Path) -> N
         assert not upkeep.trouble
         vault.close()
         await world.open_and_settle()
+
+    play(tmp_path, story)
+
+
+def test_a_share_lost_before_the_old_one_was_dropped_is_made_anew_too(tmp_path: Path) -> None:
+    """The relay fails between a change of the PIN and its last step, and is restored."""
+
+    async def story(world: ShareWorld) -> None:
+        home, _entry = world.relays
+
+        def fail(what: str) -> None:
+            if what == "before DropGeneration at home":
+                home.is_up = False
+                raise NetworkError("the home is gone")
+
+        world.step = fail
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        await upkeep.change_pin(PIN, OTHER_PIN)
+        assert owes(upkeep)
+        world.step = lambda _what: None
+        restore(home)
+        home.is_up = True
+        await upkeep.check()
+        assert not owes(upkeep)
+        assert not upkeep.trouble
+        vault.close()
+        await world.open_and_settle(OTHER_PIN)
+
+    play(tmp_path, story)
+
+
+def test_what_a_restored_relay_has_lost_is_made_anew_under_a_hold_too(tmp_path: Path) -> None:
+    """A hold is there so that nothing is lost; it must not lock its own device out."""
+
+    async def story(world: ShareWorld) -> None:
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        await upkeep.settle()
+        for relay in world.relays:
+            relay.hold(True)
+        await upkeep.check()
+        assert not upkeep.trouble, "both shares are there"
+        restore(world.relays[0])
+        await upkeep.check()
+        vault.close()
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        assert owes(upkeep), "nothing is dropped under a hold"
+        for relay in world.relays:
+            relay.hold(False)
+        await upkeep.settle()
+        assert not owes(upkeep)
+        vault.close()
+        await world.open_and_settle()
+        assert [relay.generations for relay in world.relays] == [[2], [1]]
 
     play(tmp_path, story)
 

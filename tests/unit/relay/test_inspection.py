@@ -18,11 +18,14 @@ from cloister.crypto.entropy import SystemEntropy
 from cloister.errors import LocalError, NotFoundError, UsageError
 from cloister.finding import Finding, Grade, status_of
 from cloister.relay.app import run_relay
+from cloister.relay.backup.copying import make_backup
+from cloister.relay.backup.restoring import restore
 from cloister.relay.folder import Folder
 from cloister.relay.inspection import inspect_relay, machine
 from cloister.relay.settings import Role
 from cloister.relay.shares.epoch_key import EpochKeyFile
 from cloister.relay.shares.store import ShareStore
+from cloister.relay.startable import demand_startable
 from cloister.relay.storage.sqlite.schema import open_file
 
 DAY_S = 86_400
@@ -260,6 +263,78 @@ def test_settings_that_differ_from_the_card_do_not_start(home: Folder) -> None:
 def test_databases_that_are_there_are_nothing_wrong(home: Folder) -> None:
     begun(home)
     assert status_of(look(home)) == 0
+
+
+@pytest.mark.parametrize("losing", [lose_the_disk, partial(lose, name="relay.sqlite3")])
+def test_a_relay_without_its_databases_has_no_backup(
+    home: Folder, losing: Callable[[Folder], object], tmp_path: Path
+) -> None:
+    """It would look whole, and a job that keeps the last few would throw the good ones away."""
+    losing(home)
+    with pytest.raises(LocalError, match="cannot be found"):
+        make_backup(home, tmp_path / "backups" / "today", int(time.time()))
+    assert not (tmp_path / "backups").exists()
+
+
+def test_what_was_restored_is_missed_before_its_first_start_too(
+    home: Folder, tmp_path: Path
+) -> None:
+    make_backup(home, tmp_path / "new", int(time.time()))
+    restore(tmp_path / "new", tmp_path / "of new", int(time.time()))
+    assert not Folder(tmp_path / "of new").gone, "it had never run, and there was nothing to copy"
+    begun(home)
+    make_backup(home, tmp_path / "backup", int(time.time()))
+    restore(tmp_path / "backup", tmp_path / "restored", int(time.time()))
+    restored = Folder(tmp_path / "restored")
+    assert status_of(look(restored)) == 0
+    (restored.path / "data").rename(tmp_path / "elsewhere")
+    with pytest.raises(LocalError, match="cannot be found"):
+        run_relay(restored.path, {})
+
+
+def with_text(pem: bytes) -> bytes:
+    return b"Certificate:\n  Data: what openssl says of it, \xc3\xa9\n" + pem + b"# of the copy\n"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        with_text,
+        lambda pem: b"\n" + pem,
+        lambda pem: pem + pem,
+        lambda pem: pem.replace(b"\n", b"\r\n"),
+    ],
+)
+def test_text_around_the_certificate_is_nothing_wrong(
+    home: Folder, written: Callable[[bytes], bytes]
+) -> None:
+    """OpenSSL takes it, so the relay has always started with it."""
+    path = home.tls_certificate_path
+    path.write_bytes(written(path.read_bytes()))
+    home.server_context()
+    assert status_of(look(home)) == 0
+    assert demand_startable(home, home.settings({})).card.tls_certificate
+
+
+def test_a_disk_that_cannot_be_looked_at_is_no_bug_and_no_lost_database(home: Folder) -> None:
+    """One of root's alone, or one that fails: what opens the file says why."""
+    begun(home)
+    (home.path / "data").rename(home.path / "elsewhere")
+    # As root the rights of a folder keep nobody out; a name that is too long does.
+    (home.path / "data").symlink_to("x" * 300)
+    assert grades(look(home), "database") == {Grade.WRONG}
+    demand_startable(home, home.settings({}))
+    with pytest.raises(LocalError, match="cannot be opened") as refused:
+        open_file(home.database_path)
+    assert "who owns" in str(refused.value.hint)
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_bug(home: Folder) -> None:
+    """As after an error of the disk, when it has been mounted for reading alone."""
+    (home.path / "lock").symlink_to("x" * 300)
+    with pytest.raises(LocalError, match="lock cannot be written") as refused:
+        run_relay(home.path, {})
+    assert refused.value.hint
 
 
 def test_without_a_peer_of_the_other_role_it_is_doubtful(tmp_path: Path) -> None:

@@ -439,3 +439,34 @@ def test_who_cannot_catch_up_is_cut_and_the_others_go_on(monkeypatch: pytest.Mon
             assert is_broken or (follow is not None and follow.next_n == 16)
 
     run(lambda core, sessions: asyncio.wait_for(scenario(core, sessions), 20))
+
+
+def test_when_nobody_can_catch_up_they_are_cut_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A disk that cannot be read fails for a whole fleet, and the loop has other things to do."""
+
+    async def scenario(core: HomeCore, sessions: Sessions) -> None:
+        lines = [Line(sessions) for _ in range(12)]
+        for line in lines:
+            line.prove(core)
+        for number in range(16):
+            assert lines[0].ask(put(number, size=16 * 1024))
+            await settle()
+        for line in lines:
+            assert line.ask(commands.Follow(2, CHANNEL, COMMONS, 0))
+
+        def failing(*_what: object) -> object:
+            raise OSError("a read of the disk")
+
+        monkeypatch.setattr(core.store, "envelopes", failing)
+        flusher = sessions.flusher
+        before = len(flusher._waiting)
+        assert before > 4
+        flusher._serve()
+        assert len(flusher._waiting) >= before - 2
+        while flusher._waiting:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert sum(line.is_cut for line in lines) >= before - 1
+
+    run(lambda core, sessions: asyncio.wait_for(scenario(core, sessions), 20))

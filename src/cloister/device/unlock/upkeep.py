@@ -127,7 +127,10 @@ class Upkeep:
                 continue
             if self._is_suspected:
                 self._is_suspected = False
-                look_at = min(look_at, loop.time() + self._uniform(0, SUSPECTED_S))
+                if look_at > loop.time() + SUSPECTED_S:
+                    # Drawn once: each conversation tells of the restore, and the least of many
+                    # draws would have all devices come at once after all.
+                    look_at = loop.time() + self._uniform(0, SUSPECTED_S)
             try:
                 # Whatever else changes meanwhile does not put it off.
                 async with asyncio.timeout_at(look_at):
@@ -144,6 +147,7 @@ class Upkeep:
                 await self.settle()
             except CloisterError as error:
                 self.trouble = in_words(error)
+                self.look()  # else it would be tried again in hours
 
     async def confirm(self) -> None:
         """Give the tries back that opening the vault used up.  Raises what stands in the way."""
@@ -153,16 +157,17 @@ class Upkeep:
     async def look_for_losses(self) -> None:
         """Ask each relay whether it still has its share; what cannot be reached is asked later."""
         async with self._one_at_a_time:
-            if not self._key.references or self._is_undropped:
+            if not self._key.references:
                 return
             try:
-                # It has done this already: with nothing to drop it changes nothing.
+                # It has done this already, or owes it: with nothing to drop it changes nothing.
                 await self._at_all(self._key.references, _drop)
             except CloisterError as error:
                 if _is_loss(error):
                     self._has_lost = True
                 else:
-                    self.trouble = in_words(error)
+                    # A share that is held is there.
+                    self.trouble = None if _is_held(error) else in_words(error)
             else:
                 self.trouble = None
 
@@ -170,17 +175,25 @@ class Upkeep:
         """Do all that is owed now.  Raises what stands in the way."""
         async with self._one_at_a_time:
             self.begin_lease()
-            if self._has_lost:
-                await self._make_anew()
-            await self._give_tries_back()
-            if self._is_unwrapped:
-                await self._wrap_anew()
-            if self._is_undropped:
-                await self._drop_generation_before()
-            if self._moved:
-                await self._write_routes()
+            try:
+                await self._settle()
+            except CallRefused as refused:
+                # Whichever step finds it: it would be refused for ever.
+                self._has_lost = self._has_lost or _is_loss(refused)
+                raise
             self._backoff.reset()
             self.trouble = None
+
+    async def _settle(self) -> None:
+        if self._has_lost:
+            await self._make_anew()
+        await self._give_tries_back()
+        if self._is_unwrapped:
+            await self._wrap_anew()
+        if self._is_undropped:
+            await self._drop_generation_before()
+        if self._moved:
+            await self._write_routes()
 
     async def change_pin(self, old: Secret, new: Secret) -> None:
         """Put another PIN in the place of the one in force.
@@ -206,7 +219,7 @@ class Upkeep:
                 # Else three generations would be about; no relay keeps so many.
                 await self._drop_generation_before()
             try:
-                following = await self._next_generation()
+                following = await self._next_generation(_make)
                 stretched = await asyncio.to_thread(fresh_stretch, new, cost, self._entropy)
                 await self._wrap(following, stretched, undropped=True)
             except CloisterError as error:
@@ -259,14 +272,34 @@ class Upkeep:
 
     async def _make_anew(self) -> None:
         """Another generation at every relay, under the PIN in force."""
-        await self._wrap(await self._next_generation(), self._key.stretched, undropped=True)
+        if self._is_undropped:
+            # No relay keeps three; the one that has lost its share refuses, and need not do it.
+            with suppress(CloisterError):
+                await self._at_all(self._key.references, _drop)
+        held: set[bytes] = set()
+
+        async def make(call: Call, reference: ShareReference, share: EnrolledShare) -> None:
+            try:
+                await _make(call, reference, share)
+            except CallRefused as refused:
+                if not _is_held(refused):
+                    raise
+                held.add(reference.relay_id)
+
+        following = await self._next_generation(make)
+        # Where a hold forbids another, the one in force is there and goes on.
+        references = tuple(
+            one if one.relay_id in held else new
+            for one, new in zip(self._key.references, following, strict=True)
+        )
+        await self._wrap(references, self._key.stretched, undropped=True)
         self._has_lost = False
 
-    async def _next_generation(self) -> tuple[ShareReference, ...]:
+    async def _next_generation(self, make: Step) -> tuple[ShareReference, ...]:
         following = tuple(
             replace(one, generation=one.generation + 1) for one in self._key.references
         )
-        await self._at_all(following, _make)
+        await self._at_all(following, make)
         return following
 
     async def _wrap(
@@ -340,6 +373,11 @@ class Upkeep:
 def _is_loss(error: BaseException) -> bool:
     """Tell whether a relay has said that it has no share."""
     return isinstance(error, CallRefused) and (error.code, error.detail) == (Refusal.GENERATION, 0)
+
+
+def _is_held(error: BaseException) -> bool:
+    """Tell whether a legal hold forbids it; a share that is lost is said to be lost before."""
+    return isinstance(error, CallRefused) and error.code == Refusal.HELD
 
 
 async def _confirm(call: Call, reference: ShareReference, share: EnrolledShare) -> None:

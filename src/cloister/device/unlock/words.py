@@ -68,8 +68,10 @@ def in_words(error: CloisterError) -> CloisterError:
             )
         case Refusal.UNKNOWN_OBJECT:
             return LockedError(
-                "A relay does not know this device's share.",
-                hint="is vault.key an old copy, or was the relay set up anew? ask a steward",
+                "A relay does not know this device's share: it was restored from an older backup,"
+                " or vault.key is an old copy.",
+                hint="while the vault is open: bring another device in (cloister device add) and"
+                " keep what you need (cloister backup); once it is shut, ask to be invited anew",
             )
         case _:
             return NetworkError(

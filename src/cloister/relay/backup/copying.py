@@ -20,6 +20,7 @@ from cloister.relay.backup.manifest import (
 )
 from cloister.relay.folder import Folder
 from cloister.relay.shares import schema as shares_schema
+from cloister.relay.startable import demand_databases
 
 _SHARE_TABLES: Final = ("share", "ticket_spent", "pending_order", "erasure_receipt")
 """All but the scalars, which two stewards must be able to destroy everywhere, and their key's id.
@@ -41,6 +42,7 @@ def make_backup(folder: Folder, target: Path, now: int, *, with_books: bool = Tr
     UsageError, LocalError, and what a folder that is no relay's raises."""
     role = folder.settings({}).relay.role
     identity = folder.identity()
+    demand_databases(folder)  # one without them would look whole, and take the place of a good one
     if target.exists():
         raise UsageError(f"{target} is there already", hint="name a folder that is not there yet")
     building = target.with_name(f".{target.name}.unfinished")

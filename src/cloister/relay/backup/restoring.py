@@ -71,6 +71,8 @@ def restore(backup: Path, target: Path, now: int) -> Restored:
         shares = _count_shares(folder.shares_path)
         mark = Mark(manifest.made_at, now, manifest.role == "home" and circles > 0)
         write_mark(folder, mark)
+        if folder.database_path.exists() and folder.shares_path.exists():
+            folder.note_begun()
         _flush_all(building)
         if target.exists():
             target.rmdir()

@@ -103,7 +103,7 @@ def look_at_clock(folder: Folder, now: int) -> Iterator[Finding]:
         )
         return
     places = (folder.settings_path, folder.database_path, folder.shares_path)
-    newest = max(int(place.stat().st_mtime) for place in places if place.exists())
+    newest = max(int(place.stat().st_mtime) for place in places if os.access(place, os.F_OK))
     if newest > now + _BEHIND_S:
         yield Finding(
             "clock",

@@ -8,7 +8,7 @@ from pathlib import Path
 from cloister.errors import LocalError
 from cloister.finding import Finding, Grade, wrong
 from cloister.relay.disclosure.inventory import open_read_only
-from cloister.relay.folder import Folder
+from cloister.relay.folder import Folder, is_there
 from cloister.relay.shares import schema as shares_schema
 from cloister.relay.shares.epoch_key import EpochKeyFile
 from cloister.relay.startable import demand_databases
@@ -31,7 +31,7 @@ def look_at_databases(folder: Folder) -> Iterator[Finding]:
 
 
 def _database(path: Path, newest: int) -> Iterator[Finding]:
-    if not path.exists():
+    if not is_there(path):
         yield Finding("database", Grade.GOOD, f"{path.name} is not there: the first start makes it")
         return
     try:
@@ -64,7 +64,7 @@ def _database(path: Path, newest: int) -> Iterator[Finding]:
 
 
 def _epoch_key(folder: Folder) -> Iterator[Finding]:
-    if not folder.shares_path.exists():
+    if not is_there(folder.shares_path):
         return
     try:
         with open_read_only(folder.shares_path) as connection:

@@ -187,7 +187,8 @@ class ShareActs:
         share = self._proven(store, request, ShareAct.DROP, nonce)
         if isinstance(share, Refused):
             return share
-        refused = _closed(share) or _held(share) or _missing(store, share, request.generation)
+        # What is lost is said under a hold too: the device must make it anew while it is open.
+        refused = _closed(share) or _missing(store, share, request.generation) or _held(share)
         if refused is not None:
             return refused
         store.drop_scalars(share.handle, request.generation)
