@@ -100,6 +100,25 @@ def test_a_device_that_cannot_answer_once_is_asked_again(monkeypatch: pytest.Mon
     play(device, story)
 
 
+def test_an_alarm_is_heard_while_the_device_cannot_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once, and no vault knows of it afterwards."""
+    device = newsroom()
+
+    async def failing() -> list[View]:
+        raise LocalError("the vault cannot be read")
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await settled(pilot)
+        monkeypatch.setattr(device, "members", failing)
+        device.write(DESK, "Amira", "first")
+        await until(pilot, lambda: "The vault cannot be read." in grid(app))
+        await press(pilot, "escape")
+        device.alarm("hole", "something was withheld")
+        await until(pilot, lambda: "something was withheld" in grid(app))
+
+    play(device, story)
+
+
 def test_what_is_told_while_a_conversation_is_read_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page was read before it came, and arrives after it was told."""
     device = newsroom()

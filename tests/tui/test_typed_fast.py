@@ -10,7 +10,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from cloister.client.inputs import ChangeConversation
-from cloister.errors import PolicyError
+from cloister.errors import LocalError, PolicyError
 from cloister.testing.paper_device import PaperDevice
 from cloister.tui import ending
 from cloister.tui.app import Interface
@@ -224,6 +224,29 @@ def test_a_draft_is_newer_than_an_answer_that_was_asked_for_before_it() -> None:
     play(device, story)
 
 
+def test_a_draft_that_the_device_did_not_take_stays() -> None:
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        given = device.keep_draft
+
+        async def failing(*arguments: Any) -> None:
+            raise LocalError("the disk is full")
+
+        await press(pilot, "enter", *"half")
+        device.keep_draft = failing  # type: ignore[method-assign, assignment]
+        await press(pilot, "tab")
+        assert app.session is not None
+        await app.session.refresh()
+        device.keep_draft = given  # type: ignore[method-assign]
+        await press(pilot, "shift+tab")
+        assert composer(app) == "half"
+        await press(pilot, "tab")
+
+    play(device, story)
+    assert device.begun == {DESK: "half"}
+
+
 def test_an_alarm_is_not_put_away_by_the_enter_of_a_text() -> None:
     device = newsroom()
 
@@ -276,3 +299,21 @@ def test_it_locks_while_the_device_stands_still(monkeypatch: pytest.MonkeyPatch)
         await asyncio.sleep(0.1)
 
     assert play(device, story) == "locked"
+
+
+def test_what_comes_into_sight_is_painted_whatever_the_toolkit_tells_of_it() -> None:
+    """It sends no event of its size to what is shown between a scroll and the layout after it."""
+    device = newsroom()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        home = app.home
+        assert home is not None
+        await press(pilot, "escape")
+        home.add_class("talking")
+        await asyncio.sleep(0)
+        home._compositor._full_map_invalidated = True
+        home._compositor.full_map  # noqa: B018  (as whoever looks for the place of a widget has it)
+        await some_time(pilot)
+        assert "> " in grid(app).splitlines()[-2] + grid(app).splitlines()[-1]
+
+    play(device, story, (100, 30))

@@ -29,9 +29,9 @@ def chat(person: Person, *, name: str) -> None:
     pipe. Commands begin with a slash: /help lists them, and there is one for everything that the
     full-screen interface does. Piped lines are sent one by one; answers go to standard output. What
     is not done there is said, the lines after it are done all the same, and at their end the exit
-    status is that of the first. After a /go, /new, /search, /pin, /backup or /restore that is not
-    done, and after a command that there is not, nothing more is done: what follows could be said to
-    others.
+    status is that of the first. After a /go, /new, /search, /people, /pin, /backup, /restore or
+    /move-home that is not done, and after a command that there is not, nothing more is done: what
+    follows could be said to others.
 
     \b
     Examples:

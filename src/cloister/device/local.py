@@ -366,6 +366,7 @@ async def _until_sent(
         try:
             notice = await notices.next()
         except FellBehind:
+            notices.go_on()
             latest = await read()
             continue
         if isinstance(notice, Shown) and notice.message.message_id == latest.message_id:

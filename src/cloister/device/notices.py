@@ -21,17 +21,24 @@ class Notices:
     def __init__(self) -> None:
         self._queue: asyncio.Queue[FollowedNotice | None] = asyncio.Queue(MOST_NOTICES + 1)
         self.unheard: list[Alarm] = []
-        """Alarms that came when the queue was full."""
+        """Alarms that came when the queue was full, or behind the end of it."""
+        self._is_behind = False
 
     def take(self, notice: Notice) -> None:
         """Take a notice; when the queue is full, note that the reader fell behind."""
         if isinstance(notice, Answer):
             return
-        is_room = self._queue.qsize() < MOST_NOTICES
-        if isinstance(notice, Alarm) and not is_room and len(self.unheard) < MOST_UNHEARD:
+        is_full = self._queue.qsize() >= MOST_NOTICES
+        if not self._is_behind:
+            self._is_behind = is_full
+            self._queue.put_nowait(None if is_full else notice)
+        if self._is_behind and isinstance(notice, Alarm) and len(self.unheard) < MOST_UNHEARD:
+            # Also where there is room again: nobody reads on behind the end.
             self.unheard.append(notice)
-        if not self._queue.full():
-            self._queue.put_nowait(notice if is_room else None)
+
+    def go_on(self) -> None:
+        """Take notices again: the reader has fallen behind, and goes on all the same."""
+        self._is_behind = False
 
     async def next(self) -> FollowedNotice:
         """Return the next notice.  Raises ``FellBehind``."""

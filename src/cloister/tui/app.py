@@ -14,7 +14,7 @@ from textual.screen import Screen
 from cloister.errors import CloisterError
 from cloister.tui.access import Access, Phase
 from cloister.tui.autolock import Autolock
-from cloister.tui.ending import keep_what_is_begun, when_told_to
+from cloister.tui.ending import Ending, when_told_to
 from cloister.tui.keys import KEYS, Key, help_lines, key_name
 from cloister.tui.notifications import NOTIFY_EVERY_S, signal_of
 from cloister.tui.screens.unlock import UnlockScreen
@@ -71,6 +71,7 @@ class Interface(TypeAhead):
         """What is being done, while it is being done."""
         self.session: Session | None = None
         self.autolock = Autolock(self, self._lock_if_open)
+        self._ending = Ending(self)
         self._notified = 0.0
         self._news: News | None = None
         self._phase = ""
@@ -367,21 +368,15 @@ class Interface(TypeAhead):
     def action_lock(self) -> None:
         """Close the vault now; the screen is cleared at once, whatever the vault takes."""
         if self.session is not None:
-            self.run_worker(self._end("locked"), group="locking")
+            self._ending.begin("locked")
 
     def _lock_if_open(self) -> bool:
         self.action_lock()
         return self.session is not None
 
-    async def _end(self, how: str) -> None:
-        screens = tuple(self.screen_stack)
-        self.push_screen(Screen())  # empty: nobody waits for the device with the texts in sight
-        await keep_what_is_begun(self.home, screens)
-        self.exit(how)
-
     def action_quit_now(self) -> None:
         """End the interface."""
-        self.run_worker(self._end("left"), group="locking")
+        self._ending.begin("left")
 
     def action_help_quit(self) -> None:
         """Ctrl+C: say how it is left; it must not happen by a slip."""

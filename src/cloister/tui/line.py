@@ -43,7 +43,9 @@ AROUND: Final = 3
 PAGE: Final = 200
 OF_THE_LINE: Final = frozenset({"", "?", "help", "older", "where"})
 """Commands that only the line mode has."""
-BEFORE_OTHERS: Final = frozenset({"go", "new", "search", "pin", "backup", "restore"})
+BEFORE_OTHERS: Final = frozenset(
+    {"go", "new", "search", "people", "pin", "backup", "restore", "move-home"}
+)
 """Commands that lead elsewhere, or ask for secrets."""
 QUEUED_S: Final = 4.0
 """A text that is still queued after this long is said to be."""
@@ -123,12 +125,13 @@ class LineMode:
         begun: list[str] = []
         while not self._talk.ending:
             line = await self._lines.next()
-            if line is None:
+            if line is None and (self._lines.is_typed or not begun):
                 break
-            if line.endswith("\\"):
+            if line is not None and line.endswith("\\"):
                 begun.append(line[:-1])  # one more line of the same text
                 continue
-            text = "\n".join([*begun, line])
+            # A pipe may end in the middle of a text: it is one all the same.
+            text = "\n".join(begun if line is None else [*begun, line])
             begun = []
             try:
                 await self._take(text)
@@ -381,5 +384,5 @@ def _is_before_others(text: str) -> bool:
     """Tell whether the lines after what was not done would be said to others than was meant."""
     if not text.startswith("/") or text.startswith("//"):
         return False
-    name = text[1:].split(" ", 1)[0].strip().casefold()
+    name = next(iter(text[1:].split()), "").casefold()
     return name in BEFORE_OTHERS or name not in OF_THE_LINE | BY_NAME.keys()

@@ -58,7 +58,7 @@ class ScreenTalk:
 
     async def write(self, title: str, *, about: str, text: str, draft_of: str = "") -> str:
         """Ask for a text of several lines."""
-        screen = WriteScreen(title, about=about, text=text, is_draft=bool(draft_of))
+        screen = WriteScreen(title, about=about, text=text, draft_of=draft_of)
         answer = await self._app.push_screen_wait(screen)
         if not answer or not answer[0].strip():
             if draft_of and screen.left.strip() and self._app.home is not None:

@@ -33,6 +33,8 @@ PAGE: Final = 200
 AROUND: Final = 20
 """Messages shown before one that was gone to."""
 MANY: Final = 1000
+SENDING: Final = "sending"
+"""The workers that each see a text off."""
 TOGETHER_S: Final = 0.15
 """Changes within this time are asked for once."""
 AGAIN_S: Final = 1.0
@@ -76,8 +78,14 @@ class Session:
         self.on_news: Callable[[Changed], None] = lambda news: None
         """What the person is told of, and need do nothing about."""
         self._stale = asyncio.Event()
+        self._has_begun = False
+        self._told = ""
+        """The trouble that was told last."""
         self._keeping: Counter[str] = Counter()
         """Conversations whose draft is on its way to the device, and how often."""
+        self._was_kept = asyncio.Event()
+        self._unkept: set[str] = set()
+        """Conversations whose draft the device did not take: it stands here alone."""
 
     @property
     def is_connected(self) -> bool:
@@ -86,7 +94,7 @@ class Session:
 
     async def refresh(self) -> None:
         """Ask for everything that lists and state lines show."""
-        device, before, on_way = self.device, dict(self.drafts), set(+self._keeping)
+        device, before, on_way = self.device, dict(self.drafts), self._unkept | set(+self._keeping)
         self.status, views, newest, self.members, drafts, requests = await asyncio.gather(
             device.status(),
             device.conversations(),
@@ -116,7 +124,8 @@ class Session:
 
     def keep_draft(self, conversation: str, text: str) -> Coroutine[None, None, None]:
         """Note at once what has been begun in a conversation; awaited, the device keeps it."""
-        if not conversation or text == self.drafts.get(conversation, ""):
+        is_known = text == self.drafts.get(conversation, "") and conversation not in self._unkept
+        if not conversation or is_known:
             return self._keep("", "")
         self.drafts.pop(conversation, None)
         if text:
@@ -128,9 +137,19 @@ class Session:
         if not conversation:
             return
         try:
-            await quietly(self.device.keep_draft(conversation, text))
+            await self.device.keep_draft(conversation, text)
+            self._unkept.discard(conversation)
+        except CloisterError:
+            self._unkept.add(conversation)
         finally:
             self._keeping[conversation] -= 1
+            self._was_kept.set()
+
+    async def all_kept(self) -> None:
+        """Wait until the device has taken every draft that is on its way."""
+        while self._keeping.total():
+            self._was_kept.clear()
+            await self._was_kept.wait()
 
     async def rows(self, conversation: str, at: int | None) -> list[Message]:
         """Read the last page of a conversation, or everything from a little before a position on:
@@ -187,35 +206,33 @@ class Session:
 
     async def watch(self) -> None:
         """Follow the device until it closes.  Raises ``DeviceClosed``."""
-        told, has_begun = "", False
+        # Apart: while nothing can be asked it is heard all the same, since alarms are told once.
+        works = [
+            asyncio.ensure_future(self._patiently(work))
+            for work in (self._stay_fresh, self._follow)
+        ]
+        try:
+            await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+            for work in works:
+                if work.done():
+                    work.result()
+        finally:
+            for work in works:
+                work.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
+
+    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self.refresh()
-                if not has_begun:
-                    has_begun = True
-                    self.on_begin()
-                await self._watch()
+                await work()
             except DeviceClosed:
                 raise
             except CloisterError as error:
                 # What fails once must not leave the screens deaf.
-                if str(error) != told:
-                    told = str(error)
+                if str(error) != self._told:
+                    self._told = str(error)
                     self.on_trouble(error)
             await asyncio.sleep(AGAIN_S)
-
-    async def _watch(self) -> None:
-        following = asyncio.ensure_future(self._follow())
-        refreshing = asyncio.ensure_future(self._refresh_when_stale())
-        try:
-            await asyncio.wait({following, refreshing}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (following, refreshing):
-                if task.done():
-                    task.result()
-        finally:
-            following.cancel()
-            refreshing.cancel()
-            await asyncio.gather(following, refreshing, return_exceptions=True)
 
     async def _follow(self) -> None:
         while True:
@@ -247,12 +264,15 @@ class Session:
                 pass
         self.touch()
 
-    async def _refresh_when_stale(self) -> None:
+    async def _stay_fresh(self) -> None:
         while True:
-            await self._stale.wait()
-            await asyncio.sleep(TOGETHER_S)
             self._stale.clear()
             await self.refresh()
+            if not self._has_begun:
+                self._has_begun = True
+                self.on_begin()
+            await self._stale.wait()
+            await asyncio.sleep(TOGETHER_S)
 
 
 def _devices(members: Iterable[View]) -> frozenset[bytes]:

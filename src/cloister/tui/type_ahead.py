@@ -43,6 +43,8 @@ class TypeAhead(Tamed):
         self._between_until = 0.0
         self.is_opening = False
         """Whether a conversation is just being opened: keys wait for its composer."""
+        self.is_deaf = False
+        """Whether keys are for nobody any more, but for those that wait for nothing."""
         self.never_held: frozenset[str] = frozenset()
         """Keys that wait for nothing, such as the one that locks."""
         self.calling: frozenset[str] = frozenset()
@@ -78,6 +80,8 @@ class TypeAhead(Tamed):
             await self._let_go(event)
 
     async def _let_go(self, event: events.Key | events.Paste) -> None:
+        if self.is_deaf:
+            return
         is_calling, self._is_passed_on = self._calls(event), False
         await super().on_event(event)
         if is_calling and self._held is None:

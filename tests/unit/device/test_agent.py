@@ -245,8 +245,14 @@ def test_a_text_that_is_sent_while_much_is_told_is_said_to_be_sent() -> None:
             notices.take(Changed(what="members"))
         queued = replace(text_message(1), state=MessageState.QUEUED)
 
+        reads: list[int] = []
+
         async def read() -> Message:
-            return replace(queued, state=MessageState.SENT)
+            # Still queued the first time; the relay has it a moment later, and that is told.
+            reads.append(len(reads))
+            sent = replace(queued, state=MessageState.SENT)
+            asyncio.get_running_loop().call_soon(notices.take, Shown(message=sent))
+            return queued
 
         sent = await asyncio.wait_for(local._until_sent(notices, queued, read), 10)
         assert sent.state is MessageState.SENT

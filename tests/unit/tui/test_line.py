@@ -448,6 +448,9 @@ def test_the_vault_is_locked_also_in_the_middle_of_a_question(
         ["/pin", "", "482913", "482913"],
         ["/Go Nobody", "for nobody else"],
         ["/got Amira", "for Amira"],
+        ["/ go Nobody", "for nobody else"],
+        ["/people Nobody", "Write", "for nobody else"],
+        ["/move-home is-there /no/such/card", "yes", "7D2K-ACTIVATION"],
     ],
 )
 def test_lines_of_what_was_not_done_in_a_pipe_are_said_to_nobody(
@@ -549,3 +552,10 @@ def test_what_is_typed_after_the_machine_has_slept_for_long_is_not_taken(
     )
     assert asyncio.run(asyncio.wait_for(mode.run("Desk"), 10)) == "locked"
     assert [row.text for row in device.rows[DESK]][1:] == ["one"]
+
+
+def test_a_pipe_that_ends_in_the_middle_of_a_text_has_said_it(device: PaperDevice) -> None:
+    talk(device, "one\\", "two\\", is_typed=False)
+    assert device.rows[DESK][-1].text == "one\ntwo"
+    talk(device, "given up\\")
+    assert device.rows[DESK][-1].text == "one\ntwo"

@@ -22,7 +22,7 @@ from cloister.tui.keys import key_name
 from cloister.tui.layout import conversation_rows, title_row
 from cloister.tui.lines import Line, fit
 from cloister.tui.repainting import FrugalCompositor
-from cloister.tui.session import PAGE, Session, quietly
+from cloister.tui.session import PAGE, SENDING, Session, quietly
 from cloister.tui.widgets.choice_list import ChoiceList, Item
 from cloister.tui.widgets.entry import Composer
 from cloister.tui.widgets.message_log import MessageLog
@@ -290,7 +290,7 @@ class HomeScreen(Screen[None]):
             return
         composer, conversation = self.query_one("#composer", Composer), self.conversation
         composer.fill("")
-        self.run_worker(self._send(conversation, event.text))
+        self.run_worker(self._send(conversation, event.text), group=SENDING)
 
     async def _send(self, conversation: str, text: str) -> None:
         kept = self.session.drafts.get(conversation, "")
@@ -309,9 +309,9 @@ class HomeScreen(Screen[None]):
             if not log.holds(row.message_id):
                 log.take(row)
 
-    async def on_composer_paused(self, event: Composer.Paused) -> None:
-        """Keep the draft when the person pauses."""
-        await self.keep_draft()
+    def on_composer_paused(self, event: Composer.Paused) -> None:
+        """Keep the draft when the person pauses; no key waits for it."""
+        self.run_worker(self.keep_draft())
 
     def keep_draft(self, more: str = "") -> Coroutine[None, None, None]:
         """Keep what stands in the composer now, not when this is awaited, and ``more``."""

@@ -23,11 +23,12 @@ class WriteScreen(Asked):
     WriteScreen Composer { max-height: 8; }
     """
 
-    def __init__(self, title: str, *, about: str, text: str, is_draft: bool = False) -> None:
-        """``is_draft``: what is left unfinished is kept, whatever stood there to begin with."""
-        leave = "keep it" if is_draft else "leave it"
+    def __init__(self, title: str, *, about: str, text: str, draft_of: str = "") -> None:
+        """``draft_of``: the conversation that keeps what is left unfinished, whatever stood there
+        to begin with."""
+        leave = "keep it" if draft_of else "leave it"
         super().__init__(title, f"Enter: done   Ctrl+J: new line   Esc: {leave}")
-        self._is_draft = is_draft
+        self.draft_of = draft_of
         self.left = ""
         """What was written when the person went back."""
         self._about = about
@@ -57,7 +58,7 @@ class WriteScreen(Asked):
     def unfinished(self) -> str:
         """What was written here, if it is not what stood there to begin with."""
         text = self.query_one("#answer", Composer).text
-        return "" if text == self._text and not self._is_draft else text
+        return "" if text == self._text and not self.draft_of else text
 
     def dismiss(self, result: Answer = None) -> AwaitComplete:
         """Go, and remember what is left unfinished: the widgets are gone afterwards."""
@@ -66,6 +67,8 @@ class WriteScreen(Asked):
         return super().dismiss(result)
 
 
-def unfinished(screens: Iterable[Screen[Any]]) -> str:
-    """Return the text that is being written on one of the screens; nothing: none is."""
-    return "".join(one.unfinished for one in screens if isinstance(one, WriteScreen))
+def unfinished(screens: Iterable[Screen[Any]]) -> tuple[str, str]:
+    """Return the text that is being written on one of the screens, after the conversation whose
+    draft it is; nothing: that of no other than the open one, or no text."""
+    found = ((one.draft_of, one.unfinished) for one in screens if isinstance(one, WriteScreen))
+    return next(found, ("", ""))

@@ -203,10 +203,14 @@ class MessageLog(Painted):
             self.lines = [((self.placeholder, "dim"),)]
 
     def on_resize(self, event: object) -> None:
+        """Fit into another height, too."""
+        self.fit()
+
+    def fit(self) -> None:
         """Break lines anew, and keep the end in sight if it was."""
         if self.size.width != self._laid_out_for:
             self._blocks = []
-            self.relay()
+        super().fit()
         if self._goal is not None:
             goal, self._goal = self._goal, None
             self.show_position(goal)

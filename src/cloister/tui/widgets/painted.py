@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
+from typing import Any
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -55,8 +55,19 @@ class Painted(ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, max(len(self.lines), 1))
         self.refresh()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Break lines anew when there is another width."""
+    def _size_updated(self, *arguments: Any, **options: Any) -> bool:
+        """Break lines anew when there is another width.
+
+        The toolkit's event of it does not come to what was brought into sight between a scroll and
+        the layout after it: such a line would stay empty.
+        """
+        is_told = super()._size_updated(*arguments, **options)
+        if self.size.width != self._laid_out_for:
+            self.call_later(self.fit)
+        return is_told
+
+    def fit(self) -> None:
+        """Lay out anew if this is another width than before."""
         if self.size.width != self._laid_out_for:
             self.relay()
 
