@@ -17,7 +17,7 @@ from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 
 import cloister.tui.screens.behind  # noqa: F401 (so that no test waits for a first import)
-from cloister.tui import session, type_ahead, words
+from cloister.tui import ending, session, type_ahead, words
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,3 +73,5 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     # What a person is not kept waiting for: keys would land elsewhere on a machine that stands.
     monkeypatch.setattr(type_ahead, "READY_S", 60)
     monkeypatch.setattr(type_ahead, "BETWEEN_S", 60)
+    # What is kept at the end is kept on such a machine, too.
+    monkeypatch.setattr(ending, "KEEP_S", 60)

@@ -100,6 +100,32 @@ def test_a_device_that_cannot_answer_once_is_asked_again(monkeypatch: pytest.Mon
     play(device, story)
 
 
+def test_a_trouble_that_comes_back_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "AGAIN_S", 0)
+    monkeypatch.setattr(session, "WELL_S", -1)
+    device = newsroom()
+    members, failures = device.members, list[LocalError]()
+
+    async def failing() -> list[View]:
+        if failures:
+            raise failures.pop()
+        return await members()
+
+    async def story(app: Interface, pilot: Pilot[str]) -> None:
+        await settled(pilot)
+        monkeypatch.setattr(device, "members", failing)
+        for text in ("first", "second"):
+            failures.append(LocalError("the vault cannot be read"))
+            device.write(DESK, "Amira", text)
+            await until(pilot, lambda: "The vault cannot be read." in grid(app))
+            await press(pilot, "escape")
+            assert app.session is not None
+            session_now = app.session
+            await until(pilot, lambda: session_now.newest[DESK].text == text)  # noqa: B023
+
+    play(device, story)
+
+
 def test_an_alarm_is_heard_while_the_device_cannot_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told once, and no vault knows of it afterwards."""
     device = newsroom()

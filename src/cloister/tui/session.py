@@ -7,6 +7,7 @@ screens draw what is here.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
@@ -39,6 +40,8 @@ TOGETHER_S: Final = 0.15
 """Changes within this time are asked for once."""
 AGAIN_S: Final = 1.0
 """How soon the device is asked again that could not answer."""
+WELL_S: Final = 60.0
+"""A trouble that comes back this long after it was told, and was over meanwhile, is told again."""
 
 LOOK_BACK: Final = 50
 """Rows in which something is looked for that a blocked member did not write."""
@@ -81,6 +84,7 @@ class Session:
         self._has_begun = False
         self._told = ""
         """The trouble that was told last."""
+        self._told_at = 0.0
         self._keeping: Counter[str] = Counter()
         """Conversations whose draft is on its way to the device, and how often."""
         self._was_kept = asyncio.Event()
@@ -230,7 +234,7 @@ class Session:
             except CloisterError as error:
                 # What fails once must not leave the screens deaf.
                 if str(error) != self._told:
-                    self._told = str(error)
+                    self._told, self._told_at = str(error), time.monotonic()
                     self.on_trouble(error)
             await asyncio.sleep(AGAIN_S)
 
@@ -268,6 +272,8 @@ class Session:
         while True:
             self._stale.clear()
             await self.refresh()
+            if time.monotonic() - self._told_at > WELL_S:
+                self._told = ""
             if not self._has_begun:
                 self._has_begun = True
                 self.on_begin()
