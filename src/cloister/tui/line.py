@@ -41,8 +41,6 @@ LAST_ROWS: Final = 20
 AROUND: Final = 3
 """Messages shown on either side of one that was gone to."""
 PAGE: Final = 200
-OF_THE_LINE: Final = frozenset({"", "?", "help", "older", "where"})
-"""Commands that only the line mode has."""
 BEFORE_OTHERS: Final = frozenset(
     {"go", "new", "search", "people", "pin", "backup", "restore", "move-home"}
 )
@@ -140,7 +138,7 @@ class LineMode:
             except CloisterError as error:
                 said = str(error).removesuffix(".")
                 self._fail(error, f"Not done: {said}." + (f" {error.hint}" if error.hint else ""))
-                if not self._lines.is_typed and _is_before_others(text):
+                if not self._lines.is_typed and _is_before_others(text, error):
                     self._lines.refuse("What follows may be for others: nothing more is done.")
                     break
         if not self._lines.is_typed and not self._talk.ending:
@@ -177,11 +175,8 @@ class LineMode:
             self._lines.say(f"* Queued: {self._waiting[message_id][1]}. It goes out by itself.")
 
     async def _command(self, typed: str) -> None:
-        try:
-            name, *given = shlex.split(typed) or [""]
-        except ValueError:
-            name, *given = typed.split()
-        match name.casefold():
+        name, given = _words_of(typed)
+        match name:
             case "help" | "?" | "":
                 self._lines.say(help_text())
             case "older":
@@ -194,7 +189,7 @@ class LineMode:
                 self._take_settings()
                 await self._arrive()
             case _:
-                raise NotFoundError(f"there is no command /{name[:32]}", hint="/help lists them")
+                raise _NoSuchCommand(f"there is no command /{name[:32]}", hint="/help lists them")
 
     def _take_settings(self) -> None:
         """Take what may have been changed of the settings."""
@@ -380,9 +375,21 @@ class LineMode:
         self._link = word
 
 
-def _is_before_others(text: str) -> bool:
+class _NoSuchCommand(NotFoundError):
+    """Nobody knows what was meant."""
+
+
+def _words_of(typed: str) -> tuple[str, list[str]]:
+    """Return the name of a command, and what was given with it."""
+    try:
+        name, *given = shlex.split(typed) or [""]
+    except ValueError:
+        name, *given = typed.split()
+    return name.casefold(), given
+
+
+def _is_before_others(text: str, error: CloisterError) -> bool:
     """Tell whether the lines after what was not done would be said to others than was meant."""
-    if not text.startswith("/") or text.startswith("//"):
-        return False
-    name = next(iter(text[1:].split()), "").casefold()
-    return name in BEFORE_OTHERS or name not in OF_THE_LINE | BY_NAME.keys()
+    is_command = text.startswith("/") and not text.startswith("//")
+    leads_elsewhere = is_command and _words_of(text[1:])[0] in BEFORE_OTHERS
+    return leads_elsewhere or isinstance(error, _NoSuchCommand)

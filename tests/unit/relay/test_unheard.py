@@ -8,16 +8,14 @@ import json
 import ssl
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cloister.crypto.entropy import SystemEntropy
 from cloister.relay.app import tell_of_the_unheard
-from cloister.relay.folder import Folder
 from cloister.relay.logsafe import Log
+from unit.relay.test_inspection import make
 
 PLANTED = """
 import asyncio, sys
@@ -65,17 +63,7 @@ def test_a_fault_in_a_callback_is_said_and_a_strangers_connection_is_not() -> No
 
 @pytest.mark.process
 def test_a_relay_says_it_and_goes_on(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "relay")
-    folder.init(
-        role="home",
-        host="127.0.0.1",
-        port=0,
-        jurisdiction="HK",
-        operator="North",
-        name=None,
-        now=int(time.time()),
-        entropy=SystemEntropy(),
-    )
+    folder = make(tmp_path / "relay", "home", "HK", "North")
     process = subprocess.Popen(
         [sys.executable, "-c", PLANTED, str(folder.path)], stderr=subprocess.PIPE, text=True
     )

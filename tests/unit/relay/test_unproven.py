@@ -408,18 +408,24 @@ def test_a_sweep_lets_others_in_between() -> None:
     run(scenario, max_connections=1000)
 
 
+async def catching_up(core: HomeCore, sessions: Sessions) -> list[Line]:
+    """Twelve who follow a channel with more in it than a turn gives to all of them."""
+    lines = [Line(sessions) for _ in range(12)]
+    for line in lines:
+        line.prove(core)
+    for number in range(16):
+        assert lines[0].ask(put(number, size=16 * 1024))
+        await settle()
+    for line in lines:
+        assert line.ask(commands.Follow(2, CHANNEL, COMMONS, 0))
+    return lines
+
+
 def test_who_cannot_catch_up_is_cut_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong with one connection, or one read of the disk, keeps nobody else waiting."""
 
     async def scenario(core: HomeCore, sessions: Sessions) -> None:
-        lines = [Line(sessions) for _ in range(12)]
-        for line in lines:
-            line.prove(core)
-        for number in range(16):
-            assert lines[0].ask(put(number, size=16 * 1024))
-            await settle()
-        for line in lines:
-            assert line.ask(commands.Follow(2, CHANNEL, COMMONS, 0))
+        lines = await catching_up(core, sessions)
         flusher = sessions.flusher
         assert len(flusher._waiting) > 2
         broken = next(iter(flusher._waiting))
@@ -447,14 +453,7 @@ def test_when_nobody_can_catch_up_they_are_cut_a_few_at_a_time(
     """A disk that cannot be read fails for a whole fleet, and the loop has other things to do."""
 
     async def scenario(core: HomeCore, sessions: Sessions) -> None:
-        lines = [Line(sessions) for _ in range(12)]
-        for line in lines:
-            line.prove(core)
-        for number in range(16):
-            assert lines[0].ask(put(number, size=16 * 1024))
-            await settle()
-        for line in lines:
-            assert line.ask(commands.Follow(2, CHANNEL, COMMONS, 0))
+        lines = await catching_up(core, sessions)
 
         def failing(*_what: object) -> object:
             raise OSError("a read of the disk")

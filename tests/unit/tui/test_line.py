@@ -448,6 +448,7 @@ def test_the_vault_is_locked_also_in_the_middle_of_a_question(
         ["/pin", "", "482913", "482913"],
         ["/Go Nobody", "for nobody else"],
         ["/got Amira", "for Amira"],
+        ['/"go" Nobody', "for nobody else"],
         ["/ go Nobody", "for nobody else"],
         ["/people Nobody", "Write", "for nobody else"],
         ["/move-home is-there /no/such/card", "yes", "7D2K-ACTIVATION"],

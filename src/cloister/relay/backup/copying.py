@@ -73,11 +73,10 @@ def make_backup(folder: Folder, target: Path, now: int, *, with_books: bool = Tr
         building.rename(target)
         _flush(target.parent)
     except (OSError, sqlite.Error) as error:
-        shutil.rmtree(building, ignore_errors=True)
         raise LocalError(f"the backup could not be made: {error}") from None
-    except BaseException:  # interrupted, say: it has the keys, and lies where nobody looks
+    finally:
+        # Whatever ends it before it is whole: it has the keys, and lies where nobody looks.
         shutil.rmtree(building, ignore_errors=True)
-        raise
     return manifest
 
 
