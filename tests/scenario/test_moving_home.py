@@ -242,6 +242,7 @@ def test_a_device_in_another_epoch_goes_on_when_it_has_been_out_and_is_let_in_ag
         assert commons is not None
         assert commons.state is ChannelState.STUCK
         assert any(one.text == LET_IN_TO_THE_COMMONS for one in cyd.alarms)
+        assert any(one.text.startswith("The commons stands still: ") for one in cyd.alarms)
         cyd.crash()
         await circle.act(ada, Suspend(ref=circle.ref(), member="Cyd", reason="to be let in anew"))
         await circle.act(ada, Reinstate(ref=circle.ref(), member="Cyd"))

@@ -14,9 +14,9 @@ from cloister.client.identity import identity_of, steward_key
 from cloister.client.inputs import Invite, Remove, SendText
 from cloister.client.log_words import log_view
 from cloister.client.powers import Approve, ProposeStewards, ResetCommons, Suspend
-from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.records import FORMER_COMMONS, ChannelKind, ChannelState
 from cloister.client.verify_log import verify_log
-from cloister.client.views import FORMER_COMMONS, channel_named, conversations_view
+from cloister.client.views import channel_named, conversations_view
 from cloister.errors import PolicyError
 from cloister.limits import ENVELOPE_SIZES
 from cloister.relay.storage.api import Done as Callback

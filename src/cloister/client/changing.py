@@ -24,13 +24,13 @@ from cloister.client.identity import did_of
 from cloister.client.inputs import ChangeConversation, LeaveConversation
 from cloister.client.naming import member_named, own_member, roster_in_force, shown
 from cloister.client.outbox import fail_all, queue
-from cloister.client.records import ChannelKind, ChannelState, Wish
+from cloister.client.records import COMMONS_NAME, ChannelKind, ChannelState, Wish
 from cloister.client.rights import Rights, rights_of
 from cloister.client.safe_text import safe_line
 from cloister.client.spans import span_in_words
 from cloister.client.state import Channel, State
 from cloister.client.turn import Turn
-from cloister.client.views import COMMONS_NAME, channel_named, channel_titles
+from cloister.client.views import channel_named, channel_titles
 from cloister.client.wishes import is_forbidden, wished_info
 from cloister.crypto.hashing import sha256
 from cloister.errors import NotFoundError, PolicyError, UsageError

@@ -17,6 +17,7 @@ from cloister import mls
 from cloister.client.binding import dids_of
 from cloister.client.effects import Message, MessageKind
 from cloister.client.records import (
+    COMMONS_NAME,
     ChannelExposure,
     ChannelKind,
     ChannelState,
@@ -26,7 +27,7 @@ from cloister.client.records import (
 from cloister.client.safe_text import safe_line
 from cloister.client.state import UNPLACED, Channel, State, with_item
 from cloister.client.turn import SettledEntry, Turn
-from cloister.client.views import COMMONS_NAME, View
+from cloister.client.views import View
 from cloister.ids import DeviceId
 from cloister.roster.content import RevokeKind
 from cloister.roster.entry import Entry

@@ -79,6 +79,13 @@ class InvitingStep(IntEnum):
     READY = 4
 
 
+COMMONS_NAME: Final = "commons"
+"""The name under which everybody talks to the commons, the circle's general room."""
+
+FORMER_COMMONS: Final = "former commons"
+"""A commons that a reset has ended; it is read by the start of its id."""
+
+
 class ChannelKind(IntEnum):
     """The circle's own group, or a conversation."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cloister.client.outbox import fail_all
 from cloister.client.putting_again import in_next_epoch
-from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.records import COMMONS_NAME, FORMER_COMMONS, ChannelKind, ChannelState
 from cloister.client.state import Channel, State, with_item
 from cloister.client.turn import Turn
 from cloister.errors import PolicyError
@@ -23,7 +23,7 @@ def stop(turn: Turn, channel: Channel, reason: str, *, evidence: bytes) -> None:
         turn.change(suspects=with_item(turn.state.suspects, channel_id, evidence))
         turn.alarm(
             "suspect",
-            f"{title_of(turn.state, channel)}: {reason}.  Asking the relay once more.",
+            f"{_subject(turn.state, channel)}: {reason}.  Asking the relay once more.",
         )
         turn.drop_link("suspect")
         return
@@ -38,8 +38,7 @@ def stop(turn: Turn, channel: Channel, reason: str, *, evidence: bytes) -> None:
     )
     turn.alarm(
         "stuck",
-        f"The conversation {title_of(turn.state, channel)} stands still: {reason}.  "
-        "Nothing is posted there.",
+        f"{_subject(turn.state, channel)} stands still: {reason}.  Nothing is posted there.",
     )
     if channel.kind is not ChannelKind.COMMONS:  # else it goes out after a reset
         fail_all(turn, turn.state.channels[channel_id], f"the conversation stands still: {reason}")
@@ -47,5 +46,13 @@ def stop(turn: Turn, channel: Channel, reason: str, *, evidence: bytes) -> None:
 
 
 def title_of(state: State, channel: Channel) -> str:
-    """Return a channel's name for people."""
+    """Return a channel's name for people, as in the middle of a sentence."""
+    if channel.kind is ChannelKind.COMMONS:
+        return f"the {FORMER_COMMONS if state.is_former_commons(channel) else COMMONS_NAME}"
     return f"“{channel.title}”" if channel.title else channel.channel_id.hex()[:8]
+
+
+def _subject(state: State, channel: Channel) -> str:
+    name = title_of(state, channel)
+    is_commons = channel.kind is ChannelKind.COMMONS
+    return f"T{name[1:]}" if is_commons else f"The conversation {name}"

@@ -13,7 +13,7 @@ from cloister.client.content import QUIET
 from cloister.client.identity import did_of
 from cloister.client.joining import digits_of
 from cloister.client.receipt_views import level_of
-from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.records import COMMONS_NAME, FORMER_COMMONS, ChannelKind, ChannelState
 from cloister.client.routing import relay_set_of
 from cloister.client.safe_text import safe_line
 from cloister.client.seating import term_view
@@ -28,12 +28,6 @@ from cloister.roster.content import InviteKind
 from cloister.roster.join_request import fingerprint
 from cloister.roster.name import skeleton
 from cloister.roster.state import OpenRequest, RequestState
-
-COMMONS_NAME: Final = "commons"
-"""The name under which everybody talks to the commons, the circle's general room."""
-
-FORMER_COMMONS: Final = "former commons"
-"""A commons that a reset has ended; it is read by the start of its id."""
 
 RESET: Final = "a steward whose commons stands still runs `cloister commons reset`"
 OPEN_ANOTHER: Final = "open another conversation: `cloister conversation new`"

@@ -17,9 +17,9 @@ from cloister.client.inputs import (
     SendText,
     Vouch,
 )
-from cloister.client.records import ChannelKind, ChannelState
+from cloister.client.records import COMMONS_NAME, ChannelKind, ChannelState
 from cloister.client.state import Channel, State
-from cloister.client.views import COMMONS_NAME, phase_of
+from cloister.client.views import phase_of
 from cloister.relay.cosigning import RENEW_S
 from cloister.testing.simulation.chance import stream
 from cloister.testing.simulation.device_disk import SimulatedVault
