@@ -97,6 +97,7 @@ def test_who_is_known_does_not_wait_for_strangers_and_they_come_one_by_one() -> 
 def test_two_relays_at_which_the_same_strangers_knock_do_not_keep_time() -> None:
     async def beats(count: int) -> list[float]:
         loop, line = asyncio.get_running_loop(), strangers.Acquaintances(lambda: 0.0)
+        line.know(ENTRY)
         found = []
         for _ in range(count):
             assert not line.begin(ELSEWHERE)
@@ -112,6 +113,33 @@ def test_two_relays_at_which_the_same_strangers_knock_do_not_keep_time() -> None
     assert max(found) <= mean + spread
     assert max(found) - min(found) > spread
     assert abs(sum(found) / len(found) - mean) < spread / 2
+
+
+def test_strangers_come_sooner_while_nobody_is_known() -> None:
+    def beat_s(line: Acquaintances) -> float:
+        assert not line.begin(ELSEWHERE)
+        beat = line._beat
+        assert beat is not None
+        beat.cancel()
+        line._on_beat()
+        return beat.when() - asyncio.get_running_loop().time()
+
+    async def story() -> None:
+        clock = Clock()
+        line = Acquaintances(clock)
+        longest = strangers.FIRST_BEAT_S * (1 + strangers.SPREAD)
+        assert beat_s(line) <= longest
+        line.know(ENTRY)
+        assert beat_s(line) > longest
+        clock.now += KNOWN_S / 2
+        line.know("192.0.2.7")
+        clock.now += KNOWN_S - 1
+        assert not line.knows(ENTRY)
+        assert beat_s(line) > longest
+        clock.now += 2
+        assert beat_s(line) <= longest
+
+    asyncio.run(story())
 
 
 def test_the_first_proof_from_an_address_lets_all_in_who_wait_from_there() -> None:
