@@ -63,8 +63,10 @@ def test_labels_are_those_of_the_code() -> None:
 
 def test_acts_and_states_have_the_numbers_of_the_code() -> None:
     assert "act 1 by the unlock key" in FLAT
-    assert [one.name for one in auth.ShareAct] == ["EVALUATE", "CONFIRM", "NEXT", "DROP"]
-    assert [int(one) for one in auth.ShareAct] == [1, 2, 3, 4]
+    assert "act 5 is that of U8a" in FLAT
+    names = ["EVALUATE", "CONFIRM", "NEXT", "DROP", "ENROL_AGAIN"]
+    assert [one.name for one in auth.ShareAct] == names
+    assert [int(one) for one in auth.ShareAct] == [1, 2, 3, 4, 5]
     assert "1 nothing known, 2 it may come, 3 done" in FLAT
     assert [one.name for one in rows.ErasureState] == ["UNKNOWN", "PENDING", "ERASED"]
 

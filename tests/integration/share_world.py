@@ -55,6 +55,7 @@ class Share:
     owner: Ed25519Key
     bind: bytes
     handle: bytes = b""
+    receipt: bytes = b""
     generation: int = FIRST_GENERATION
 
     @classmethod
@@ -74,20 +75,27 @@ class Share:
         enrolled = await device.ask(commands.Enrol, **values, signature=signature)
         receipt = ShareReceipt.decode(enrolled.receipt)
         verify_by_relay(receipt, self.relay.card.key)
-        self.handle = receipt.handle
+        self.handle, self.receipt = receipt.handle, enrolled.receipt
         return enrolled
+
+    async def enrol_again(self, device: Device) -> Any:
+        content = self._content(device, ShareAct.ENROL_AGAIN, 0, self.confirm.public)
+        signatures = [one.sign(SHARE_LABEL, content) for one in (self.unlock, self.owner)]
+        return await device.ask(commands.EnrolAgain, self.receipt, self.confirm.public, *signatures)
 
     def sign(self, device: Device, act: ShareAct, element: bytes = b"") -> bytes:
         key = self.unlock if act is ShareAct.EVALUATE else self.confirm
-        content = ShareContent(
+        return key.sign(SHARE_LABEL, self._content(device, act, self.generation, element))
+
+    def _content(self, device: Device, act: ShareAct, generation: int, element: bytes) -> bytes:
+        return ShareContent(
             relay_id=self.relay.card.relay_id,
             handle=self.handle,
-            generation=self.generation,
+            generation=generation,
             act=int(act),
             element=element,
             nonce=device.nonce,
-        )
-        return key.sign(SHARE_LABEL, content.encode())
+        ).encode()
 
     async def evaluate(self, device: Device, pin: bytes) -> tuple[Secret, int]:
         blinding, element = blind(pin, ENTROPY)

@@ -52,6 +52,8 @@ class Life:
 
     world: GovernedCircle
     bystander: tuple[Share, Share]
+    latecomer: tuple[Share, Share]
+    """Of a device that enrolled after the backup."""
     put_before: list[bytes]
     put_after: list[bytes]
     taken: set[bytes]
@@ -89,6 +91,7 @@ async def live(pair: Pair, backups: Path) -> Life:
     for relay in (pair.home, pair.entry):
         make_backup(relay.place, backups / relay.card.name, int(time.time()))
 
+    latecomer = await enrol_at_both(pair, bind_of(circle.origin, ENTROPY.random(32)))
     after = await put(world, 5)
     taken = {
         (await device.ask(commands.TakeKeyPackage, circle.commons_id, circle.inbox_id)).package
@@ -110,7 +113,7 @@ async def live(pair: Pair, backups: Path) -> Life:
     head = await device.next_of(events.Head)
     while int(head.note.split(b"\n")[1]) < size:
         head = await device.next_of(events.Head)
-    return Life(world, bystander, before, after, taken, size, head.note)
+    return Life(world, bystander, latecomer, before, after, taken, size, head.note)
 
 
 async def renew(pair: Pair, share: Share) -> int:
@@ -121,6 +124,14 @@ async def renew(pair: Pair, share: Share) -> int:
     done = await device.ask(commands.NextGeneration, share.handle, 2, signature)
     await device.close()
     return int(done.n)
+
+
+async def come_back(pair: Pair, share: Share) -> None:
+    """Enrol again at a relay whose backup is from before, and have a scalar made there."""
+    device = await (Device.connect if share.relay is pair.home else to_entry)(pair)
+    assert not (await share.enrol_again(device)).n
+    await device.close()
+    assert await renew(pair, share) == 2
 
 
 async def go_on_after_the_home(pair: Pair, life: Life) -> None:
@@ -161,6 +172,9 @@ async def go_on_after_the_home(pair: Pair, life: Life) -> None:
     assert await answers(pair, life.bystander) == [Refusal.GENERATION, TRIES - 1]
     assert await renew(pair, life.bystander[0]) == 2
     assert await answers(pair, life.bystander) == [TRIES - 1, TRIES - 1]
+    assert await answers(pair, life.latecomer) == [Refusal.UNKNOWN_OBJECT, TRIES - 1]
+    await come_back(pair, life.latecomer[0])
+    assert await answers(pair, life.latecomer) == [TRIES - 1, TRIES - 1]
     await device.close()
 
 
@@ -174,6 +188,9 @@ async def go_on_after_the_entry(pair: Pair, life: Life) -> None:
     assert await answers(pair, life.bystander) == [TRIES - 1, Refusal.GENERATION]
     assert await renew(pair, life.bystander[1]) == 2
     assert await answers(pair, life.bystander) == [TRIES - 1, TRIES - 1]
+    assert await answers(pair, life.latecomer) == [TRIES - 1, Refusal.UNKNOWN_OBJECT]
+    await come_back(pair, life.latecomer[1])
+    assert await answers(pair, life.latecomer) == [TRIES - 1, TRIES - 1]
     await device.close()
 
 

@@ -1,7 +1,8 @@
-"""A drill on real processes: the home's disk is lost, and a backup takes its place.
+"""Drills on real processes: the home's disk is lost, and a backup takes its place.
 
 What members had said after the backup was made, and the relay had acknowledged, is put again by
-their devices, also by one that was killed in between; everybody sees it once.
+their devices, also by one that was killed in between; everybody sees it once.  A device that came
+in after it enrols again, and its vault opens from cold.
 """
 
 from __future__ import annotations
@@ -29,6 +30,16 @@ def signal_all(person: Person, number: int) -> None:
     os.killpg(person.child.pid, number)
 
 
+async def lose_and_restore_home(drill: Drill, backup: Path) -> None:
+    """The disk is gone; the relay goes on from the backup."""
+    process, home = drill.relays["home"], drill.folder.relay("home")
+    await process.stop(process.kill)
+    shutil.rmtree(home)
+    await drill.command("relay", "restore", str(backup), str(home))
+    await process.start()
+    await relays.ready("home", drill.folder, process)
+
+
 async def play(root: Path) -> None:
     drill = Drill(root)
     try:
@@ -50,12 +61,7 @@ async def play(root: Path) -> None:
         await asyncio.sleep(1)
         await ada.ask(ada.device.conversations)
 
-        process = drill.relays["home"]
-        await process.stop(process.kill)
-        shutil.rmtree(home)
-        await drill.command("relay", "restore", str(backup), str(home))
-        await process.start()
-        await relays.ready("home", drill.folder, process)
+        await lose_and_restore_home(drill, backup)
         signal_all(cyd, signal.SIGCONT)
 
         said = [BEFORE, f"Ada {AFTER}", f"Ben {AFTER}"]
@@ -75,3 +81,38 @@ async def play(root: Path) -> None:
 
 def test_what_was_said_after_a_backup_comes_to_everybody_once(tmp_path: Path) -> None:
     asyncio.run(play(tmp_path))
+
+
+async def come_in_late(root: Path) -> None:
+    drill = Drill(root)
+    try:
+        await drill.set_up()
+        await drill.begin()
+        ada, ben, cyd = drill.people
+        await drill.let_in(ben, steward=True)
+        backup = root / "backup"
+        await drill.command("relay", "backup", str(drill.folder.relay("home")), str(backup))
+        await drill.let_in(cyd)
+        shares = {drill.relay_id("home"), drill.relay_id("entry")}
+        for person in drill.people:
+            await drill.is_kept_by(person, shares)
+        await lose_and_restore_home(drill, backup)
+
+        for person in (ada, cyd):
+
+            async def opens(person: Person = person) -> bool | None:
+                await person.device.check_shares()  # as ``cloister doctor`` does
+                return True if not (await person.device.status())["vault_trouble"] else None
+
+            await person.until(f"new shares of {person.name}", opens)
+            # No lease outlives both processes of the agent: it opens from cold, or not at all.
+            await person.child.stop(person.child.kill)
+            await person.child.start()
+            assert (await person.ask(person.device.status))["phase"] == "member"
+            assert not (await person.device.status())["vault_trouble"]
+    finally:
+        await drill.stop()
+
+
+def test_a_device_that_came_in_after_the_backup_opens_from_cold_again(tmp_path: Path) -> None:
+    asyncio.run(come_in_late(tmp_path))

@@ -106,7 +106,15 @@ class Drill:
 
     async def found(self) -> None:
         """Ada founds the circle; Ben comes in as a steward, Cyd as a member."""
+        await self.begin()
         ada, ben, cyd = self.people
+        await self.let_in(ben, steward=True)
+        await self.let_in(cyd)
+        await ada.act(OpenConversation(ref=0, title=DESK, members=("Ben", "Cyd")))
+
+    async def begin(self) -> None:
+        """Ada founds the circle."""
+        ada = self.people[0]
         await ada.ask(ada.device.status)
         await ada.act(
             FoundCircle(
@@ -119,13 +127,15 @@ class Drill:
                 change_delay_s=0,
             )
         )
-        for newcomer, is_steward in ((ben, True), (cyd, False)):
-            code = await ada.act(Invite(ref=0, steward=is_steward))
-            digits = await newcomer.act(Join(ref=0, code=code, name=newcomer.name))
-            await self._sees_request(ada)
-            await ada.act(Vouch(ref=0, request=digits[:11], how=1))
-            await self._is_member(newcomer)
-        await ada.act(OpenConversation(ref=0, title=DESK, members=("Ben", "Cyd")))
+
+    async def let_in(self, newcomer: Person, *, steward: bool = False) -> None:
+        """Ada invites somebody and vouches for them."""
+        ada = self.people[0]
+        code = await ada.act(Invite(ref=0, steward=steward))
+        digits = await newcomer.act(Join(ref=0, code=code, name=newcomer.name))
+        await self._sees_request(ada)
+        await ada.act(Vouch(ref=0, request=digits[:11], how=1))
+        await self._is_member(newcomer)
 
     async def _sees_request(self, person: Person) -> None:
         async def seen() -> bool | None:

@@ -32,7 +32,7 @@ from cloister.client.content import (
     notice_of,
     text_of,
 )
-from cloister.client.effects import RESTORED, Message, MessageKind, MessageState
+from cloister.client.effects import RESTORED, UNKNOWN_EPOCH, Message, MessageKind, MessageState
 from cloister.client.linking import credit, follow, on_common_refusal, prove_channel
 from cloister.client.log import heard_of
 from cloister.client.outbox import check_acknowledged, confirm
@@ -126,7 +126,7 @@ def on_prove_failed(turn: Turn, purpose: Purpose, event: Failed) -> None:
     if purpose not in turn.session.done:
         turn.mark_done(purpose)
         turn.alarm(
-            "unknown",
+            UNKNOWN_EPOCH,
             f"The home relay does not know {title_of(turn.state, channel)} as it is now: nothing "
             "comes from there, and nothing that is sent there leaves this device. Was the relay "
             "restored from a backup? Then open the conversation anew; the commons is reset by a "

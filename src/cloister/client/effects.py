@@ -227,6 +227,8 @@ FOLLOWING: Final = "following"
 """``Changed``: what came before may not have been told, and from here on all of it is."""
 RESTORED: Final = "restored"
 """``Alarm``: the home relay goes on from a backup."""
+UNKNOWN_EPOCH: Final = "unknown"
+"""``Alarm``: the home relay does not know an epoch: perhaps it goes on from a backup of before."""
 OUT: Final = "out"
 """``Alarm``: this device is out of the circle for a time."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cloister.client.core import Core
-from cloister.client.effects import RESTORED, Alarm, Changed, Notice
+from cloister.client.effects import RESTORED, UNKNOWN_EPOCH, Alarm, Changed, Notice
 from cloister.client.seam import ClientCore
 from cloister.clock import wall_time
 from cloister.crypto.capability import require_post_quantum
@@ -79,7 +79,7 @@ async def run_device(
         on_disk=engine.on_disk,
         on_lease=on_lease,
     )
-    engine.listen(_Losses(upkeep))
+    engine.listen(Losses(upkeep))
     # Before anybody is told that the vault is open: who locks at once has the lease, and whose
     # program is killed again and again does not run out of tries.
     upkeep.begin_lease()
@@ -120,15 +120,16 @@ async def run_device(
         await asyncio.shield(engine.close())
 
 
-class _Losses:
-    """Hears that the home was restored: no backup has unlock shares."""
+class Losses:
+    """Hears that the home was restored, or seems to be: no backup has unlock shares, and one of
+    before an enrolment knows no epoch that this device is in."""
 
     def __init__(self, upkeep: Upkeep) -> None:
         self._upkeep = upkeep
 
     def take(self, notice: Notice) -> None:
         """Have the shares asked for soon."""
-        if isinstance(notice, Alarm) and notice.code == RESTORED:
+        if isinstance(notice, Alarm) and notice.code in {RESTORED, UNKNOWN_EPOCH}:
             self._upkeep.suspect()
 
 

@@ -30,7 +30,7 @@ NONCE_BYTES: Final = 32
 ENROL_LABEL: Final = b"RelayEnrol"
 """Signature of a ticket's key over the keys that it enrols."""
 SHARE_LABEL: Final = b"RelayShare"
-"""Signature of an unlock or confirm key over one act on a share, on one connection."""
+"""Signature of a share's key over one act on it, on one connection."""
 
 
 ADOPT_LABEL: Final = b"RelayAdopt"
@@ -40,12 +40,14 @@ STEWARD_LABEL: Final = b"RelaySteward"
 
 
 class ShareAct(IntEnum):
-    """What is asked of a share; the unlock key signs EVALUATE, the confirm key the others."""
+    """What is asked of a share; the unlock key signs EVALUATE, the confirm key the next three, and
+    unlock key and owner key sign ENROL_AGAIN, each for itself."""
 
     EVALUATE = 1
     CONFIRM = 2
     NEXT = 3
     DROP = 4
+    ENROL_AGAIN = 5
 
 
 class ObjectKind(IntEnum):
@@ -90,8 +92,8 @@ class EnrolContent(Struct):
 
 @layout
 class ShareContent(Struct):
-    """Signed by the unlock or the confirm key of a handle.  ``element`` is the blinded element of
-    EVALUATE and empty otherwise."""
+    """Signed by a key of a handle (``ShareAct``).  ``element`` is the blinded element of EVALUATE,
+    the confirm key of ENROL_AGAIN, whose ``generation`` is 0, and empty otherwise."""
 
     relay_id: bytes = fixed(32)
     handle: bytes = fixed(16)

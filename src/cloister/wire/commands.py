@@ -312,6 +312,21 @@ class ReadErasure(Request, frozen=True, tag=29):
     order_hash: Hash
 
 
+class EnrolAgain(Request, frozen=True, tag=35):
+    """Put a share's keys back under the handle of a receipt of this relay, which was restored from
+    a backup of before the enrolment.  Answer: ``Done``; the share has no scalar then, until
+    ``NextGeneration`` makes one.
+
+    ``receipt`` is the encoded ``ShareReceipt``; the two signatures are by its unlock key, which
+    lies beside the vault, and its owner key, which only open vaults of the member have (act
+    ENROL_AGAIN).  The same again gets the same answer."""
+
+    receipt: Annotated[bytes, msgspec.Meta(min_length=1, max_length=4096)]
+    confirm_key: Key
+    unlock_signature: Signature
+    owner_signature: Signature
+
+
 class ReadSeats(Request, frozen=True, tag=30):
     """Read the terms of the circle's seats, under the proven commons.  Answer: ``Seats``."""
 
@@ -359,6 +374,7 @@ AnyRequest = (
     | DropGeneration
     | Order
     | ReadErasure
+    | EnrolAgain
     | ReadSeats
     | ProveSteward
     | AdoptEntries

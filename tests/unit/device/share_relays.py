@@ -28,7 +28,10 @@ from cloister.relay.shares.epoch_key import EpochKeyFile
 from cloister.relay.shares.store import ShareStore
 from cloister.relay.shares.worker import InlineWorker
 from cloister.relay.storage.writes import Refused
+from cloister.roster.share import UNSIGNED, ShareReceipt, sign_by_relay
+from cloister.values import replace
 from cloister.wire import commands
+from cloister.wire.codes import Refusal
 from cloister.wire.events import AnyEvent, Challenge, Done, Evaluated, Failed
 
 ENTROPY = SystemEntropy()
@@ -62,25 +65,25 @@ class ShareRelay:
         self.now = 1_800_000_000
         self.is_up = True
         self.answers_wrongly = False
+        self.forgets = False
+        """Whether it enrols nobody again."""
         self.requests: list[str] = []
-        key = HybridKey(seed(name, "ed"), seed(name, "ml"))
-        self._acts = ShareActs(self.relay_id, key, lambda: self.now)
+        self._key = HybridKey(seed(name, "ed"), seed(name, "ml"))
+        self._acts = ShareActs(self.relay_id, self._key, lambda: self.now)
         self._worker = InlineWorker(self.store)
+        self._handle: Handle | None = None
 
     def enrol(self) -> EnrolledShare:
         """Make a share, or find the one that this relay has, and say what a device knows of it."""
         unlock, confirm = seed(self.name, "unlock"), Ed25519Key(seed(self.name, "confirm"))
+        owner = Ed25519Key(seed("owner"))
         row = self.store.connection.execute("SELECT handle FROM share").fetchone()
-        handle = (
-            Handle(row[0])
-            if row is not None
-            else self.store.add(
-                bytes(32),
-                Ed25519Key(unlock).public,
-                confirm.public,
-                Ed25519Key(seed("owner")).public,
+        handle = Handle(row[0]) if row is not None else self._handle
+        if handle is None:
+            handle = self.store.add(
+                bytes(32), Ed25519Key(unlock).public, confirm.public, owner.public
             )
-        )
+        self._handle = handle
         reference = ShareReference(
             relay_id=self.relay_id,
             handle=handle,
@@ -88,7 +91,16 @@ class ShareRelay:
             unlock_seed=unlock.expose(),
             routes=(UnlockRoute.of(self.route),),
         )
-        return EnrolledShare(reference, confirm)
+        unsigned = ShareReceipt(
+            relay_id=self.relay_id,
+            handle=handle,
+            bind=bytes(32),
+            unlock_key=Ed25519Key(unlock).public,
+            owner_key=owner.public,
+            signature=UNSIGNED,
+        )
+        receipt = replace(unsigned, signature=sign_by_relay(unsigned, self._key))
+        return EnrolledShare(reference, receipt, confirm, owner)
 
     @property
     def share(self) -> Any:
@@ -127,6 +139,15 @@ class ShareRelay:
                 self._worker.submit(
                     lambda store: self._acts.drop_generation(store, request, nonce), outcome.append
                 )
+            case commands.EnrolAgain():
+                receipt = self._acts.check_again(request, nonce)
+                if self.forgets or isinstance(receipt, Refused):
+                    outcome.append(Refused(Refusal.UNKNOWN_OBJECT))
+                else:
+                    self._worker.submit(
+                        lambda store: self._acts.enrol_again(store, request, receipt),
+                        outcome.append,
+                    )
             case _:
                 raise AssertionError(request)
         result = outcome[0]

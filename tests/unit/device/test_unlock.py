@@ -8,10 +8,14 @@ import shutil
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from cloister.client.effects import RESTORED, UNKNOWN_EPOCH, Alarm
 from cloister.crypto.secret import Secret
+from cloister.device.app import Losses
 from cloister.device.unlock import upkeep as upkeep_of_the_device
 from cloister.device.unlock.lease import LeasedShare
 from cloister.device.unlock.pin_rules import check_pin
@@ -381,11 +385,15 @@ def test_without_shares_a_passphrase_is_changed_by_its_own_rule(tmp_path: Path) 
 # --- a relay that was restored from a backup ------------------------------------------------------
 
 
-def restore(relay: ShareRelay, *, generation: int = 1) -> None:
-    """What a restored relay has of a share: all but the scalars, as of the backup."""
+def restore(relay: ShareRelay, *, generation: int = 1, is_older: bool = False) -> None:
+    """What a restored relay has of a share: all but the scalars, as of the backup.
+
+    ``is_older``: the backup is from before the enrolment, and there is nothing."""
     execute = relay.store.connection.execute
     execute("DELETE FROM scalar")
     execute("UPDATE share SET generation = ?, tries_left = 3", (generation,))
+    if is_older:
+        execute("DELETE FROM share")
 
 
 def test_open_vault_makes_new_shares_where_a_relay_has_lost_them(tmp_path: Path) -> None:
@@ -408,6 +416,94 @@ def test_open_vault_makes_new_shares_where_a_relay_has_lost_them(tmp_path: Path)
         assert [relay.share.tries_left for relay in world.relays] == [TRIES, TRIES]
 
     play(tmp_path, story)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["home", "entry"])
+def test_open_vault_enrols_again_where_the_backup_is_older_than_it(
+    tmp_path: Path, which: int
+) -> None:
+    async def story(world: ShareWorld) -> None:
+        await change(world, PIN, OTHER_PIN)
+        relay, handle = world.relays[which], world.relays[which].share.handle
+        vault = await world.open(OTHER_PIN)
+        upkeep = world.upkeep(vault)
+        await upkeep.settle()
+        restore(relay, is_older=True)
+        shutil.copytree(world.folder, tmp_path / "cold")
+        with pytest.raises(LockedError, match="does not know this device's share"):
+            await ShareWorld(tmp_path / "cold", world.relays).open(OTHER_PIN)
+        await upkeep.check()
+        assert not owes(upkeep)
+        assert not upkeep.trouble
+        vault.close()
+        await world.open_and_settle(OTHER_PIN)
+        assert relay.share.handle == handle
+        assert [relay.generations for relay in world.relays] == [[3], [3]]
+        assert [relay.share.tries_left for relay in world.relays] == [TRIES, TRIES]
+
+    play(tmp_path, story)
+
+
+def test_a_relay_that_knows_nobody_is_troublesome_and_nothing_is_made_anew(tmp_path: Path) -> None:
+    """Where it will not enrol the device again, the other relay's generation stays."""
+
+    async def story(world: ShareWorld) -> None:
+        home, entry = world.relays
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        await upkeep.settle()
+        restore(home, is_older=True)
+        home.forgets = True
+        await upkeep.check()
+        assert "does not know this device's share" in str(upkeep.trouble)
+        assert entry.generations == [1]
+        home.forgets = False
+        await upkeep.check()
+        assert not owes(upkeep)
+        assert not upkeep.trouble
+        vault.close()
+        await world.open_and_settle()
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("is_older", [False, True], ids=["scalars", "all"])
+def test_what_is_lost_before_it_was_in_force_is_made_anew_too(
+    tmp_path: Path, is_older: bool
+) -> None:
+    """Enrolled, and the key file does not need the shares yet: the vault is open all the more."""
+
+    async def story(world: ShareWorld) -> None:
+        home, entry = world.relays
+
+        def fail(what: str) -> None:
+            if what == "before Evaluate at home":
+                raise NetworkError("the program is gone")
+
+        restore(home, is_older=is_older)
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        with pytest.raises(CloisterError):
+            await upkeep.settle()
+        world.step = fail  # the first attempt is broken off when a new scalar is made
+        with pytest.raises(CloisterError):
+            await upkeep.settle()
+        assert home.generations
+        world.step = lambda _what: None
+        later = world.upkeep(vault)  # after a restart, which knows of no loss
+        with pytest.raises(CloisterError):
+            await later.settle()
+        await later.settle()
+        assert not owes(later)
+        vault.close()
+        await world.open_and_settle()
+        assert [home.generations, entry.generations] == [[2], [2]]
+
+    world = ShareWorld.at(tmp_path)
+    world.make_vault()
+    for relay in world.relays:
+        relay.enrol()
+    asyncio.run(story(world))
 
 
 def test_losses_are_looked_for_however_much_changes_meanwhile(
@@ -458,6 +554,17 @@ def test_a_restore_that_is_known_of_has_them_looked_for_soon(
             vault.close()
 
     play(tmp_path, story)
+
+
+@pytest.mark.parametrize(("code", "looks"), [(RESTORED, 1), (UNKNOWN_EPOCH, 1), ("power", 0)])
+def test_an_epoch_that_the_home_does_not_know_sounds_like_a_restore_too(
+    code: str, looks: int
+) -> None:
+    """A device whose every epoch is younger than the backup hears of nothing else."""
+    suspected: list[str] = []
+    upkeep = SimpleNamespace(suspect=lambda: suspected.append(code))
+    Losses(cast("Upkeep", upkeep)).take(Alarm(code=code, text="the home says so"))
+    assert len(suspected) == looks
 
 
 def test_each_conversation_tells_of_the_restore_and_the_wait_is_drawn_once(tmp_path: Path) -> None:

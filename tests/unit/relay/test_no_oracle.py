@@ -23,10 +23,12 @@ from cloister.crypto.hashing import sha256
 from cloister.crypto.oprf import blind
 from cloister.crypto.secret import Secret
 from cloister.crypto.signature import Ed25519Key
+from cloister.ids import Handle
 from cloister.limits import MAX_CLOCK_SKEW_S, MAX_UNPROVEN_REQUESTS
 from cloister.relay.nobody import LABEL, NO_KEY
 from cloister.relay.session import Session, TooManyRequests
 from cloister.roster.readable import ReadableType, make_readable, steward_key_id
+from cloister.roster.share import UNSIGNED, ShareReceipt
 from cloister.wire import adopting, commands
 from cloister.wire.auth import (
     OPEN_LABEL,
@@ -93,6 +95,20 @@ class Names:
         )
         signature = MINE.sign(SHARE_LABEL, content.encode())
         return (1, self.handle, 1, *([element] if element else []), signature)
+
+    def enrol_again(self) -> commands.EnrolAgain:
+        """With a receipt that is not the relay's: it looks for no share before it has seen that."""
+        receipt = ShareReceipt(
+            relay_id=self.relay.card.relay_id,
+            handle=Handle(self.handle),
+            bind=bytes(32),
+            unlock_key=MINE.public,
+            owner_key=MINE.public,
+            signature=UNSIGNED,
+        )
+        _, handle, _, signature = self.on_share(ShareAct.ENROL_AGAIN)
+        assert handle == receipt.handle
+        return commands.EnrolAgain(1, receipt.encode(), THREE_KEYS[1], signature, signature)
 
     def commit(self, channel_id: bytes, epoch: int, *inboxes: bytes) -> commands.Commit:
         following, relay_id = key_of(channel_id, 1), self.relay.card.relay_id
@@ -215,6 +231,7 @@ TABLE: Final[Mapping[type, Mapping[str, Make]]] = {
     commands.DropGeneration: {
         "a share": lambda n: commands.DropGeneration(*n.on_share(ShareAct.DROP))
     },
+    commands.EnrolAgain: {"a share": lambda n: n.enrol_again()},
     commands.Order: {"no order": lambda _n: commands.Order(1, b"x")},  # and the stranger's ways
     commands.ReadErasure: {"a share": lambda n: commands.ReadErasure(1, n.handle, bytes(32))},
     commands.ReadSeats: {"a commons": lambda n: commands.ReadSeats(1, n.commons_id)},

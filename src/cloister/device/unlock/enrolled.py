@@ -10,9 +10,10 @@ import msgspec
 from cloister.client.identity import identity_of
 from cloister.client.routing import relay_set_of, unlock_route
 from cloister.client.seam import ClientCore
-from cloister.client.share_keys import confirm_key, unlock_seed
+from cloister.client.share_keys import confirm_key, owner_key, unlock_seed
 from cloister.crypto.signature import Ed25519Key
 from cloister.device.vault.key_file import ShareReference, UnlockRoute
+from cloister.roster.share import ShareReceipt
 
 if TYPE_CHECKING:
     from cloister.client.core import Core
@@ -26,7 +27,9 @@ class EnrolledShare(msgspec.Struct, frozen=True):
 
     reference: ShareReference
     """In the generation it was enrolled with; the key file knows which is in force."""
+    receipt: ShareReceipt
     confirm_key: Ed25519Key
+    owner_key: Ed25519Key
 
 
 SharesOf = Callable[[ClientCore], tuple[EnrolledShare, ...]]
@@ -50,7 +53,9 @@ def shares_of(core: ClientCore) -> tuple[EnrolledShare, ...]:
                 unlock_seed=unlock_seed(identity, card.relay_id).expose(),
                 routes=tuple(UnlockRoute.of(route) for route in unlock_route(relay_set, card)),
             ),
+            opened.receipt,
             confirm_key(identity, card.relay_id),
+            owner_key(identity.owner_secret, opened.receipt.bind),
         )
         for opened, card in core.enrolled_shares
     )

@@ -26,9 +26,15 @@ from cloister.device.calls import Call, OpenLink, calling
 from cloister.device.vault.key_file import ShareReference, Stretched
 from cloister.errors import CloisterError, RemoteError
 from cloister.roster.labels import framed
-from cloister.roster.share import MIN_SHARE_RELAYS
+from cloister.roster.share import MIN_SHARE_RELAYS, ShareReceipt
 from cloister.wire.auth import SHARE_LABEL, ShareAct, ShareContent
-from cloister.wire.commands import Confirm, DropGeneration, Evaluate, NextGeneration
+from cloister.wire.commands import (
+    Confirm,
+    DropGeneration,
+    EnrolAgain,
+    Evaluate,
+    NextGeneration,
+)
 from cloister.wire.events import Evaluated
 
 INPUT_LABEL: Final = b"cloister unlock v1"
@@ -174,6 +180,35 @@ async def drop_before(call: Call, reference: ShareReference, key: Ed25519Key) ->
             handle=reference.handle,
             generation=reference.generation,
             signature=signature,
+        )
+    )
+
+
+async def enrol_again(
+    call: Call,
+    reference: ShareReference,
+    receipt: ShareReceipt,
+    key: Ed25519Key,
+    owner_key: Ed25519Key,
+) -> None:
+    """Have the share put back that a restored relay does not know; ``key`` is to confirm it."""
+    content = ShareContent(
+        relay_id=reference.relay_id,
+        handle=receipt.handle,
+        generation=0,
+        act=int(ShareAct.ENROL_AGAIN),
+        element=key.public,
+        nonce=call.nonce,
+    ).encode()
+    unlock_signature = Ed25519Key(Secret(reference.unlock_seed)).sign(SHARE_LABEL, content)
+    owner_signature = owner_key.sign(SHARE_LABEL, content)
+    await call.ask(
+        lambda rid: EnrolAgain(
+            rid=rid,
+            receipt=receipt.encode(),
+            confirm_key=key.public,
+            unlock_signature=unlock_signature,
+            owner_signature=owner_signature,
         )
     )
 

@@ -4,7 +4,8 @@
     not wrapped   the core has enrolled, the key file does not need the shares yet: wrap anew
     undropped     a PIN was changed: the relays may destroy the generation before
     moved         a relay has another address: write it down
-    lost          a relay was restored from a backup, which has no shares: make new ones, wrap anew
+    lost          a relay was restored from a backup, which has no shares: enrol again where it is
+                  older than the enrolment, make new ones, wrap anew
 
 Each is a state that can be seen in the vault and its key file, so whatever ends the process in
 between, the next one goes on.  A failure is tried again with backoff; none of it stops the device.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -22,13 +23,9 @@ from cloister.crypto.entropy import Entropy
 from cloister.crypto.secret import Secret
 from cloister.device.backoff import Backoff
 from cloister.device.calls import Call, CallRefused, OpenLink, calling
+from cloister.device.unlock import steps
 from cloister.device.unlock.enrolled import EnrolledShare
-from cloister.device.unlock.evaluation import (
-    confirm,
-    drop_before,
-    evaluate_all,
-    next_generation,
-)
+from cloister.device.unlock.evaluation import evaluate_all
 from cloister.device.unlock.lease import LeasedShare, leased_shares
 from cloister.device.unlock.pin_rules import check_pin
 from cloister.device.unlock.words import in_words, not_opened
@@ -54,9 +51,6 @@ class OnDisk(Protocol):
     async def __call__(self, work: Callable[[], None], /) -> None:
         """Return when it is done."""
         ...
-
-
-Step = Callable[[Call, ShareReference, EnrolledShare], Awaitable[None]]
 
 
 class Upkeep:
@@ -161,13 +155,13 @@ class Upkeep:
                 return
             try:
                 # It has done this already, or owes it: with nothing to drop it changes nothing.
-                await self._at_all(self._key.references, _drop)
+                await self._at_all(self._key.references, steps.drop)
             except CloisterError as error:
-                if _is_loss(error):
+                if steps.is_loss(error):
                     self._has_lost = True
                 else:
                     # A share that is held is there.
-                    self.trouble = None if _is_held(error) else in_words(error)
+                    self.trouble = None if steps.is_held(error) else in_words(error)
             else:
                 self.trouble = None
 
@@ -179,7 +173,7 @@ class Upkeep:
                 await self._settle()
             except CallRefused as refused:
                 # Whichever step finds it: it would be refused for ever.
-                self._has_lost = self._has_lost or _is_loss(refused)
+                self._has_lost = self._has_lost or steps.is_loss(refused)
                 raise
             self._backoff.reset()
             self.trouble = None
@@ -219,7 +213,7 @@ class Upkeep:
                 # Else three generations would be about; no relay keeps so many.
                 await self._drop_generation_before()
             try:
-                following = await self._next_generation(_make)
+                following = await self._next_generation(self._key.references, steps.make)
                 stretched = await asyncio.to_thread(fresh_stretch, new, cost, self._entropy)
                 await self._wrap(following, stretched, undropped=True)
             except CloisterError as error:
@@ -259,46 +253,57 @@ class Upkeep:
     async def _give_tries_back(self) -> None:
         counted = [one for one in self._key.references if one.relay_id in self._key.unconfirmed]
         if counted and self._shares():
-            await self._at_all(counted, _confirm)
+            await self._at_all(counted, steps.confirm)
 
-    async def _wrap_anew(self) -> None:
-        # Where a share takes part already, in the generation that is in force.
+    @property
+    def _enrolled(self) -> tuple[ShareReference, ...]:
+        """Where a share takes part already, in the generation that is in force."""
         known = {one.name: one for one in self._key.references}
-        references = tuple(
+        return tuple(
             replace(known.get(one.reference.name, one.reference), routes=one.reference.routes)
             for one in self._shares()
         )
-        await self._wrap(references, self._key.stretched, undropped=False)
+
+    async def _wrap_anew(self) -> None:
+        try:
+            # A relay that was restored since this device enrolled says so to the confirm key only.
+            await self._at_all(self._enrolled, steps.confirm)
+        except CallRefused as refused:
+            # Also where an attempt to make it anew was broken off behind this relay.
+            self._has_lost = self._has_lost or refused.code == Refusal.GENERATION
+            raise
+        await self._wrap(self._enrolled, self._key.stretched, undropped=False)
 
     async def _make_anew(self) -> None:
-        """Another generation at every relay, under the PIN in force."""
+        """Another generation at every relay, under the PIN or passphrase in force."""
+        references = self._enrolled if self._is_unwrapped else self._key.references
         if self._is_undropped:
             # No relay keeps three; the one that has lost its share refuses, and need not do it.
             with suppress(CloisterError):
-                await self._at_all(self._key.references, _drop)
+                await self._at_all(references, steps.drop)
         held: set[bytes] = set()
 
         async def make(call: Call, reference: ShareReference, share: EnrolledShare) -> None:
             try:
-                await _make(call, reference, share)
+                await steps.make(call, reference, share)
             except CallRefused as refused:
-                if not _is_held(refused):
+                if not steps.is_held(refused):
                     raise
                 held.add(reference.relay_id)
 
-        following = await self._next_generation(make)
+        following = await self._next_generation(references, make)
         # Where a hold forbids another, the one in force is there and goes on.
         references = tuple(
             one if one.relay_id in held else new
-            for one, new in zip(self._key.references, following, strict=True)
+            for one, new in zip(references, following, strict=True)
         )
         await self._wrap(references, self._key.stretched, undropped=True)
         self._has_lost = False
 
-    async def _next_generation(self, make: Step) -> tuple[ShareReference, ...]:
-        following = tuple(
-            replace(one, generation=one.generation + 1) for one in self._key.references
-        )
+    async def _next_generation(
+        self, references: Sequence[ShareReference], make: steps.Step
+    ) -> tuple[ShareReference, ...]:
+        following = tuple(replace(one, generation=one.generation + 1) for one in references)
         await self._at_all(following, make)
         return following
 
@@ -330,7 +335,7 @@ class Upkeep:
         await self._on_disk(lambda: self._key.replace(content, stretched, {}))
 
     async def _drop_generation_before(self) -> None:
-        await self._at_all(self._key.references, _drop)
+        await self._at_all(self._key.references, steps.drop)
         await self._rewrite(undropped=False)
 
     async def _write_routes(self) -> None:
@@ -349,7 +354,7 @@ class Upkeep:
             key = self._key
             await self._on_disk(lambda: key.replace(content, key.stretched, key.shares))
 
-    async def _at_all(self, references: Sequence[ShareReference], step: Step) -> None:
+    async def _at_all(self, references: Sequence[ShareReference], step: steps.Step) -> None:
         """Take a step at each relay, all at once; raise the first failure after all have ended."""
         enrolled = {one.reference.name: one for one in self._shares()}
 
@@ -359,39 +364,12 @@ class Upkeep:
                 return  # of an enrolment that is no longer this device's
             routes = [one.route for one in share.reference.routes]
             async with calling(routes, reference.relay_id, self._open_link) as call:
-                await step(call, reference, share)
-            if step is _confirm:
+                await steps.take(step, call, reference, share)
+            if step is steps.confirm:
                 self._key.unconfirmed.discard(reference.relay_id)
 
         results = await asyncio.gather(*map(one, references), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         # A relay out of reach must not hide that another has lost its share.
-        for failure in sorted(failures, key=_is_loss, reverse=True):
+        for failure in sorted(failures, key=steps.is_loss, reverse=True):
             raise failure
-
-
-def _is_loss(error: BaseException) -> bool:
-    """Tell whether a relay has said that it has no share."""
-    return isinstance(error, CallRefused) and (error.code, error.detail) == (Refusal.GENERATION, 0)
-
-
-def _is_held(error: BaseException) -> bool:
-    """Tell whether a legal hold forbids it; a share that is lost is said to be lost before."""
-    return isinstance(error, CallRefused) and error.code == Refusal.HELD
-
-
-async def _confirm(call: Call, reference: ShareReference, share: EnrolledShare) -> None:
-    await confirm(call, reference, share.confirm_key)
-
-
-async def _make(call: Call, reference: ShareReference, share: EnrolledShare) -> None:
-    try:
-        await next_generation(call, reference, share.confirm_key)
-    except CallRefused as refused:
-        # An earlier attempt got as far as this relay.
-        if (refused.code, refused.detail) != (Refusal.GENERATION, reference.generation):
-            raise
-
-
-async def _drop(call: Call, reference: ShareReference, share: EnrolledShare) -> None:
-    await drop_before(call, reference, share.confirm_key)

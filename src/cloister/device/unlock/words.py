@@ -70,8 +70,8 @@ def in_words(error: CloisterError) -> CloisterError:
             return LockedError(
                 "A relay does not know this device's share: it was restored from an older backup,"
                 " or vault.key is an old copy.",
-                hint="while the vault is open: bring another device in (cloister device add) and"
-                " keep what you need (cloister backup); once it is shut, ask to be invited anew",
+                hint="a vault that is open is enrolled there again by itself (cloister doctor: at"
+                " once); for one that is shut ask to be invited anew",
             )
         case _:
             return NetworkError(

@@ -1,4 +1,4 @@
-"""What a device may do with its share: enrol, evaluate, confirm, change the generation.
+"""What a device may do with its share: enrol, also again, evaluate, confirm, change generations.
 
 Each act runs as one job of the worker: rights, state and effect in one transaction.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from cloister.codec import DecodeError
 from cloister.crypto.errors import BadPublicKey, BadSignature
 from cloister.crypto.hybrid_signature import HybridKey
 from cloister.crypto.oprf import check_element
@@ -20,7 +21,13 @@ from cloister.relay.shares.rows import DELAYS_S, TRIES, Enrolment, Share
 from cloister.relay.shares.store import ShareStore
 from cloister.relay.shares.tickets import MAX_TICKET_S, ticket_name
 from cloister.relay.storage.writes import Accepted, Refused
-from cloister.roster.share import UNSIGNED, ShareReceipt, Ticket, sign_by_relay
+from cloister.roster.share import (
+    UNSIGNED,
+    ShareReceipt,
+    Ticket,
+    sign_by_relay,
+    verify_by_relay,
+)
 from cloister.values import replace
 from cloister.wire import commands
 from cloister.wire.auth import (
@@ -98,6 +105,52 @@ class ShareActs:
         enrolment = Enrolment(handle, receipt.encode())
         store.spend(name, enrolment, ticket.expires)
         return enrolment
+
+    def check_again(self, request: commands.EnrolAgain, nonce: bytes) -> ShareReceipt | Refused:
+        """Check what an enrolment again stands on: this relay's own word, and two of the device's
+        keys, of which the disk alone has one and another device of the member the other.
+
+        Whatever is wrong is answered as an unknown handle is."""
+        try:
+            receipt = ShareReceipt.decode(request.receipt)
+            if receipt.relay_id != self._relay_id:
+                return Refused(Refusal.UNKNOWN_OBJECT)
+            verify_by_relay(receipt, self._key.public)
+            check_ed25519_public(request.confirm_key)
+            content = ShareContent(
+                relay_id=self._relay_id,
+                handle=receipt.handle,
+                generation=0,
+                act=int(ShareAct.ENROL_AGAIN),
+                element=request.confirm_key,
+                nonce=nonce,
+            ).encode()
+            verify_ed25519(receipt.unlock_key, SHARE_LABEL, content, request.unlock_signature)
+            verify_ed25519(receipt.owner_key, SHARE_LABEL, content, request.owner_signature)
+        except (DecodeError, BadPublicKey, BadSignature):
+            return Refused(Refusal.UNKNOWN_OBJECT)
+        if request.confirm_key in (receipt.unlock_key, receipt.owner_key):
+            return Refused(Refusal.MALFORMED)
+        return receipt
+
+    def enrol_again(
+        self, store: ShareStore, request: commands.EnrolAgain, receipt: ShareReceipt
+    ) -> Accepted | Refused:
+        """Put the row back that a receipt tells of, as a restored relay has it: without a scalar.
+
+        No row is ever deleted, so one that is missing was never erased here: it came after the
+        backup.  What the log says of the handle is carried out before anything else is asked."""
+        share = store.share(receipt.handle)
+        if share is None:
+            store.add_again(receipt, request.confirm_key)
+        elif (share.bind, share.unlock_key, share.confirm_key, share.owner_key) != (
+            receipt.bind,
+            receipt.unlock_key,
+            request.confirm_key,
+            receipt.owner_key,
+        ):
+            return Refused(Refusal.UNKNOWN_OBJECT)
+        return Accepted()
 
     # --- unlocking ---------------------------------------------------------------------------
 

@@ -79,6 +79,14 @@ class Enforcement:
         kept = self._logs.kept(self._some_origin if origin is None else origin)
         return None if origin is None else kept
 
+    def look_for(self, handle: Handle) -> None:
+        """Carry out what the logs say of a share that was not there when they were looked at.
+
+        Rows are brought to it before any later request of the caller's is judged."""
+        for origin, named in tuple(self._named.items()):
+            if handle in named.binds:
+                self.look(origin)
+
     def look(self, origin: str) -> None:
         """Carry out what is new in one log."""
         kept = self._logs.kept(origin)

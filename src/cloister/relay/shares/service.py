@@ -71,6 +71,7 @@ class ShareService:
         self._connections: dict[Session, Bucket] = {}
         self.handlers: Final[dict[type, Handler]] = {
             commands.Enrol: partial(self._limited, self._enrol),
+            commands.EnrolAgain: partial(self._limited, self._enrol_again),
             commands.Evaluate: partial(self._limited, self._evaluate),
             commands.Confirm: partial(self._limited, self._act(self._acts.confirm)),
             commands.NextGeneration: partial(self._limited, self._act(self._acts.next_generation)),
@@ -125,6 +126,23 @@ class ShareService:
             self._seats.take(
                 ticket_key, outcome.handle, partial(_on_seated, session, rid, outcome.receipt)
             )
+
+    def _enrol_again(self, session: Session, request: commands.EnrolAgain) -> None:
+        receipt = self._acts.check_again(request, session.nonce)
+        if isinstance(receipt, Refused):
+            _refuse(session, request.rid, receipt)
+            return
+        self._worker.submit(
+            lambda store: self._acts.enrol_again(store, request, receipt),
+            partial(self._on_enrolled_again, session, request.rid, receipt.handle),
+        )
+
+    def _on_enrolled_again(
+        self, session: Session, rid: int, handle: Handle, outcome: Accepted | Refused
+    ) -> None:
+        if isinstance(outcome, Accepted):
+            self._enforcement.look_for(handle)
+        _on_act(session, rid, outcome)
 
     # --- unlocking ---------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from cloister.relay.shares.rows import (
 )
 from cloister.relay.shares.schema import open_file
 from cloister.relay.storage.api import StorageFailure
+from cloister.roster.share import ShareReceipt
 
 _COLUMNS: Final = (
     "handle, bind, unlock_key, confirm_key, owner_key, generation, tries_left, next_at,"
@@ -94,12 +95,21 @@ class ShareStore:
     def add(self, bind: bytes, unlock_key: bytes, confirm_key: bytes, owner_key: bytes) -> Handle:
         """Add a share under a fresh handle, with the scalar of its first generation."""
         handle = Handle(self._entropy.random(SHORT_ID_BYTES))
-        self.connection.execute(
-            f"INSERT INTO share ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL, -1, 0, NULL)",  # noqa: S608
-            (handle, bind, unlock_key, confirm_key, owner_key, FIRST_GENERATION, TRIES),
-        )
+        self._insert(handle, bind, unlock_key, confirm_key, owner_key)
         self.add_scalar(handle, FIRST_GENERATION)
         return handle
+
+    def add_again(self, receipt: ShareReceipt, confirm_key: bytes) -> None:
+        """Add the share of a receipt under its own handle; it has no scalar."""
+        self._insert(
+            receipt.handle, receipt.bind, receipt.unlock_key, confirm_key, receipt.owner_key
+        )
+
+    def _insert(self, *row: bytes) -> None:
+        self.connection.execute(
+            f"INSERT INTO share ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL, -1, 0, NULL)",  # noqa: S608
+            (*row, FIRST_GENERATION, TRIES),
+        )
 
     def set_tries(self, handle: Handle, left: int, next_at: int) -> None:
         """Say how many tries are left, and from when on (s) the next is taken."""

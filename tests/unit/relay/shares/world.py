@@ -167,6 +167,46 @@ class ShareWorld:
         device.handle = device.receipt.handle
         return device
 
+    def forget(self, device: Device) -> None:
+        """Be as restored from a backup of before the device enrolled."""
+        for table in ("scalar", "ticket_spent", "share"):
+            self.store.connection.execute(
+                f"DELETE FROM {table} WHERE handle = ?",
+                (device.handle,),
+            )
+
+    def again_request(
+        self, device: Device, nonce: bytes, *, signed_by: Device | None = None, **changes: Any
+    ) -> commands.EnrolAgain:
+        """``signed_by``: whose keys sign, if others; ``changes``: of the request as it is sent."""
+        assert device.receipt is not None
+        signer = signed_by or device
+        content = ShareContent(
+            relay_id=self.relay_id,
+            handle=device.handle,
+            generation=0,
+            act=int(ShareAct.ENROL_AGAIN),
+            element=signer.confirm.public,
+            nonce=nonce,
+        ).encode()
+        values: dict[str, Any] = {
+            "receipt": device.receipt.encode(),
+            "confirm_key": signer.confirm.public,
+            "unlock_signature": signer.unlock.sign(SHARE_LABEL, content),
+            "owner_signature": signer.owner.sign(SHARE_LABEL, content),
+            **changes,
+        }
+        return commands.EnrolAgain(1, **values)
+
+    def enrol_again(
+        self, device: Device, *, signed_by: Device | None = None, **changes: Any
+    ) -> Any:
+        return self.shares.take(
+            lambda _relay_id, nonce: self.again_request(
+                device, nonce, signed_by=signed_by, **changes
+            )
+        )
+
     # --- asking ----------------------------------------------------------------------------------
 
     def signed(
