@@ -1,6 +1,6 @@
 """What an open vault has one relay do with its share, and what the refusals mean.
 
-A relay that was restored from a backup has no scalars (GENERATION, detail 0), and of a device that
+A relay that was restored from a backup has no scalars (GENERATION), and of a device that
 enrolled after the backup not even a row (UNKNOWN_OBJECT).  There the device enrols again under its
 own handle, by the relay's own receipt: then the share is lost like every other, and made anew.
 """
@@ -19,8 +19,11 @@ Step = Callable[[Call, ShareReference, EnrolledShare], Awaitable[None]]
 
 
 def is_loss(error: BaseException) -> bool:
-    """Tell whether a relay has said that it has lost the share's scalars."""
-    return isinstance(error, CallRefused) and (error.code, error.detail) == (Refusal.GENERATION, 0)
+    """Tell whether a relay has said that it has no scalar of the generation that is in force.
+
+    It has none at all (detail 0), or already the next: an attempt to make it anew got as far as
+    this relay and was broken off, and the same attempt goes on from there."""
+    return isinstance(error, CallRefused) and error.code == Refusal.GENERATION
 
 
 def is_held(error: BaseException) -> bool:

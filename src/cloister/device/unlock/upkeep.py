@@ -34,13 +34,13 @@ from cloister.device.vault.key_file import Cost, ShareKeyFile, ShareReference, S
 from cloister.device.vault.wrapping import fresh_stretch, wrap_alone, wrap_with_shares
 from cloister.errors import CloisterError
 from cloister.values import replace
-from cloister.wire.codes import Refusal
 
 LOOK_S: Final = 6 * 3600
 """How often an open vault asks whether its shares are still there: a relay that has lost one can
 be helped by an open vault alone."""
 SUSPECTED_S: Final = 600
-"""The same once a relay is known to have been restored: not all devices of a fleet at once."""
+"""The same where a relay is known to have been restored, or has said nothing yet since the vault is
+open: not all devices of a fleet at once."""
 
 OnLease = Callable[[tuple[LeasedShare, ...]], None]
 
@@ -78,7 +78,9 @@ class Upkeep:
         self._looked = asyncio.Event()
         self._uniform = uniform
         self._has_lost = False
-        self._is_suspected = False
+        # Who opens by a lease, or by two of three relays, has not heard of a loss; and whoever
+        # locks soon would never look before the lease is over.
+        self._is_suspected = any(one.relay_id not in key.unconfirmed for one in key.references)
         self.trouble: CloisterError | None = None
 
     @property
@@ -130,8 +132,8 @@ class Upkeep:
                 async with asyncio.timeout_at(look_at):
                     await self._looked.wait()
             except TimeoutError:
-                await self.look_for_losses()
-                look_at = loop.time() + LOOK_S * self._uniform(0.5, 1.5)
+                wait_s = LOOK_S if await self.look_for_losses() else SUSPECTED_S
+                look_at = loop.time() + wait_s * self._uniform(0.5, 1.5)
 
     async def check(self) -> None:
         """Look for losses now, and make up for them; ``trouble`` is what stands in the way."""
@@ -148,11 +150,11 @@ class Upkeep:
         async with self._one_at_a_time:
             await self._give_tries_back()
 
-    async def look_for_losses(self) -> None:
-        """Ask each relay whether it still has its share; what cannot be reached is asked later."""
+    async def look_for_losses(self) -> bool:
+        """Ask each relay whether it still has its share; return whether all have answered."""
         async with self._one_at_a_time:
             if not self._key.references:
-                return
+                return True
             try:
                 # It has done this already, or owes it: with nothing to drop it changes nothing.
                 await self._at_all(self._key.references, steps.drop)
@@ -162,8 +164,9 @@ class Upkeep:
                 else:
                     # A share that is held is there.
                     self.trouble = None if steps.is_held(error) else in_words(error)
-            else:
-                self.trouble = None
+                return isinstance(error, CallRefused)
+            self.trouble = None
+            return True
 
     async def settle(self) -> None:
         """Do all that is owed now.  Raises what stands in the way."""
@@ -265,13 +268,8 @@ class Upkeep:
         )
 
     async def _wrap_anew(self) -> None:
-        try:
-            # A relay that was restored since this device enrolled says so to the confirm key only.
-            await self._at_all(self._enrolled, steps.confirm)
-        except CallRefused as refused:
-            # Also where an attempt to make it anew was broken off behind this relay.
-            self._has_lost = self._has_lost or refused.code == Refusal.GENERATION
-            raise
+        # A relay that was restored since this device enrolled says so to the confirm key only.
+        await self._at_all(self._enrolled, steps.confirm)
         await self._wrap(self._enrolled, self._key.stretched, undropped=False)
 
     async def _make_anew(self) -> None:

@@ -66,6 +66,13 @@ def in_words(error: CloisterError) -> CloisterError:
                 hint="while the vault is open: cloister doctor has a new one made; once it is"
                 " shut, ask to be invited anew",
             )
+        case Refusal.GENERATION:
+            return LockedError(
+                "A relay has no share that fits vault.key: it was restored from a backup, or"
+                " vault.key is an old copy.",
+                hint="while the vault is open: cloister doctor has a new one made; once it is"
+                " shut, ask to be invited anew",
+            )
         case Refusal.UNKNOWN_OBJECT:
             return LockedError(
                 "A relay does not know this device's share: it was restored from an older backup,"
