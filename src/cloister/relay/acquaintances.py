@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,8 +21,8 @@ from cloister.relay.networks import network_of
 from cloister.relay.waiting import FirstCome, One
 
 KNOWN_S: Final = 3600.0
-"""How long an address stays known from the last proof on: longer than a quiet night at an entry
-relay, whose devices say something every minute."""
+"""How long an address stays known from the last proof on, and after the last of those has gone who
+have proved something: they stay for days, and prove once."""
 MOST_KNOWN: Final = 1024
 """Addresses that are remembered: a member may connect from many, and pushes out the oldest."""
 MOST_WAITING: Final = 1024
@@ -53,6 +53,8 @@ class Acquaintances(FirstCome):
         self._now = now
         self._known: dict[str, float] = {}
         """Address -> until when, in order of the last proof."""
+        self._inside: Counter[str] = Counter()
+        """Address -> how many are connected who have proved something."""
         self._strangers: dict[str, deque[One]] = {}
         self._hosts: list[str] = []
         """Of the strangers, in any order."""
@@ -66,24 +68,42 @@ class Acquaintances(FirstCome):
         """Somebody has proved something from there: those who wait from there wait no more than
         others do."""
         host = network_of(host)
-        self._known.pop(host, None)
-        self._known[host] = self._now() + KNOWN_S
-        if len(self._known) > MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+        self._remember(host)
         if host in self._strangers:
             its = self._remove(host)
             self._count -= len(its)
             self._waiting.extend(its)
             self.on_ready()
 
+    def _remember(self, host: str) -> None:
+        self._known.pop(host, None)
+        self._known[host] = self._now() + KNOWN_S
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+
+    def take_in(self, host: str) -> None:
+        """Somebody there has proved something and stays: the address is known as long."""
+        self._inside[network_of(host)] += 1
+        self.know(host)
+
+    def let_out(self, host: str) -> None:
+        """The connection has ended."""
+        host = network_of(host)
+        self._inside[host] -= 1
+        if not self._inside[host]:
+            del self._inside[host]
+        self._remember(host)
+
     @property
     def knows_anybody(self) -> bool:
-        """Tell whether somebody has lately proved something, from anywhere."""
-        return bool(self._known) and next(reversed(self._known.values())) > self._now()
+        """Tell whether somebody who has proved something is inside, or was lately."""
+        last = next(reversed(self._known.values()), 0.0)
+        return bool(self._inside) or last > self._now()
 
     def knows(self, host: str) -> bool:
-        """Tell whether somebody has lately proved something from there."""
-        return self._known.get(network_of(host), 0.0) > self._now()
+        """Tell whether somebody from there has proved something and is inside, or was lately."""
+        host = network_of(host)
+        return host in self._inside or self._known.get(host, 0.0) > self._now()
 
     @property
     def strangers(self) -> int:

@@ -10,7 +10,7 @@ import asyncio
 import random
 import ssl
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
@@ -341,23 +341,19 @@ class Listener:
     def _welcome(
         self, request: picows.WSUpgradeRequest
     ) -> picows.WSUpgradeResponseWithListener | None:
-        make = None if self.sessions.is_full else partial(OwnSocket, self.sessions, self.know)
+        make = None if self.sessions.is_full else partial(OwnSocket, self.sessions, self._known)
         return welcome(request, make)
-
-    def know(self, host: str) -> None:
-        """Somebody has proved something from an address."""
-        if self._known is not None:
-            self._known.know(host)
 
 
 class OwnSocket(Socket):
     """A socket of this process, and the session that it carries."""
 
-    __slots__ = ("_know", "_session", "_sessions")
+    __slots__ = ("_known", "_proved_from", "_session", "_sessions")
 
-    def __init__(self, sessions: Sessions, know: Callable[[str], None]) -> None:
+    def __init__(self, sessions: Sessions, known: Acquaintances | None) -> None:
         super().__init__()
-        self._know = know
+        self._known = known
+        self._proved_from = ""
         self._sessions = sessions
         self._session: Session | None = None
 
@@ -375,10 +371,15 @@ class OwnSocket(Socket):
 
     def proved(self) -> None:
         """Let the door know from where."""
-        self._know(self.host)
+        if self._known is not None and not self._proved_from and self.host:
+            self._proved_from = self.host
+            self._known.take_in(self._proved_from)
 
     def ended(self) -> None:
         """End the session.  Each of the two would keep the other, until the collector came."""
+        if self._known is not None and self._proved_from:
+            self._known.let_out(self._proved_from)
+            self._proved_from = ""
         session, self._session = self._session, None
         if session is not None:
             self._sessions.on_disconnected(session)

@@ -102,7 +102,16 @@ class MirrorListener:
         self.strangers.pop(home, None)
         self.homes.add(home)
         if self.known is not None:
-            self.known.know(home.host)
+            home.came_from = home.host
+            self.known.take_in(home.came_from)
+
+    def forget(self, home: HomeConnection) -> None:
+        """One has gone, or is cut."""
+        self.strangers.pop(home, None)
+        if home in self.homes:
+            self.homes.discard(home)
+            if self.known is not None:
+                self.known.let_out(home.came_from)
 
     def close(self) -> None:
         """End all connections."""
@@ -121,6 +130,8 @@ class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
         self._home: RelayCard | None = None
         self._is_pushing = False
         self._timer: asyncio.TimerHandle | None = None
+        self.came_from = ""
+        """The address that it had when it said who it is."""
 
     @property
     def host(self) -> str:
@@ -214,5 +225,4 @@ class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
     def _forget(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._listener.homes.discard(self)
-        self._listener.strangers.pop(self, None)
+        self._listener.forget(self)

@@ -71,19 +71,20 @@ class ShareRelay:
         self._key = HybridKey(seed(name, "ed"), seed(name, "ml"))
         self._acts = ShareActs(self.relay_id, self._key, lambda: self.now)
         self._worker = InlineWorker(self.store)
-        self._handle: Handle | None = None
+        self.handle: Handle | None = None
+        """Of the one share, also where it is forgotten."""
 
     def enrol(self) -> EnrolledShare:
         """Make a share, or find the one that this relay has, and say what a device knows of it."""
         unlock, confirm = seed(self.name, "unlock"), Ed25519Key(seed(self.name, "confirm"))
         owner = Ed25519Key(seed("owner"))
         row = self.store.connection.execute("SELECT handle FROM share").fetchone()
-        handle = Handle(row[0]) if row is not None else self._handle
+        handle = Handle(row[0]) if row is not None else self.handle
         if handle is None:
             handle = self.store.add(
                 bytes(32), Ed25519Key(unlock).public, confirm.public, owner.public
             )
-        self._handle = handle
+        self.handle = handle
         reference = ShareReference(
             relay_id=self.relay_id,
             handle=handle,
@@ -216,11 +217,15 @@ class ShareWorld:
     async def open(self, pin: Secret = PIN, lease: Any = ()) -> Vault:
         return await open_vault(self.folder, pin, lease=lease, open_link=self.open_link)
 
-    def upkeep(self, vault: Vault, **changes: Any) -> Upkeep:
+    def upkeep(
+        self, vault: Vault, relays: Sequence[ShareRelay] | None = None, **changes: Any
+    ) -> Upkeep:
+        """``relays``: where the device has enrolled, if not at all of them."""
+
         async def at_once(work: Callable[[], None]) -> None:
             work()
 
-        shares = tuple(relay.enrol() for relay in self.relays)
+        shares = tuple(relay.enrol() for relay in relays or self.relays)
         return Upkeep(
             vault.key,
             lambda: shares,

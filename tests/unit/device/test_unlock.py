@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -316,7 +317,7 @@ def test_after_a_change_the_new_pin_opens_and_nothing_of_the_old_does(tmp_path: 
         with pytest.raises(SecretNotRight):
             await world.open(PIN)
         # A copy of the folder from before, with the PIN from before: its generation is gone.
-        with pytest.raises(CloisterError, match="no share that fits vault.key"):
+        with pytest.raises(CloisterError, match=r"no share that fits vault\.key"):
             await ShareWorld(stolen, world.relays).open(PIN)
         assert [relay.generations for relay in world.relays] == [[2], [2]]
 
@@ -338,6 +339,50 @@ def test_the_old_pin_is_demanded_and_no_relay_is_asked_for_it(tmp_path: Path) ->
         vault.close()
 
     play(tmp_path, story)
+
+
+def test_tries_of_a_change_that_failed_are_given_back_soon(tmp_path: Path) -> None:
+    async def story(world: ShareWorld) -> None:
+        def fail(what: str) -> None:
+            if what == "before Evaluate at entry":
+                raise NetworkError("the entry does not answer")
+
+        vault = await world.open()
+        upkeep = world.upkeep(vault, uniform=lambda _low, high: high)
+        await upkeep.settle()
+        running = asyncio.ensure_future(upkeep.run())
+        await asyncio.sleep(0.01)  # it waits for hours now
+        world.step = fail
+        with pytest.raises(NetworkError):
+            await upkeep.change_pin(PIN, OTHER_PIN)
+        world.step = lambda _what: None
+        await asyncio.sleep(0.2)
+        assert world.relays[0].share.tries_left == TRIES
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        vault.close()
+
+    play(tmp_path, story)
+
+
+def test_why_no_pin_can_be_set_before_the_shares_are_in_force_is_said(tmp_path: Path) -> None:
+    async def main() -> None:
+        world = ShareWorld.at(tmp_path)
+        world.make_vault()
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        world.relays[0].lock()
+        with pytest.raises(ShareLocked):
+            await upkeep.change_pin(PIN, OTHER_PIN)
+        world.relays[0].lock(is_locked=False)
+        restore(world.relays[0])
+        with pytest.raises(LockedError, match="was restored from a backup"):
+            await upkeep.change_pin(PIN, OTHER_PIN)
+        await upkeep.settle()
+        await upkeep.change_pin(PIN, OTHER_PIN)
+        vault.close()
+
+    asyncio.run(main())
 
 
 def test_under_a_hold_the_pin_stays(tmp_path: Path) -> None:
@@ -626,6 +671,34 @@ def test_who_could_not_be_asked_is_asked_again_soon(
     play(tmp_path, story)
 
 
+def test_attack_a_home_that_says_it_again_and_again_is_not_told_each_time_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep_of_the_device, "SUSPECTED_S", 0.02)
+
+    async def story(world: ShareWorld) -> None:
+        vault = await world.open()
+        upkeep = world.upkeep(vault, uniform=lambda low, high: high)
+        await upkeep.settle()
+        asked = world.relays[0].requests
+        asked.clear()
+        said = 0
+
+        def is_said_often() -> bool:
+            nonlocal said
+            if asked:  # it says it again as soon as it has seen who asks
+                said += 1
+                upkeep.suspect()
+            return said > 30
+
+        upkeep.suspect()
+        await _upkeep_runs(upkeep, is_said_often)
+        assert asked == ["DropGeneration"]
+        vault.close()
+
+    play(tmp_path, story)
+
+
 def test_the_third_relay_that_lost_its_share_before_the_opening_is_asked_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -731,6 +804,36 @@ def test_a_share_lost_before_the_old_one_was_dropped_is_made_anew_too(tmp_path: 
     play(tmp_path, story)
 
 
+def test_what_was_not_dropped_before_a_move_is_dropped_after_it(tmp_path: Path) -> None:
+    """Else a loss at the new home could never be made up for: no relay keeps three."""
+
+    async def story(world: ShareWorld) -> None:
+        def fail(what: str) -> None:
+            if what.startswith("before DropGeneration"):
+                raise NetworkError("the relays are gone")
+
+        world.step = fail
+        vault = await world.open()
+        await world.upkeep(vault).change_pin(PIN, OTHER_PIN)
+        world.step = lambda _what: None
+        _, entry = world.relays
+        world.relays.append(ShareRelay(tmp_path, "new home", 2))
+        home = world.relays[2]
+        await world.upkeep(vault, relays=[home, entry]).settle()
+        assert [home.generations, entry.generations] == [[1], [2]]
+        restore(home)
+        vault.key.unconfirmed.add(home.relay_id)
+        upkeep = world.upkeep(vault, relays=[home, entry])
+        with pytest.raises(CloisterError):
+            await upkeep.settle()
+        await upkeep.settle()
+        assert not owes(upkeep)
+        vault.close()
+        await world.open(OTHER_PIN)
+
+    play(tmp_path, story)
+
+
 def test_what_a_restored_relay_has_lost_is_made_anew_under_a_hold_too(tmp_path: Path) -> None:
     """A hold is there so that nothing is lost; it must not lock its own device out."""
 
@@ -759,6 +862,71 @@ def test_what_a_restored_relay_has_lost_is_made_anew_under_a_hold_too(tmp_path: 
     play(tmp_path, story)
 
 
+def test_what_a_hold_forbids_to_drop_is_asked_for_now_and_then_and_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restore under a hold on the circle all devices would ask four times a minute."""
+
+    async def story(world: ShareWorld) -> None:
+        vault = await world.open()
+        upkeep = world.upkeep(vault, uniform=lambda low, high: (low + high) / 2)
+        await upkeep.settle()
+        for relay in world.relays:
+            relay.hold(True)
+        restore(world.relays[0])
+        await upkeep.check()
+        assert owes(upkeep)
+        assert not upkeep.trouble
+        slept: list[float] = []
+        over = asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            if sum(slept) >= 86_400:
+                over.set()
+                await asyncio.Event().wait()
+
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        running = asyncio.ensure_future(upkeep.run())
+        await over.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert len(slept) <= 86_400 / upkeep_of_the_device.SUSPECTED_S
+        assert not upkeep.trouble
+        vault.close()
+
+    play(tmp_path, story)
+
+
+def test_share_that_was_made_anew_before_a_hold_is_put_in_force_under_it(tmp_path: Path) -> None:
+    """The relay has the later generation alone, and the program was killed before it wrapped."""
+
+    async def story(world: ShareWorld) -> None:
+        def fail(what: str) -> None:
+            if what == "before Evaluate at home":
+                raise NetworkError("the program is gone")
+
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        await upkeep.settle()
+        restore(world.relays[0])
+        world.step = fail
+        await upkeep.check()
+        vault.close()
+        world.step = lambda _what: None
+        for relay in world.relays:
+            relay.hold(True)
+        vault = await world.open()  # by the other two
+        later = world.upkeep(vault)
+        await later.settle()
+        await later.check()
+        vault.close()
+        world.relays[1].is_up = False
+        (await world.open()).close()
+
+    play(tmp_path, story, relays=3)
+
+
 def test_whoever_has_the_disk_alone_is_helped_by_no_restored_relay(tmp_path: Path) -> None:
     async def story(world: ShareWorld) -> None:
         stolen = tmp_path / "stolen"
@@ -776,10 +944,70 @@ def test_whoever_has_the_disk_alone_is_helped_by_no_restored_relay(tmp_path: Pat
     play(tmp_path, story)
 
 
+@pytest.mark.parametrize("is_older", [False, True], ids=["scalars", "all"])
+def test_share_lost_again_before_the_new_one_was_in_force_is_made_anew_again(
+    tmp_path: Path, is_older: bool
+) -> None:
+    """The other relay is away for long, and the restored one backed up and restored meanwhile."""
+
+    async def story(world: ShareWorld) -> None:
+        home, entry = world.relays
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        await upkeep.settle()
+        restore(home, is_older=is_older)
+        entry.is_up = False
+        await upkeep.check()
+        assert home.generations == [2]
+        restore(home, generation=2)
+        entry.is_up = True
+        await upkeep.check()
+        assert not upkeep.trouble
+        assert not owes(upkeep)
+        vault.close()
+        await world.open_and_settle()
+
+    play(tmp_path, story)
+
+
+def test_of_three_relays_one_that_has_lost_its_share_and_evaluates_nothing_uses_up_no_tries(
+    tmp_path: Path,
+) -> None:
+    """Else the other two would seal theirs, and the vault stay shut."""
+
+    async def story(world: ShareWorld) -> None:
+        home, *others = world.relays
+
+        def fail(what: str) -> None:
+            if what == "before Evaluate at home":
+                raise NetworkError("the home does not answer")
+
+        vault = await world.open()
+        upkeep = world.upkeep(vault)
+        await upkeep.settle()
+        restore(home)
+        world.step = fail
+        for _ in range(TRIES + 2):
+            await upkeep.check()
+            assert owes(upkeep)
+            for relay in others:
+                assert relay.share.tries_left == TRIES - 1
+                relay.now += DELAYS_S[-1]
+        vault.close()
+        await world.open_and_settle()
+
+    play(tmp_path, story, relays=3)
+
+
 # --- killed at any step ---------------------------------------------------------------------------
 
 
-def killed_at(tmp_path: Path, number: int, work: Callable[[ShareWorld], Awaitable[None]]) -> bool:
+def killed_at(
+    tmp_path: Path,
+    number: int,
+    work: Callable[[ShareWorld], Awaitable[None]],
+    relays: int = 2,
+) -> bool:
     """Do the work in a process that is killed (SIGKILL) at the given step; tell whether it was."""
     child = os.fork()
     if child == 0:
@@ -801,7 +1029,7 @@ def killed_at(tmp_path: Path, number: int, work: Callable[[ShareWorld], Awaitabl
             return around
 
         try:
-            world = ShareWorld.at(tmp_path)
+            world = ShareWorld.at(tmp_path, relays)
             world.step = step
             for name in ("write_new_file", "sync_folder"):
                 setattr(open_key, name, stepping(getattr(open_key, name)))
@@ -880,6 +1108,53 @@ def test_killed_at_any_step_of_a_change_one_pin_opens_and_it_can_be_done_again(
         generation = key_file(world).references[0].generation
         assert all(relay.generations == [generation] for relay in world.relays)
     assert seen == {PIN.expose(), OTHER_PIN.expose()}
+    assert number > 20
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("is_older", [False, True], ids=["scalars", "all"])
+@pytest.mark.parametrize("relays", [2, 3])
+def test_killed_at_any_step_of_making_a_share_anew_the_next_start_finishes(
+    tmp_path: Path, relays: int, is_older: bool
+) -> None:
+    """With two relays the lease opens the vault then, with three the other two."""
+    leases: list[tuple[LeasedShare, ...]] = []
+
+    async def prepare(world: ShareWorld) -> None:
+        await world.enrol()
+        vault = await world.open()
+        await world.upkeep(vault, on_lease=leases.append).settle()
+        vault.close()
+
+    async def check(world: ShareWorld) -> None:
+        for relay, handle in zip(world.relays, handles, strict=True):
+            relay.handle = handle
+        vault = await world.open(lease=leases[-1] if relays == 2 else ())
+        upkeep = world.upkeep(vault)
+        with suppress(CloisterError):
+            await upkeep.settle()
+        await upkeep.check()
+        vault.close()
+        assert not upkeep.trouble
+        assert not owes(upkeep)
+
+    number = 0
+    was_killed = True
+    while was_killed:
+        number += 1
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        world = ShareWorld.at(folder, relays)
+        asyncio.run(prepare(world))
+        handles = [relay.share.handle for relay in world.relays]
+        restore(world.relays[0], is_older=is_older)
+        was_killed = killed_at(folder, number, check, relays)
+        world = ShareWorld.at(folder, relays)
+        asyncio.run(check(world))
+        asyncio.run(world.open_and_settle())
+        generation = key_file(world).references[0].generation
+        assert all(relay.generations == [generation] for relay in world.relays)
+        assert all(relay.share.tries_left == TRIES for relay in world.relays)
     assert number > 20
 
 

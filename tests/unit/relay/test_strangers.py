@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,9 +15,11 @@ from cloister.crypto.entropy import SystemEntropy
 from cloister.relay import acquaintances as strangers
 from cloister.relay.acquaintances import KNOWN_S, MOST_KNOWN, MOST_WAITING, Acquaintances
 from cloister.relay.door import Door, bind
-from cloister.relay.listener import Sessions
+from cloister.relay.listener import OwnSocket, Sessions
 from cloister.relay.metrics import Metrics
 from cloister.relay.mirror_listener import HomeConnection, MirrorListener
+from cloister.relay.processes.front import Client, Front
+from cloister.relay.sockets import Socket
 from cloister.relay.waiting import LOOK_S, ByAddress
 from unit.relay.home_core import HomeCore
 from unit.relay.test_unproven import Line, run
@@ -314,8 +317,9 @@ def test_a_home_that_has_said_who_it_is_is_no_stranger_to_the_mirror() -> None:
         underlying_transport = SimpleNamespace(get_extra_info=lambda _name: (ENTRY, 1))
 
     nobody: Any = None
+    clock = Clock()
     listener = MirrorListener(nobody, nobody, nobody, Metrics(), SystemEntropy(), nobody)
-    listener.known = Acquaintances(Clock())
+    listener.known = Acquaintances(clock)
     home = HomeConnection(listener)
     home._transport = cast(Any, Transport())
     listener.strangers[home] = None
@@ -324,3 +328,54 @@ def test_a_home_that_has_said_who_it_is_is_no_stranger_to_the_mirror() -> None:
     assert listener.known.knows(ENTRY)
     assert listener.homes == {home}
     assert not listener.strangers
+    # It stays for days, and says only once who it is.
+    clock.now += 100 * KNOWN_S
+    assert listener.known.knows(ENTRY)
+    assert listener.known.knows_anybody
+    home._forget()
+    home._forget()
+    assert not listener.homes
+    clock.now += KNOWN_S - 1
+    assert listener.known.knows(ENTRY)
+    clock.now += 2
+    assert not listener.known.knows(ENTRY)
+    assert not listener.known.knows_anybody
+
+
+@pytest.mark.parametrize("is_front", [False, True], ids=["own", "front"])
+def test_an_address_is_known_while_somebody_is_inside_who_has_proved_something(
+    is_front: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Socket, "host", ENTRY)
+    clock = Clock()
+    known = Acquaintances(clock)
+
+    def make() -> tuple[Callable[[], None], Callable[[], None]]:
+        if not is_front:
+            own = OwnSocket(cast(Any, SimpleNamespace()), known)
+            return own.proved, own.ended
+        pipe = SimpleNamespace(post=lambda *_: None)
+        house = cast(Any, Front.__new__(Front))
+        house.clients, house._waiting, house._known, house.pipe = {}, set(), known, pipe
+        client = Client(house)
+        house.clients[client.number] = client
+        return lambda: client.proved(known), client.ended
+
+    (first_proves, first_goes), (second_proves, second_goes), (_, third_goes) = (
+        make() for _ in range(3)
+    )
+    first_proves()
+    first_proves()
+    second_proves()
+    clock.now += 100 * KNOWN_S
+    third_goes()
+    first_goes()
+    clock.now += 100 * KNOWN_S
+    assert known.knows(ENTRY)
+    assert known.knows_anybody
+    second_goes()
+    clock.now += KNOWN_S - 1
+    assert known.knows(ENTRY)
+    clock.now += 2
+    assert not known.knows(ENTRY)
+    assert not known.knows_anybody

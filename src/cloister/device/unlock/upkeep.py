@@ -41,6 +41,9 @@ be helped by an open vault alone."""
 SUSPECTED_S: Final = 600
 """The same where a relay is known to have been restored, or has said nothing yet since the vault is
 open: not all devices of a fleet at once."""
+SUSPICIONS_S: Final = 3600
+"""Between two looks that a suspicion brings: whoever says it sees who asks soon after, and could
+say it again and again until only one handle is left that may belong to a device's channels."""
 
 OnLease = Callable[[tuple[LeasedShare, ...]], None]
 
@@ -78,9 +81,10 @@ class Upkeep:
         self._looked = asyncio.Event()
         self._uniform = uniform
         self._has_lost = False
+        self._is_suspected = False
         # Who opens by a lease, or by two of three relays, has not heard of a loss; and whoever
         # locks soon would never look before the lease is over.
-        self._is_suspected = any(one.relay_id not in key.unconfirmed for one in key.references)
+        self._has_not_asked = any(one.relay_id not in key.unconfirmed for one in key.references)
         self.trouble: CloisterError | None = None
 
     @property
@@ -111,29 +115,39 @@ class Upkeep:
     async def run(self) -> None:
         """Do what is owed, for as long as the vault is open."""
         loop = asyncio.get_running_loop()
-        look_at = loop.time() + LOOK_S * self._uniform(0.5, 1.5)
+        look_at = loop.time() + (
+            self._uniform(0, SUSPECTED_S) if self._has_not_asked else self._spread(LOOK_S)
+        )
+        followed_at = -float(SUSPICIONS_S)
         while True:
             self._looked.clear()
             if self.is_owed:
                 try:
                     await self.settle()
                 except CloisterError as error:
-                    self.trouble = in_words(error)
-                    await asyncio.sleep(self._backoff.next_delay())
+                    self._note(error)
+                    # A hold lasts for months, and meanwhile nothing is missing.
+                    hold_s = self._spread(SUSPECTED_S) if steps.is_held(error) else 0
+                    await asyncio.sleep(max(self._backoff.next_delay(), hold_s))
                 continue
             if self._is_suspected:
                 self._is_suspected = False
-                if look_at > loop.time() + SUSPECTED_S:
+                soon = max(loop.time(), followed_at + SUSPICIONS_S)
+                if look_at > soon + SUSPECTED_S:
                     # Drawn once: each conversation tells of the restore, and the least of many
                     # draws would have all devices come at once after all.
-                    look_at = loop.time() + self._uniform(0, SUSPECTED_S)
+                    look_at = soon + self._uniform(0, SUSPECTED_S)
+                    followed_at = look_at
             try:
                 # Whatever else changes meanwhile does not put it off.
                 async with asyncio.timeout_at(look_at):
                     await self._looked.wait()
             except TimeoutError:
-                wait_s = LOOK_S if await self.look_for_losses() else SUSPECTED_S
-                look_at = loop.time() + wait_s * self._uniform(0.5, 1.5)
+                have_answered = await self.look_for_losses()
+                look_at = loop.time() + self._spread(LOOK_S if have_answered else SUSPECTED_S)
+
+    def _spread(self, seconds: float) -> float:
+        return seconds * self._uniform(0.5, 1.5)
 
     async def check(self) -> None:
         """Look for losses now, and make up for them; ``trouble`` is what stands in the way."""
@@ -142,7 +156,7 @@ class Upkeep:
             try:
                 await self.settle()
             except CloisterError as error:
-                self.trouble = in_words(error)
+                self._note(error)
                 self.look()  # else it would be tried again in hours
 
     async def confirm(self) -> None:
@@ -162,11 +176,14 @@ class Upkeep:
                 if steps.is_loss(error):
                     self._has_lost = True
                 else:
-                    # A share that is held is there.
-                    self.trouble = None if steps.is_held(error) else in_words(error)
+                    self._note(error)
                 return isinstance(error, CallRefused)
             self.trouble = None
             return True
+
+    def _note(self, error: CloisterError) -> None:
+        # A share that is held is there.
+        self.trouble = None if steps.is_held(error) else in_words(error)
 
     async def settle(self) -> None:
         """Do all that is owed now.  Raises what stands in the way."""
@@ -206,7 +223,11 @@ class Upkeep:
             if not await asyncio.to_thread(self._key.is_right, old):
                 raise SecretNotRight("The PIN is not right.", hint="nothing was changed")
             if self._is_unwrapped:
-                await self._wrap_anew()
+                try:
+                    await self._wrap_anew()
+                except CallRefused as refused:
+                    self._has_lost = self._has_lost or steps.is_loss(refused)
+                    raise in_words(refused) from None
             cost = self._key.stretched.cost
             if not self._key.references:
                 await self._change_passphrase(new, cost)
@@ -220,6 +241,7 @@ class Upkeep:
                 stretched = await asyncio.to_thread(fresh_stretch, new, cost, self._entropy)
                 await self._wrap(following, stretched, undropped=True)
             except CloisterError as error:
+                self.look()  # tries that it used up are owed
                 raise in_words(error) from None
             with suppress(CloisterError):
                 # The new PIN is in force. What is left is owed and will be done.
@@ -270,7 +292,8 @@ class Upkeep:
     async def _wrap_anew(self) -> None:
         # A relay that was restored since this device enrolled says so to the confirm key only.
         await self._at_all(self._enrolled, steps.confirm)
-        await self._wrap(self._enrolled, self._key.stretched, undropped=False)
+        # Where a share stays and another takes part anew, what was owed there is owed still.
+        await self._wrap(self._enrolled, self._key.stretched, undropped=self._is_undropped)
 
     async def _make_anew(self) -> None:
         """Another generation at every relay, under the PIN or passphrase in force."""
@@ -295,6 +318,9 @@ class Upkeep:
             one if one.relay_id in held else new
             for one, new in zip(references, following, strict=True)
         )
+        with suppress(CloisterError):
+            # Attempts that fail at one relay must not use up the tries at the others.
+            await self._at_all(references, steps.confirm)
         await self._wrap(references, self._key.stretched, undropped=True)
         self._has_lost = False
 

@@ -207,11 +207,12 @@ class ShareActs:
             return share
         if not store.generations(share.handle):
             return self._replace_lost(store, share, request.generation)
-        refused = _closed(share) or _held(share)
+        refused = _closed(share)
+        if refused is None and request.generation == share.generation:
+            return Accepted(share.generation)  # under a hold too: nothing is made or destroyed
+        refused = refused or _held(share)
         if refused is not None:
             return refused
-        if request.generation == share.generation:
-            return Accepted(share.generation)
         if request.generation != share.generation + 1:
             return Refused(Refusal.GENERATION, share.generation)
         if len(store.generations(share.handle)) > 1:
@@ -223,11 +224,12 @@ class ShareActs:
         """Draw a scalar where a restored relay has none: the vault is open, and wraps its key anew.
 
         Also under a hold, as there is nothing to destroy. Any later generation: the backup may be
-        older than the last change of the PIN."""
+        older than the last change of the PIN. The newest again: the backup may be from when that
+        was made, and no vault needed it yet; one that does asks for the next."""
         refused = _closed(share)
         if refused is not None:
             return refused
-        if generation <= share.generation:
+        if generation < share.generation:
             return Refused(Refusal.GENERATION)
         store.add_scalar(share.handle, generation)
         store.set_tries(share.handle, TRIES, 0)

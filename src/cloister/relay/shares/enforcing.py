@@ -82,13 +82,14 @@ class Enforcement:
     def look_for(self, handle: Handle) -> None:
         """Carry out what the logs say of a share that was not there when they were looked at.
 
-        Rows are brought to it before any later request of the caller's is judged."""
+        Of this one alone: a member may ask for it as often as for anything.  The jobs stand behind
+        what was submitted before, and before every later request."""
         for origin, named in tuple(self._named.items()):
             if handle in named.binds:
-                self.look(origin)
+                self.look(origin, handle)
 
-    def look(self, origin: str) -> None:
-        """Carry out what is new in one log."""
+    def look(self, origin: str, handle: Handle | None = None) -> None:
+        """Carry out what is new in one log; or what it says of one share."""
         kept = self._logs.kept(origin)
         if kept is None:
             return
@@ -103,17 +104,18 @@ class Enforcement:
             named.read(page)
         if not named.binds:
             return
-        standings = tuple(self._standings(kept, named))
-        pending = tuple(self._pending(kept))
+        standings = tuple(self._standings(kept, named, handle))
+        pending = tuple(one for one in self._pending(kept) if _is_of(one[0], handle))
         self._worker.submit(lambda store: _apply(store, standings, pending), _nothing)
-        due = tuple(self._due(kept)) if kept.is_settled else ()
-        if due:
+        due = tuple(one for one in self._due(kept) if _is_of(one, handle))
+        if due and kept.is_settled:
             self._worker.submit(partial(self._erase, due), self._on_erased, is_alone=True)
 
-    def _standings(self, kept: KeptLog, named: NamedHandles) -> list[Standing]:
+    def _standings(self, kept: KeptLog, named: NamedHandles, only: Handle | None) -> list[Standing]:
         governance = kept.fold.governance
         standings = []
-        for handle, binds in named.binds.items():
+        wanted = named.binds if only is None else {only: named.binds.get(only, set())}
+        for handle, binds in wanted.items():
             place = (self._relay_id, handle)
             unlocked_at = governance.unlocked_at.get(place)
             unlock = None
@@ -198,6 +200,11 @@ class Enforcement:
     def _on_stale(self, outcome: bool | Refused) -> None:
         if outcome is True:
             self._worker.submit(_replace_epoch_key, _nothing, is_alone=True)
+
+
+def _is_of(erasure: ErasureDue, handle: Handle | None) -> bool:
+    """Tell whether an erasure means this share; None: whichever."""
+    return handle is None or any(one == handle for one, _ in erasure.handles)
 
 
 def _apply(

@@ -134,15 +134,10 @@ class ShareService:
             return
         self._worker.submit(
             lambda store: self._acts.enrol_again(store, request, receipt),
-            partial(self._on_enrolled_again, session, request.rid, receipt.handle),
+            partial(_on_act, session, request.rid),
         )
-
-    def _on_enrolled_again(
-        self, session: Session, rid: int, handle: Handle, outcome: Accepted | Refused
-    ) -> None:
-        if isinstance(outcome, Accepted):
-            self._enforcement.look_for(handle)
-        _on_act(session, rid, outcome)
+        # Right behind it: of what is asked in the same breath the log is heard first.
+        self._enforcement.look_for(receipt.handle)
 
     # --- unlocking ---------------------------------------------------------------------------
 

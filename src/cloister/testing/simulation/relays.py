@@ -148,7 +148,7 @@ class RunningHome:
 
     def accept(self) -> OwnSocket:
         """Take a connection of a device."""
-        return OwnSocket(self._sessions, lambda _host: None)
+        return OwnSocket(self._sessions, None)
 
 
 class RunningEntry:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from cloister.crypto.oprf import blind
 from cloister.crypto.secret import Secret
 from cloister.relay.folder import Identity
+from cloister.relay.logsafe import Log
 from cloister.relay.shares.rows import TRIES
+from cloister.relay.shares.worker import ThreadWorker
 from cloister.roster.share import ShareReceipt
 from cloister.values import replace
 from cloister.wire import commands
@@ -220,6 +225,54 @@ def test_what_the_log_says_of_the_share_counts_before_anything_is_asked_of_it() 
     assert share.is_held
     _, receipt = world.store.erasure(order_hash, erased.handle)
     assert receipt
+
+
+def test_attack_a_locked_share_is_asked_in_the_same_breath() -> None:
+    """The thread has all three requests before the loop has the first answer."""
+
+    async def run() -> list[AnyEvent]:
+        log = ReadableLog()
+        world = ShareWorld(logs=log)
+        locked = world.enrol(Device("amira"))
+        world.forget(locked)
+        log.lock(locked)
+        world.shares.enforcement.look_at_all()
+        worker = ThreadWorker(world.store, Log(lambda: 0, io.StringIO()), lambda: None)
+        world.shares.service._worker = world.shares.enforcement._worker = worker
+        arrived: list[AnyEvent] = []
+        session = world.shares.connect(lambda frame: arrived.extend(decode_events(frame)))
+        _, element = blind(b"271828", ENTROPY)
+        following = world.signed(locked, ShareAct.NEXT, session.nonce, 2)
+        asking = world.signed(locked, ShareAct.EVALUATE, session.nonce, 2, element)
+        world.shares.send(session, world.again_request(locked, session.nonce))
+        world.shares.send(session, commands.NextGeneration(2, locked.handle, 2, following))
+        world.shares.send(session, commands.Evaluate(3, locked.handle, 2, element, asking))
+        while worker.waiting:  # noqa: ASYNC110  what is waited for is another thread
+            await asyncio.sleep(0.001)
+        world.shares.flusher.flush()
+        assert not world.store.generations(locked.handle)
+        worker.close()
+        return arrived[-3:]
+
+    first, *later = asyncio.run(run())
+    done(first, 0)
+    for answer in later:
+        refused(answer, Refusal.LOCKED)
+
+
+def test_enrolling_again_looks_at_one_share_and_not_at_all_of_the_log() -> None:
+    """A member may ask for it a hundred times a second."""
+    log = ReadableLog()
+    world = ShareWorld(logs=log)
+    devices = [world.enrol(Device(str(number))) for number in range(50)]
+    log.hold(*map(log.target, devices))
+    device = devices[0]
+    session = world.shares.connect(lambda _frame: None)
+    statements: list[str] = []
+    world.store.connection.set_trace_callback(statements.append)
+    world.shares.send(session, world.again_request(device, session.nonce))
+    world.store.connection.set_trace_callback(None)
+    assert len(statements) < 10
 
 
 def test_receipt_by_another_key_of_that_name_is_refused(world: ShareWorld, device: Device) -> None:
