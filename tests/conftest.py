@@ -30,6 +30,8 @@ LEAST_FREE_BYTES: Final = 2 * 1024**3
 """A run leaves a tenth of that; a container's small one is not filled up."""
 PATIENCE_S: Final = 60.0
 """How long a worker waits for the first one to have read all modules."""
+OBJECTS_BETWEEN: Final = 20_000
+"""A few megabytes of what may be garbage."""
 LONG_MARKS: Final = ("slow", "process")
 """Marks of modules that are begun first, the longest kind first."""
 
@@ -110,9 +112,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Have the collector of garbage pass over the modules and the tests: what stays would be
-    looked through again and again."""
+    looked through again and again. And what a test keeps for its own time, an interface say, at
+    every 700th object that is made: so it comes round more rarely."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN)
 
 
 def _piles(items: list[pytest.Item], count: int) -> list[list[pytest.Item]]:

@@ -240,7 +240,7 @@ def test_texts_that_are_still_to_come_are_not_read(monkeypatch: pytest.MonkeyPat
         with monkeypatch.context() as patch:
             patch.setattr(own_reading, "sealed_positions", lambda *_: lie)
             await desk.cover(ada)
-            await desk.wait(1800)
+            await desk.wait(3600)
             await desk.cover(ada, 0)
         there = desk.read_to(laptop)
         assert 0 < there <= desk.channel(laptop).next_n

@@ -7,12 +7,15 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
+import textual._callback
 import textual.app
 import textual.pilot
+import textual.strip
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 
@@ -34,6 +37,34 @@ def parsed_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stylesheet, "_parse_rules", of_all_apps)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def counted_once() -> Iterator[None]:
+    """The pilot asks each widget to call it back, and each time the toolkit inspects the signature
+    of the same few functions to see how many arguments they take."""
+    count = textual._callback._count_parameters
+    counted: dict[CodeType, int] = {}
+
+    def of_all_calls(func: Callable[..., Any]) -> int:
+        if not isinstance(func, FunctionType) or func.__dict__:  # which may name another signature
+            return count(func)
+        if func.__code__ not in counted:
+            counted[func.__code__] = count(func)
+        return counted[func.__code__]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(textual._callback, "_count_parameters", of_all_calls)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def light_strips() -> Iterator[None]:
+    """Each strip of a screen is made with seven caches, and most of them stay empty. A dictionary
+    remembers the same while a test lasts, and as long as it is empty no collector looks at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(textual.strip, "FIFOCache", lambda _size: {})
         yield
 
 

@@ -40,7 +40,7 @@ from cloister.roster.content import (
     Vouch,
 )
 from cloister.roster.entry import SealedType
-from cloister.roster.join_request import fingerprint
+from cloister.roster.join_request import JoinRequest, fingerprint
 from cloister.roster.orders import StewardSuspend
 from cloister.roster.policy import (
     COVER_RATES,
@@ -88,16 +88,20 @@ def find_request(roster: Roster, wanted: str) -> OpenRequest:
     Raises ``NotFoundError``, ``UsageError`` when several fit.
     """
     digits = "".join(wanted.split())
-    found = []
-    for asked in roster.requests.values():
-        by_digits = (
-            len(digits) >= 5
-            and digits.isdigit()
-            and fingerprint(asked.request).replace(" ", "").startswith(digits)
-        )
-        if by_digits or asked.request.name.casefold() == wanted.casefold():
-            found.append(asked)
-    waiting = [asked for asked in found if asked.state is not RequestState.ADMITTED] or found
+    is_number = len(digits) >= 5 and digits.isdigit()
+
+    def fits(request: JoinRequest) -> bool:
+        if request.name.casefold() == wanted.casefold():
+            return True
+        return is_number and fingerprint(request).replace(" ", "").startswith(digits)
+
+    # A fingerprint takes milliseconds, and whoever is a member has asked once: those are looked
+    # through only when no other fits.
+    is_in = RequestState.ADMITTED
+    asked = roster.requests.values()
+    waiting = [one for one in asked if one.state is not is_in and fits(one.request)]
+    if not waiting:
+        waiting = [one for one in asked if one.state is is_in and fits(one.request)]
     if not waiting:
         raise NotFoundError(
             f"there is no join request of “{safe_line(wanted)}”",

@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from cloister.client.effects import (
     Persist,
     Send,
 )
+from cloister.client.errands import Errand
 from cloister.client.inputs import (
     Act,
     AnyInput,
@@ -97,6 +99,8 @@ class SimulatedDevice(Stored):
         self._arrived: deque[AnyEvent] = deque()
         self._runs: dict[bytes, SimulatedErrand] = {}
         self._errand_not_before: dict[bytes, int] = {}
+        self._wanted: dict[bytes, Errand] = {}
+        self._wanted_by: Core | None = None
 
     # --- the program around the core --------------------------------------------------------------
 
@@ -200,8 +204,10 @@ class SimulatedDevice(Stored):
 
     def _step_errands(self) -> bool:
         """Start what the core wants done, or take one answer; return whether anything happened."""
-        wanted = {errand.errand_id: errand for errand in self.core.errands}
-        for errand_id, errand in wanted.items():
+        if self._wanted_by is not self.core:  # which is frozen: it wants what it wanted before
+            self._wanted_by = self.core
+            self._wanted = {errand.errand_id: errand for errand in self.core.errands}
+        for errand_id, errand in self._wanted.items():
             is_time = self._errand_not_before.get(errand_id, 0) <= self._circle.now
             if errand_id not in self._runs and is_time:
                 self._runs[errand_id] = SimulatedErrand(
@@ -258,11 +264,16 @@ class SimulatedCircle:
         self.entropy: Final = entropy
         self.rng: Final = random.Random(seed)
         self.now = START
-        self.relays = SimulatedRelays(lambda: self.now, accounts, entropy=entropy("relays"))
+        self._accounts = accounts
         self.devices: Final[list[SimulatedDevice]] = []
         self.bots: Final[set[str]] = set()
         """Names of devices that ask to be let in as bots."""
         self._next_ref = 0
+
+    @cached_property
+    def relays(self) -> SimulatedRelays:
+        """Home and entry: made when somebody asks, for a copy of another circle has that one's."""
+        return SimulatedRelays(lambda: self.now, self._accounts, entropy=self.entropy("relays"))
 
     def add(self, name: str) -> SimulatedDevice:
         """Add a device that belongs nowhere yet."""

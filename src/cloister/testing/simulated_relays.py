@@ -80,10 +80,10 @@ class SimulatedRelays:
         home_key, entry_key = like.keys if like else (self._key(), self._key())
         self.keys: Final[tuple[HybridKey, HybridKey]] = (home_key, entry_key)
         """Of home and entry: what a hostile operator has in hand."""
-        home_card, entry_card = cards_of(home_key, entry_key)
         # A signature is not the same twice, and a card stands in the circle's log.
-        self.home_card: Final[RelayCard] = like.home_card if like else home_card
-        self.entry_card: Final[RelayCard] = like.entry_card if like else entry_card
+        cards = (like.home_card, like.entry_card) if like else cards_of(home_key, entry_key)
+        self.home_card: Final[RelayCard] = cards[0]
+        self.entry_card: Final[RelayCard] = cards[1]
         self.cosigns = True
         self.on_push: Callable[[MirrorPush], Iterable[MirrorPush]] = lambda push: (push,)
         """What a lying home makes of each push to the mirror."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from cloister.relay.shares.enforcing import Enforcement
 from cloister.relay.shares.epoch_key import EpochKeyFile
 from cloister.relay.shares.face import ShareDispatch
 from cloister.relay.shares.logs import KeptLogs
+from cloister.relay.shares.schema import open_file
 from cloister.relay.shares.service import ShareService
 from cloister.relay.shares.store import ShareStore
 from cloister.relay.shares.tickets import TicketCheck
@@ -36,6 +38,16 @@ from cloister.wire.frame import PROTOCOL_VERSION, decode_events, decode_requests
 # the real one waits for its disk to keep costs nothing.
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  only the parent of a folder made safely
 MEMORY: Final = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+_FILE: Final = "shares.sqlite3"
+
+
+@functools.cache
+def _empty_file() -> bytes:
+    """A file with its tables and nothing in them: every relay's is the same, and takes a while."""
+    with tempfile.TemporaryDirectory(prefix="cloister-shares-", dir=MEMORY) as folder:
+        path = Path(folder) / _FILE
+        open_file(path).close()
+        return path.read_bytes()
 
 
 class SimulatedShares:
@@ -62,8 +74,10 @@ class SimulatedShares:
         if like is not None:
             # Nothing is under way there: each job is done when it is submitted.
             shutil.copytree(like.folder, self.folder, dirs_exist_ok=True)
+        else:
+            (self.folder / _FILE).write_bytes(_empty_file())
         self.store = ShareStore(
-            self.folder / "shares.sqlite3", EpochKeyFile(self.folder / "shares.key"), self._entropy
+            self.folder / _FILE, EpochKeyFile(self.folder / "shares.key"), self._entropy
         )
         worker = InlineWorker(self.store)
         self.enforcement = Enforcement(
