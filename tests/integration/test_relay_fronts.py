@@ -298,7 +298,7 @@ def test_an_address_has_its_connections_over_all_processes_of_an_entry(tmp_path:
                 await Device.connect(pair)
             pair.entry.peer(pair.home)
             held_devices = [await Device.connect(pair) for _ in range(7)]
-            assert pair.entry.status()["tunnels"] == 7
+            await until("tunnels are uncounted", lambda: pair.entry.status()["tunnels"] == 7)
             for number in processes:
                 os.kill(number, signal.SIGKILL)
             for device in held_devices:
