@@ -27,6 +27,7 @@ from cloister.device.vault.key_file import ShareReference, Stretched
 from cloister.errors import CloisterError, RemoteError
 from cloister.roster.labels import framed
 from cloister.roster.share import MIN_SHARE_RELAYS, ShareReceipt
+from cloister.values import replace
 from cloister.wire.auth import SHARE_LABEL, ShareAct, ShareContent
 from cloister.wire.commands import (
     Confirm,
@@ -192,16 +193,12 @@ async def enrol_again(
     owner_key: Ed25519Key,
 ) -> None:
     """Have the share put back that a restored relay does not know; ``key`` is to confirm it."""
-    content = ShareContent(
-        relay_id=reference.relay_id,
-        handle=receipt.handle,
-        generation=0,
-        act=int(ShareAct.ENROL_AGAIN),
-        element=key.public,
-        nonce=call.nonce,
-    ).encode()
-    unlock_signature = Ed25519Key(Secret(reference.unlock_seed)).sign(SHARE_LABEL, content)
-    owner_signature = owner_key.sign(SHARE_LABEL, content)
+    unlock_key = Ed25519Key(Secret(reference.unlock_seed))
+    of_none = replace(reference, generation=0)
+    unlock_signature, owner_signature = (
+        _sign(one, call, of_none, ShareAct.ENROL_AGAIN, key.public)
+        for one in (unlock_key, owner_key)
+    )
     await call.ask(
         lambda rid: EnrolAgain(
             rid=rid,

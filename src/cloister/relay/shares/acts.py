@@ -86,7 +86,7 @@ class ShareActs:
         before = store.enrolment(name)
         if before is not None:
             share = store.share(before.handle)
-            if share is None or not _is_of(share, request):
+            if share is None or not _is_of(share, request, request.confirm_key):
                 held = share is not None and share.is_held
                 return Refused(Refusal.HELD if held else Refusal.BAD_TICKET)
             return before
@@ -117,14 +117,8 @@ class ShareActs:
                 return Refused(Refusal.UNKNOWN_OBJECT)
             verify_by_relay(receipt, self._key.public)
             check_ed25519_public(request.confirm_key)
-            content = ShareContent(
-                relay_id=self._relay_id,
-                handle=receipt.handle,
-                generation=0,
-                act=int(ShareAct.ENROL_AGAIN),
-                element=request.confirm_key,
-                nonce=nonce,
-            ).encode()
+            element = request.confirm_key
+            content = self._content(receipt.handle, 0, ShareAct.ENROL_AGAIN, element, nonce)
             verify_ed25519(receipt.unlock_key, SHARE_LABEL, content, request.unlock_signature)
             verify_ed25519(receipt.owner_key, SHARE_LABEL, content, request.owner_signature)
         except (DecodeError, BadPublicKey, BadSignature):
@@ -143,12 +137,7 @@ class ShareActs:
         share = store.share(receipt.handle)
         if share is None:
             store.add_again(receipt, request.confirm_key)
-        elif (share.bind, share.unlock_key, share.confirm_key, share.owner_key) != (
-            receipt.bind,
-            receipt.unlock_key,
-            request.confirm_key,
-            receipt.owner_key,
-        ):
+        elif not _is_of(share, receipt, request.confirm_key):
             return Refused(Refusal.UNKNOWN_OBJECT)
         return Accepted()
 
@@ -270,27 +259,32 @@ class ShareActs:
             key = NO_KEY
         else:
             key = share.unlock_key if act is ShareAct.EVALUATE else share.confirm_key
-        content = ShareContent(
-            relay_id=self._relay_id,
-            handle=request.handle,
-            generation=request.generation,
-            act=int(act),
-            element=element,
-            nonce=nonce,
-        )
+        content = self._content(request.handle, request.generation, act, element, nonce)
         try:
-            verify_ed25519(key, SHARE_LABEL, content.encode(), request.signature)
+            verify_ed25519(key, SHARE_LABEL, content, request.signature)
         except (BadSignature, BadPublicKey):
             return Refused(Refusal.UNKNOWN_OBJECT)
         return Refused(Refusal.UNKNOWN_OBJECT) if share is None else share
 
+    def _content(
+        self, handle: bytes, generation: int, act: ShareAct, element: bytes, nonce: bytes
+    ) -> bytes:
+        return ShareContent(
+            relay_id=self._relay_id,
+            handle=handle,
+            generation=generation,
+            act=int(act),
+            element=element,
+            nonce=nonce,
+        ).encode()
 
-def _is_of(share: Share, request: commands.Enrol) -> bool:
+
+def _is_of(share: Share, named: commands.Enrol | ShareReceipt, confirm_key: bytes) -> bool:
     return (share.bind, share.unlock_key, share.confirm_key, share.owner_key) == (
-        request.bind,
-        request.unlock_key,
-        request.confirm_key,
-        request.owner_key,
+        named.bind,
+        named.unlock_key,
+        confirm_key,
+        named.owner_key,
     )
 
 
