@@ -14,7 +14,7 @@ import asyncio
 import random
 import socket
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 from cloister.relay.networks import network_of
@@ -53,8 +53,10 @@ class Acquaintances(FirstCome):
         self._now = now
         self._known: dict[str, float] = {}
         """Address -> until when, in order of the last proof."""
-        self._inside: Counter[str] = Counter()
-        """Address -> how many are connected who have proved something."""
+        self._inside: dict[Hashable, str] = {}
+        """Connection -> address, of those on which something was proved."""
+        self._counts: Counter[str] = Counter()
+        """Address -> how many of them there are."""
         self._strangers: dict[str, deque[One]] = {}
         self._hosts: list[str] = []
         """Of the strangers, in any order."""
@@ -81,17 +83,22 @@ class Acquaintances(FirstCome):
         if len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
 
-    def take_in(self, host: str) -> None:
-        """Somebody there has proved something and stays: the address is known as long."""
-        self._inside[network_of(host)] += 1
+    def take_in(self, connection: Hashable, host: str) -> None:
+        """Something was proved on a connection: its address is known as long as it stands."""
+        if not host or connection in self._inside:
+            return
+        self._inside[connection] = network_of(host)
+        self._counts[network_of(host)] += 1
         self.know(host)
 
-    def let_out(self, host: str) -> None:
-        """The connection has ended."""
-        host = network_of(host)
-        self._inside[host] -= 1
-        if not self._inside[host]:
-            del self._inside[host]
+    def let_out(self, connection: Hashable) -> None:
+        """A connection has ended, whether or not anything was proved on it."""
+        host = self._inside.pop(connection, None)
+        if host is None:
+            return
+        self._counts[host] -= 1
+        if not self._counts[host]:
+            del self._counts[host]
         self._remember(host)
 
     @property
@@ -103,7 +110,7 @@ class Acquaintances(FirstCome):
     def knows(self, host: str) -> bool:
         """Tell whether somebody from there has proved something and is inside, or was lately."""
         host = network_of(host)
-        return host in self._inside or self._known.get(host, 0.0) > self._now()
+        return host in self._counts or self._known.get(host, 0.0) > self._now()
 
     @property
     def strangers(self) -> int:

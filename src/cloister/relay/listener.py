@@ -348,12 +348,11 @@ class Listener:
 class OwnSocket(Socket):
     """A socket of this process, and the session that it carries."""
 
-    __slots__ = ("_known", "_proved_from", "_session", "_sessions")
+    __slots__ = ("_known", "_session", "_sessions")
 
     def __init__(self, sessions: Sessions, known: Acquaintances | None) -> None:
         super().__init__()
         self._known = known
-        self._proved_from = ""
         self._sessions = sessions
         self._session: Session | None = None
 
@@ -371,15 +370,13 @@ class OwnSocket(Socket):
 
     def proved(self) -> None:
         """Let the door know from where."""
-        if self._known is not None and not self._proved_from and self.host:
-            self._proved_from = self.host
-            self._known.take_in(self._proved_from)
+        if self._known is not None:
+            self._known.take_in(self, self.host)
 
     def ended(self) -> None:
         """End the session.  Each of the two would keep the other, until the collector came."""
-        if self._known is not None and self._proved_from:
-            self._known.let_out(self._proved_from)
-            self._proved_from = ""
+        if self._known is not None:
+            self._known.let_out(self)
         session, self._session = self._session, None
         if session is not None:
             self._sessions.on_disconnected(session)

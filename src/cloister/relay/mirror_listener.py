@@ -102,16 +102,14 @@ class MirrorListener:
         self.strangers.pop(home, None)
         self.homes.add(home)
         if self.known is not None:
-            home.came_from = home.host
-            self.known.take_in(home.came_from)
+            self.known.take_in(home, home.host)
 
     def forget(self, home: HomeConnection) -> None:
         """One has gone, or is cut."""
         self.strangers.pop(home, None)
-        if home in self.homes:
-            self.homes.discard(home)
-            if self.known is not None:
-                self.known.let_out(home.came_from)
+        self.homes.discard(home)
+        if self.known is not None:
+            self.known.let_out(home)
 
     def close(self) -> None:
         """End all connections."""
@@ -130,8 +128,6 @@ class HomeConnection(picows.WSListener):  # type: ignore[misc, unused-ignore]
         self._home: RelayCard | None = None
         self._is_pushing = False
         self._timer: asyncio.TimerHandle | None = None
-        self.came_from = ""
-        """The address that it had when it said who it is."""
 
     @property
     def host(self) -> str:

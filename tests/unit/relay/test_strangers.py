@@ -359,7 +359,7 @@ def test_an_address_is_known_while_somebody_is_inside_who_has_proved_something(
         house.clients, house._waiting, house._known, house.pipe = {}, set(), known, pipe
         client = Client(house)
         house.clients[client.number] = client
-        return lambda: client.proved(known), client.ended
+        return lambda: known.take_in(client, client.host), client.ended
 
     (first_proves, first_goes), (second_proves, second_goes), (_, third_goes) = (
         make() for _ in range(3)

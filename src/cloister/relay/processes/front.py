@@ -83,7 +83,7 @@ class Front:
             UNHOLD: lambda client, _: client.hold(False),
             CLOSE: lambda client, _: client.close(),
             CUT: lambda client, _: client.cut(),
-            PROVED: lambda client, _: client.proved(self._known),
+            PROVED: lambda client, _: self._known.take_in(client, client.host),
         }
 
     def start(self) -> None:
@@ -136,8 +136,7 @@ class Front:
         self._waiting.discard(client)
         if self.clients.pop(client.number, None) is not None:
             self.pipe.post(GONE, client.number)
-            if client.proved_from:
-                self._known.let_out(client.proved_from)
+            self._known.let_out(client)
 
 
 def _welcome(front: Front, request: picows.WSUpgradeRequest) -> Any:
@@ -147,14 +146,12 @@ def _welcome(front: Front, request: picows.WSUpgradeRequest) -> Any:
 class Client(Socket):
     """A device's connection."""
 
-    __slots__ = ("_front", "_is_told_to_hold", "_is_waiting", "_taken", "number", "proved_from")
+    __slots__ = ("_front", "_is_told_to_hold", "_is_waiting", "_taken", "number")
 
     def __init__(self, front: Front) -> None:
         super().__init__()
         self._front = front
         self.number = 0
-        self.proved_from = ""
-        """The address that it had when it proved something."""
         self._taken = 0
         self._is_waiting = False
         self._is_told_to_hold = False
@@ -170,12 +167,6 @@ class Client(Socket):
         """Pass a frame on."""
         self._front.on_frame(self, payload)
         return True
-
-    def proved(self, known: Acquaintances) -> None:
-        """The door knows from where, for as long as it stays."""
-        if not self.proved_from and self.host:
-            self.proved_from = self.host
-            known.take_in(self.proved_from)
 
     def took_garbage(self) -> None:
         """Have it counted."""
